@@ -1,0 +1,61 @@
+//! What every error that reaches a person can tell: the words, the remedy, the exit code.
+
+use std::error::Error;
+
+/// Exit codes of both programs. Scripts rely on them, so a number never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything that was asked for is done.
+    Done = 0,
+    /// Something that should not happen.
+    Unexpected = 1,
+    /// The command line, or the text to send, is not usable.
+    Usage = 2,
+    /// Network, time-out, local files, locks.
+    Local = 3,
+    /// A key or the server's identity is unknown or changed, or a signature is bad.
+    Identity = 4,
+    /// The server is full or busy: try again.
+    Busy = 5,
+    /// Login or registration refused; a wrong password or key passphrase included.
+    Refused = 6,
+    /// The message was not delivered.
+    Undelivered = 7,
+    /// The server's configuration is bad (`EX_CONFIG` of BSD's sysexits).
+    Configuration = 78,
+    /// Ended by Ctrl-C (128 + SIGINT).
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error that can tell a person what to do.
+pub trait Explain: Error {
+    /// What the person can do about it, naming the flag, file or command.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    /// How the program ends because of it.
+    fn exit(&self) -> Exit;
+}
+
+/// The error and its causes in one line, then the remedy in a second one.
+///
+/// ```text
+/// error: the group key file keys/group.key: no such file
+/// hint: make one with: scripts/gen-des-key.sh keys/group.key
+/// ```
+pub fn describe(error: &dyn Explain) -> String {
+    let mut text = format!("error: {error}");
+    if let Some(hint) = error.hint() {
+        text.push_str("\nhint: ");
+        text.push_str(&hint);
+    }
+    text
+}

@@ -1,0 +1,27 @@
+//! TopChat: a small self-hosted chat whose messages are encrypted and signed on the sender's machine.
+//!
+//! # Layout
+//!
+//! Two programs, `topchat` (the client) and `topchat-server`, are thin shells over this library.
+//! Each layer imports only from those below it; siblings on one line never import each other.
+//!
+//! ```text
+//! client            server               what happens
+//! transport   crypto   storage           TLS and frames · keys, envelopes, SCRAM · durable files
+//! wire                                   pure: bytes <-> values
+//! limits  names  text  error             std only
+//! ```
+//!
+//! `ARCHITECTURE.md` tells what each part is for and which invariants hold between them;
+//! `docs/PROTOCOL.md` is the normative description of every byte on the wire.
+
+pub mod client;
+pub mod crypto;
+pub mod error;
+pub mod limits;
+pub mod names;
+pub mod server;
+pub mod storage;
+pub mod text;
+pub mod transport;
+pub mod wire;

@@ -1,0 +1,130 @@
+//! Every limit and time-out, each with the reason for its value.
+
+use std::time::Duration;
+
+// Names and texts.
+
+/// Longest account name, in bytes: fits every terminal's prompt and one length byte.
+pub const NAME_MAX: usize = 32;
+/// Longest message text, in bytes of UTF-8: a page of prose, and small enough for 18 RSA-2048 blocks.
+pub const TEXT_MAX: usize = 4096;
+/// Shortest password, in bytes (NIST SP 800-63B, section 3.1.1.2, asks for at least 8 characters).
+pub const PASSWORD_MIN: usize = 8;
+/// Longest password, in bytes: bounds what key derivation hashes.
+pub const PASSWORD_MAX: usize = 128;
+/// Longest text for people in an error frame, in bytes.
+pub const REASON_MAX: usize = 512;
+
+// Frames.
+
+/// Longest frame before login, in bytes, type byte included: a registration with two RSA-4096 keys takes 2.4 KiB.
+pub const FRAME_MAX_BEFORE_LOGIN: usize = 4 * 1024;
+/// Longest frame after login, in bytes: the largest envelope takes under 6 KiB, a page of names under 9 KiB.
+pub const FRAME_MAX: usize = 16 * 1024;
+/// Longest SCRAM message, in bytes: a name, two nonces, a salt and a proof stay under 400.
+pub const SCRAM_MESSAGE_MAX: usize = 1024;
+/// Most names in one page of the directory: 256 of the longest take 8.5 KiB, well within a frame.
+pub const PAGE_NAMES: usize = 256;
+
+// Keys and passwords.
+
+/// Smallest RSA modulus, in bits (NIST SP 800-131A: less than 2048 is disallowed).
+pub const RSA_BITS_MIN: u32 = 2048;
+/// Largest RSA modulus, in bits: bounds the work that a stranger's key can cause.
+pub const RSA_BITS_MAX: u32 = 4096;
+/// RSA modulus of new keys, in bits: 128 bits of strength (NIST SP 800-57 part 1, table 2).
+pub const RSA_BITS_DEFAULT: u32 = 3072;
+/// Longest DER SubjectPublicKeyInfo, in bytes: RSA-4096 takes 550.
+pub const SPKI_MAX: usize = 600;
+/// Longest signature, in bytes: one RSA-4096 block.
+pub const SIGNATURE_MAX: usize = 512;
+/// PBKDF2 rounds of a new password (OWASP's figure for PBKDF2-HMAC-SHA256 since 2023).
+pub const SCRAM_ITERATIONS: u32 = 600_000;
+/// Fewest PBKDF2 rounds that a client accepts: a server must not be able to weaken the verifier.
+pub const SCRAM_ITERATIONS_MIN: u32 = 600_000;
+/// Most PBKDF2 rounds that a client accepts: a server must not be able to keep it busy for minutes.
+pub const SCRAM_ITERATIONS_MAX: u32 = 10_000_000;
+/// Longest invite code in a registration, in bytes.
+pub const INVITE_MAX: usize = 64;
+
+// Envelopes.
+
+/// Longest `P`: salt, type byte, text (`docs/PROTOCOL.md`, "The envelope").
+pub const PLAINTEXT_MAX: usize = 16 + 1 + TEXT_MAX;
+/// Longest ciphertext, in bytes: `PLAINTEXT_MAX` in chunks of 245 bytes, each 256 bytes sealed, is 4352;
+/// other moduli and DES stay below 4608 (nine RSA-4096 blocks).
+pub const CIPHERTEXT_MAX: usize = 4608;
+
+// Sessions of the server.
+
+/// Seats for logged-in sessions (the original's ten).
+pub const CLIENTS_DEFAULT: usize = 10;
+/// Least room for connections that have not logged in, so that strangers can't take the seats.
+pub const GUESTS_MIN: usize = 16;
+/// Connections not logged in per source address; 127.0.0.1 and ::1 are exempt.
+pub const GUESTS_PER_SOURCE: usize = 8;
+/// From TCP accept to login, in total: a person who types holds no connection open, so this is a machine's deadline.
+pub const LOGIN_DEADLINE: Duration = Duration::from_secs(15);
+/// Wrong passwords or keys per connection (OpenSSH allows six).
+pub const LOGIN_TRIES: u32 = 3;
+/// Registrations per connection: one person, one account.
+pub const REGISTRATIONS_PER_CONNECTION: u32 = 1;
+/// Silence after which the other side is pinged: under the two minutes after which many NATs forget a flow.
+pub const PING_AFTER: Duration = Duration::from_secs(60);
+/// Silence after a ping that counts as a dead peer.
+pub const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// Frames that wait for one client before it is cut.
+pub const OUTBOX_FRAMES: usize = 256;
+/// Bytes that wait for one client before it is cut.
+pub const OUTBOX_BYTES: usize = 1024 * 1024;
+/// Deliveries that one client may leave unacknowledged before it is cut: four full outboxes.
+pub const UNACKNOWLEDGED: usize = 1024;
+/// Bytes gathered before one TLS write: one full TLS record.
+pub const WRITE_BATCH: usize = 16 * 1024;
+/// Unsent reply bytes above which a client that does not read is no longer read from.
+pub const REPLY_BACKLOG: usize = 64 * 1024;
+/// How long sessions get to say goodbye at an orderly stop.
+pub const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// When to try again after "full", in seconds.
+pub const FULL_RETRY_SECS: u32 = 30;
+/// Most accounts in one database: bounds memory (about 2 KiB each).
+pub const ACCOUNTS_MAX: usize = 100_000;
+
+// Failed logins and registrations.
+
+/// Failures of one name from one source before that pair is locked out.
+pub const FAILURES_BEFORE_LOCK: u32 = 5;
+/// First lock-out; each further failure doubles it.
+pub const LOCK_FIRST: Duration = Duration::from_secs(15);
+/// Longest lock-out.
+pub const LOCK_MAX: Duration = Duration::from_secs(600);
+/// Failures of one source per hour, whatever the names.
+pub const FAILURES_PER_HOUR: u32 = 20;
+/// Registrations of one source per hour; 127.0.0.1 and ::1 are exempt.
+pub const REGISTRATIONS_PER_HOUR: u32 = 20;
+/// Sources and pairs that the counters remember before the oldest are forgotten: bounds memory.
+pub const THROTTLE_ENTRIES: usize = 10_000;
+
+// The client.
+
+/// TCP connect, TLS and login, each step together.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// Answer to a request on a live connection.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Messages held while their sender's keys are looked up, over all senders.
+pub const HELD_MESSAGES: usize = 256;
+/// "could not be opened" lines per sender and hour: an oracle's questions must not flood the screen.
+pub const OPEN_FAILURES_PER_HOUR: u32 = 20;
+/// Message ids that the replay guard remembers in one run.
+pub const SEEN_IDS: usize = 100_000;
+/// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
+pub const INPUT_LINE_MAX: usize = 64 * 1024;
+/// Longest wait for another process's lock on a client file.
+pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
+
+// Files.
+
+/// Longest record in the account database, in bytes: two RSA-4096 keys in hex take under 5 KiB.
+pub const RECORD_MAX: usize = 16 * 1024;
+/// Longest key, certificate, pin or group key file that is read, in bytes.
+pub const SMALL_FILE_MAX: u64 = 1024 * 1024;

@@ -1,0 +1,53 @@
+//! The key bundle: what others need to know to write to an account and to check what it wrote.
+
+use super::{Error, reader::Reader, writer::Writer};
+use crate::limits::{SIGNATURE_MAX, SPKI_MAX};
+use crate::names::UserName;
+
+/// A key bundle as it is passed around. Parsing says nothing about its keys or signature:
+/// `crypto::bundle` checks those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Whose keys these are.
+    pub name: UserName,
+    /// DER SubjectPublicKeyInfo of the RSA key that signs: the identity.
+    pub identity: Vec<u8>,
+    /// DER SubjectPublicKeyInfo of the RSA key that decrypts.
+    pub encryption: Vec<u8>,
+    /// Grows with every new bundle of the same identity, from 1.
+    pub number: u64,
+    /// RSASSA-PKCS1-v1_5-SHA256 by the identity key over [`signed::bundle`](super::signed::bundle).
+    pub signature: Vec<u8>,
+}
+
+impl Bundle {
+    /// Strict: one canonical encoding, no trailing bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let bundle = Self {
+            name: reader.name("bundle name")?,
+            identity: reader.bytes16("identity key", SPKI_MAX)?.to_vec(),
+            encryption: reader.bytes16("encryption key", SPKI_MAX)?.to_vec(),
+            number: reader.u64("bundle number")?,
+            signature: reader.bytes16("bundle signature", SIGNATURE_MAX)?.to_vec(),
+        };
+        reader.end("bundle")?;
+        Ok(bundle)
+    }
+
+    /// The bundle as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(2048);
+        self.write_unsigned(&mut writer);
+        writer.bytes16(&self.signature);
+        writer.into_bytes()
+    }
+
+    /// Everything before the signature, as it is signed.
+    pub(super) fn write_unsigned(&self, writer: &mut Writer) {
+        writer.bytes8(self.name.as_str().as_bytes());
+        writer.bytes16(&self.identity);
+        writer.bytes16(&self.encryption);
+        writer.u64(self.number);
+    }
+}

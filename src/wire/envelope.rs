@@ -1,0 +1,304 @@
+//! The envelope's layout: what the sender makes, the server passes on byte for byte, and the recipient checks.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+
+use super::{Error, Fingerprint, reader::Reader, signed, writer::Writer};
+use crate::limits::{CIPHERTEXT_MAX, NAME_MAX, SIGNATURE_MAX};
+use crate::names::{Recipient, UserName};
+
+const MAGIC: [u8; 4] = *b"TCE1";
+
+/// How an envelope is sealed and signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Suite {
+    /// RSAES-PKCS1-v1_5 for the recipient, RSASSA-PKCS1-v1_5-SHA256 by the sender.
+    Direct = 0x01,
+    /// DES-CBC with PKCS#7 padding under the group key, same signature.
+    GroupCbc = 0x11,
+    /// DES-ECB, same signature: equal blocks show, so it is used by explicit wish only.
+    GroupEcb = 0x12,
+}
+
+/// Direct or group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// To one account.
+    Direct = 1,
+    /// To everybody.
+    Group = 2,
+}
+
+/// A message's random id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub [u8; 16]);
+
+impl MessageId {
+    /// Its 32 hex digits.
+    pub fn to_hex(self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+
+    /// The first four hex digits, for people.
+    pub fn short(self) -> String {
+        HEXLOWER.encode(&self.0[..2])
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageId({})", self.to_hex())
+    }
+}
+
+/// The clear part `hdr`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// How it is sealed and signed.
+    pub suite: Suite,
+    /// Who wrote it.
+    pub sender: UserName,
+    /// Identity key of the sender.
+    pub sender_fp: Fingerprint,
+    /// Who it is for.
+    pub recipient: Recipient,
+    /// Direct: the recipient's encryption key. Group: the group key's 16-byte id, then 16 zero bytes.
+    pub recipient_fp: Fingerprint,
+    /// Random.
+    pub msg_id: MessageId,
+    /// Strictly increasing per sender key and recipient.
+    pub seq: u64,
+    /// `seq` of the last message to that recipient that the server accepted, 0 if none.
+    pub prev: u64,
+    /// When it was sent, as Unix time in milliseconds by the sender's clock.
+    pub sent_ms: u64,
+}
+
+impl Header {
+    /// The kind follows from the recipient.
+    pub fn kind(&self) -> Kind {
+        match self.recipient {
+            Recipient::All => Kind::Group,
+            Recipient::User(_) => Kind::Direct,
+        }
+    }
+
+    /// `hdr` as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(180);
+        writer.bytes(&MAGIC);
+        writer.u8(self.suite as u8);
+        writer.u8(self.kind() as u8);
+        writer.bytes8(self.sender.as_str().as_bytes());
+        writer.bytes(&self.sender_fp.0);
+        writer.bytes8(self.recipient.as_str().as_bytes());
+        writer.bytes(&self.recipient_fp.0);
+        writer.bytes(&self.msg_id.0);
+        writer.u64(self.seq);
+        writer.u64(self.prev);
+        writer.u64(self.sent_ms);
+        writer.into_bytes()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let magic = reader.array::<4>("magic")?;
+        if magic != MAGIC {
+            return Err(Error::BadValue { field: "magic", value: u32::from_be_bytes(magic).into() });
+        }
+        let suite = read_suite(reader)?;
+        let kind = reader.u8("kind")?;
+        let sender = reader.name("sender")?;
+        let sender_fp = Fingerprint(reader.array("sender_fp")?);
+        let recipient = read_recipient(reader)?;
+        let header = Self {
+            suite,
+            sender,
+            sender_fp,
+            recipient,
+            recipient_fp: Fingerprint(reader.array("recipient_fp")?),
+            msg_id: MessageId(reader.array("msg_id")?),
+            seq: reader.u64("seq")?,
+            prev: reader.u64("prev")?,
+            sent_ms: reader.u64("sent_ms")?,
+        };
+        header.check(kind)?;
+        Ok(header)
+    }
+
+    /// Fields that depend on each other: kind, suite and recipient say the same; a group key id is followed by zeros;
+    /// numbers count upwards from 1.
+    fn check(&self, kind: u8) -> Result<(), Error> {
+        if kind != self.kind() as u8 {
+            return Err(Error::BadValue { field: "kind", value: kind.into() });
+        }
+        let suite_kind = match self.suite {
+            Suite::Direct => Kind::Direct,
+            Suite::GroupCbc | Suite::GroupEcb => Kind::Group,
+        };
+        if suite_kind != self.kind() {
+            return Err(Error::BadValue { field: "suite", value: (self.suite as u8).into() });
+        }
+        if let (Kind::Group, Some(byte)) = (self.kind(), self.recipient_fp.0.iter().skip(16).find(|byte| **byte != 0)) {
+            return Err(Error::BadValue { field: "recipient_fp", value: (*byte).into() });
+        }
+        if self.seq == 0 {
+            return Err(Error::BadValue { field: "seq", value: 0 });
+        }
+        if self.prev >= self.seq {
+            return Err(Error::BadValue { field: "prev", value: self.prev });
+        }
+        Ok(())
+    }
+}
+
+/// A whole envelope, parsed and kept as the bytes that it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The clear part.
+    pub header: Header,
+    /// `hdr` as it came.
+    pub header_bytes: Vec<u8>,
+    /// `H`, the commitment to header and plaintext.
+    pub commitment: [u8; 32],
+    /// `C`.
+    pub ciphertext: Vec<u8>,
+    /// `S`.
+    pub signature: Vec<u8>,
+}
+
+impl Envelope {
+    /// Strict: one canonical encoding, no trailing bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let header = Header::read(&mut reader)?;
+        let header_bytes = header.encode();
+        debug_assert!(bytes.starts_with(&header_bytes));
+        let envelope = Self {
+            header,
+            header_bytes,
+            commitment: reader.array("H")?,
+            ciphertext: reader.bytes32("C", CIPHERTEXT_MAX)?.to_vec(),
+            signature: reader.bytes16("S", SIGNATURE_MAX)?.to_vec(),
+        };
+        reader.end("envelope")?;
+        Ok(envelope)
+    }
+
+    /// The envelope as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let size = self.header_bytes.len() + 38 + self.ciphertext.len() + self.signature.len();
+        let mut writer = Writer::with_capacity(size);
+        writer.bytes(&self.header_bytes);
+        writer.bytes(&self.commitment);
+        writer.bytes32(&self.ciphertext);
+        writer.bytes16(&self.signature);
+        writer.into_bytes()
+    }
+
+    /// What the signature is over.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        signed::envelope(&self.header_bytes, &self.commitment, &self.ciphertext)
+    }
+}
+
+fn read_suite(reader: &mut Reader<'_>) -> Result<Suite, Error> {
+    match reader.u8("suite")? {
+        0x01 => Ok(Suite::Direct),
+        0x11 => Ok(Suite::GroupCbc),
+        0x12 => Ok(Suite::GroupEcb),
+        value => Err(Error::BadValue { field: "suite", value: value.into() }),
+    }
+}
+
+fn read_recipient(reader: &mut Reader<'_>) -> Result<Recipient, Error> {
+    let text = reader.str8("recipient", NAME_MAX)?;
+    text.parse().map_err(|why| Error::Name { field: "recipient", why })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample() -> Envelope {
+        let header = Header {
+            suite: Suite::GroupCbc,
+            sender: "alice".parse().unwrap(),
+            sender_fp: Fingerprint([1; 32]),
+            recipient: Recipient::All,
+            recipient_fp: Fingerprint([0; 32]),
+            msg_id: MessageId([3; 16]),
+            seq: 7,
+            prev: 6,
+            sent_ms: 1_700_000_000_000,
+        };
+        let header_bytes = header.encode();
+        Envelope { header, header_bytes, commitment: [4; 32], ciphertext: vec![5; 24], signature: vec![6; 256] }
+    }
+
+    #[track_caller]
+    fn refused(change: impl FnOnce(&mut Envelope), field: &str) {
+        let mut envelope = sample();
+        change(&mut envelope);
+        envelope.header_bytes = envelope.header.encode();
+        let error = Envelope::parse(&envelope.encode()).unwrap_err();
+        assert!(error.to_string().contains(field), "{error} does not name {field}");
+    }
+
+    #[test]
+    fn parse_gives_back_what_was_encoded() {
+        assert_eq!(Envelope::parse(&sample().encode()), Ok(sample()));
+    }
+
+    #[test]
+    fn every_cut_and_every_extra_byte_is_an_error() {
+        let bytes = sample().encode();
+        for length in 0..bytes.len() {
+            assert!(Envelope::parse(&bytes[..length]).is_err(), "cut at {length}");
+        }
+        assert_eq!(Envelope::parse(&[bytes, vec![0]].concat()), Err(Error::Trailing { field: "envelope", count: 1 }));
+    }
+
+    #[test]
+    fn fields_that_contradict_each_other_are_refused() {
+        refused(|e| e.header.suite = Suite::Direct, "suite");
+        refused(|e| e.header.recipient = "bob".parse().unwrap(), "suite");
+        refused(|e| e.header.recipient_fp = Fingerprint([9; 32]), "recipient_fp");
+        refused(|e| e.header.seq = 0, "seq");
+        refused(|e| e.header.prev = 7, "prev");
+        let mut bytes = sample().encode();
+        bytes[5] = 1;
+        assert_eq!(Envelope::parse(&bytes), Err(Error::BadValue { field: "kind", value: 1 }));
+    }
+
+    #[test]
+    fn reserved_suites_are_refused() {
+        for suite in [0x00, 0x02, 0x13, 0xff] {
+            let mut bytes = sample().encode();
+            bytes[4] = suite;
+            assert_eq!(Envelope::parse(&bytes), Err(Error::BadValue { field: "suite", value: suite.into() }));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_encodes_to_the_same_bytes(position in 0_usize..480, value in any::<u8>()) {
+            let mut bytes = sample().encode();
+            let position = position % bytes.len();
+            bytes[position] = value;
+            if let Ok(envelope) = Envelope::parse(&bytes) {
+                prop_assert_eq!(envelope.encode(), bytes);
+            }
+        }
+
+        #[test]
+        fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let _ = Envelope::parse(&bytes);
+            let _ = crate::wire::Bundle::parse(&bytes);
+        }
+    }
+}

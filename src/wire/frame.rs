@@ -1,0 +1,142 @@
+//! Frames: `u32` length (big-endian, of what follows), `u8` type, body.
+
+use byteorder::{BigEndian, ByteOrder};
+
+/// Bytes of the length prefix.
+pub const PREFIX: usize = 4;
+
+/// Why the received bytes are no frame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// A length of zero: not even a type.
+    #[error("a frame of length zero")]
+    Empty,
+    /// A length over the limit of this state.
+    #[error("a frame of {length} bytes, at most {limit} are allowed now")]
+    TooLong {
+        /// The announced length in bytes.
+        length: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+}
+
+/// One frame as bytes: prefix, type, body.
+pub fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 1).expect("bodies are limited to 16 KiB");
+    let mut frame = Vec::with_capacity(PREFIX + 1 + body.len());
+    frame.extend_from_slice(&[0; PREFIX]);
+    BigEndian::write_u32(&mut frame, length);
+    frame.push(kind);
+    frame.extend_from_slice(body);
+    frame
+}
+
+/// Collects received bytes and gives whole frames.
+///
+/// The prefix never allocates: the buffer grows with bytes that came, up to one read beyond one frame.
+#[derive(Default)]
+pub struct FrameBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl FrameBuffer {
+    /// Adds received bytes.
+    pub fn extend(&mut self, received: &[u8]) {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(received);
+    }
+
+    /// The next whole frame as type and body, if it is complete.
+    pub fn next_frame(&mut self, limit: usize) -> Result<Option<(u8, &[u8])>, FrameError> {
+        let waiting = self.bytes.get(self.start..).unwrap_or_default();
+        let Some((prefix, after)) = waiting.split_at_checked(PREFIX) else { return Ok(None) };
+        let length = usize::try_from(BigEndian::read_u32(prefix)).unwrap_or(usize::MAX);
+        if length == 0 {
+            return Err(FrameError::Empty);
+        }
+        if length > limit {
+            return Err(FrameError::TooLong { length, limit });
+        }
+        let Some((kind, body)) = after.get(..length).and_then(<[u8]>::split_first) else { return Ok(None) };
+        self.start += PREFIX + length;
+        Ok(Some((*kind, body)))
+    }
+
+    /// Whether a frame has begun that is not complete.
+    pub fn is_partial(&self) -> bool {
+        self.start < self.bytes.len()
+    }
+
+    /// Gives memory back when nothing waits: an idle session holds none.
+    pub fn release(&mut self) {
+        if !self.is_partial() {
+            self.bytes = Vec::new();
+            self.start = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frames(buffer: &mut FrameBuffer) -> Vec<(u8, Vec<u8>)> {
+        std::iter::from_fn(|| buffer.next_frame(100).unwrap().map(|(kind, body)| (kind, body.to_vec()))).collect()
+    }
+
+    #[test]
+    fn length_counts_the_type_byte() {
+        assert_eq!(encode(0x0a, &[1, 2]), [0, 0, 0, 3, 0x0a, 1, 2]);
+    }
+
+    #[test]
+    fn refuses_lengths_before_the_body_came() {
+        let mut buffer = FrameBuffer::default();
+        buffer.extend(&[0xff; 4]);
+        assert_eq!(buffer.next_frame(100), Err(FrameError::TooLong { length: 0xffff_ffff, limit: 100 }));
+        let mut buffer = FrameBuffer::default();
+        buffer.extend(&[0; 4]);
+        assert_eq!(buffer.next_frame(100), Err(FrameError::Empty));
+    }
+
+    #[test]
+    fn an_idle_buffer_holds_no_memory() {
+        let mut buffer = FrameBuffer::default();
+        buffer.extend(&encode(1, &[0; 50]));
+        assert_eq!(frames(&mut buffer).len(), 1);
+        buffer.release();
+        assert_eq!(buffer.bytes.capacity(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_frames(
+            sent in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..99)), 0..8),
+            cuts in prop::collection::vec(1_usize..40, 1..50),
+        ) {
+            let stream: Vec<u8> = sent.iter().flat_map(|(kind, body)| encode(*kind, body)).collect();
+            let mut buffer = FrameBuffer::default();
+            let mut received = Vec::new();
+            let mut rest = stream.as_slice();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (now, later) = rest.split_at((*cut).min(rest.len()));
+                buffer.extend(now);
+                received.extend(frames(&mut buffer));
+                rest = later;
+            }
+            prop_assert_eq!(received, sent);
+            prop_assert!(!buffer.is_partial());
+        }
+    }
+}

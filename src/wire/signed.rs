@@ -1,0 +1,46 @@
+//! The exact bytes under every kind of signature and hash.
+//!
+//! Each begins with a label of its own, so that nothing signed for one purpose serves another,
+//! and none is ever made over bytes that a server chose alone.
+
+use super::{Bundle, writer::Writer};
+
+const BUNDLE: &[u8] = b"TopChat-bundle-v1\0";
+const COMMIT: &[u8] = b"TopChat-commit-v1\0";
+const LOGIN: &[u8] = b"TopChat-login-v1\0";
+const REGISTER: &[u8] = b"TopChat-register-v1\0";
+const SIGN: &[u8] = b"TopChat-sign-v1\0";
+
+/// Under a bundle's signature.
+pub fn bundle(bundle: &Bundle) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(1400);
+    writer.bytes(BUNDLE);
+    bundle.write_unsigned(&mut writer);
+    writer.into_bytes()
+}
+
+/// Under the proof that whoever registers holds the identity key on this very connection:
+/// the TLS exporter value, then SHA-256 of the whole bundle.
+pub fn register(exporter: &[u8; 32], bundle_digest: &[u8; 32]) -> Vec<u8> {
+    [REGISTER, exporter, bundle_digest].concat()
+}
+
+/// Under the identity signature of a login: SCRAM's AuthMessage, which holds both nonces and the TLS exporter value.
+pub fn login(auth_message: &str) -> Vec<u8> {
+    [LOGIN, auth_message.as_bytes()].concat()
+}
+
+/// Hashed to the commitment `H`: binds the text to this sender and this recipient.
+pub fn commitment(header: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    [COMMIT, header, plaintext].concat()
+}
+
+/// Under an envelope's signature: everything that comes before it, so that no field can be forgotten.
+pub fn envelope(header: &[u8], commitment: &[u8; 32], ciphertext: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(SIGN.len() + header.len() + 36 + ciphertext.len());
+    writer.bytes(SIGN);
+    writer.bytes(header);
+    writer.bytes(commitment);
+    writer.bytes32(ciphertext);
+    writer.into_bytes()
+}
