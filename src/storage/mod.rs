@@ -1,1 +1,1 @@
-//! x
+//! Files that survive a crash and that nobody else can read.
