@@ -1,1 +1,18 @@
-//! x
+//! TLS 1.3 over TCP, frames in and out, and waiting for either side without holding anything.
+//!
+//! A [`Connection`] never blocks: the thread that owns it (or briefly locks it) takes what is there,
+//! then waits with [`wait`] on a [`Watch`] of the socket and on a [`Wakeup`].
+
+mod connection;
+mod error;
+mod liveness;
+mod stop;
+mod tls;
+mod wait;
+
+pub use connection::{Connection, Received};
+pub use error::TransportError;
+pub use liveness::{Liveness, Pulse};
+pub use stop::Stop;
+pub use tls::{ClientTls, ServerTls};
+pub use wait::{Interest, Ready, Wakeup, Watch, wait, wait_input};

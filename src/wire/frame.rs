@@ -35,26 +35,37 @@ pub fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
 
 /// Collects received bytes and gives whole frames.
 ///
-/// The prefix never allocates: the buffer grows with bytes that came, up to one read beyond one frame.
+/// The prefix never allocates: room is made for one read at a time, and a frame over its limit is refused
+/// before its body comes, so the buffer holds at most one frame and one read.
 #[derive(Default)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,
     start: usize,
+    end: usize,
 }
 
 impl FrameBuffer {
-    /// Adds received bytes.
-    pub fn extend(&mut self, received: &[u8]) {
-        if self.start > 0 {
-            self.bytes.drain(..self.start);
+    /// Room for `size` bytes to be read into; [`filled`](Self::filled) says how many came.
+    pub fn room(&mut self, size: usize) -> &mut [u8] {
+        if self.bytes.len() < self.end + size {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
             self.start = 0;
         }
-        self.bytes.extend_from_slice(received);
+        if self.bytes.len() < self.end + size {
+            self.bytes.resize(self.end + size, 0);
+        }
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// `count` bytes were read into the room.
+    pub fn filled(&mut self, count: usize) {
+        self.end = self.bytes.len().min(self.end + count);
     }
 
     /// The next whole frame as type and body, if it is complete.
     pub fn next_frame(&mut self, limit: usize) -> Result<Option<(u8, &[u8])>, FrameError> {
-        let waiting = self.bytes.get(self.start..).unwrap_or_default();
+        let waiting = self.bytes.get(self.start..self.end).unwrap_or_default();
         let Some((prefix, after)) = waiting.split_at_checked(PREFIX) else { return Ok(None) };
         let length = usize::try_from(BigEndian::read_u32(prefix)).unwrap_or(usize::MAX);
         if length == 0 {
@@ -70,14 +81,13 @@ impl FrameBuffer {
 
     /// Whether a frame has begun that is not complete.
     pub fn is_partial(&self) -> bool {
-        self.start < self.bytes.len()
+        self.start < self.end
     }
 
-    /// Gives memory back when nothing waits: an idle session holds none.
-    pub fn release(&mut self) {
-        if !self.is_partial() {
-            self.bytes = Vec::new();
-            self.start = 0;
+    /// Gives memory over `keep` bytes back when nothing waits, so that an idle session holds little.
+    pub fn release(&mut self, keep: usize) {
+        if !self.is_partial() && self.bytes.len() > keep {
+            *self = Self::default();
         }
     }
 }
@@ -87,6 +97,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn receive(buffer: &mut FrameBuffer, bytes: &[u8]) {
+        buffer.room(bytes.len().max(64))[..bytes.len()].copy_from_slice(bytes);
+        buffer.filled(bytes.len());
+    }
 
     fn frames(buffer: &mut FrameBuffer) -> Vec<(u8, Vec<u8>)> {
         std::iter::from_fn(|| buffer.next_frame(100).unwrap().map(|(kind, body)| (kind, body.to_vec()))).collect()
@@ -100,19 +115,19 @@ mod tests {
     #[test]
     fn refuses_lengths_before_the_body_came() {
         let mut buffer = FrameBuffer::default();
-        buffer.extend(&[0xff; 4]);
+        receive(&mut buffer, &[0xff; 4]);
         assert_eq!(buffer.next_frame(100), Err(FrameError::TooLong { length: 0xffff_ffff, limit: 100 }));
         let mut buffer = FrameBuffer::default();
-        buffer.extend(&[0; 4]);
+        receive(&mut buffer, &[0; 4]);
         assert_eq!(buffer.next_frame(100), Err(FrameError::Empty));
     }
 
     #[test]
     fn an_idle_buffer_holds_no_memory() {
         let mut buffer = FrameBuffer::default();
-        buffer.extend(&encode(1, &[0; 50]));
+        receive(&mut buffer, &encode(1, &[0; 50]));
         assert_eq!(frames(&mut buffer).len(), 1);
-        buffer.release();
+        buffer.release(10);
         assert_eq!(buffer.bytes.capacity(), 0);
     }
 
@@ -131,7 +146,7 @@ mod tests {
                     break;
                 }
                 let (now, later) = rest.split_at((*cut).min(rest.len()));
-                buffer.extend(now);
+                receive(&mut buffer, now);
                 received.extend(frames(&mut buffer));
                 rest = later;
             }

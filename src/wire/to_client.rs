@@ -52,6 +52,8 @@ pub enum State {
     Queued = 2,
     /// Recipients' clients acknowledged it.
     Delivered = 3,
+    /// A recipient's connection ended before it acknowledged: it may have the message or not.
+    Unconfirmed = 4,
 }
 
 /// One name in a page of the directory.
@@ -279,6 +281,7 @@ fn read_status(reader: &mut Reader<'_>) -> Result<ToClient, Error> {
         1 => State::Accepted,
         2 => State::Queued,
         3 => State::Delivered,
+        4 => State::Unconfirmed,
         value => return Err(Error::BadValue { field: "state", value: value.into() }),
     };
     Ok(ToClient::Status { msg_id, state, reached: reader.u32("reached")?, total: reader.u32("total")? })

@@ -1,0 +1,204 @@
+//! One TLS connection that never blocks.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use openssl::ssl::{ErrorCode, SslStream};
+
+use super::{ClientTls, Interest, ServerTls, TransportError, Watch, tls};
+use crate::wire::Fingerprint;
+use crate::wire::frame::FrameBuffer;
+
+/// What [`Connection::receive`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// All that had come.
+    All,
+    /// As much as one call takes; more may have come.
+    More,
+}
+
+/// A TLS connection with frames coming in and bytes going out.
+pub struct Connection {
+    tls: SslStream<TcpStream>,
+    role: Role,
+    received: FrameBuffer,
+    read_size: usize,
+    outgoing: Vec<u8>,
+    sent: usize,
+    wants_write: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Client,
+    Server,
+}
+
+impl Connection {
+    /// The server's end of an accepted socket. The handshake comes next.
+    pub fn accept(socket: TcpStream, settings: &ServerTls) -> Result<Self, TransportError> {
+        Self::new(socket, settings.session()?, Role::Server)
+    }
+
+    /// The client's end of a connected socket. The handshake comes next.
+    pub fn connect(socket: TcpStream, settings: &ClientTls) -> Result<Self, TransportError> {
+        Self::new(socket, settings.session()?, Role::Client)
+    }
+
+    fn new(socket: TcpStream, session: openssl::ssl::Ssl, role: Role) -> Result<Self, TransportError> {
+        socket.set_nonblocking(true).map_err(TransportError::io("preparing the socket"))?;
+        socket.set_nodelay(true).map_err(TransportError::io("preparing the socket"))?;
+        let tls = SslStream::new(session, socket).map_err(|stack| TransportError::from_stack(&stack))?;
+        Ok(Self {
+            tls,
+            role,
+            received: FrameBuffer::default(),
+            read_size: READ_SIZE_FIRST,
+            outgoing: Vec::new(),
+            sent: 0,
+            wants_write: false,
+        })
+    }
+
+    /// One step of the handshake. True once it is done and both sides speak TopChat.
+    pub fn handshake(&mut self) -> Result<bool, TransportError> {
+        self.wants_write = false;
+        let step = match self.role {
+            Role::Client => self.tls.connect(),
+            Role::Server => self.tls.accept(),
+        };
+        match step {
+            Ok(()) if tls::speaks_topchat(self.tls.ssl()) => Ok(true),
+            Ok(()) => Err(TransportError::NotTopChat),
+            Err(error) => self.waiting(error).map(|()| false),
+        }
+    }
+
+    /// The key of the other side's certificate.
+    pub fn peer_identity(&self) -> Option<Fingerprint> {
+        tls::peer_identity(self.tls.ssl())
+    }
+
+    /// The channel binding of this connection (RFC 9266).
+    pub fn exporter(&self) -> Result<[u8; 32], TransportError> {
+        tls::exporter(self.tls.ssl())
+    }
+
+    /// Takes what has come, up to [`RECEIVE_AT_ONCE`] bytes, so that one busy peer leaves time for the rest.
+    pub fn receive(&mut self) -> Result<Received, TransportError> {
+        let mut taken = 0;
+        while taken < RECEIVE_AT_ONCE {
+            let room = self.received.room(self.read_size);
+            match self.tls.ssl_read(room) {
+                Ok(count) => {
+                    if count >= self.read_size {
+                        self.read_size = (self.read_size * 2).min(READ_SIZE_MAX);
+                    }
+                    self.received.filled(count);
+                    taken += count;
+                }
+                Err(error) => return self.waiting(error).map(|()| Received::All),
+            }
+        }
+        Ok(Received::More)
+    }
+
+    /// The next whole frame as type and body.
+    pub fn next_frame(&mut self, limit: usize) -> Result<Option<(u8, &[u8])>, TransportError> {
+        Ok(self.received.next_frame(limit)?)
+    }
+
+    /// Adds bytes to what goes out; [`flush`](Self::flush) sends.
+    pub fn queue(&mut self, bytes: &[u8]) {
+        if self.sent > 0 {
+            self.outgoing.drain(..self.sent);
+            self.sent = 0;
+        }
+        self.outgoing.extend_from_slice(bytes);
+    }
+
+    /// How many bytes wait to be taken by TLS.
+    pub fn unsent(&self) -> usize {
+        self.outgoing.len() - self.sent
+    }
+
+    /// Sends what the socket takes. True when nothing is left.
+    pub fn flush(&mut self) -> Result<bool, TransportError> {
+        while let Some(waiting) = self.outgoing.get(self.sent..).filter(|waiting| !waiting.is_empty()) {
+            match self.tls.ssl_write(waiting) {
+                Ok(count) => self.sent += count,
+                Err(error) => return self.waiting(error).map(|()| false),
+            }
+        }
+        self.outgoing.clear();
+        self.sent = 0;
+        self.wants_write = false;
+        Ok(true)
+    }
+
+    /// What to wait for before calling again.
+    pub fn interest(&self) -> Interest {
+        Interest { read: true, write: self.wants_write || self.unsent() > 0 }
+    }
+
+    /// Gives back memory that an idle connection doesn't need.
+    pub fn rest(&mut self) {
+        self.received.release(READ_SIZE_FIRST);
+        self.read_size = READ_SIZE_FIRST;
+        if self.unsent() == 0 && self.outgoing.capacity() > READ_SIZE_FIRST {
+            self.outgoing = Vec::new();
+        }
+    }
+
+    /// A second handle on the socket, for waiting.
+    pub fn watch(&self) -> Result<Watch, TransportError> {
+        self.tls.get_ref().try_clone().map(Watch).map_err(TransportError::io("preparing the socket"))
+    }
+
+    /// Says goodbye on TLS and TCP, as far as the socket takes it. What comes in after that is to be
+    /// [discarded](Self::discard) for a while, since unread bytes would make the kernel reset the connection
+    /// and the other side might never see the last frame.
+    pub fn finish(&mut self) {
+        // A peer that is gone already needs no goodbye.
+        let _ = self.tls.shutdown();
+        let _ = self.tls.get_ref().shutdown(Shutdown::Write);
+    }
+
+    /// Throws away what has come. False when the other side has ended, too.
+    pub fn discard(&mut self) -> bool {
+        let mut thrown = [0; 1024];
+        loop {
+            match io::Read::read(&mut self.tls.get_ref(), &mut thrown) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    fn waiting(&mut self, error: openssl::ssl::Error) -> Result<(), TransportError> {
+        match error.code() {
+            ErrorCode::WANT_READ => Ok(()),
+            ErrorCode::WANT_WRITE => {
+                self.wants_write = true;
+                Ok(())
+            }
+            _ => Err(TransportError::from_ssl(error)),
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.tls.get_ref().as_fd()
+    }
+}
+
+/// First read of a connection: an idle client's pings fit many times.
+const READ_SIZE_FIRST: usize = 1024;
+/// Largest read: one full TLS record.
+const READ_SIZE_MAX: usize = 16 * 1024;
+/// Most bytes that one call takes.
+const RECEIVE_AT_ONCE: usize = 64 * 1024;

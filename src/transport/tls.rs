@@ -1,0 +1,162 @@
+//! TLS settings: version 1.3 only, ALPN `topchat/1`, no tickets, no early data (RFC 8446, RFC 7301).
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Mutex;
+
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::ssl::{
+    AlpnError, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef, SslSessionCacheMode,
+    SslVerifyMode, SslVersion, select_next_proto,
+};
+use openssl::x509::X509;
+
+use super::TransportError;
+use crate::wire::{ALPN, Fingerprint};
+
+/// A server's certificate and settings.
+pub struct ServerTls {
+    context: SslContext,
+    identity: Fingerprint,
+}
+
+impl ServerTls {
+    /// From the PEM texts of a certificate and its private key.
+    pub fn new(certificate_pem: &[u8], key_pem: &[u8]) -> Result<Self, TransportError> {
+        let mut builder = builder(SslMethod::tls_server())?;
+        let identity =
+            Self::load(&mut builder, certificate_pem, key_pem).map_err(|stack| TransportError::from_stack(&stack))?;
+        builder
+            .set_alpn_select_callback(|_, offered| select_next_proto(ALPN_LIST, offered).ok_or(AlpnError::ALERT_FATAL));
+        Ok(Self { context: builder.build(), identity })
+    }
+
+    /// SHA-256 of the certificate's SubjectPublicKeyInfo: what clients pin.
+    pub fn identity(&self) -> Fingerprint {
+        self.identity
+    }
+
+    pub(super) fn session(&self) -> Result<Ssl, TransportError> {
+        session(&self.context)
+    }
+
+    fn load(
+        builder: &mut SslContextBuilder,
+        certificate_pem: &[u8],
+        key_pem: &[u8],
+    ) -> Result<Fingerprint, openssl::error::ErrorStack> {
+        let certificate = X509::from_pem(certificate_pem)?;
+        builder.set_certificate(&certificate)?;
+        // The callback answers instead of OpenSSL's own, which would ask on the terminal.
+        let key = PKey::private_key_from_pem_callback(key_pem, |_| Ok(0))?;
+        builder.set_private_key(&key)?;
+        builder.check_private_key()?;
+        spki_fingerprint(&certificate)
+    }
+}
+
+/// A client's settings.
+pub struct ClientTls {
+    context: SslContext,
+}
+
+impl ClientTls {
+    /// Settings of this program.
+    pub fn new() -> Result<Self, TransportError> {
+        let mut builder = builder(SslMethod::tls_client())?;
+        // Trust comes from the pinned key, which the caller compares before a byte of login leaves;
+        // the handshake itself proves that the other side holds that key.
+        builder.set_verify(SslVerifyMode::NONE);
+        builder.set_alpn_protos(ALPN_LIST).map_err(|stack| TransportError::from_stack(&stack))?;
+        Ok(Self { context: builder.build() })
+    }
+
+    pub(super) fn session(&self) -> Result<Ssl, TransportError> {
+        session(&self.context)
+    }
+}
+
+/// The other side's key, once the handshake is done. Servers ask for no client certificate and get `None`.
+pub(super) fn peer_identity(tls: &SslRef) -> Option<Fingerprint> {
+    tls.peer_certificate().and_then(|certificate| spki_fingerprint(&certificate).ok())
+}
+
+/// Whether both sides agreed on this protocol. Without it a browser or another service would be taken for a peer.
+pub(super) fn speaks_topchat(tls: &SslRef) -> bool {
+    tls.selected_alpn_protocol() == Some(ALPN.as_bytes())
+}
+
+/// The channel binding of RFC 9266, section 2: unique to this connection, known to both ends, never sent.
+pub(super) fn exporter(tls: &SslRef) -> Result<[u8; 32], TransportError> {
+    let mut value = [0; 32];
+    tls.export_keying_material(&mut value, "EXPORTER-Channel-Binding", Some(b""))
+        .map_err(|stack| TransportError::from_stack(&stack))?;
+    Ok(value)
+}
+
+fn session(context: &SslContext) -> Result<Ssl, TransportError> {
+    Ssl::new(context).map_err(|stack| TransportError::from_stack(&stack))
+}
+
+fn builder(method: SslMethod) -> Result<SslContextBuilder, TransportError> {
+    let mut builder = SslContextBuilder::new(method).map_err(|stack| TransportError::from_stack(&stack))?;
+    configure(&mut builder).map_err(|stack| TransportError::from_stack(&stack))?;
+    if let Some(file) = key_log()? {
+        builder.set_keylog_callback(move |_, line| log_key(&file, line));
+    }
+    Ok(builder)
+}
+
+fn configure(builder: &mut SslContextBuilder) -> Result<(), openssl::error::ErrorStack> {
+    builder.set_min_proto_version(Some(SslVersion::TLS1_3))?;
+    builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_COMPRESSION);
+    builder.set_num_tickets(0)?;
+    builder.set_max_early_data(0)?;
+    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    // Partial and moved writes: what TLS did not take yet may be joined with what comes next.
+    builder.set_mode(SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER | SslMode::RELEASE_BUFFERS);
+    // One system call brings many records.
+    builder.set_read_ahead(true);
+    Ok(())
+}
+
+fn spki_fingerprint(certificate: &X509) -> Result<Fingerprint, openssl::error::ErrorStack> {
+    let spki = certificate.public_key()?.public_key_to_der()?;
+    let digest = openssl::hash::hash(MessageDigest::sha256(), &spki)?;
+    Ok(Fingerprint(digest.as_ref().try_into().expect("SHA-256 gives 32 bytes")))
+}
+
+/// `SSLKEYLOGFILE`: lets the owner of this end look at the protocol in Wireshark.
+fn key_log() -> Result<Option<Mutex<File>>, TransportError> {
+    let Some(path) = std::env::var_os("SSLKEYLOGFILE").filter(|path| !path.is_empty()) else { return Ok(None) };
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(TransportError::io("opening the file that SSLKEYLOGFILE names"))?;
+    log::warn!("SSLKEYLOGFILE is set: whoever reads that file can read this connection");
+    Ok(Some(Mutex::new(file)))
+}
+
+fn log_key(file: &Mutex<File>, line: &str) {
+    let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Err(error) = writeln!(file, "{line}") {
+        log::warn!("SSLKEYLOGFILE: {error}");
+    }
+}
+
+/// The protocol's name behind its length (RFC 7301, section 3.1).
+const ALPN_LIST: &[u8] = b"\x09topchat/1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offered_list_holds_the_protocol_name() {
+        assert_eq!(ALPN_LIST.split_first(), Some((&9, ALPN.as_bytes())));
+    }
+}

@@ -1,0 +1,102 @@
+//! Waiting for a socket, a wake-up from another thread, or the clock.
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// Bytes to read.
+    pub read: bool,
+    /// Room to write.
+    pub write: bool,
+}
+
+/// What there is. Errors and hang-ups of the socket show as readable: reading tells which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// The socket has bytes, an end, or an error.
+    pub readable: bool,
+    /// The socket takes bytes.
+    pub writable: bool,
+    /// Another thread called [`Wakeup::wake`].
+    pub woken: bool,
+}
+
+/// A second handle on a connection's socket, to wait on while another thread uses the connection.
+pub struct Watch(pub(super) TcpStream);
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Ends another thread's [`wait`].
+pub struct Wakeup(OwnedFd);
+
+impl Wakeup {
+    /// A wake-up that nobody has called yet.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?))
+    }
+
+    /// Wakes the waiting thread, or lets its next wait return at once.
+    pub fn wake(&self) {
+        // It fails only when 2^64 - 2 wake-ups wait already, and then the thread wakes anyway.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Forgets the wake-ups so far.
+    pub fn reset(&self) {
+        // Nothing to read means nothing to forget.
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Wakeup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Waits until the socket is ready for `interest`, `wakeup` is called or `deadline` is reached. Forgets the wake-up.
+pub fn wait(socket: &impl AsFd, interest: Interest, wakeup: &Wakeup, deadline: Option<Instant>) -> io::Result<Ready> {
+    let mut events = PollFlags::empty();
+    events.set(PollFlags::IN, interest.read);
+    events.set(PollFlags::OUT, interest.write);
+    let mut watched = [PollFd::new(wakeup, PollFlags::IN), PollFd::new(socket, events)];
+    poll_until(&mut watched, deadline)?;
+    let [woken, socket] = watched.map(|watched| watched.revents());
+    let ready = Ready {
+        readable: socket.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
+        writable: socket.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR),
+        woken: woken.contains(PollFlags::IN),
+    };
+    if ready.woken {
+        wakeup.reset();
+    }
+    Ok(ready)
+}
+
+/// Waits for input (a listening socket, a terminal, a pipe) or `wakeup`, which it does not forget. True if there is input.
+pub fn wait_input(input: &impl AsFd, wakeup: &Wakeup, deadline: Option<Instant>) -> io::Result<Ready> {
+    let mut watched = [PollFd::new(wakeup, PollFlags::IN), PollFd::new(input, PollFlags::IN)];
+    poll_until(&mut watched, deadline)?;
+    let [woken, input] = watched.map(|watched| watched.revents());
+    Ok(Ready { readable: !input.is_empty(), writable: false, woken: woken.contains(PollFlags::IN) })
+}
+
+/// An interrupted wait counts as one that found nothing: every caller looks again.
+fn poll_until(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
+    let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(watched, timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
