@@ -19,6 +19,7 @@ pub mod client;
 pub mod crypto;
 pub mod error;
 pub mod limits;
+pub mod logging;
 pub mod names;
 pub mod server;
 pub mod storage;
