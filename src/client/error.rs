@@ -234,9 +234,7 @@ pub enum Error {
     #[error("{0}")]
     Refused(Refusal),
     /// The server's key is not the one that was pinned.
-    #[error(
-        "THE SERVER'S IDENTITY HAS CHANGED ({address}). Nothing was sent.\n  was {pinned}\n  now {now}"
-    )]
+    #[error("THE SERVER'S IDENTITY HAS CHANGED ({address}). Nothing was sent.\n  was {pinned}\n  now {now}")]
     ServerChanged {
         /// Which server.
         address: String,

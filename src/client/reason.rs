@@ -89,10 +89,13 @@ impl fmt::Display for Refusal {
         };
         match (code, &self.asked) {
             (Code::Full, _) => {
-                let seats = seats(&self.reason.text).map_or("all seats are taken".to_owned(), |(taken, seats)| {
-                    format!("{taken} of {seats} clients")
-                });
-                write!(f, "the server is full: {seats}. {}, or run with --wait to queue.", self.retry("Try again later"))
+                let seats = seats(&self.reason.text)
+                    .map_or("all seats are taken".to_owned(), |(taken, seats)| format!("{taken} of {seats} clients"));
+                write!(
+                    f,
+                    "the server is full: {seats}. {}, or run with --wait to queue.",
+                    self.retry("Try again later")
+                )
             }
             (Code::NameTaken, Asked::Register(name)) => {
                 write!(f, "the name \"{name}\" is taken on this server. Log in with: topchat login {name}")
@@ -151,10 +154,7 @@ mod tests {
     fn a_taken_name_names_the_way_in() {
         let asked = Asked::Register("alice".parse().unwrap());
         let refusal = Refusal { asked, reason: Reason::new(Code::NameTaken) };
-        assert_eq!(
-            refusal.to_string(),
-            "the name \"alice\" is taken on this server. Log in with: topchat login alice"
-        );
+        assert_eq!(refusal.to_string(), "the name \"alice\" is taken on this server. Log in with: topchat login alice");
         assert_eq!(refusal.exit(), Exit::Refused);
     }
 

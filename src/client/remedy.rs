@@ -42,7 +42,9 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::Lock(error) => return error.hint(),
         Error::Lost { why: TransportError::Closed } => "is the server still running?".to_owned(),
         Error::Name { why: NameError::Reserved, .. } => "to write to everybody, write ALL in capitals".to_owned(),
-        Error::Name { .. } => "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters".to_owned(),
+        Error::Name { .. } => {
+            "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters".to_owned()
+        }
         Error::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
         Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir".to_owned(),
         Error::NoSuchUser { .. } => "see who there is: topchat users".to_owned(),
@@ -91,7 +93,8 @@ fn connect_remedy(why: &ConnectError) -> String {
     match why {
         ConnectError::NoSuchHost => "see --server HOST:PORT".to_owned(),
         ConnectError::Io(_) | ConnectError::TimedOut { .. } => {
-            "is the server running there? (topchat-server, or make run-server; the address is set by --server)".to_owned()
+            "is the server running there? (topchat-server, or make run-server; the address is set by --server)"
+                .to_owned()
         }
     }
 }

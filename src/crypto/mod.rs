@@ -18,3 +18,8 @@ pub mod scram;
 
 #[cfg(test)]
 pub(crate) mod test_keys;
+
+/// The OpenSSL in use, as it names itself.
+pub fn openssl_version() -> &'static str {
+    openssl::version::version()
+}
