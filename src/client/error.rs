@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::address::AddressError;
 use super::reason::Refusal;
 use crate::crypto::bundle::BundleError;
+use crate::crypto::envelope::SealError;
 use crate::crypto::group_key::GroupKeyError;
 use crate::crypto::keys::KeyError;
 use crate::crypto::scram::{PasswordError, ScramError};
@@ -233,6 +234,12 @@ pub enum Error {
     /// The server refused or said goodbye.
     #[error("{0}")]
     Refused(Refusal),
+    /// A text that could not be sealed.
+    #[error("the message could not be sealed: {why}")]
+    Seal {
+        /// Why.
+        why: SealError,
+    },
     /// The server's key is not the one that was pinned.
     #[error("THE SERVER'S IDENTITY HAS CHANGED ({address}). Nothing was sent.\n  was {pinned}\n  now {now}")]
     ServerChanged {
@@ -265,6 +272,12 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A ping was not answered.
+    #[error("connection lost (no answer for {secs} s)")]
+    Silent {
+        /// How long nothing came.
+        secs: u64,
+    },
     /// Nothing to send.
     #[error("the text is empty")]
     TextEmpty,
@@ -294,7 +307,7 @@ pub enum Error {
         now: Fingerprint,
     },
     /// The server took the message, but nobody confirmed it.
-    #[error("{} not confirmed: the server took the message, {to}'s client has not confirmed it", .id.short())]
+    #[error("{} not confirmed: the server has the message, {to}'s client has not confirmed it", .id.short())]
     Unconfirmed {
         /// Which message.
         id: MessageId,
@@ -385,6 +398,7 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Address { .. }
+            | Self::Declined
             | Self::Fingerprint { .. }
             | Self::KeySize { .. }
             | Self::Name { .. }
@@ -411,6 +425,7 @@ impl Explain for Error {
             | Self::Output { .. }
             | Self::PasswordCommand { .. }
             | Self::Protocol(_)
+            | Self::Silent { .. }
             | Self::State { .. }
             | Self::TimedOut { .. } => Exit::Local,
             Self::Bundle { .. }
@@ -422,12 +437,12 @@ impl Explain for Error {
             Self::Busy { .. } => Exit::Busy,
             Self::WrongPassphrase { .. } => Exit::Refused,
             Self::Away { .. } | Self::NoSuchUser { .. } | Self::Unconfirmed { .. } => Exit::Undelivered,
-            Self::Declined | Self::OutputClosed => Exit::Done,
+            Self::OutputClosed => Exit::Done,
             Self::Interrupted => Exit::Interrupted,
             Self::File(error) => error.exit(),
             Self::Lock(error) => error.exit(),
             Self::Refused(refusal) => refusal.exit(),
-            Self::System { .. } => Exit::Unexpected,
+            Self::Seal { .. } | Self::System { .. } => Exit::Unexpected,
         }
     }
 }

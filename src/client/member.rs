@@ -1,6 +1,8 @@
 //! Who this client speaks for.
 
-use crate::crypto::group_key::GroupKeys;
+use super::Error;
+use super::config::{Config, default_group_key};
+use crate::crypto::group_key::{GroupKey, GroupKeys};
 use crate::crypto::keys::PrivateKey;
 use crate::names::UserName;
 
@@ -14,4 +16,12 @@ pub struct Member {
     pub encryption: PrivateKey,
     /// Seals and opens group messages, if this member has the key file.
     pub group: Option<GroupKeys>,
+}
+
+impl Member {
+    /// The key for new group messages; without a key file nothing can be sent to ALL.
+    pub fn group_key(&self, config: &Config) -> Result<&GroupKey, Error> {
+        let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };
+        self.group.as_ref().map(GroupKeys::writer).ok_or_else(missing)
+    }
 }

@@ -6,21 +6,54 @@
 
 use std::sync::LazyLock;
 
-pub mod address;
+mod account;
+mod account_keys;
+mod address;
+mod chat;
+mod compose;
+mod conduct;
+mod config;
+mod connect;
+mod contacts;
+mod dialogue;
+mod directory;
 pub mod error;
-pub mod event;
-pub mod json;
-pub mod member;
+mod event;
+mod export;
+mod fair;
+mod json;
+mod lines;
+mod link;
+mod listen;
+mod listening;
+mod login;
+mod member;
 pub mod options;
+mod output;
+mod password;
+mod pending;
+mod people;
+mod prompt;
 mod reason;
-pub mod receive;
+mod receive;
+mod register;
 mod remedy;
-pub mod render;
+mod render;
 mod replay;
-pub mod typed;
+mod run;
+mod screen;
+mod send;
+mod sending;
+mod sequence;
+mod servers;
+mod session;
+mod start;
+mod state_file;
+mod typed;
 
 pub use error::Error;
 pub use reason::{Asked, Refusal};
+pub use run::run;
 
 /// This program's version and that of the OpenSSL it uses.
 pub fn version() -> &'static str {

@@ -21,7 +21,7 @@ use crate::names::{Recipient, UserName};
 use crate::wire::{DeliveryId, Envelope, Fingerprint, Header};
 
 /// The identity keys that this client holds for names.
-pub trait Keyring {
+pub trait Keyring: Sync {
     /// The key pinned for this name.
     fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error>;
 

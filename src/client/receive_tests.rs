@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::sync::Mutex;
 
 use super::*;
 use crate::crypto::envelope::{SealWith, group_fingerprint};
@@ -10,24 +10,24 @@ use crate::wire::{MessageId, Suite};
 
 /// Pins in memory.
 #[derive(Default)]
-struct Memory(RefCell<HashMap<UserName, Pin>>);
+struct Memory(Mutex<HashMap<UserName, Pin>>);
 
 impl Memory {
     fn knows(self, name: &str, key: &PrivateKey) -> Self {
         let pin = Pin { key: Arc::new(key.public().clone()), mark: Mark::Known };
-        self.0.borrow_mut().insert(name.parse().unwrap(), pin);
+        self.0.lock().unwrap().insert(name.parse().unwrap(), pin);
         self
     }
 }
 
 impl Keyring for Memory {
     fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
-        Ok(self.0.borrow().get(name).cloned())
+        Ok(self.0.lock().unwrap().get(name).cloned())
     }
 
     fn pin(&self, bundle: &VerifiedBundle) -> Result<Pin, Error> {
         let new = Pin { key: Arc::new(bundle.identity.clone()), mark: Mark::New };
-        Ok(self.0.borrow_mut().entry(bundle.name.clone()).or_insert(new).clone())
+        Ok(self.0.lock().unwrap().entry(bundle.name.clone()).or_insert(new).clone())
     }
 }
 
@@ -214,7 +214,7 @@ fn a_key_of_another_name_or_another_key_opens_nothing() {
         let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
         let bundle = bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
         assert_eq!(told(&receiver.found(*request, &bundle, now()).unwrap()), ["UnknownSender"], "{name}");
-        assert!(keyring.0.borrow().is_empty(), "{name} was pinned");
+        assert!(keyring.0.lock().unwrap().is_empty(), "{name} was pinned");
     }
 }
 

@@ -83,6 +83,8 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         | Error::OutputClosed
         | Error::PasswordsDiffer
         | Error::Protocol(_)
+        | Error::Seal { .. }
+        | Error::Silent { .. }
         | Error::System { .. }
         | Error::TextNotUtf8 => return None,
     };
