@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Longest account name, in bytes: fits every terminal's prompt and one length byte.
 pub const NAME_MAX: usize = 32;
-/// Longest message text, in bytes of UTF-8: a page of prose, and small enough for 18 RSA-2048 blocks.
+/// Longest message text, in bytes of UTF-8: a page of prose, and small enough for 17 RSA-2048 blocks.
 pub const TEXT_MAX: usize = 4096;
 /// Shortest password, in bytes (NIST SP 800-63B, section 3.1.1.2, asks for at least 8 characters).
 pub const PASSWORD_MIN: usize = 8;
@@ -44,6 +44,10 @@ pub const SCRAM_ITERATIONS: u32 = 600_000;
 pub const SCRAM_ITERATIONS_MIN: u32 = 600_000;
 /// Most PBKDF2 rounds that a client accepts: a server must not be able to keep it busy for minutes.
 pub const SCRAM_ITERATIONS_MAX: u32 = 10_000_000;
+/// Longest SCRAM nonce, in bytes: both sides' 24 random bytes take 64 in base64.
+pub const SCRAM_NONCE_MAX: usize = 256;
+/// Most entries in a group key file: a year and more of monthly changes.
+pub const GROUP_KEYS_MAX: usize = 16;
 /// Longest invite code in a registration, in bytes.
 pub const INVITE_MAX: usize = 64;
 
@@ -51,9 +55,9 @@ pub const INVITE_MAX: usize = 64;
 
 /// Longest `P`: salt, type byte, text (`docs/PROTOCOL.md`, "The envelope").
 pub const PLAINTEXT_MAX: usize = 16 + 1 + TEXT_MAX;
-/// Longest ciphertext, in bytes: `PLAINTEXT_MAX` in chunks of 245 bytes, each 256 bytes sealed, is 4352;
-/// other moduli and DES stay below 4608 (nine RSA-4096 blocks).
-pub const CIPHERTEXT_MAX: usize = 4608;
+/// Longest ciphertext, in bytes: `PLAINTEXT_MAX` takes 4352 with RSA-2048, 4224 with RSA-3072, 4608 with RSA-4096,
+/// and most, ten blocks of 467, with a modulus of 3736 bits; DES stays below.
+pub const CIPHERTEXT_MAX: usize = 4670;
 
 // Sessions of the server.
 

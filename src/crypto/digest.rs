@@ -1,13 +1,60 @@
-//! stub
+//! Hashes, and comparing them.
+
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
+
 /// SHA-256 (FIPS 180-4).
-pub fn sha256(_bytes: &[u8]) -> [u8; 32] {
-    todo!()
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    openssl::sha::sha256(bytes)
 }
+
 /// HMAC-SHA-256 (RFC 2104).
-pub fn hmac(_key: &[u8], _bytes: &[u8]) -> [u8; 32] {
-    todo!()
+pub fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    let mut code = [0; 32];
+    PKey::hmac(key)
+        .and_then(|key| Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot(&mut code, bytes))
+        .expect("every OpenSSL has HMAC-SHA-256, for a key and a text of any length");
+    code
 }
-/// Constant-time comparison.
-pub fn equal(_a: &[u8], _b: &[u8]) -> bool {
-    todo!()
+
+/// Compares in a time that depends on the lengths only.
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && openssl::memcmp::eq(a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    #[test]
+    fn sha256_gives_the_known_answer_of_fips_180() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(HEXLOWER.encode(&sha256(b"abc")), expected);
+    }
+
+    #[test]
+    fn hmac_gives_the_known_answers_of_rfc_4231() {
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(HEXLOWER.encode(&hmac(b"Jefe", b"what do ya want for nothing?")), expected);
+        let long_key = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54";
+        let text = b"Test Using Larger Than Block-Size Key - Hash Key First";
+        assert_eq!(HEXLOWER.encode(&hmac(&[0xaa; 131], text)), long_key);
+    }
+
+    #[test]
+    fn an_empty_key_is_a_key() {
+        let expected = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
+        assert_eq!(HEXLOWER.encode(&hmac(b"", b"")), expected);
+    }
+
+    #[test]
+    fn equal_means_same_length_and_same_bytes() {
+        assert!(equal(b"", b""));
+        assert!(equal(b"ab", b"ab"));
+        assert!(!equal(b"ab", b"ac"));
+        assert!(!equal(b"ab", b"abc"));
+    }
 }

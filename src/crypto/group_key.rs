@@ -1,36 +1,256 @@
-//! stub
-#![allow(missing_docs)]
-#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
+//! The group key file: the pre-shared 64-bit DES key, as text that people hand to each other.
+//!
+//! ```text
+//! topchat-group-key v1
+//! # comment
+//! <id: 32 hex digits> <key: 16 hex digits>
+//! ```
+//!
+//! The first entry writes, all read, so that a new key can be put in front of the old one. The server never opens it.
+
+use std::fmt;
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use zeroize::Zeroizing;
+
+use super::random;
+use crate::limits::GROUP_KEYS_MAX;
+
+const VERSION: &str = "topchat-group-key v1";
+const ID_DIGITS: usize = 32;
+const KEY_DIGITS: usize = 16;
+
+/// Why a text is no group key file. Lines count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GroupKeyError {
-    #[error("stub")]
-    Stub,
+    /// A character that is no hex digit.
+    #[error("line {line}: the {part} contains {}, which is no hex digit", crate::text::visible_char(*.found))]
+    Digit {
+        /// Where.
+        line: usize,
+        /// In the id or in the key.
+        part: Part,
+        /// The first such character.
+        found: char,
+    },
+    /// Two entries with one id.
+    #[error("line {line}: this id stands in an earlier line too")]
+    DuplicateId {
+        /// Where the second one stands.
+        line: usize,
+    },
+    /// Not two words.
+    #[error("line {line}: an entry is an id and a key with one space between")]
+    Entry {
+        /// Where.
+        line: usize,
+    },
+    /// Too few or too many digits.
+    #[error("line {line}: the {part} has {found} hex digits, exactly {} are needed", .part.digits())]
+    Length {
+        /// Where.
+        line: usize,
+        /// The id or the key.
+        part: Part,
+        /// How many characters there are.
+        found: usize,
+    },
+    /// No entry at all.
+    #[error("no key in it")]
+    NoEntry,
+    /// More than [`GROUP_KEYS_MAX`] entries.
+    #[error("line {line}: more than {GROUP_KEYS_MAX} keys")]
+    TooMany {
+        /// Where the first one over the limit stands.
+        line: usize,
+    },
+    /// The first line is another one.
+    #[error("line 1: not \"{VERSION}\"")]
+    Version,
+    /// One of the 64 keys that DES must not be used with.
+    #[error("line {line}: a weak DES key")]
+    Weak {
+        /// Where.
+        line: usize,
+    },
 }
-/// The group key file's entries: the first writes, all read.
-pub struct GroupKeys;
-/// One entry.
-pub struct GroupKey {
-    pub id: [u8; 16],
+
+/// The two words of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The random id, 32 digits.
+    Id,
+    /// The key, 16 digits.
+    Key,
 }
+
+impl Part {
+    fn digits(self) -> usize {
+        match self {
+            Self::Id => ID_DIGITS,
+            Self::Key => KEY_DIGITS,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Id => "id",
+            Self::Key => "key",
+        })
+    }
+}
+
+/// The entries of a group key file, at least one. No `Debug`: it would show keys.
+pub struct GroupKeys {
+    writer: GroupKey,
+    readers: Vec<GroupKey>,
+}
+
 impl GroupKeys {
-    pub fn parse(_text: &str) -> Result<Self, GroupKeyError> {
-        todo!()
+    /// Reads the file's text. Parity bits are set to odd, so that spellings of one key that differ there are one key.
+    pub fn parse(text: &str) -> Result<Self, GroupKeyError> {
+        let mut lines = (1..).zip(text.lines());
+        if lines.next().is_none_or(|(_, first)| first != VERSION) {
+            return Err(GroupKeyError::Version);
+        }
+        let mut entries: Vec<GroupKey> = Vec::new();
+        for (line, content) in lines.filter(|(_, content)| !is_comment(content)) {
+            let entry = parse_entry(line, content)?;
+            if entries.iter().any(|earlier| earlier.id == entry.id) {
+                return Err(GroupKeyError::DuplicateId { line });
+            }
+            if entries.len() == GROUP_KEYS_MAX {
+                return Err(GroupKeyError::TooMany { line });
+            }
+            entries.push(entry);
+        }
+        let mut entries = entries.into_iter();
+        let writer = entries.next().ok_or(GroupKeyError::NoEntry)?;
+        Ok(Self { writer, readers: entries.collect() })
     }
+
+    /// A new random key with a new random id.
+    ///
+    /// Can't fail today; the signature leaves room for sources of randomness that can.
     pub fn generate() -> Result<Self, GroupKeyError> {
-        todo!()
+        loop {
+            if let Some(writer) = GroupKey::new(random::bytes(), random::secret()) {
+                return Ok(Self { writer, readers: Vec::new() });
+            }
+        }
     }
-    pub fn to_text(&self) -> zeroize::Zeroizing<String> {
-        todo!()
+
+    /// The file's text, with a comment that says what it is.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(256 + GROUP_KEYS_MAX * (ID_DIGITS + KEY_DIGITS + 2)));
+        text.push_str(VERSION);
+        text.push_str(
+            "\n# Give this file to every member by a safe way; keep it from everybody else, the server included.\n",
+        );
+        for entry in self.entries() {
+            HEXLOWER.encode_append(&entry.id, &mut text);
+            text.push(' ');
+            HEXLOWER.encode_append(entry.secret(), &mut text);
+            text.push('\n');
+        }
+        text
     }
+
+    /// The key that seals new messages.
     pub fn writer(&self) -> &GroupKey {
-        todo!()
+        &self.writer
     }
-    pub fn find(&self, _id: &[u8; 16]) -> Option<&GroupKey> {
-        todo!()
+
+    /// The key with that id.
+    pub fn find(&self, id: &[u8; 16]) -> Option<&GroupKey> {
+        self.entries().find(|entry| entry.id == *id)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &GroupKey> {
+        std::iter::once(&self.writer).chain(&self.readers)
     }
 }
+
+/// One entry: a DES key with odd parity that is not weak, and its id. No `Debug`: it would show the key.
+pub struct GroupKey {
+    /// Random; stands in every envelope sealed with the key.
+    pub id: [u8; 16],
+    secret: Zeroizing<[u8; 8]>,
+}
+
 impl GroupKey {
+    /// The first four hex digits of the id, for people.
     pub fn short_id(&self) -> String {
-        todo!()
+        self.id.iter().take(2).map(|byte| format!("{byte:02x}")).collect()
     }
+
+    /// `None` if the key is weak.
+    fn new(id: [u8; 16], mut secret: Zeroizing<[u8; 8]>) -> Option<Self> {
+        secret.iter_mut().for_each(|byte| *byte = odd_parity(*byte));
+        (!is_weak(&secret)).then_some(Self { id, secret })
+    }
+
+    pub(super) fn secret(&self) -> &[u8; 8] {
+        &self.secret
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.starts_with('#') || line.trim_ascii().is_empty()
+}
+
+fn parse_entry(line: usize, content: &str) -> Result<GroupKey, GroupKeyError> {
+    let (id, key) = content.trim_ascii_end().split_once(' ').ok_or(GroupKeyError::Entry { line })?;
+    let mut id_bytes = [0; ID_DIGITS / 2];
+    decode(line, Part::Id, id, &mut id_bytes)?;
+    let mut secret = Zeroizing::new([0; KEY_DIGITS / 2]);
+    decode(line, Part::Key, key, secret.as_mut())?;
+    GroupKey::new(id_bytes, secret).ok_or(GroupKeyError::Weak { line })
+}
+
+/// Reads exactly as many hex digits as `bytes` takes.
+fn decode(line: usize, part: Part, digits: &str, bytes: &mut [u8]) -> Result<(), GroupKeyError> {
+    if let Some(found) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
+        return Err(GroupKeyError::Digit { line, part, found });
+    }
+    let length = GroupKeyError::Length { line, part, found: digits.len() };
+    if digits.len() != part.digits() {
+        return Err(length);
+    }
+    HEXLOWER_PERMISSIVE.decode_mut(digits.as_bytes(), bytes).map(|_| ()).map_err(|_| length)
+}
+
+/// The lowest bit of each byte of a DES key makes its number of ones odd (FIPS 46-3, section "Algorithm").
+fn odd_parity(byte: u8) -> u8 {
+    let key_bits = byte & 0xfe;
+    key_bits | u8::from(key_bits.count_ones().is_multiple_of(2))
+}
+
+/// Whether this key, with odd parity, is one of the 4 weak, 12 semi-weak and 48 possibly weak ones
+/// (NIST SP 800-67 rev. 2, section 3.3.2), which give one, two or four different round keys instead of sixteen.
+///
+/// All 64 have one shape: in each half of the round key register four bits repeat, an even number of them ones.
+/// The key's bytes then take four values only, one per pair of bits, and the fourth pair is the sum of the others.
+fn is_weak(key: &[u8; 8]) -> bool {
+    weak_keys().any(|weak| super::digest::equal(&weak, key))
+}
+
+fn weak_keys() -> impl Iterator<Item = [u8; 8]> {
+    /// A byte of the key's first half, and the byte in the same place of the second, for a pair of bits.
+    fn halves(pair: usize) -> (u8, u8) {
+        match pair & 3 {
+            0 => (0x01, 0x01),
+            1 => (0x1f, 0x0e),
+            2 => (0xe0, 0xf1),
+            _ => (0xfe, 0xfe),
+        }
+    }
+    (0..64).map(|number| {
+        let (a, b, c) = (number, number >> 2, number >> 4);
+        let [a, b, c, d] = [a, b, c, a ^ b ^ c].map(halves);
+        [a.0, b.0, c.0, d.0, a.1, b.1, c.1, d.1]
+    })
 }

@@ -1,82 +1,398 @@
-//! stub
-#![allow(missing_docs)]
-use crate::{names::UserName, wire::Verifier};
-#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
+//! SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677), bound to the TLS connection by its exporter (RFC 9266).
+//!
+//! The server learns neither the password nor anything that logs in as its owner, and proves in turn that it holds the
+//! verifier. Both sides are values: texts in, texts out.
+
+use std::num::NonZeroU32;
+
+use data_encoding::BASE64;
+use openssl::hash::MessageDigest;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use super::{digest, random};
+use crate::limits::{
+    PASSWORD_MAX, PASSWORD_MIN, SCRAM_ITERATIONS, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_NONCE_MAX,
+};
+use crate::names::{NameError, UserName};
+use crate::wire::Verifier;
+
+/// Channel binding by the TLS exporter, no other identity to act for (RFC 5802, section 7, `gs2-header`).
+const GS2_HEADER: &str = "p=tls-exporter,,";
+/// What a server answers to a proof that does not hold.
+const INVALID_PROOF: &str = "e=invalid-proof";
+/// Bytes of randomness in each side's nonce.
+const NONCE: usize = 24;
+
+/// Why a login can't go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScramError {
-    #[error("stub")]
-    Stub,
+    /// The exchange is not bound to this TLS connection: somebody may stand between.
+    #[error("the login is not bound to this connection")]
+    ChannelBinding,
+    /// OpenSSL could not derive the key, for lack of memory.
+    #[error("OpenSSL failed while deriving a key from the password")]
+    Derivation,
+    /// The server asks for too little or too much work.
+    #[error("the server asks for {found} rounds, allowed are {SCRAM_ITERATIONS_MIN} to {SCRAM_ITERATIONS_MAX}")]
+    Iterations {
+        /// What it asks for.
+        found: u32,
+    },
+    /// An attribute that is missing, too much, in another place, or not in its one canonical form.
+    #[error("the login message's {field} is malformed")]
+    Malformed {
+        /// What was expected there.
+        field: &'static str,
+    },
+    /// Not an account's name.
+    #[error("the login message's name: {0}")]
+    Name(#[from] NameError),
+    /// A nonce that does not belong to this exchange.
+    #[error("the login message's nonce is not that of this login")]
+    Nonce,
+    /// The server refused the proof.
+    #[error("the server refused the login")]
+    Refused,
+    /// The server does not hold this account's verifier: it is not the one where the account was made.
+    #[error("the server could not prove that it knows this account")]
+    ServerSignature,
 }
-/// NFC-normalised, 8-128 bytes, no NUL.
-pub struct Password;
+
+/// A password: NFC-normalised, 8 to 128 bytes, no NUL. Wiped after use; no `Debug`.
+pub struct Password(Zeroizing<String>);
+
 impl Password {
-    pub fn new(_typed: &str) -> Result<Self, PasswordError> {
-        todo!()
+    /// Takes what a person typed.
+    pub fn new(typed: &str) -> Result<Self, PasswordError> {
+        // Room for the longest password from the start, so that no copy is left behind by growing; typed text that is
+        // far longer can't become a password by normalisation (NFC shrinks a text to a third of its bytes at most).
+        if typed.len() > 4 * PASSWORD_MAX {
+            return Err(PasswordError::TooLong { bytes: typed.len() });
+        }
+        let mut text = Zeroizing::new(String::with_capacity(16 * PASSWORD_MAX));
+        text.extend(typed.nfc());
+        match text.len() {
+            bytes @ ..PASSWORD_MIN => Err(PasswordError::TooShort { bytes }),
+            PASSWORD_MIN..=PASSWORD_MAX if text.contains('\0') => Err(PasswordError::Nul),
+            PASSWORD_MIN..=PASSWORD_MAX => Ok(Self(text)),
+            bytes => Err(PasswordError::TooLong { bytes }),
+        }
     }
+
+    /// The password as it goes into key derivation; also what locks the key files.
     pub fn as_bytes(&self) -> &[u8] {
-        todo!()
+        self.0.as_bytes()
     }
 }
-#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
+
+/// Why a text is no password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasswordError {
-    #[error("stub")]
-    Stub,
+    /// A NUL character: other programs would cut the password there.
+    #[error("a password can't contain a NUL character")]
+    Nul,
+    /// More than [`PASSWORD_MAX`] bytes.
+    #[error("a password has at most {PASSWORD_MAX} bytes, this one has {bytes}")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// Fewer than [`PASSWORD_MIN`] bytes.
+    #[error("a password has at least {PASSWORD_MIN} bytes, this one has {bytes}")]
+    TooShort {
+        /// Its length in bytes.
+        bytes: usize,
+    },
 }
-pub fn verifier(_password: &Password) -> Result<Verifier, ScramError> {
-    todo!()
+
+/// What the server is to keep of a password, with a new salt. Takes some tenths of a second, on purpose.
+pub fn verifier(password: &Password) -> Result<Verifier, ScramError> {
+    let salt = random::bytes();
+    let salted = salted_password(password.as_bytes(), &salt, SCRAM_ITERATIONS)?;
+    Ok(Verifier {
+        salt,
+        iterations: SCRAM_ITERATIONS,
+        stored_key: digest::sha256(&client_key(&salted)[..]),
+        server_key: *server_key(&salted),
+    })
 }
-// Client: typestate, each step consumes the last.
-pub struct ClientFirst;
+
+/// A verifier for a name that nobody has, the same each time, so that unknown names and wrong passwords look alike.
+/// `secret` is the server's own; no password fits.
+pub fn fake_verifier(secret: &[u8; 32], name: &UserName) -> Verifier {
+    let derive = |label: &str| digest::hmac(secret, format!("{label}\0{name}").as_bytes());
+    let mut salt = [0; 16];
+    salt.iter_mut().zip(derive("salt")).for_each(|(to, from)| *to = from);
+    Verifier { salt, iterations: SCRAM_ITERATIONS, stored_key: derive("stored key"), server_key: derive("server key") }
+}
+
+/// The client has said who it is.
+pub struct ClientFirst {
+    gs2_header: &'static str,
+    exporter: Vec<u8>,
+    nonce: String,
+    message: String,
+}
+
 impl ClientFirst {
-    pub fn new(_name: &UserName, _exporter: &[u8; 32]) -> Self {
-        todo!()
+    /// Begins a login on the connection with this TLS exporter value.
+    pub fn new(name: &UserName, exporter: &[u8; 32]) -> Self {
+        Self::with(GS2_HEADER, name, exporter.to_vec(), new_nonce())
     }
+
+    /// `client-first-message`.
     pub fn message(&self) -> &str {
-        todo!()
+        &self.message
     }
-    pub fn answer(self, _server_first: &str, _password: &Password) -> Result<ClientFinal, ScramError> {
-        todo!()
+
+    /// Answers the server's challenge. Takes some tenths of a second, on purpose.
+    pub fn answer(self, server_first: &str, password: &Password) -> Result<ClientFinal, ScramError> {
+        let challenge = Challenge::parse(server_first)?;
+        if !(SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX).contains(&challenge.iterations) {
+            return Err(ScramError::Iterations { found: challenge.iterations });
+        }
+        self.answer_challenge(&challenge, password.as_bytes())
+    }
+
+    fn with(gs2_header: &'static str, name: &UserName, exporter: Vec<u8>, nonce: String) -> Self {
+        let message = format!("{gs2_header}n={name},r={nonce}");
+        Self { gs2_header, exporter, nonce, message }
+    }
+
+    fn answer_challenge(self, challenge: &Challenge<'_>, password: &[u8]) -> Result<ClientFinal, ScramError> {
+        match challenge.nonce.strip_prefix(&self.nonce) {
+            None | Some("") => return Err(ScramError::Nonce),
+            Some(_servers_part) => {}
+        }
+        let bare = self.message.strip_prefix(self.gs2_header).unwrap_or_default();
+        let binding = channel_binding(self.gs2_header, &self.exporter);
+        let without_proof = format!("{binding},r={}", challenge.nonce);
+        let auth_message = format!("{bare},{},{without_proof}", challenge.message);
+
+        let salted = salted_password(password, &challenge.salt, challenge.iterations)?;
+        let proof = proof(&client_key(&salted), &auth_message);
+        Ok(ClientFinal {
+            message: format!("{without_proof},p={}", BASE64.encode(&proof)),
+            server_signature: digest::hmac(&server_key(&salted)[..], auth_message.as_bytes()),
+            auth_message,
+        })
     }
 }
-pub struct ClientFinal;
+
+/// The client has proved that it knows the password, and waits for the server's proof.
+pub struct ClientFinal {
+    message: String,
+    auth_message: String,
+    server_signature: [u8; 32],
+}
+
 impl ClientFinal {
+    /// `client-final-message`.
     pub fn message(&self) -> &str {
-        todo!()
+        &self.message
     }
+
+    /// `AuthMessage`: what the identity key signs besides.
     pub fn auth_message(&self) -> &str {
-        todo!()
+        &self.auth_message
     }
-    pub fn verify(&self, _server_final: &str) -> Result<(), ScramError> {
-        todo!()
+
+    /// Checks `server-final-message`: only then is this the server that the account was made on.
+    pub fn verify(&self, server_final: &str) -> Result<(), ScramError> {
+        if server_final.starts_with("e=") {
+            return Err(ScramError::Refused);
+        }
+        let [signature] = attributes(server_final, [("v=", "server signature")])?;
+        let signature = decode::<32>("server signature", signature)?;
+        match digest::equal(&signature, &self.server_signature) {
+            true => Ok(()),
+            false => Err(ScramError::ServerSignature),
+        }
     }
 }
-// Server.
-pub struct ServerFirst;
+
+/// The server has read who wants to log in.
+pub struct ServerFirst {
+    name: UserName,
+    nonce: String,
+    bare: String,
+}
+
 impl ServerFirst {
-    /// The name in a client-first-message.
-    pub fn parse(_client_first: &str) -> Result<Self, ScramError> {
-        todo!()
+    /// Reads `client-first-message`.
+    pub fn parse(client_first: &str) -> Result<Self, ScramError> {
+        let bare = client_first.strip_prefix(GS2_HEADER).ok_or(ScramError::ChannelBinding)?;
+        let [name, nonce] = attributes(bare, [("n=", "name"), ("r=", "nonce")])?;
+        check_nonce(nonce)?;
+        Ok(Self { name: name.parse()?, nonce: nonce.to_owned(), bare: bare.to_owned() })
     }
+
+    /// Who wants to log in.
     pub fn name(&self) -> &UserName {
-        todo!()
+        &self.name
     }
-    pub fn challenge(self, _verifier: &Verifier) -> ServerChallenge {
-        todo!()
+
+    /// Challenges the client; for an unknown name with its [`fake_verifier`].
+    pub fn challenge(self, verifier: &Verifier) -> ServerChallenge {
+        let nonce = format!("{}{}", self.nonce, new_nonce());
+        ServerChallenge::with(self.bare, nonce, verifier)
     }
 }
-pub struct ServerChallenge;
+
+/// The server has challenged the client.
+pub struct ServerChallenge {
+    bare: String,
+    nonce: String,
+    message: String,
+    verifier: Verifier,
+}
+
 impl ServerChallenge {
+    /// `server-first-message`.
     pub fn message(&self) -> &str {
-        todo!()
+        &self.message
     }
-    /// Ok(auth outcome): malformed or channel binding mismatch is Err.
-    pub fn check(&self, _client_final: &str, _exporter: &[u8; 32]) -> Result<ServerOutcome, ScramError> {
-        todo!()
+
+    /// Checks `client-final-message` on the connection with this TLS exporter value.
+    ///
+    /// A message that is malformed or bound to another connection is an error; whether the proof holds is in the
+    /// outcome, computed in the same time either way.
+    pub fn check(&self, client_final: &str, exporter: &[u8; 32]) -> Result<ServerOutcome, ScramError> {
+        self.check_bound(client_final, &channel_binding(GS2_HEADER, exporter))
+    }
+
+    fn with(bare: String, nonce: String, verifier: &Verifier) -> Self {
+        let message = format!("r={nonce},s={},i={}", BASE64.encode(&verifier.salt), verifier.iterations);
+        Self { bare, nonce, message, verifier: verifier.clone() }
+    }
+
+    fn check_bound(&self, client_final: &str, expected: &str) -> Result<ServerOutcome, ScramError> {
+        let [binding, nonce, proof] =
+            attributes(client_final, [("c=", "channel binding"), ("r=", "nonce"), ("p=", "proof")])?;
+        if format!("c={binding}") != *expected {
+            return Err(ScramError::ChannelBinding);
+        }
+        if nonce != self.nonce {
+            return Err(ScramError::Nonce);
+        }
+        let proof = decode::<32>("proof", proof)?;
+        let auth_message = format!("{},{},c={binding},r={nonce}", self.bare, self.message);
+
+        let client_key = xor(&proof, &digest::hmac(&self.verifier.stored_key, auth_message.as_bytes()));
+        let proof_holds = digest::equal(&digest::sha256(&client_key[..]), &self.verifier.stored_key);
+        let signature = digest::hmac(&self.verifier.server_key, auth_message.as_bytes());
+        let server_final = format!("v={}", BASE64.encode(&signature));
+        Ok(ServerOutcome {
+            proof_holds,
+            auth_message,
+            // The signature lets its reader test guesses of the password at leisure, so only who knows it gets it.
+            server_final: if proof_holds { server_final } else { INVALID_PROOF.to_owned() },
+        })
     }
 }
+
+/// What became of a login.
 pub struct ServerOutcome {
+    /// Whether the client knows the password.
     pub proof_holds: bool,
+    /// `AuthMessage`: what the identity signature is over.
     pub auth_message: String,
+    /// `server-final-message`: the server's proof, or `e=invalid-proof`.
     pub server_final: String,
+}
+
+/// A parsed `server-first-message`.
+struct Challenge<'a> {
+    message: &'a str,
+    nonce: &'a str,
+    salt: [u8; 16],
+    iterations: u32,
+}
+
+impl<'a> Challenge<'a> {
+    fn parse(message: &'a str) -> Result<Self, ScramError> {
+        let [nonce, salt, iterations] = attributes(message, [("r=", "nonce"), ("s=", "salt"), ("i=", "iterations")])?;
+        check_nonce(nonce)?;
+        Ok(Self { message, nonce, salt: decode("salt", salt)?, iterations: number("iterations", iterations)?.get() })
+    }
+}
+
+/// Exactly these attributes in exactly this order; what they stand for is for the error.
+/// Extensions, `m=` among them, are therefore refused, as RFC 5802 (section 5.1) asks.
+fn attributes<'a, const N: usize>(
+    message: &'a str,
+    expected: [(&str, &'static str); N],
+) -> Result<[&'a str; N], ScramError> {
+    let mut values = [""; N];
+    let mut parts = message.split(',');
+    for (value, (prefix, field)) in values.iter_mut().zip(expected) {
+        *value = parts.next().and_then(|part| part.strip_prefix(prefix)).ok_or(ScramError::Malformed { field })?;
+    }
+    match parts.next() {
+        None => Ok(values),
+        Some(_) => Err(ScramError::Malformed { field: "end" }),
+    }
+}
+
+/// Printable ASCII (the comma is out already), not empty, not so long that answers would not fit.
+fn check_nonce(nonce: &str) -> Result<(), ScramError> {
+    let is_printable = nonce.bytes().all(|byte| byte.is_ascii_graphic());
+    match is_printable && (1..=SCRAM_NONCE_MAX).contains(&nonce.len()) {
+        true => Ok(()),
+        false => Err(ScramError::Malformed { field: "nonce" }),
+    }
+}
+
+/// Canonical base64 (RFC 4648, section 4) of exactly `N` bytes.
+fn decode<const N: usize>(field: &'static str, text: &str) -> Result<[u8; N], ScramError> {
+    let malformed = ScramError::Malformed { field };
+    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| malformed.clone())?;
+    bytes.try_into().map_err(|_| malformed)
+}
+
+/// A decimal number as `posit-number` has it: digits, the first not zero.
+fn number(field: &'static str, text: &str) -> Result<NonZeroU32, ScramError> {
+    let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| is_canonical).ok_or(ScramError::Malformed { field })
+}
+
+fn new_nonce() -> String {
+    BASE64.encode(&random::bytes::<NONCE>())
+}
+
+/// The attribute `c=`: `gs2-header`, then the channel binding data (RFC 9266, section 2: the exporter value).
+fn channel_binding(gs2_header: &str, exporter: &[u8]) -> String {
+    format!("c={}", BASE64.encode(&[gs2_header.as_bytes(), exporter].concat()))
+}
+
+/// `SaltedPassword`: PBKDF2-HMAC-SHA256 (RFC 8018, section 5.2).
+fn salted_password(password: &[u8], salt: &[u8], iterations: u32) -> Result<Zeroizing<[u8; 32]>, ScramError> {
+    let mut salted = Zeroizing::new([0; 32]);
+    let iterations = iterations.try_into().map_err(|_| ScramError::Derivation)?;
+    openssl::pkcs5::pbkdf2_hmac(password, salt, iterations, MessageDigest::sha256(), salted.as_mut())
+        .map_err(|_| ScramError::Derivation)?;
+    Ok(salted)
+}
+
+fn client_key(salted: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(digest::hmac(salted, b"Client Key"))
+}
+
+fn server_key(salted: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(digest::hmac(salted, b"Server Key"))
+}
+
+/// `ClientProof`.
+fn proof(client_key: &[u8; 32], auth_message: &str) -> [u8; 32] {
+    let stored_key = digest::sha256(client_key);
+    *xor(client_key, &digest::hmac(&stored_key, auth_message.as_bytes()))
+}
+
+fn xor(a: &[u8; 32], b: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    let mut mixed = Zeroizing::new(*a);
+    mixed.iter_mut().zip(b).for_each(|(to, from)| *to ^= from);
+    mixed
 }
