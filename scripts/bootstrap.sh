@@ -94,13 +94,15 @@ has_tool() {
     esac
 }
 
-# The words for what is missing, one per line.
+# What is missing, in words that `package` knows.
 missing() {
-    has_compiler || echo compiler
-    [ -n "${OPENSSL_DIR:-}" ] || command -v pkg-config >/dev/null || echo pkg-config
-    has_headers || echo headers
-    has_tool || echo tool
-    command -v make >/dev/null || echo make
+    words=
+    has_compiler || words="$words C-compiler"
+    [ -n "${OPENSSL_DIR:-}" ] || command -v pkg-config >/dev/null || words="$words pkg-config"
+    has_headers || words="$words OpenSSL-headers"
+    has_tool || words="$words openssl"
+    command -v make >/dev/null || words="$words make"
+    printf '%s' "${words# }"
 }
 
 package_manager() {
@@ -115,21 +117,18 @@ package_manager() {
 # The package of manager $1 that brings $2.
 package() {
     case $1:$2 in
-        apt-get:compiler) echo gcc libc6-dev ;;
-        apt-get:headers) echo libssl-dev ;;
-        dnf:compiler) echo gcc glibc-devel ;;
+        apt-get:C-compiler) echo gcc libc6-dev ;;
+        apt-get:OpenSSL-headers) echo libssl-dev ;;
+        dnf:C-compiler | zypper:C-compiler) echo gcc glibc-devel ;;
         dnf:pkg-config) echo pkgconf-pkg-config ;;
-        dnf:headers) echo openssl-devel ;;
-        apk:compiler) echo gcc musl-dev ;;
+        dnf:OpenSSL-headers) echo openssl-devel ;;
+        apk:C-compiler) echo gcc musl-dev ;;
         apk:pkg-config | pacman:pkg-config | brew:pkg-config) echo pkgconf ;;
-        apk:headers) echo openssl-dev openssl-libs-static ;;
-        pacman:headers) echo openssl ;;
-        zypper:compiler) echo gcc glibc-devel ;;
-        zypper:headers) echo libopenssl-devel ;;
-        brew:compiler) echo gcc ;;
-        brew:headers | brew:tool) echo openssl@3 ;;
-        *:compiler) echo gcc ;;
-        *:tool) echo openssl ;;
+        apk:OpenSSL-headers) echo openssl-dev openssl-libs-static ;;
+        pacman:OpenSSL-headers) echo openssl ;;
+        zypper:OpenSSL-headers) echo libopenssl-devel ;;
+        brew:OpenSSL-headers | brew:openssl) echo openssl@3 ;;
+        *:C-compiler) echo gcc ;;
         *) echo "$2" ;;
     esac
 }
@@ -146,12 +145,27 @@ install_command() {
     esac
 }
 
-# What stands before a command that needs root: nothing, or `sudo`. Fails when a password would be asked for.
-as_root() {
+# Whether this script may install: as root, by sudo without a password, or with Homebrew, which wants neither.
+# Sets `sudo` to what stands before the commands.
+may_install() {
+    sudo=
     if [ "$1" = brew ] || [ "$(id -u)" = 0 ]; then
         return
     fi
-    command -v sudo >/dev/null && sudo -n true 2>/dev/null && echo sudo
+    sudo=sudo
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null
+}
+
+# The same for a person to type.
+command_to_type() {
+    typed=$1
+    if [ "$manager" = apt-get ]; then
+        typed="apt-get update && $1"
+    fi
+    printf "su -c '%s'" "$typed"
+    if command -v sudo >/dev/null; then
+        printf "    or: sudo sh -c '%s'" "$typed"
+    fi
 }
 
 # Runs the command in words; its own output goes to stderr, where the words for people are.
@@ -163,7 +177,7 @@ run() {
 install_missing() {
     manager=$(package_manager)
     if [ -z "$manager" ]; then
-        stop "missing for the build: $(echo $lacking), and no package manager that this script knows" \
+        stop "missing for the build: $lacking, and no package manager that this script knows" \
             "install a C compiler, make, pkg-config and OpenSSL 3 with its headers and its command"
     fi
     packages=
@@ -171,18 +185,16 @@ install_missing() {
         packages="$packages $(package "$manager" "$thing")"
     done
     install="$(install_command "$manager")$packages"
-    if ! sudo=$(as_root "$manager"); then
-        if [ "$manager" = apt-get ]; then
-            install="apt-get update && sudo $install"
-        fi
-        stop "missing for the build: $(echo $lacking)" "sudo $install"
-    fi
-    printf 'missing for the build: %s; installing\n' "$(echo $lacking)" >&2
-    # A fresh machine's apt has no lists, an old one's are stale: they are fetched only when needed.
+    may_install "$manager" || stop "missing for the build: $lacking" "$(command_to_type "$install")"
+    printf 'missing for the build: %s\n' "$lacking" >&2
     # shellcheck disable=SC2086 # the words of $sudo and $install are meant to be split
-    if ! DEBIAN_FRONTEND=noninteractive run $sudo $install; then
-        [ "$manager" = apt-get ] && run $sudo apt-get update && DEBIAN_FRONTEND=noninteractive run $sudo $install ||
-            stop "$manager could not install$packages" "see its words above; then: $sudo${sudo:+ }$install"
+    if run $sudo $install; then
+        return
+    fi
+    # A fresh machine's apt has no lists of packages and an old one's are stale.
+    # shellcheck disable=SC2086 # as above
+    if [ "$manager" != apt-get ] || ! run $sudo apt-get update || ! run $sudo $install; then
+        stop "$manager could not install$packages" "read its words above; then: $(command_to_type "$install")"
     fi
 }
 
@@ -198,6 +210,9 @@ case ${1-} in
         ;;
 esac
 
+# apt-get's packages must not stop to ask.
+DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND
 case $0 in
     */*) root=${0%/*}/.. ;;
     *) root=.. ;;
@@ -208,7 +223,7 @@ if [ -n "$lacking" ]; then
     install_missing
     lacking=$(missing)
     if [ -n "$lacking" ]; then
-        stop "still missing for the build after the installation: $(echo $lacking)" \
+        stop "still missing for the build after the installation: $lacking" \
             "this system's packages may be too old: OpenSSL 3.0 or later is needed (OPENSSL_DIR can name another one)"
     fi
 fi
