@@ -15,7 +15,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-# `exec` leaves no shell between make and the server, so Ctrl-C reaches the server alone and its exit code make.
+# `exec` leaves no shell that Ctrl-C could kill before the server has stopped in order.
 run-server: build $(GROUP_KEY) ## build all that is missing and start the server
 	@exec $(TARGET)/release/topchat-server --data-dir data/server $(ARGS)
 

@@ -16,7 +16,7 @@ usage: scripts/gen-user-keys.sh [--force] [--bits N] [--password-file FILE] [--k
 Makes in DIR/users/NAME two RSA key pairs: identity (signs) and encryption (opens what others send).
 The private keys are locked with a password; `topchat register NAME` asks for it and takes these keys.
 
-  --bits N               size of each key, 2048 to 4096 (3072)
+  --bits N               size of each key, a multiple of 8 from 2048 to 4096 (3072)
   --password-file FILE   the password is FILE's first line (else it is asked for on the terminal)
   --keys-dir DIR         where keys are kept (keys)
   --force                replace the keys that are there; what was sent to them can't be opened any more
@@ -57,10 +57,11 @@ check_bits() {
     # Four digits exactly: no longer number, sign or base reaches the arithmetic.
     case $1 in
         [1-9][0-9][0-9][0-9]) ;;
-        *) fail 2 "--bits takes a number from 2048 to 4096" ;;
+        *) fail 2 "--bits takes a multiple of 8 from 2048 to 4096" ;;
     esac
-    if [ "$1" -lt 2048 ] || [ "$1" -gt 4096 ]; then
-        fail 2 "--bits takes a number from 2048 to 4096, not $1"
+    # OpenSSL would make an odd size one bit smaller in silence.
+    if [ "$1" -lt 2048 ] || [ "$1" -gt 4096 ] || [ $(($1 % 8)) -ne 0 ]; then
+        fail 2 "--bits takes a multiple of 8 from 2048 to 4096, not $1"
     fi
 }
 
@@ -123,8 +124,10 @@ make_pair() {
 
 # SHA-256 of the key's DER SubjectPublicKeyInfo, in groups of four digits and a wider gap after each sixteen.
 fingerprint() {
-    openssl pkey -pubin -in "$1" -outform DER | openssl dgst -sha256 -r |
-        sed -e 's/ .*//' -e 's/\(....\)\(....\)\(....\)\(....\)/\1 \2 \3 \4  /g' -e 's/ *$//'
+    digest=$(openssl pkey -pubin -in "$1" -outform DER | openssl dgst -sha256 -r) || digest=
+    digest=${digest%% *}
+    [ ${#digest} -eq 64 ] || fail 1 "openssl could not hash $1"
+    printf '%s\n' "$digest" | sed -e 's/\(....\)\(....\)\(....\)\(....\)/\1 \2 \3 \4  /g' -e 's/ *$//'
 }
 
 # Runs on every way out. The old keys come back unless the new ones stand in their place.
@@ -226,7 +229,7 @@ work=$(mktemp -d "$users/.$name.XXXXXX") || fail 3 "nothing can be made in $user
 mkdir "$work/$name"
 make_pair identity
 make_pair encryption
-mark=$(fingerprint "$work/$name/identity.pub.pem")
+mark=$(fingerprint "$work/$name/identity.pub.pem") || exit
 publish
 
 printf 'keys made           %s, locked with the password\n' "$users/$name"

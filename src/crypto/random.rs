@@ -1,3 +1,5 @@
 //! stub
 /// Random bytes from OpenSSL's CSPRNG.
-pub fn bytes<const N: usize>() -> [u8; N] { todo!() }
+pub fn bytes<const N: usize>() -> [u8; N] {
+    todo!()
+}
