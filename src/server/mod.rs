@@ -1,1 +1,3 @@
 //! x
+pub mod accounts;
+pub mod throttle;

@@ -1,1 +1,15 @@
 //! Files that survive a crash and that nobody else can read.
+//!
+//! [`private`] reads and writes whole files, [`append`] grows a file by records, [`folder`] makes and checks
+//! folders, [`lock`] keeps a second process out. All of them take only what belongs to this user alone,
+//! follow no symbolic link, and answer "done" only for what a crash can't take back.
+
+pub mod append;
+mod error;
+#[cfg(test)]
+pub(crate) mod failing;
+pub mod folder;
+pub mod lock;
+pub mod private;
+
+pub use error::{FileError, FileKind};

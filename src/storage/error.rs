@@ -1,0 +1,226 @@
+//! What can be wrong with a file, and the remedy.
+
+use std::fmt;
+use std::fs::FileType;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Exit, Explain};
+use crate::text::visible;
+
+/// Why a file or folder is not usable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It exists, and nothing is overwritten.
+    #[error("{} exists already", shown(.path))]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{doing} {}: {source}", shown(.path))]
+    Io {
+        /// What was tried, as "writing".
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others may put files into the folder, or take them away.
+    #[error("the folder {} can be written by others (mode {mode:04o})", shown(.path))]
+    LooseFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Others may read or write the file.
+    #[error("{} is open to others (mode {mode:04o})", shown(.path))]
+    LooseMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It does not exist.
+    #[error("{}: no such file or folder", shown(.path))]
+    Missing {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// Something else stands where a folder should be.
+    #[error("{} is {found}, not a folder", shown(.path))]
+    NotFolder {
+        /// The place.
+        path: PathBuf,
+        /// What stands there.
+        found: FileKind,
+    },
+    /// Something else stands where a file should be.
+    #[error("{} is {found}, not a regular file", shown(.path))]
+    NotRegular {
+        /// The place.
+        path: PathBuf,
+        /// What stands there.
+        found: FileKind,
+    },
+    /// It belongs to somebody else.
+    #[error("{} belongs to user id {uid}, not to this user (id {})", shown(.path), own_uid())]
+    OtherOwner {
+        /// The file or folder.
+        path: PathBuf,
+        /// Who it belongs to.
+        uid: u32,
+    },
+    /// It is longer than a file of its sort can be.
+    #[error("{} is longer than {limit} bytes", shown(.path))]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+}
+
+impl FileError {
+    /// The file or folder that it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Exists { path }
+            | Self::Io { path, .. }
+            | Self::LooseFolder { path, .. }
+            | Self::LooseMode { path, .. }
+            | Self::Missing { path }
+            | Self::NotFolder { path, .. }
+            | Self::NotRegular { path, .. }
+            | Self::OtherOwner { path, .. }
+            | Self::TooLarge { path, .. } => path,
+        }
+    }
+
+    /// For `map_err`: the system's error with what was tried on which path.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { path: path.to_owned() },
+            _ => Self::Io { doing, path: path.to_owned(), source },
+        }
+    }
+}
+
+impl Explain for FileError {
+    fn hint(&self) -> Option<String> {
+        let path = quoted(self.path());
+        match self {
+            Self::Exists { .. } => Some(format!("move it away first: mv {path} {path}.old")),
+            Self::Io { source, .. } => io_hint(source, &path),
+            Self::LooseFolder { .. } => Some(format!("chmod go-w {path}")),
+            Self::LooseMode { .. } => Some(format!("chmod 600 {path}")),
+            Self::Missing { .. } | Self::TooLarge { .. } => None,
+            Self::NotFolder { .. } => Some("name the folder itself, or another one".to_owned()),
+            Self::NotRegular { found: FileKind::Symlink, .. } => {
+                Some(format!("links are not followed: put the file itself at {path}"))
+            }
+            Self::NotRegular { .. } => Some(format!("move it away: mv {path} {path}.old")),
+            Self::OtherOwner { .. } => Some(format!("run this as its owner, or: chown {} {path}", own_uid())),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Local
+    }
+}
+
+/// What stands at a path, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A block or character device.
+    Device,
+    /// A named pipe.
+    Fifo,
+    /// A folder.
+    Folder,
+    /// A regular file.
+    Regular,
+    /// A Unix socket.
+    Socket,
+    /// A symbolic link.
+    Symlink,
+}
+
+impl From<FileType> for FileKind {
+    fn from(found: FileType) -> Self {
+        match found {
+            found if found.is_symlink() => Self::Symlink,
+            found if found.is_dir() => Self::Folder,
+            found if found.is_fifo() => Self::Fifo,
+            found if found.is_socket() => Self::Socket,
+            found if found.is_file() => Self::Regular,
+            _ => Self::Device,
+        }
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Device => "a device",
+            Self::Fifo => "a named pipe",
+            Self::Folder => "a folder",
+            Self::Regular => "a regular file",
+            Self::Socket => "a socket",
+            Self::Symlink => "a symbolic link",
+        })
+    }
+}
+
+/// The effective user id: who this process's files belong to.
+pub(super) fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A path, safe for a terminal and a log.
+pub(super) fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}
+
+fn io_hint(source: &io::Error, path: &str) -> Option<String> {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => Some(format!("see who may do that: ls -ld {path}")),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("that file system can't be written: choose another folder".to_owned())
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some(format!("make room on the disk that holds {path}"))
+        }
+        _ => None,
+    }
+}
+
+/// A path as one word of a shell command.
+fn quoted(path: &Path) -> String {
+    let text = shown(path);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ',' | '@' | ':');
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remedies_can_be_pasted_into_a_shell() {
+        let error = FileError::LooseMode { path: "keys/alice's key".into(), mode: 0o644 };
+        assert_eq!(error.to_string(), "keys/alice's key is open to others (mode 0644)");
+        assert_eq!(error.hint().unwrap(), r"chmod 600 'keys/alice'\''s key'");
+    }
+
+    #[test]
+    fn paths_are_shown_safely() {
+        let error = FileError::Missing { path: "a\u{1b}[2J".into() };
+        assert_eq!(error.to_string(), "a^[[2J: no such file or folder");
+    }
+}

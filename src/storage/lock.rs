@@ -1,0 +1,175 @@
+//! Keeps a second process away from files that one process changes.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::error::shown;
+use super::{FileError, private};
+use crate::error::{Exit, Explain};
+
+/// Longest pause between two tries of [`Lock::acquire_within`]: short enough that nobody notices it.
+const PAUSE_MAX: Duration = Duration::from_millis(40);
+/// A process id and a line end are shorter.
+const PID_MAX: u64 = 16;
+
+/// An exclusive lock, held until it is dropped or its process ends, however it ends.
+///
+/// The lock is on the open file (`flock(2)`), not its existence, so nothing has to be cleaned up after a crash.
+/// The file stays, and holds the holder's process id for messages only.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Locks this file, made where it is missing, or says at once who holds it.
+    pub fn try_acquire(path: &Path) -> Result<Self, LockError> {
+        let mut file = private::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held { path: path.to_owned(), pid: read_pid(&mut file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(FileError::io("locking", path)(error).into()),
+        }
+        write_pid(&mut file).map_err(FileError::io("writing", path))?;
+        Ok(Self { file })
+    }
+
+    /// Like [`Self::try_acquire`], but gives the holder some time to finish.
+    pub fn acquire_within(path: &Path, limit: Duration) -> Result<Self, LockError> {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match Self::try_acquire(path) {
+                Err(LockError::Held { .. }) if begun.elapsed() < limit => {
+                    thread::sleep(pause.min(limit.saturating_sub(begun.elapsed())));
+                    pause = PAUSE_MAX.min(pause * 2);
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Takes the process id out first, so that the next holder is never mistaken for this one.
+    fn drop(&mut self) {
+        // A stale number is only a wrong word in a message.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Why a lock was not acquired.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The lock file or its folder is not usable.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Another process holds it.
+    #[error("{} is in use{}", shown(.path.parent().unwrap_or(.path)), by(*.pid))]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// The holder, if it has written its process id.
+        pid: Option<u32>,
+    },
+}
+
+impl Explain for LockError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Held { pid: Some(pid), .. } => Some(format!("stop process {pid} first, or use another folder")),
+            Self::Held { path, .. } => {
+                Some(format!("stop the process that holds {} first, or use another folder", shown(path)))
+            }
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Local
+    }
+}
+
+fn by(pid: Option<u32>) -> String {
+    pid.map_or_else(|| " by another process".to_owned(), |pid| format!(" by process {pid}"))
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(PID_MAX).read_to_string(&mut text).ok()?;
+    text.trim_end().parse().ok()
+}
+
+fn write_pid(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_and_told_the_first() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        let lock = Lock::try_acquire(&path).unwrap();
+        let error = Lock::try_acquire(&path).unwrap_err();
+        let own = std::process::id();
+        assert!(matches!(error, LockError::Held { pid: Some(pid), .. } if pid == own), "{error:?}");
+        assert_eq!(error.to_string(), format!("{} is in use by process {own}", place.path().display()));
+        drop(lock);
+        Lock::try_acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_holder_left_is_taken_over() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        fs::write(&path, "99999999\nand more than a number").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let _lock = Lock::try_acquire(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+    }
+
+    #[test]
+    fn the_lock_file_is_private_and_no_link() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        let lock = Lock::try_acquire(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        drop(lock);
+        symlink(&path, place.path().join("link")).unwrap();
+        let error = Lock::try_acquire(&place.path().join("link")).unwrap_err();
+        assert!(matches!(error, LockError::File(FileError::NotRegular { .. })), "{error}");
+    }
+
+    #[test]
+    fn waiting_for_a_lock_ends_with_its_release_or_at_the_limit() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        let first = Lock::try_acquire(&path).unwrap();
+        let held = Lock::acquire_within(&path, Duration::from_millis(5));
+        assert!(matches!(held, Err(LockError::Held { .. })));
+
+        let (waits, waiting) = mpsc::channel();
+        let second = thread::spawn(move || {
+            waits.send(()).unwrap();
+            Lock::acquire_within(&path, Duration::from_secs(60))
+        });
+        waiting.recv().unwrap();
+        drop(first);
+        second.join().unwrap().unwrap();
+    }
+}
