@@ -115,7 +115,8 @@ impl PrivateKey {
         &self.key
     }
 
-    fn new(key: PKey<Private>) -> Result<Self, KeyError> {
+    /// Takes a key from OpenSSL if it is within the limits.
+    pub(super) fn new(key: PKey<Private>) -> Result<Self, KeyError> {
         check(&key)?;
         let der = key.public_key_to_der().map_err(KeyError::while_doing("encoding a key"))?;
         Ok(Self { key, public: PublicKey::from_der(&der)? })
