@@ -62,6 +62,9 @@ pub enum KeyError {
         /// Its modulus, in bits.
         bits: u32,
     },
+    /// A file whose encryption needs an algorithm that is not there, or more memory than is allowed.
+    #[error("the key is encrypted in a way that this OpenSSL can't open")]
+    Unsupported,
 }
 
 impl KeyError {
@@ -122,7 +125,8 @@ impl PrivateKey {
         Ok(Self { key, public: PublicKey::from_der(&der)? })
     }
 
-    /// Whether both halves belong together: CBC lets a thief of the file change bits of it without the passphrase.
+    /// Whether both halves belong together: CBC lets whoever can write to the file change bits of it without the
+    /// passphrase. The signature never leaves this function.
     fn check_pair(&self) -> Result<(), KeyError> {
         let message = b"TopChat-self-test-v1\0";
         match self.sign(message) {
@@ -398,6 +402,25 @@ mod tests {
         file_refused(&pkcs8::encrypt(&elliptic, b"correct horse").unwrap(), KeyError::NotRsa);
         let small = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap().private_key_to_pkcs8().unwrap();
         file_refused(&pkcs8::encrypt(&small, b"correct horse").unwrap(), KeyError::TooSmall { bits: 1024 });
+    }
+
+    #[test]
+    fn an_encryption_that_is_not_known_is_told_from_a_wrong_passphrase() {
+        let pem = ALICE.to_pem(b"correct horse").unwrap();
+        let digits: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let der = data_encoding::BASE64.decode(digits.as_bytes()).unwrap();
+        // The last bytes of the three algorithms' identifiers.
+        for end in [&[0x01, 0x05, 0x0d][..], &[0x47, 0x04, 0x0b], &[0x04, 0x01, 0x2a]] {
+            let mut changed = der.clone();
+            let position = der.windows(3).position(|window| window == end).unwrap() + 2;
+            changed[position] = 0x7f;
+            file_refused(&pkcs8::pem("ENCRYPTED PRIVATE KEY", &changed), KeyError::Unsupported);
+        }
+        // r = 127 would take 260 MB.
+        let r = der.windows(3).position(|window| window == [0x02, 0x01, 0x08]).unwrap();
+        let mut costly = der.clone();
+        costly[r + 2] = 127;
+        file_refused(&pkcs8::pem("ENCRYPTED PRIVATE KEY", &costly), KeyError::Unsupported);
     }
 
     #[test]
