@@ -1,1 +1,8 @@
+//! Tests of the whole from outside, in one binary so that they link once.
+
+mod crypto;
+mod hostile;
+mod protocol_document;
 mod scripts;
+mod sessions;
+mod support;

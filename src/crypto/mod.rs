@@ -18,3 +18,8 @@ pub mod scram;
 
 #[cfg(test)]
 pub(crate) mod test_keys;
+
+/// The OpenSSL that this process uses, in its own words.
+pub fn openssl_version() -> &'static str {
+    openssl::version::version()
+}
