@@ -89,6 +89,12 @@ pub const WRITE_BATCH: usize = 16 * 1024;
 pub const REPLY_BACKLOG: usize = 64 * 1024;
 /// How long sessions get to say goodbye at an orderly stop.
 pub const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// How long an ending connection may take to read its last frame: a round trip around the world, and a bit.
+pub const LINGER: Duration = Duration::from_millis(500);
+/// How long the acceptor waits when the machine has no descriptor or thread left: keeps the CPU free.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Stack of a client's thread, in bytes: its deepest calls are OpenSSL's and take a fraction of this.
+pub const CLIENT_STACK: usize = 512 * 1024;
 /// When to try again after "full", in seconds.
 pub const FULL_RETRY_SECS: u32 = 30;
 /// Most accounts in one database: bounds memory (about 2 KiB each).

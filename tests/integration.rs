@@ -1,5 +1,6 @@
 //! Tests of the whole from outside, in one binary so that they link once.
 
+mod architecture;
 mod crypto;
 mod hostile;
 mod protocol_document;

@@ -5,14 +5,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::guests::GuestPass;
 use super::hub::SessionId;
 use super::outbox::Outbox;
 use super::session::Session;
 use super::shared::Shared;
-use crate::limits::STOP_WITHIN;
+use crate::limits::{ACCEPT_PAUSE, CLIENT_STACK, STOP_WITHIN};
 use crate::transport::{Connection, Stop, wait_input};
 use crate::wire::Code;
 
@@ -49,7 +49,7 @@ impl Acceptor {
             if let Err(error) = self.accept_waiting() {
                 // Out of descriptors or threads: those that are connected go on, and a pause keeps the CPU free.
                 log::warn!("can't take a connection: {error}");
-                pause = Some(Instant::now() + PAUSE);
+                pause = Some(Instant::now() + ACCEPT_PAUSE);
             }
         }
         self.end_all();
@@ -91,7 +91,7 @@ impl Acceptor {
     ) -> io::Result<JoinHandle<()>> {
         let shared = Arc::clone(&self.shared);
         let finished = Finished { id, announce: self.finished.0.clone() };
-        std::thread::Builder::new().name(format!("client-{id}")).stack_size(STACK).spawn(move || {
+        std::thread::Builder::new().name(format!("client-{id}")).stack_size(CLIENT_STACK).spawn(move || {
             let _finished = finished;
             match Connection::accept(socket, &shared.tls) {
                 Ok(connection) => Session::new(&shared, id, source.ip(), connection, outbox, pass).run(),
@@ -160,8 +160,3 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut)
 }
-
-/// A session's stack: its deepest calls are OpenSSL's and take a fraction of this.
-const STACK: usize = 512 * 1024;
-/// How long to wait when the machine is short of something.
-const PAUSE: Duration = Duration::from_millis(100);

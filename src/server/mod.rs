@@ -8,6 +8,7 @@ pub mod admin;
 mod chat;
 mod directory;
 mod error;
+mod farewell;
 mod guests;
 mod hub;
 mod identity;

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::guests::GuestPass;
 use super::hub::SessionId;
@@ -162,6 +162,9 @@ impl<'a> Session<'a> {
             if let Some(code) = self.outbox.closing() {
                 return Err(End::because(code));
             }
+            if self.unacknowledged.len() > limits::UNACKNOWLEDGED {
+                return Err(End::because(Code::TooSlow));
+            }
             let until = self.next_moment()?;
             if !self.readable || self.is_congested() {
                 let sleep = if self.connection.unsent() > 0 { Sleep::Blocked } else { Sleep::Idle };
@@ -171,7 +174,7 @@ impl<'a> Session<'a> {
     }
 
     /// Moves what waits in the outbox into TLS, a record at a time, as long as the socket takes it.
-    fn send_waiting(&mut self) -> Result<(), End> {
+    pub(super) fn send_waiting(&mut self) -> Result<(), End> {
         while self.connection.flush()? {
             self.outbox.take(&mut self.batch);
             if self.batch.is_empty() {
@@ -182,9 +185,6 @@ impl<'a> Session<'a> {
                 if let Some((delivery, receipt)) = outgoing.delivery {
                     self.unacknowledged.add(delivery, receipt);
                 }
-            }
-            if self.unacknowledged.len() > limits::UNACKNOWLEDGED {
-                return Err(End::because(Code::TooSlow));
             }
         }
         Ok(())
@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
         Ok(received)
     }
 
-    fn next_frame(&mut self) -> Result<Option<ToServer>, End> {
+    pub(super) fn next_frame(&mut self) -> Result<Option<ToServer>, End> {
         let limit = match self.state {
             State::Member(_) => limits::FRAME_MAX,
             _ => limits::FRAME_MAX_BEFORE_LOGIN,
@@ -283,56 +283,6 @@ impl<'a> Session<'a> {
         self.readable |= ready.readable;
         Ok(())
     }
-
-    /// Frees the seat, sends what still waits and why it ends, and takes the last acknowledgements.
-    fn leave(mut self, end: End) {
-        self.outbox.close(Code::ShuttingDown);
-        self.state = State::Leaving;
-        let until = Instant::now() + LINGER;
-        if let End::Because(reason) = end {
-            if self.send_the_rest(until).is_err() {
-                return;
-            }
-            self.reply(&ToClient::Bye(reason));
-        }
-        while let Ok(false) = self.connection.flush() {
-            if self.linger(until).is_err() {
-                return;
-            }
-        }
-        self.connection.finish();
-        while self.take_last_acknowledgements().is_ok() && self.linger(until).is_ok() {}
-    }
-
-    fn send_the_rest(&mut self, until: Instant) -> Result<(), End> {
-        loop {
-            self.send_waiting()?;
-            if self.connection.unsent() == 0 {
-                return Ok(());
-            }
-            self.linger(until)?;
-        }
-    }
-
-    /// Unread bytes would make the kernel reset the connection, and the client might never see the last frame.
-    fn take_last_acknowledgements(&mut self) -> Result<(), End> {
-        self.connection.receive()?;
-        while let Some(frame) = self.next_frame()? {
-            if let ToServer::Ack(delivery) = frame {
-                // One that fits nothing has nobody left to be told.
-                let _ = self.unacknowledged.acknowledge(delivery);
-            }
-        }
-        Ok(())
-    }
-
-    fn linger(&mut self, until: Instant) -> Result<(), End> {
-        if Instant::now() >= until {
-            return Err(End::Gone);
-        }
-        let ready = wait(&self.connection, self.connection.interest(), self.outbox.wakeup(), Some(until));
-        ready.map(|_| ()).map_err(|_| End::Gone)
-    }
 }
 
 /// The number that the answer to a frame carries.
@@ -345,6 +295,3 @@ fn request_of(frame: &ToServer) -> u32 {
         _ => 0,
     }
 }
-
-/// How long an ending connection may take to read its last frame.
-const LINGER: Duration = Duration::from_millis(500);

@@ -115,6 +115,11 @@ impl Connection {
         Ok(self.received.next_frame(limit)?)
     }
 
+    /// Throws away what was received and not taken: junk must not pile up.
+    pub fn forget_received(&mut self) {
+        self.received = FrameBuffer::default();
+    }
+
     /// Adds bytes to what goes out; [`flush`](Self::flush) sends.
     pub fn queue(&mut self, bytes: &[u8]) {
         if self.sent > 0 {
