@@ -10,7 +10,7 @@ GROUP_KEY := keys/group.key
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test check lint clean bootstrap build
+.PHONY: help run-server run-client demo test storm check lint clean bootstrap build
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ demo: build ## three clients talk, and the openssl command checks every message
 
 test: bootstrap ## run the tests
 	@exec cargo test --locked $(ARGS)
+
+storm: bootstrap ## the long tests: a hundred rounds of kill -9
+	@TOPCHAT_STORM_ROUNDS=100 cargo test --locked --test integration -- durability $(ARGS)
 
 check: lint test ## format, clippy, docs, tests: what CI runs
 

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod crypto;
+mod durability;
 mod hostile;
 mod protocol_document;
 mod scripts;

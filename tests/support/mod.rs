@@ -1,6 +1,7 @@
 //! What the tests share: a real server on a free port, and a client that sends whatever a test wants.
 
 pub mod people;
+pub mod process;
 pub mod raw;
 pub mod server;
 

@@ -26,7 +26,7 @@ impl RawClient {
     }
 
     pub fn try_connect(address: SocketAddr) -> Result<Self, TransportError> {
-        let socket = TcpStream::connect(address).unwrap();
+        let socket = TcpStream::connect(address).map_err(|_| TransportError::Closed)?;
         let connection = Connection::connect(socket, &ClientTls::new().unwrap())?;
         let mut client = Self { connection, wakeup: Wakeup::new().unwrap() };
         let deadline = Instant::now() + PATIENCE;
@@ -55,9 +55,15 @@ impl RawClient {
     }
 
     pub fn register_as(&mut self, person: &Person, name: &UserName) -> ToClient {
+        let registration = self.registration(person, name);
+        self.ask(&registration)
+    }
+
+    /// The request that registers somebody on this connection.
+    pub fn registration(&self, person: &Person, name: &UserName) -> ToServer {
         let bundle = person.bundle_as(name);
         let proof = bundle::prove(&person.identity, &self.exporter(), &bundle).unwrap();
-        self.ask(&ToServer::Register { bundle, verifier: VERIFIER.clone(), invite: String::new(), proof })
+        ToServer::Register { bundle, verifier: VERIFIER.clone(), invite: String::new(), proof }
     }
 
     pub fn login(&mut self, person: &Person, mode: Mode) -> ToClient {
