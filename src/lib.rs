@@ -15,6 +15,9 @@
 //! `ARCHITECTURE.md` tells what each part is for and which invariants hold between them;
 //! `docs/PROTOCOL.md` is the normative description of every byte on the wire.
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
 pub mod client;
 pub mod crypto;
 pub mod error;
@@ -25,4 +28,5 @@ pub mod server;
 pub mod storage;
 pub mod text;
 pub mod transport;
+pub mod version;
 pub mod wire;

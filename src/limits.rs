@@ -89,6 +89,12 @@ pub const WRITE_BATCH: usize = 16 * 1024;
 pub const REPLY_BACKLOG: usize = 64 * 1024;
 /// How long sessions get to say goodbye at an orderly stop.
 pub const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// How long an ending connection may take to read its last frame: a round trip around the world, and a bit.
+pub const LINGER: Duration = Duration::from_millis(500);
+/// How long the acceptor waits when the machine has no descriptor or thread left: keeps the CPU free.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Stack of a client's thread, in bytes: its deepest calls are OpenSSL's and take a fraction of this.
+pub const CLIENT_STACK: usize = 512 * 1024;
 /// When to try again after "full", in seconds.
 pub const FULL_RETRY_SECS: u32 = 30;
 /// Most accounts in one database: bounds memory (about 2 KiB each).
@@ -106,6 +112,8 @@ pub const LOCK_MAX: Duration = Duration::from_secs(600);
 pub const FAILURES_PER_HOUR: u32 = 20;
 /// Registrations of one source per hour; 127.0.0.1 and ::1 are exempt.
 pub const REGISTRATIONS_PER_HOUR: u32 = 20;
+/// How long a failure or registration counts, after the last one of its kind for lock-outs.
+pub const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
 /// Sources and pairs that the counters remember before the oldest are forgotten: bounds memory.
 pub const THROTTLE_ENTRIES: usize = 10_000;
 
@@ -128,7 +136,11 @@ pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
 
 // Files.
 
-/// Longest record in the account database, in bytes: two RSA-4096 keys in hex take under 5 KiB.
+/// Longest record in the account database, in bytes: two RSA-4096 keys in base64 take under 3 KiB.
 pub const RECORD_MAX: usize = 16 * 1024;
+/// Account changes that one write and one fsync carry: bounds the memory of a batch (under 1 MiB).
+pub const ACCOUNT_BATCH: usize = 256;
+/// Outdated records below which the account database is not rewritten at start: not worth the writing.
+pub const OUTDATED_MIN: u64 = 1000;
 /// Longest key, certificate, pin or group key file that is read, in bytes.
 pub const SMALL_FILE_MAX: u64 = 1024 * 1024;

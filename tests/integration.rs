@@ -1,1 +1,10 @@
+//! Tests of the whole from outside, in one binary so that they link once.
 
+mod architecture;
+mod crypto;
+mod durability;
+mod hostile;
+mod protocol_document;
+mod scripts;
+mod sessions;
+mod support;

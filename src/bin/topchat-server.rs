@@ -1,2 +1,61 @@
-//! x
-fn main() {}
+//! `topchat-server`: parse, run, print the error with its remedy, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use topchat::error::{Exit, Explain, describe};
+use topchat::server::options::{Command, Options};
+use topchat::server::{Registration, Server, ServerError, Settings, admin};
+use topchat::transport::Stop;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    topchat::logging::start(log::LevelFilter::Info);
+    match run(&options) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            eprintln!("{}", describe(&error));
+            error.exit().into()
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), ServerError> {
+    match &options.command {
+        Some(Command::User { command }) => admin::run(&options.data_dir, command, &mut std::io::stdout().lock()),
+        None => serve(options),
+    }
+}
+
+fn serve(options: &Options) -> Result<(), ServerError> {
+    let stop = Stop::on_signals().map_err(|source| ServerError::Accept { source })?;
+    let settings = options.settings();
+    let server = Server::open(&options.data_dir, &options.listen, settings.clone())?;
+    greet(options, &settings, &server);
+    server.run(&stop)?;
+    eprintln!("stopped");
+    Ok(())
+}
+
+fn greet(options: &Options, settings: &Settings, server: &Server) {
+    let address = server.address();
+    let reach = if address.ip().is_loopback() {
+        format!("this machine only (open to others: --listen 0.0.0.0:{})", address.port())
+    } else {
+        "open to others".to_owned()
+    };
+    let registration = match settings.registration {
+        Registration::Open => "open",
+        Registration::Closed => "closed",
+    };
+    eprintln!("topchat-server {}", env!("CARGO_PKG_VERSION"));
+    eprintln!("listening   {address}   {reach}");
+    eprintln!("identity    {}   clients pin this at first contact", server.identity());
+    eprintln!("clients     0 of {}   change with --max-clients", settings.max_clients);
+    let accounts = server.accounts();
+    eprintln!("data        {}   {accounts} accounts, registration {registration}", options.data_dir.display());
+    eprintln!(
+        "The server passes on sealed messages and cannot read them. It does see who writes to whom, when, and how much."
+    );
+    eprintln!("ready. Next, in another terminal:  make run-client        (Ctrl-C stops the server)");
+}

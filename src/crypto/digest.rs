@@ -11,6 +11,8 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// HMAC-SHA-256 (RFC 2104).
 pub fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    // Short keys are filled up with zeros, so that these two are one key; OpenSSL 3.0 refuses the empty one.
+    let key = if key.is_empty() { &[0] } else { key };
     let mut code = [0; 32];
     PKey::hmac(key)
         .and_then(|key| Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot(&mut code, bytes))

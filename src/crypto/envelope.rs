@@ -172,3 +172,224 @@ fn text(plaintext: &[u8]) -> Option<Zeroizing<String>> {
 fn commit(header: &[u8], plaintext: &[u8]) -> [u8; 32] {
     digest::sha256(&Zeroizing::new(signed::commitment(header, plaintext)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::crypto::group_key::GroupKeys;
+    use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+    use crate::names::Recipient;
+    use crate::wire::MessageId;
+
+    fn header(suite: Suite, recipient: &str, recipient_fp: Fingerprint) -> Header {
+        Header {
+            suite,
+            sender: "alice".parse().unwrap(),
+            sender_fp: ALICE.public().fingerprint(),
+            recipient: recipient.parse().unwrap(),
+            recipient_fp,
+            msg_id: MessageId([3; 16]),
+            seq: 7,
+            prev: 6,
+            sent_ms: 1_700_000_000_000,
+        }
+    }
+
+    fn to_bob() -> Header {
+        header(Suite::Direct, "bob", BOB_ENCRYPTION.public().fingerprint())
+    }
+
+    fn to_all(suite: Suite, key: &GroupKey) -> Header {
+        header(suite, "ALL", group_fingerprint(&key.id))
+    }
+
+    fn direct(text: &str) -> Envelope {
+        seal(to_bob(), text, SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap()
+    }
+
+    /// All that a receiver checks of bytes from the network.
+    fn received(bytes: &[u8], with: OpenWith<'_>) -> Option<String> {
+        let envelope = Envelope::parse(bytes).ok()?;
+        let opened = verify(&envelope, ALICE.public()).then(|| open(&envelope, with))?;
+        opened.ok().map(|text| text.to_string())
+    }
+
+    /// Signs again after a change, as only Alice could.
+    fn signed_again(mut envelope: Envelope) -> Envelope {
+        envelope.header_bytes = envelope.header.encode();
+        envelope.signature = ALICE.sign(&envelope.signed_bytes()).unwrap();
+        envelope
+    }
+
+    #[test]
+    fn a_direct_message_opens_for_its_recipient_only() {
+        for text in ["", "hi bob", "żółć 日本語 👩\u{200d}👧", "two\nlines"] {
+            let bytes = direct(text).encode();
+            assert_eq!(received(&bytes, OpenWith::Direct(&BOB_ENCRYPTION)).as_deref(), Some(text));
+            assert_eq!(received(&bytes, OpenWith::Direct(&CAROL_ENCRYPTION)), None);
+        }
+    }
+
+    #[test]
+    fn a_group_message_opens_with_its_group_key_only() {
+        let (keys, others) = (GroupKeys::generate().unwrap(), GroupKeys::generate().unwrap());
+        for suite in [Suite::GroupCbc, Suite::GroupEcb] {
+            let sealed = seal(to_all(suite, keys.writer()), "hi all", SealWith::Group(keys.writer()), &ALICE).unwrap();
+            let bytes = sealed.encode();
+            assert_eq!(received(&bytes, OpenWith::Group(keys.writer())).as_deref(), Some("hi all"));
+            assert_eq!(received(&bytes, OpenWith::Group(others.writer())), None);
+            assert_eq!(received(&bytes, OpenWith::Direct(&BOB_ENCRYPTION)), None);
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_is_refused() {
+        let keys = GroupKeys::generate().unwrap();
+        let group = |suite| seal(to_all(suite, keys.writer()), "hi", SealWith::Group(keys.writer()), &ALICE).unwrap();
+        let with_group = OpenWith::Group(keys.writer());
+        for (envelope, with) in [
+            (direct("hi"), OpenWith::Direct(&BOB_ENCRYPTION)),
+            (group(Suite::GroupCbc), with_group),
+            (group(Suite::GroupEcb), with_group),
+        ] {
+            let bytes = envelope.encode();
+            assert!(received(&bytes, with).is_some());
+            for position in 0..bytes.len() {
+                for change in [0x01, 0x80] {
+                    let mut changed = bytes.clone();
+                    changed[position] ^= change;
+                    assert_eq!(received(&changed, with), None, "byte {position}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_signed_by_somebody_else_does_not_open() {
+        let mut envelope = direct("from alice");
+        envelope.header.sender = "bob".parse().unwrap();
+        envelope.header.sender_fp = BOB.public().fingerprint();
+        envelope.header_bytes = envelope.header.encode();
+        envelope.signature = BOB.sign(&envelope.signed_bytes()).unwrap();
+        assert!(verify(&envelope, BOB.public()));
+        assert_eq!(open(&envelope, OpenWith::Direct(&BOB_ENCRYPTION)), Err(OpenError));
+    }
+
+    #[test]
+    fn a_message_sealed_anew_for_somebody_else_is_refused() {
+        let envelope = direct("for bob only");
+        let plaintext = direct::decrypt(&BOB_ENCRYPTION, &envelope.ciphertext).unwrap().plaintext;
+        let mut forwarded = envelope.clone();
+        forwarded.ciphertext = direct::encrypt(CAROL_ENCRYPTION.public(), &plaintext).unwrap();
+        assert!(!verify(&forwarded, ALICE.public()), "the signature covers the ciphertext");
+        assert_eq!(open(&forwarded, OpenWith::Direct(&CAROL_ENCRYPTION)), Err(OpenError), "recipient kept");
+
+        forwarded.header.recipient = "carol".parse().unwrap();
+        forwarded.header.recipient_fp = CAROL_ENCRYPTION.public().fingerprint();
+        assert!(!verify(&forwarded, ALICE.public()), "the signature covers the recipient");
+        forwarded.header_bytes = forwarded.header.encode();
+        assert!(!verify(&forwarded, ALICE.public()), "the signature covers the recipient");
+        assert_eq!(open(&forwarded, OpenWith::Direct(&CAROL_ENCRYPTION)), Err(OpenError), "H covers the recipient");
+    }
+
+    #[test]
+    fn the_sender_named_must_be_the_one_who_signed() {
+        let envelope = direct("hi");
+        assert!(!verify(&envelope, BOB.public()));
+        let mut claimed = envelope;
+        claimed.header.sender_fp = BOB.public().fingerprint();
+        let claimed = signed_again(claimed);
+        assert!(!verify(&claimed, ALICE.public()));
+        assert!(!verify(&claimed, BOB.public()));
+    }
+
+    #[test]
+    fn a_text_sealed_often_never_looks_the_same() {
+        let keys = GroupKeys::generate().unwrap();
+        let (mut seen, mut blocks) = (HashSet::new(), HashSet::new());
+        let text = "the same words over and over, the same words over and over";
+        let mut count = 0;
+        for _ in 0..300 {
+            let sealed =
+                seal(to_all(Suite::GroupCbc, keys.writer()), text, SealWith::Group(keys.writer()), &ALICE).unwrap();
+            assert!(seen.insert(sealed.commitment.to_vec()));
+            assert!(seen.insert(sealed.signature));
+            count += sealed.ciphertext.len() / 8;
+            blocks.extend(sealed.ciphertext.chunks(8).map(<[u8]>::to_vec));
+            let sealed = direct(text);
+            assert!(seen.insert(sealed.ciphertext));
+            assert!(seen.insert(sealed.commitment.to_vec()));
+            assert!(seen.insert(sealed.signature));
+        }
+        assert_eq!(blocks.len(), count, "a block came twice");
+    }
+
+    #[test]
+    fn a_text_has_at_most_4096_bytes() {
+        let keys = GroupKeys::generate().unwrap();
+        let longest = "x".repeat(TEXT_MAX);
+        let bytes = direct(&longest).encode();
+        assert_eq!(received(&bytes, OpenWith::Direct(&BOB_ENCRYPTION)).as_deref(), Some(&longest[..]));
+        let header = to_all(Suite::GroupCbc, keys.writer());
+        let bytes = seal(header, &longest, SealWith::Group(keys.writer()), &ALICE).unwrap().encode();
+        assert_eq!(received(&bytes, OpenWith::Group(keys.writer())).as_deref(), Some(&longest[..]));
+
+        let too_long = format!("{longest}x");
+        let error = seal(to_bob(), &too_long, SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap_err();
+        assert_eq!(error, SealError::TooLong { bytes: 4097 });
+    }
+
+    #[test]
+    fn a_plaintext_that_is_no_text_does_not_open() {
+        let keys = GroupKeys::generate().unwrap();
+        let opened = |plaintext: &[u8]| {
+            let header = to_all(Suite::GroupCbc, keys.writer());
+            let header_bytes = header.encode();
+            let commitment = commit(&header_bytes, plaintext);
+            let ciphertext = group::encrypt_cbc(keys.writer(), plaintext).unwrap();
+            let envelope = Envelope { header, header_bytes, commitment, ciphertext, signature: Vec::new() };
+            open(&signed_again(envelope), OpenWith::Group(keys.writer())).map(|text| text.to_string())
+        };
+        let salted = |content: &[u8]| [&[7; SALT], content].concat();
+        assert_eq!(opened(&salted(b"\x01hi")).as_deref(), Ok("hi"));
+        assert_eq!(opened(&salted(b"\x02hi")), Err(OpenError), "an unknown type");
+        assert_eq!(opened(&salted(b"\x01\xff")), Err(OpenError), "not UTF-8");
+        assert_eq!(opened(&salted(b"")), Err(OpenError), "no type");
+        assert_eq!(opened(b"short"), Err(OpenError), "no salt");
+        assert_eq!(opened(b""), Err(OpenError), "nothing");
+        let long = [&[1], &[b'x'; TEXT_MAX + 1][..]].concat();
+        assert_eq!(opened(&salted(&long)), Err(OpenError), "too long");
+    }
+
+    #[track_caller]
+    fn refused(header: Header, with: SealWith<'_>, field: &str) {
+        let error = seal(header, "hi", with, &ALICE).unwrap_err();
+        assert!(error.to_string().contains(field), "{error} does not name {field}");
+    }
+
+    #[test]
+    fn a_header_that_does_not_fit_the_keys_is_not_sealed() {
+        let keys = GroupKeys::generate().unwrap();
+        let bob = SealWith::Direct(BOB_ENCRYPTION.public());
+        let all = SealWith::Group(keys.writer());
+        refused(Header { sender_fp: BOB.public().fingerprint(), ..to_bob() }, bob, "sender_fp");
+        refused(to_bob(), SealWith::Direct(CAROL_ENCRYPTION.public()), "recipient_fp");
+        refused(to_bob(), all, "recipient_fp");
+        refused(Header { suite: Suite::GroupCbc, ..to_bob() }, bob, "suite");
+        refused(Header { suite: Suite::Direct, ..to_all(Suite::GroupCbc, keys.writer()) }, all, "suite");
+        refused(Header { recipient: Recipient::All, ..to_bob() }, bob, "suite");
+        refused(Header { seq: 0, prev: 0, ..to_bob() }, bob, "seq");
+        refused(Header { prev: 7, ..to_bob() }, bob, "prev");
+    }
+
+    #[test]
+    fn no_failure_leaves_an_error_behind() {
+        let mut envelope = direct("hi");
+        envelope.ciphertext = vec![7; 256];
+        assert_eq!(open(&envelope, OpenWith::Direct(&BOB_ENCRYPTION)), Err(OpenError));
+        assert!(!verify(&envelope, ALICE.public()));
+        assert!(openssl::error::ErrorStack::get().errors().is_empty());
+    }
+}

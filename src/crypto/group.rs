@@ -60,3 +60,87 @@ fn des(
 fn failed() -> impl Fn(ErrorStack) -> KeyError {
     KeyError::while_doing("encrypting for the group")
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+    use crate::crypto::group_key::GroupKeys;
+
+    /// `key plaintext ciphertext` a line.
+    const KNOWN_ANSWERS: &str = include_str!("../../tests/crypto/des-known-answers.txt");
+
+    fn hex(digits: &str) -> Vec<u8> {
+        HEXLOWER.decode(digits.as_bytes()).unwrap()
+    }
+
+    fn block(digits: &str) -> [u8; BLOCK] {
+        hex(digits).try_into().unwrap()
+    }
+
+    fn key() -> GroupKeys {
+        GroupKeys::parse("topchat-group-key v1\n000102030405060708090a0b0c0d0e0f 0123456789abcdef\n").unwrap()
+    }
+
+    #[test]
+    fn one_block_gives_the_known_answers_of_nbs_500_20() {
+        let mut count = 0;
+        for line in KNOWN_ANSWERS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let [key, plain, sealed] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            assert_eq!(*des(Mode::Encrypt, &block(key), None, false, &hex(plain)).unwrap(), hex(sealed), "{line}");
+            assert_eq!(*des(Mode::Decrypt, &block(key), None, false, &hex(sealed)).unwrap(), hex(plain), "{line}");
+            count += 1;
+        }
+        assert_eq!(count, 64 + 56 + 19);
+    }
+
+    #[test]
+    fn ecb_gives_the_example_of_fips_81() {
+        let key = block("0123456789abcdef");
+        let sealed = des(Mode::Encrypt, &key, None, false, b"Now is the time for all ").unwrap();
+        assert_eq!(*sealed, hex("3fa40e8a984d48156a271787ab8883f9893d51ec4b563b53"));
+        assert_eq!(*des(Mode::Decrypt, &key, None, false, &sealed).unwrap(), b"Now is the time for all ");
+    }
+
+    #[test]
+    fn cbc_gives_the_example_of_fips_81() {
+        let (key, iv) = (block("0123456789abcdef"), hex("1234567890abcdef"));
+        let sealed = des(Mode::Encrypt, &key, Some(&iv), false, b"Now is the time for all ").unwrap();
+        assert_eq!(*sealed, hex("e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6"));
+        assert_eq!(*des(Mode::Decrypt, &key, Some(&iv), false, &sealed).unwrap(), b"Now is the time for all ");
+    }
+
+    #[test]
+    fn padding_fills_up_to_the_next_block_and_never_nothing() {
+        let keys = key();
+        for length in 0..=3 * BLOCK {
+            let plain = vec![b'x'; length];
+            let padded = (length / BLOCK + 1) * BLOCK;
+            let cbc = encrypt_cbc(keys.writer(), &plain).unwrap();
+            let ecb = encrypt_ecb(keys.writer(), &plain).unwrap();
+            assert_eq!((cbc.len(), ecb.len()), (BLOCK + padded, padded));
+            assert_eq!(*decrypt_cbc(keys.writer(), &cbc).unwrap(), plain);
+            assert_eq!(*decrypt_ecb(keys.writer(), &ecb).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn ciphertexts_of_impossible_lengths_do_not_open() {
+        let keys = key();
+        for length in (0..40).filter(|length| length % BLOCK != 0 || *length == 0) {
+            assert!(decrypt_ecb(keys.writer(), &vec![7; length]).is_none(), "ECB of {length} bytes");
+            assert!(decrypt_cbc(keys.writer(), &vec![7; length]).is_none(), "CBC of {length} bytes");
+        }
+        assert!(decrypt_cbc(keys.writer(), &[7; BLOCK]).is_none(), "an IV alone");
+    }
+
+    #[test]
+    fn ecb_shows_equal_blocks_and_cbc_does_not() {
+        let keys = key();
+        let ecb = encrypt_ecb(keys.writer(), &[0; 64]).unwrap();
+        assert_eq!(ecb[..BLOCK], ecb[BLOCK..2 * BLOCK]);
+        let cbc = encrypt_cbc(keys.writer(), &[0; 64]).unwrap();
+        assert_ne!(cbc[BLOCK..2 * BLOCK], cbc[2 * BLOCK..3 * BLOCK]);
+    }
+}

@@ -254,3 +254,172 @@ fn weak_keys() -> impl Iterator<Item = [u8; 8]> {
         [a.0, b.0, c.0, d.0, a.1, b.1, c.1, d.1]
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const ID: &str = "3f2a0102030405060708090a0b0c0d0e";
+    const OTHER_ID: &str = "91cc0102030405060708090a0b0c0d0e";
+    const KEY: &str = "0123456789abcdef";
+
+    /// As NIST SP 800-67 prints them.
+    const WEAK: [&str; 4] = ["0101010101010101", "fefefefefefefefe", "e0e0e0e0f1f1f1f1", "1f1f1f1f0e0e0e0e"];
+    const SEMI_WEAK: [&str; 12] = [
+        "011f011f010e010e",
+        "1f011f010e010e01",
+        "01e001e001f101f1",
+        "e001e001f101f101",
+        "01fe01fe01fe01fe",
+        "fe01fe01fe01fe01",
+        "1fe01fe00ef10ef1",
+        "e01fe01ff10ef10e",
+        "1ffe1ffe0efe0efe",
+        "fe1ffe1ffe0efe0e",
+        "e0fee0fef1fef1fe",
+        "fee0fee0fef1fef1",
+    ];
+
+    fn file(entries: &str) -> String {
+        format!("topchat-group-key v1\n# made for a test\n{entries}")
+    }
+
+    #[track_caller]
+    fn refused(text: &str, why: GroupKeyError) {
+        assert_eq!(GroupKeys::parse(text).err(), Some(why), "{text:?}");
+    }
+
+    fn bytes(digits: &str) -> [u8; 8] {
+        HEXLOWER.decode(digits.as_bytes()).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn the_first_entry_writes_and_all_read() {
+        let keys = GroupKeys::parse(&file(&format!("{ID} {KEY}\n\n# older\n{OTHER_ID} fedcba9876543210\n"))).unwrap();
+        assert_eq!(keys.writer().short_id(), "3f2a");
+        assert_eq!(keys.writer().secret(), &bytes(KEY));
+        let older = HEXLOWER.decode(OTHER_ID.as_bytes()).unwrap().try_into().unwrap();
+        assert_eq!(keys.find(&older).unwrap().secret(), &bytes("fedcba9876543210"));
+        assert!(keys.find(&[0; 16]).is_none());
+    }
+
+    #[test]
+    fn what_is_generated_is_read_back() {
+        let made = GroupKeys::generate().unwrap();
+        let read = GroupKeys::parse(&made.to_text()).unwrap();
+        assert_eq!(read.writer().id, made.writer().id);
+        assert_eq!(read.writer().secret(), made.writer().secret());
+        assert_ne!(GroupKeys::generate().unwrap().writer().id, made.writer().id);
+    }
+
+    #[test]
+    fn spellings_that_differ_in_parity_are_one_key() {
+        let odd = GroupKeys::parse(&file(&format!("{ID} {KEY}\n"))).unwrap();
+        let even = GroupKeys::parse(&file(&format!("{ID} 0022446688AACCEE\r\n"))).unwrap();
+        assert_eq!(odd.writer().secret(), even.writer().secret());
+        assert!(odd.writer().secret().iter().all(|byte| byte.count_ones() % 2 == 1));
+    }
+
+    #[test]
+    fn another_version_is_refused_first() {
+        refused("", GroupKeyError::Version);
+        refused("topchat-group-key v2\n", GroupKeyError::Version);
+        refused(&format!("{ID} {KEY}\n"), GroupKeyError::Version);
+    }
+
+    #[test]
+    fn a_wrong_digit_is_shown_with_its_line() {
+        let expected = GroupKeyError::Digit { line: 3, part: Part::Key, found: 'g' };
+        refused(&file(&format!("{ID} 0123456789abcdeg\n")), expected.clone());
+        assert_eq!(expected.to_string(), "line 3: the key contains g, which is no hex digit");
+        let space = GroupKeyError::Digit { line: 3, part: Part::Key, found: ' ' };
+        refused(&file(&format!("{ID} 01234567 89abcdef\n")), space);
+        let escape = GroupKeyError::Digit { line: 3, part: Part::Id, found: '\u{1b}' };
+        refused(&file(&format!("\u{1b}{ID} {KEY}\n")), escape);
+    }
+
+    #[test]
+    fn a_wrong_number_of_digits_is_told() {
+        for digits in ["0123456789abcde", "0123456789abcdef0", "01"] {
+            let expected = GroupKeyError::Length { line: 3, part: Part::Key, found: digits.len() };
+            refused(&file(&format!("{ID} {digits}\n")), expected);
+        }
+        let short_id = GroupKeyError::Length { line: 3, part: Part::Id, found: 4 };
+        assert_eq!(short_id.to_string(), "line 3: the id has 4 hex digits, exactly 32 are needed");
+        refused(&file(&format!("3f2a {KEY}\n")), short_id);
+    }
+
+    #[test]
+    fn an_entry_is_two_words() {
+        refused(&file(&format!("{KEY}\n")), GroupKeyError::Entry { line: 3 });
+        refused(&file(""), GroupKeyError::NoEntry);
+        refused(&file(&format!("{ID} {KEY}\n{ID} fedcba9876543210\n")), GroupKeyError::DuplicateId { line: 4 });
+    }
+
+    #[test]
+    fn the_number_of_entries_is_limited() {
+        let entries =
+            |count: usize| (0..count).map(|number| format!("{number:032x} {KEY}\n")).collect::<Vec<_>>().concat();
+        assert!(GroupKeys::parse(&file(&entries(GROUP_KEYS_MAX))).is_ok());
+        refused(&file(&entries(GROUP_KEYS_MAX + 1)), GroupKeyError::TooMany { line: 3 + GROUP_KEYS_MAX });
+    }
+
+    #[test]
+    fn weak_keys_are_refused_in_every_parity() {
+        for weak in weak_keys() {
+            let even = weak.map(|byte| byte ^ 1);
+            let mixed = [weak[0], even[1], weak[2], even[3], weak[4], even[5], even[6], weak[7]];
+            for spelling in [weak, even, mixed] {
+                let digits = HEXLOWER.encode(&spelling);
+                refused(&file(&format!("{ID} {digits}\n")), GroupKeyError::Weak { line: 3 });
+            }
+        }
+    }
+
+    #[test]
+    fn the_weak_keys_are_those_of_the_standard() {
+        let all: HashSet<_> = weak_keys().collect();
+        assert_eq!(all.len(), 64);
+        assert!(WEAK.iter().chain(&SEMI_WEAK).all(|digits| all.contains(&bytes(digits))));
+        // A sample of the 48, as printed.
+        for digits in
+            ["01011f1f01010e0e", "e0fe011ff1fe010e", "1ffefe1f0efefe0e", "fee01f01fef10e01", "e01f01fef10e01fe"]
+        {
+            assert!(all.contains(&bytes(digits)), "{digits}");
+        }
+    }
+
+    #[test]
+    fn weak_keys_have_one_two_or_four_round_keys() {
+        for key in weak_keys() {
+            let digits = HEXLOWER.encode(&key);
+            let expected = match digits.as_str() {
+                digits if WEAK.contains(&digits) => 1,
+                digits if SEMI_WEAK.contains(&digits) => 2,
+                _ => 4,
+            };
+            assert_eq!(round_keys(&key), expected, "{digits}");
+            assert!(key.iter().all(|byte| odd_parity(*byte) == *byte), "{digits}");
+        }
+        assert_eq!(round_keys(&bytes(KEY)), 16);
+    }
+
+    /// How many different round keys DES makes of a key (FIPS 46-3, "Key schedule calculation"). The last selection
+    /// (PC-2) is left out: it takes nearly all of the register and can't make two of these states one.
+    fn round_keys(key: &[u8; 8]) -> usize {
+        let bit = |number: usize| key[(number - 1) / 8] >> (7 - (number - 1) % 8) & 1;
+        let left = [57, 49, 41, 33, 25, 17, 9, 1, 58, 50, 42, 34, 26, 18, 10, 2, 59, 51, 43, 35, 27, 19, 11, 3];
+        let right = [63, 55, 47, 39, 31, 23, 15, 7, 62, 54, 46, 38, 30, 22, 14, 6, 61, 53, 45, 37, 29, 21, 13, 5];
+        let mut c: Vec<u8> = left.into_iter().chain([60, 52, 44, 36]).map(bit).collect();
+        let mut d: Vec<u8> = right.into_iter().chain([28, 20, 12, 4]).map(bit).collect();
+        let mut states = HashSet::new();
+        for shift in [1, 1, 2, 2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 1] {
+            c.rotate_left(shift);
+            d.rotate_left(shift);
+            states.insert((c.clone(), d.clone()));
+        }
+        states.len()
+    }
+}

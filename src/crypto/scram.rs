@@ -396,3 +396,219 @@ fn xor(a: &[u8; 32], b: &[u8; 32]) -> Zeroizing<[u8; 32]> {
     mixed.iter_mut().zip(b).for_each(|(to, from)| *to ^= from);
     mixed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPORTER: [u8; 32] = [0x5a; 32];
+
+    fn alice() -> UserName {
+        "alice".parse().unwrap()
+    }
+
+    fn password(typed: &str) -> Password {
+        Password::new(typed).unwrap()
+    }
+
+    /// A verifier with few rounds, so that the tests are quick.
+    fn quick_verifier(typed: &str) -> Verifier {
+        let salt = random::bytes();
+        let salted = salted_password(typed.as_bytes(), &salt, 4096).unwrap();
+        let stored_key = digest::sha256(&client_key(&salted)[..]);
+        Verifier { salt, iterations: 4096, stored_key, server_key: *server_key(&salted) }
+    }
+
+    /// The client's answer without its look at the rounds.
+    fn quick_answer(client: ClientFirst, server_first: &str, typed: &str) -> ClientFinal {
+        client.answer_challenge(&Challenge::parse(server_first).unwrap(), typed.as_bytes()).unwrap()
+    }
+
+    fn challenged(verifier: &Verifier) -> (ClientFirst, ServerChallenge) {
+        let client = ClientFirst::new(&alice(), &EXPORTER);
+        let server = ServerFirst::parse(client.message()).unwrap().challenge(verifier);
+        (client, server)
+    }
+
+    #[test]
+    fn the_exchange_of_rfc_7677_comes_out() {
+        let name = "user".parse().unwrap();
+        let client = ClientFirst::with("n,,", &name, Vec::new(), "rOprNGfwEbeRWgbNEkqO".to_owned());
+        assert_eq!(client.message(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+
+        let salt = decode("salt", "W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let salted = salted_password(b"pencil", &salt, 4096).unwrap();
+        let stored_key = digest::sha256(&client_key(&salted)[..]);
+        let verifier = Verifier { salt, iterations: 4096, stored_key, server_key: *server_key(&salted) };
+        let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0".to_owned();
+        let server = ServerChallenge::with("n=user,r=rOprNGfwEbeRWgbNEkqO".to_owned(), nonce, &verifier);
+        let server_first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        assert_eq!(server.message(), server_first);
+
+        let client = quick_answer(client, server_first, "pencil");
+        let client_final = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+                            p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+        assert_eq!(client.message(), client_final);
+
+        let outcome = server.check_bound(client_final, &channel_binding("n,,", &[])).unwrap();
+        assert!(outcome.proof_holds);
+        assert_eq!(outcome.server_final, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        assert_eq!(outcome.auth_message, client.auth_message());
+        assert_eq!(client.verify(&outcome.server_final), Ok(()));
+    }
+
+    #[test]
+    fn both_sides_prove_themselves_with_the_rounds_of_today() {
+        let verifier = verifier(&password("correct horse")).unwrap();
+        let (client, server) = challenged(&verifier);
+        let client = client.answer(server.message(), &password("correct horse")).unwrap();
+        let outcome = server.check(client.message(), &EXPORTER).unwrap();
+        assert!(outcome.proof_holds);
+        assert_eq!(outcome.auth_message, client.auth_message());
+        assert_eq!(client.verify(&outcome.server_final), Ok(()));
+    }
+
+    #[test]
+    fn a_wrong_password_gets_no_signature_to_guess_against() {
+        let (client, server) = challenged(&quick_verifier("right password"));
+        let client = quick_answer(client, server.message(), "wrong password");
+        let outcome = server.check(client.message(), &EXPORTER).unwrap();
+        assert!(!outcome.proof_holds);
+        assert_eq!(outcome.server_final, "e=invalid-proof");
+        assert_eq!(client.verify(&outcome.server_final), Err(ScramError::Refused));
+    }
+
+    #[test]
+    fn an_unknown_name_is_challenged_like_a_known_one_and_never_let_in() {
+        let fake = fake_verifier(&[9; 32], &alice());
+        assert!(fake == fake_verifier(&[9; 32], &alice()));
+        assert!(fake.salt != fake_verifier(&[9; 32], &"bob".parse().unwrap()).salt);
+        assert!(fake.salt != fake_verifier(&[8; 32], &alice()).salt);
+        assert_eq!(fake.iterations, SCRAM_ITERATIONS);
+        let (client, server) = challenged(&fake);
+        let client = client.answer(server.message(), &password("correct horse")).unwrap();
+        assert!(!server.check(client.message(), &EXPORTER).unwrap().proof_holds);
+    }
+
+    #[test]
+    fn a_login_holds_on_its_own_connection_only() {
+        let (client, server) = challenged(&quick_verifier("right password"));
+        let client = quick_answer(client, server.message(), "right password");
+        let error = server.check(client.message(), &[0; 32]).err();
+        assert_eq!(error, Some(ScramError::ChannelBinding));
+    }
+
+    #[test]
+    fn a_login_can_not_be_replayed() {
+        let verifier = quick_verifier("right password");
+        let (client, server) = challenged(&verifier);
+        let client = quick_answer(client, server.message(), "right password");
+        let (_, later) = challenged(&verifier);
+        assert_eq!(later.check(client.message(), &EXPORTER).err(), Some(ScramError::Nonce));
+    }
+
+    #[test]
+    fn the_client_refuses_too_little_and_too_much_work() {
+        for iterations in [1, 4096, 599_999, 10_000_001, u32::MAX] {
+            let (client, server) = challenged(&Verifier { iterations, ..quick_verifier("right password") });
+            let error = client.answer(server.message(), &password("right password")).err();
+            assert_eq!(error, Some(ScramError::Iterations { found: iterations }));
+        }
+    }
+
+    #[test]
+    fn the_client_refuses_a_nonce_that_does_not_extend_its_own() {
+        let refused = |nonce: &dyn Fn(&ClientFirst) -> String| {
+            let client = ClientFirst::new(&alice(), &EXPORTER);
+            let first = format!("r={},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=600000", nonce(&client));
+            assert_eq!(client.answer(&first, &password("right password")).err(), Some(ScramError::Nonce), "{first}");
+        };
+        refused(&|client| client.nonce.clone());
+        refused(&|_| "another".to_owned());
+        refused(&|client| format!("x{}", client.nonce));
+    }
+
+    #[test]
+    fn the_client_refuses_a_server_that_can_not_prove_itself() {
+        let (client, server) = challenged(&quick_verifier("right password"));
+        let client = quick_answer(client, server.message(), "right password");
+        let forged = format!("v={}", BASE64.encode(&[7; 32]));
+        assert_eq!(client.verify(&forged), Err(ScramError::ServerSignature));
+        for server_final in ["", "v=", "v=AAAA", "x=1", &format!("{forged},x=1")] {
+            assert!(matches!(client.verify(server_final), Err(ScramError::Malformed { .. })), "{server_final}");
+        }
+    }
+
+    #[track_caller]
+    fn first_refused(message: &str, why: ScramError) {
+        assert_eq!(ServerFirst::parse(message).err(), Some(why), "{message}");
+    }
+
+    #[test]
+    fn a_first_message_has_one_form() {
+        assert_eq!(ServerFirst::parse("p=tls-exporter,,n=alice,r=abc").unwrap().name(), &alice());
+        first_refused("", ScramError::ChannelBinding);
+        first_refused("n,,n=alice,r=abc", ScramError::ChannelBinding);
+        first_refused("y,,n=alice,r=abc", ScramError::ChannelBinding);
+        first_refused("p=tls-unique,,n=alice,r=abc", ScramError::ChannelBinding);
+        first_refused("p=tls-exporter,a=bob,n=alice,r=abc", ScramError::ChannelBinding);
+        first_refused("p=tls-exporter,,m=x,n=alice,r=abc", ScramError::Malformed { field: "name" });
+        first_refused("p=tls-exporter,,r=abc,n=alice", ScramError::Malformed { field: "name" });
+        first_refused("p=tls-exporter,,n=alice", ScramError::Malformed { field: "nonce" });
+        first_refused("p=tls-exporter,,n=alice,r=", ScramError::Malformed { field: "nonce" });
+        first_refused("p=tls-exporter,,n=alice,r=a\u{e9}", ScramError::Malformed { field: "nonce" });
+        first_refused("p=tls-exporter,,n=alice,r=abc,x=1", ScramError::Malformed { field: "end" });
+        first_refused("p=tls-exporter,,n=Alice,r=abc", ScramError::Name(NameError::FirstCharacter));
+        let long = format!("p=tls-exporter,,n=alice,r={}", "a".repeat(SCRAM_NONCE_MAX + 1));
+        first_refused(&long, ScramError::Malformed { field: "nonce" });
+    }
+
+    #[test]
+    fn a_challenge_has_one_form() {
+        let salt = "W22ZaJ0SNY7soEsUEjb6gQ==";
+        assert!(Challenge::parse(&format!("r=abc,s={salt},i=600000")).is_ok());
+        for iterations in ["", "0", "0600000", "+600000", "600000 ", "4294967296", "-1"] {
+            let error = Challenge::parse(&format!("r=abc,s={salt},i={iterations}")).err();
+            assert_eq!(error, Some(ScramError::Malformed { field: "iterations" }), "{iterations}");
+        }
+        for salt in ["", "W22ZaJ0SNY7soEsUEjb6gQ", "W22ZaJ0SNY7soEsUEjb6gR==", "AAAA", "W22ZaJ0SNY7soEsUEjb6gQ== "] {
+            let error = Challenge::parse(&format!("r=abc,s={salt},i=600000")).err();
+            assert_eq!(error, Some(ScramError::Malformed { field: "salt" }), "{salt}");
+        }
+        assert!(Challenge::parse(&format!("m=x,r=abc,s={salt},i=600000")).is_err());
+        assert!(Challenge::parse(&format!("r=abc,s={salt},i=600000,x=1")).is_err());
+    }
+
+    #[test]
+    fn every_changed_character_of_a_final_message_is_refused() {
+        let (client, server) = challenged(&quick_verifier("right password"));
+        let client = quick_answer(client, server.message(), "right password");
+        for position in 0..client.message().len() {
+            let mut changed = client.message().as_bytes().to_vec();
+            changed[position] ^= 1;
+            let changed = String::from_utf8(changed).unwrap();
+            let accepted = server.check(&changed, &EXPORTER).is_ok_and(|outcome| outcome.proof_holds);
+            assert!(!accepted, "{changed}");
+        }
+    }
+
+    #[test]
+    fn passwords_that_look_the_same_are_the_same() {
+        let composed = password("pässwörd");
+        let decomposed = password("pa\u{308}sswo\u{308}rd");
+        assert_eq!(composed.as_bytes(), decomposed.as_bytes());
+    }
+
+    #[test]
+    fn a_password_has_8_to_128_bytes_and_no_nul() {
+        assert_eq!(Password::new("1234567").err(), Some(PasswordError::TooShort { bytes: 7 }));
+        assert_eq!(Password::new("").err(), Some(PasswordError::TooShort { bytes: 0 }));
+        assert!(Password::new("12345678").is_ok());
+        assert!(Password::new(&"x".repeat(128)).is_ok());
+        assert_eq!(Password::new(&"x".repeat(129)).err(), Some(PasswordError::TooLong { bytes: 129 }));
+        assert_eq!(Password::new(&"x".repeat(1 << 20)).err(), Some(PasswordError::TooLong { bytes: 1 << 20 }));
+        assert_eq!(Password::new("1234567\0").err(), Some(PasswordError::Nul));
+        // Three code points of three bytes each make one of three: 42 syllables fit.
+        assert!(Password::new(&"\u{1112}\u{1161}\u{11ab}".repeat(42)).is_ok());
+    }
+}

@@ -1,1 +1,94 @@
-//! x
+//! The server: accounts, who is online, and passing sealed envelopes on.
+//!
+//! It cannot read a message: sealing and opening are not named anywhere below this module, and a test holds that.
+
+mod acceptor;
+pub mod accounts;
+pub mod admin;
+mod chat;
+mod directory;
+mod error;
+mod farewell;
+mod guests;
+mod hub;
+mod identity;
+mod login;
+pub mod options;
+mod outbox;
+mod phase;
+mod receipt;
+mod register;
+mod seat;
+mod session;
+mod shared;
+pub mod throttle;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use error::ServerError;
+pub use shared::{Registration, Settings};
+
+use crate::crypto::keys::PublicKey;
+use crate::storage::folder::LockedFolder;
+use crate::transport::Stop;
+use crate::wire::Fingerprint;
+
+/// A server that has its data and its port, and takes no connection yet.
+pub struct Server {
+    acceptor: acceptor::Acceptor,
+    shared: Arc<shared::Shared>,
+    address: SocketAddr,
+    /// Held as long as the server lives: one server per folder.
+    _folder: LockedFolder,
+}
+
+impl Server {
+    /// Takes the data folder, loads what is in it, or makes it, and binds `listen` (`HOST:PORT`, port 0 for any).
+    pub fn open(folder: &Path, listen: &str, settings: Settings) -> Result<Self, ServerError> {
+        let folder = LockedFolder::open(folder)?;
+        let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
+        let tls = identity::load_tls(folder.path())?;
+        let secret = identity::load_secret(folder.path())?;
+        let listener = bind(listen)?;
+        let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
+        let address = listener.local_addr().map_err(bound)?;
+        let shared = Arc::new(shared::Shared::new(settings, tls, accounts, secret, PublicKey::decoy()?));
+        let acceptor = acceptor::Acceptor::new(listener, Arc::clone(&shared)).map_err(bound)?;
+        Ok(Self { acceptor, shared, address, _folder: folder })
+    }
+
+    /// Where it listens, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What clients pin.
+    pub fn identity(&self) -> Fingerprint {
+        self.shared.tls.identity()
+    }
+
+    /// How many accounts there are.
+    pub fn accounts(&self) -> usize {
+        self.shared.accounts.len()
+    }
+
+    /// Serves until asked to stop, then says goodbye to every client.
+    pub fn run(self, stop: &Stop) -> Result<(), ServerError> {
+        self.acceptor.run(stop).map_err(|source| ServerError::Accept { source })
+    }
+}
+
+fn bind(listen: &str) -> Result<TcpListener, ServerError> {
+    let failed = |source| ServerError::Listen { address: listen.to_owned(), source };
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "that host has no address");
+    for address in listen.to_socket_addrs().map_err(failed)? {
+        match TcpListener::bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}

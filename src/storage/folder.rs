@@ -169,10 +169,12 @@ mod tests {
     #[test]
     fn a_locked_folder_is_swept_of_unfinished_files_only() {
         let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("data");
+        ensure_folder(&path).unwrap();
         for name in [".unfinished-a1b2.tmp", "accounts.jsonl", ".unfinished", "x.tmp"] {
-            fs::write(place.path().join(name), "").unwrap();
+            fs::write(path.join(name), "").unwrap();
         }
-        let folder = LockedFolder::open(place.path()).unwrap();
+        let folder = LockedFolder::open(&path).unwrap();
         let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, [".unfinished", "accounts.jsonl", LOCK_NAME, "x.tmp"]);

@@ -6,6 +6,8 @@
 
 pub mod append;
 mod error;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod folder;
 pub mod lock;
 pub mod private;

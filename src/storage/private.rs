@@ -205,18 +205,20 @@ mod tests {
     fn refuses_what_is_no_regular_file_without_waiting() {
         let place = Place::new();
         let target = place.file("target", 0o600);
-        let make: [(&str, FileKind, fn(&Path, &Path)); 5] = [
-            ("link", FileKind::Symlink, |path, target| symlink(target, path).unwrap()),
-            ("dangling", FileKind::Symlink, |path, _| symlink("/nowhere/at/all", path).unwrap()),
-            ("folder", FileKind::Folder, |path, _| fs::create_dir(path).unwrap()),
-            ("socket", FileKind::Socket, |path, _| drop(UnixListener::bind(path).unwrap())),
-            ("fifo", FileKind::Fifo, |path, _| {
-                rustix::fs::mknodat(CWD, path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
-            }),
+        symlink(&target, place.path("link")).unwrap();
+        symlink("/nowhere/at/all", place.path("dangling")).unwrap();
+        fs::create_dir(place.path("folder")).unwrap();
+        drop(UnixListener::bind(place.path("socket")).unwrap());
+        rustix::fs::mknodat(CWD, place.path("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let planted = [
+            ("link", FileKind::Symlink),
+            ("dangling", FileKind::Symlink),
+            ("folder", FileKind::Folder),
+            ("socket", FileKind::Socket),
+            ("fifo", FileKind::Fifo),
         ];
-        for (name, kind, plant) in make {
+        for (name, kind) in planted {
             let path = place.path(name);
-            plant(&path, &target);
             for result in [read(&path, 100).map(|_| ()), replace(&path, b"new")] {
                 let error = result.unwrap_err();
                 assert!(matches!(error, FileError::NotRegular { found, .. } if found == kind), "{name}: {error}");

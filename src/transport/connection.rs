@@ -1,6 +1,5 @@
 //! One TLS connection that never blocks.
 
-use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -87,6 +86,8 @@ impl Connection {
     }
 
     /// Takes what has come, up to [`RECEIVE_AT_ONCE`] bytes, so that one busy peer leaves time for the rest.
+    ///
+    /// An end of the connection behind bytes is told by the next call: frames that came before it still count.
     pub fn receive(&mut self) -> Result<Received, TransportError> {
         let mut taken = 0;
         while taken < RECEIVE_AT_ONCE {
@@ -99,7 +100,11 @@ impl Connection {
                     self.received.filled(count);
                     taken += count;
                 }
-                Err(error) => return self.waiting(error).map(|()| Received::All),
+                Err(error) => match self.waiting(error) {
+                    Ok(()) => return Ok(Received::All),
+                    Err(_) if taken > 0 => return Ok(Received::More),
+                    Err(error) => return Err(error),
+                },
             }
         }
         Ok(Received::More)
@@ -108,6 +113,11 @@ impl Connection {
     /// The next whole frame as type and body.
     pub fn next_frame(&mut self, limit: usize) -> Result<Option<(u8, &[u8])>, TransportError> {
         Ok(self.received.next_frame(limit)?)
+    }
+
+    /// Throws away what was received and not taken: junk must not pile up.
+    pub fn forget_received(&mut self) {
+        self.received = FrameBuffer::default();
     }
 
     /// Adds bytes to what goes out; [`flush`](Self::flush) sends.
@@ -157,25 +167,11 @@ impl Connection {
         self.tls.get_ref().try_clone().map(Watch).map_err(TransportError::io("preparing the socket"))
     }
 
-    /// Says goodbye on TLS and TCP, as far as the socket takes it. What comes in after that is to be
-    /// [discarded](Self::discard) for a while, since unread bytes would make the kernel reset the connection
-    /// and the other side might never see the last frame.
+    /// Says goodbye on TLS and TCP, as far as the socket takes it. Receiving goes on.
     pub fn finish(&mut self) {
         // A peer that is gone already needs no goodbye.
         let _ = self.tls.shutdown();
         let _ = self.tls.get_ref().shutdown(Shutdown::Write);
-    }
-
-    /// Throws away what has come. False when the other side has ended, too.
-    pub fn discard(&mut self) -> bool {
-        let mut thrown = [0; 1024];
-        loop {
-            match io::Read::read(&mut self.tls.get_ref(), &mut thrown) {
-                Ok(0) => return false,
-                Ok(_) => {}
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
-            }
-        }
     }
 
     fn waiting(&mut self, error: openssl::ssl::Error) -> Result<(), TransportError> {

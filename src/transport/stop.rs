@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 use super::Wakeup;
 
@@ -27,8 +27,11 @@ impl Stop {
     }
 
     /// Asks on SIGINT and SIGTERM, from a thread named `signals`. A second signal ends the process at once.
+    ///
+    /// A file over its size limit (`ulimit -f`) then is an error of the write, no longer a signal that kills.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::new()?;
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
         let asked = stop.clone();
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -1,0 +1,61 @@
+# TopChat's commands. `make` alone lists them.
+#
+# ARGS is passed on:    make run-server ARGS='--listen 0.0.0.0:7777'
+# NAME is who you are:  make run-client NAME=bob
+
+SHELL := /bin/sh
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+GROUP_KEY := keys/group.key
+# Rust of a login that has not read its new profile yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run-server run-client demo test storm check lint clean bootstrap build
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+# `exec` leaves no shell that Ctrl-C could kill before the server has stopped in order.
+run-server: build $(GROUP_KEY) ## build all that is missing and start the server
+	@exec $(TARGET)/release/topchat-server --data-dir data/server $(ARGS)
+
+# Leaving by Ctrl-C (130) is no failure of make's. The trap keeps the shell alive until the client has ended.
+run-client: build ## start the client (NAME=bob for a second person)
+	@trap : INT; \
+	$(TARGET)/release/topchat --keys-dir keys --state-dir data/client --group-key $(GROUP_KEY) $(ARGS) \
+		$(if $(NAME),login '$(NAME)'); \
+	code=$$?; [ $$code -eq 130 ] || exit $$code
+
+demo: build ## three clients talk, and the openssl command checks every message
+	@exec scripts/demo.sh $(ARGS)
+
+test: bootstrap ## run the tests
+	@exec cargo test --locked $(ARGS)
+
+storm: bootstrap ## the long tests: a hundred rounds of kill -9
+	@TOPCHAT_STORM_ROUNDS=100 cargo test --locked --test integration -- durability $(ARGS)
+
+check: lint test ## format, clippy, docs, tests: what CI runs
+
+lint: bootstrap ## format, clippy, docs
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || \
+		{ echo 'error: rustfmt or clippy is missing' >&2; \
+		  echo 'hint: rustup component add rustfmt clippy' >&2; exit 1; }
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
+	@if command -v shellcheck >/dev/null; then \
+		echo 'shellcheck scripts/*.sh .ci/run'; shellcheck --severity=warning scripts/*.sh .ci/run; fi
+
+clean: ## remove what was built (keys and data stay)
+	cargo clean --quiet
+
+bootstrap:
+	@scripts/bootstrap.sh
+
+build: bootstrap
+	@cargo build --release --locked
+
+# Made once and never again: everybody who has a copy would be cut off.
+$(GROUP_KEY): | bootstrap
+	@scripts/gen-des-key.sh $@

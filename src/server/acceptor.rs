@@ -1,0 +1,162 @@
+//! Accepts connections and gives each its own thread.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::guests::GuestPass;
+use super::hub::SessionId;
+use super::outbox::Outbox;
+use super::session::Session;
+use super::shared::Shared;
+use crate::limits::{ACCEPT_PAUSE, CLIENT_STACK, STOP_WITHIN};
+use crate::transport::{Connection, Stop, wait_input};
+use crate::wire::Code;
+
+/// The accept loop and the threads that it started.
+pub(super) struct Acceptor {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    clients: HashMap<SessionId, Client>,
+    finished: (mpsc::Sender<SessionId>, mpsc::Receiver<SessionId>),
+    last_id: SessionId,
+}
+
+/// A running client thread.
+struct Client {
+    thread: JoinHandle<()>,
+    outbox: Arc<Outbox>,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, shared, clients: HashMap::new(), finished: mpsc::channel(), last_id: 0 })
+    }
+
+    /// Accepts until asked to stop, then ends every session.
+    pub(super) fn run(mut self, stop: &Stop) -> io::Result<()> {
+        let mut pause = None;
+        while !stop.is_asked() {
+            let paused = pause.take().is_some_and(|until| wait_out(stop, until));
+            if !paused {
+                wait_input(&self.listener, stop.wakeup(), None)?;
+            }
+            self.join_finished();
+            if let Err(error) = self.accept_waiting() {
+                // Out of descriptors or threads: those that are connected go on, and a pause keeps the CPU free.
+                log::warn!("can't take a connection: {error}");
+                pause = Some(Instant::now() + ACCEPT_PAUSE);
+            }
+        }
+        self.end_all();
+        Ok(())
+    }
+
+    /// Takes every connection that waits. An error means that the machine is short of something.
+    fn accept_waiting(&mut self) -> io::Result<()> {
+        loop {
+            match self.listener.accept() {
+                Ok((socket, source)) => self.begin(socket, source)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_of_one_connection(&error) => log::debug!("accepting: {error}"),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn begin(&mut self, socket: TcpStream, source: SocketAddr) -> io::Result<()> {
+        let Some(pass) = self.shared.guests.admit(source.ip()) else {
+            log::debug!("no room for a guest from {}", source.ip());
+            return Ok(());
+        };
+        let outbox = Arc::new(Outbox::new(self.shared.outbox_bounds())?);
+        self.last_id += 1;
+        let id = self.last_id;
+        let thread = self.spawn(id, socket, source, Arc::clone(&outbox), pass)?;
+        self.clients.insert(id, Client { thread, outbox });
+        Ok(())
+    }
+
+    fn spawn(
+        &self,
+        id: SessionId,
+        socket: TcpStream,
+        source: SocketAddr,
+        outbox: Arc<Outbox>,
+        pass: GuestPass,
+    ) -> io::Result<JoinHandle<()>> {
+        let shared = Arc::clone(&self.shared);
+        let finished = Finished { id, announce: self.finished.0.clone() };
+        std::thread::Builder::new().name(format!("client-{id}")).stack_size(CLIENT_STACK).spawn(move || {
+            let _finished = finished;
+            match Connection::accept(socket, &shared.tls) {
+                Ok(connection) => Session::new(&shared, id, source.ip(), connection, outbox, pass).run(),
+                Err(error) => log::error!("beginning a session: {error}"),
+            }
+        })
+    }
+
+    fn join_finished(&mut self) {
+        while let Ok(id) = self.finished.1.try_recv() {
+            self.join(id);
+        }
+    }
+
+    fn join(&mut self, id: SessionId) {
+        let Some(client) = self.clients.remove(&id) else { return };
+        if client.thread.join().is_err() {
+            log::error!("the thread of client-{id} ended by a panic; please report it");
+        }
+    }
+
+    /// Asks every session to end and waits for them, but not longer than [`STOP_WITHIN`].
+    fn end_all(mut self) {
+        for client in self.clients.values() {
+            client.outbox.close(Code::ShuttingDown);
+        }
+        let until = Instant::now() + STOP_WITHIN;
+        while !self.clients.is_empty() {
+            match self.finished.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(id) => self.join(id),
+                Err(_) => {
+                    log::warn!("{} connections did not end in time", self.clients.len());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Announces the end of a thread, also when it ends by a panic.
+struct Finished {
+    id: SessionId,
+    announce: mpsc::Sender<SessionId>,
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        // Nobody listens any more when the acceptor gave up waiting.
+        let _ = self.announce.send(self.id);
+    }
+}
+
+/// Waits until `until` or the stop. True, so that it reads as what happened.
+fn wait_out(stop: &Stop, until: Instant) -> bool {
+    while Instant::now() < until && !stop.is_asked() {
+        if let Err(error) = wait_input(stop.wakeup(), stop.wakeup(), Some(until)) {
+            log::error!("waiting: {error}");
+            break;
+        }
+    }
+    true
+}
+
+/// Errors that `accept` passes on from one connection that failed before it was taken (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut)
+}

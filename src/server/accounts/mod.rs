@@ -1,0 +1,266 @@
+//! Accounts: who exists, by which key and password verifier.
+//!
+//! All of them are in memory, for any session thread to look up, and in one append-only file
+//! (`record.rs` tells its lines). Every change goes through one thread, the only one that touches the file:
+//! it takes all changes that wait, writes their lines at once, waits until they are on disk, then shows them
+//! to everybody and answers. So an answer "ok" is never taken back, many registrations share one fsync,
+//! no lock is held over input or output, and two changes of one name can't cross.
+
+mod file;
+mod record;
+mod table;
+mod writer;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::{self, JoinHandle};
+
+pub use file::FILE_NAME;
+pub use record::Damage;
+use table::Table;
+use writer::{Change, Request};
+
+use crate::crypto::digest;
+use crate::error::{Exit, Explain};
+use crate::limits::ACCOUNT_BATCH;
+use crate::names::UserName;
+use crate::storage::FileError;
+use crate::storage::folder::LockedFolder;
+use crate::wire::{self, Bundle, Fingerprint, Verifier};
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    name: UserName,
+    created_ms: u64,
+    verifier: Verifier,
+    bundle: Vec<u8>,
+    identity: Fingerprint,
+    disabled: bool,
+}
+
+impl Account {
+    /// A new account with the name and keys of this encoded [`Bundle`].
+    ///
+    /// Only the encoding is checked here: that the keys are acceptable and the signature holds is the caller's
+    /// to know, as is that `verifier` is strong enough. `created_ms` is Unix time in milliseconds.
+    pub fn new(bundle: Vec<u8>, verifier: Verifier, created_ms: u64) -> Result<Self, wire::Error> {
+        let keys = Bundle::parse(&bundle)?;
+        let identity = Fingerprint(digest::sha256(&keys.identity));
+        Ok(Self { name: keys.name, created_ms, verifier, bundle, identity, disabled: false })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &UserName {
+        &self.name
+    }
+
+    /// When it was registered, as Unix time in milliseconds.
+    pub fn created_ms(&self) -> u64 {
+        self.created_ms
+    }
+
+    /// What is kept of its password.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// The encoded bundle, byte for byte as it was registered.
+    pub fn bundle(&self) -> &[u8] {
+        &self.bundle
+    }
+
+    /// The bundle as values.
+    pub fn keys(&self) -> Bundle {
+        Bundle::parse(&self.bundle).expect("the bundle parsed when the account was made, and never changes")
+    }
+
+    /// SHA-256 of its identity key.
+    pub fn identity(&self) -> Fingerprint {
+        self.identity
+    }
+
+    /// Whether the server's owner closed it.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled
+    }
+
+    fn has_same_keys(&self, other: &Self) -> bool {
+        let (own, others) = (self.keys(), other.keys());
+        own.identity == others.identity && own.encryption == others.encryption
+    }
+}
+
+/// The accounts of one data folder, shared by all threads. Dropping it ends and joins the thread that writes.
+#[derive(Debug)]
+pub struct Accounts {
+    table: Arc<RwLock<Table>>,
+    /// `None` only while being dropped.
+    requests: Option<SyncSender<Request>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Accounts {
+    /// Reads all accounts of a folder.
+    ///
+    /// Anything but whole, known and consistent records is refused with its line, and the file left as it is.
+    /// Only a torn last line is cut off, and logged: it was never acknowledged.
+    pub fn open(folder: &LockedFolder, max_accounts: usize) -> Result<Self, AccountsError> {
+        let (table, journal) = file::load(&folder.path().join(FILE_NAME))?;
+        Self::start(table, journal, max_accounts)
+    }
+
+    fn start(table: Table, store: impl writer::Store + 'static, max_accounts: usize) -> Result<Self, AccountsError> {
+        let table = Arc::new(RwLock::new(table));
+        // Every session waits for its answer, so no more requests wait than there are sessions.
+        let (requests, received) = mpsc::sync_channel(ACCOUNT_BATCH);
+        let writer = writer::Writer::new(Arc::clone(&table), store, max_accounts);
+        let writer = thread::Builder::new()
+            .name("accounts".to_owned())
+            .spawn(move || writer.run(&received))
+            .map_err(AccountsError::Thread)?;
+        Ok(Self { table, requests: Some(requests), writer: Some(writer) })
+    }
+
+    /// The account of this name.
+    pub fn find(&self, name: &UserName) -> Option<Arc<Account>> {
+        self.read().find(name).cloned()
+    }
+
+    /// How many accounts there are, disabled ones included.
+    pub fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Whether there is no account at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// At most `count` names in alphabetical order, those after `after`, or from the first.
+    pub fn page(&self, after: Option<&UserName>, count: usize) -> Vec<UserName> {
+        self.read().page(after, count)
+    }
+
+    /// Adds an account.
+    ///
+    /// [`Outcome::Unchanged`] if that name has the same two keys already: a registration whose answer was lost
+    /// may be repeated. The password verifier stays the first one then, because whoever holds the identity key
+    /// alone must not be able to set a new password. Any other keys make it [`ChangeError::NameTaken`].
+    pub fn register(&self, account: Account) -> Result<Outcome, ChangeError> {
+        self.change(Change::Register(account))
+    }
+
+    /// Sets a new password.
+    ///
+    /// [`ChangeError::NoSuchUser`] if the account is gone, even if its name has a new owner by now.
+    pub fn set_verifier(&self, owner: &Account, verifier: Verifier) -> Result<Outcome, ChangeError> {
+        self.change(Change::SetVerifier(owner.clone(), verifier))
+    }
+
+    /// Closes an account, or opens it again.
+    pub fn set_disabled(&self, owner: &Account, disabled: bool) -> Result<Outcome, ChangeError> {
+        self.change(Change::SetDisabled(owner.clone(), disabled))
+    }
+
+    /// Deletes an account; its name is free again.
+    pub fn delete(&self, owner: &Account) -> Result<Outcome, ChangeError> {
+        self.change(Change::Delete(owner.clone()))
+    }
+
+    /// Waits until the change is on disk.
+    fn change(&self, change: Change) -> Result<Outcome, ChangeError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let requests = self.requests.as_ref().ok_or(ChangeError::Storage)?;
+        requests.send(Request { change, answer }).map_err(|_| ChangeError::Storage)?;
+        answered.recv().map_err(|_| ChangeError::Storage)?
+    }
+
+    /// The table is changed by single insertions and removals, so it is whole even if a thread panicked with it.
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Accounts {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
+            log::error!("the thread that writes accounts panicked");
+        }
+    }
+}
+
+/// What an accepted change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done, and on disk.
+    Changed,
+    /// It was so already, and is on disk.
+    Unchanged,
+}
+
+/// Why a change was not made. Nothing changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// No more accounts fit.
+    #[error("this server takes no more accounts")]
+    Full,
+    /// The name belongs to other keys.
+    #[error("that name is taken")]
+    NameTaken,
+    /// There is no such account, or not any more.
+    #[error("no such user")]
+    NoSuchUser,
+    /// The disk failed; the log says how.
+    #[error("the server can't store that now")]
+    Storage,
+}
+
+/// Why the accounts of a folder can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountsError {
+    /// The file is not what this program wrote.
+    #[error("{}, line {line}: {why}", crate::text::visible(&path.to_string_lossy()))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: Damage,
+    },
+    /// The file can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// No thread for writing.
+    #[error("can't start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl Explain for AccountsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Damaged { line, .. } => {
+                Some(format!("nothing was changed: restore the file from a backup, or correct line {line} in a copy"))
+            }
+            Self::File(error) => error.hint(),
+            Self::Thread(_) => Some("raise the limit of processes: ulimit -u".to_owned()),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Damaged { .. } => Exit::Configuration,
+            Self::File(error) => error.exit(),
+            Self::Thread(_) => Exit::Local,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! All accounts in memory. Pure: what a record does to them, without files, threads or locks.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::record::{Damage, Record};
+use super::{Account, Verifier};
+use crate::names::UserName;
+
+/// Accounts by name, in alphabetical order.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    accounts: BTreeMap<UserName, Arc<Account>>,
+}
+
+impl Table {
+    pub(super) fn find(&self, name: &UserName) -> Option<&Arc<Account>> {
+        self.accounts.get(name)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    pub(super) fn page(&self, after: Option<&UserName>, count: usize) -> Vec<UserName> {
+        let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.accounts
+            .range::<UserName, _>((begin, Bound::Unbounded))
+            .take(count)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// What the name has from now on.
+    pub(super) fn set(&mut self, name: UserName, account: Option<Arc<Account>>) {
+        match account {
+            Some(account) => self.accounts.insert(name, account),
+            None => self.accounts.remove(&name),
+        };
+    }
+
+    /// Repeats a change from the file.
+    pub(super) fn apply(&mut self, record: Record) -> Result<(), Damage> {
+        match record {
+            Record::Checkpoint { .. } => Err(Damage::Checkpoint),
+            Record::Delete { name, .. } => match self.accounts.remove(&name) {
+                Some(_) => Ok(()),
+                None => Err(Damage::Unknown { name }),
+            },
+            Record::Disable { name, .. } => self.change(name, |account| account.disabled = true),
+            Record::Enable { name, .. } => self.change(name, |account| account.disabled = false),
+            Record::Password { name, salt, iterations, stored_key, server_key, .. } => {
+                self.change(name, |account| account.verifier = Verifier { salt, iterations, stored_key, server_key })
+            }
+            Record::Register { name, created_ms, salt, iterations, stored_key, server_key, bundle, .. } => {
+                let verifier = Verifier { salt, iterations, stored_key, server_key };
+                let account = Account::new(bundle, verifier, created_ms).map_err(Damage::Bundle)?;
+                self.add(name, account)
+            }
+        }
+    }
+
+    /// The fewest records that make this table.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
+        self.accounts.values().flat_map(|account| {
+            let disable = account.disabled.then(|| Record::disable(account.name.clone(), true));
+            std::iter::once(Record::register(account)).chain(disable)
+        })
+    }
+
+    fn add(&mut self, name: UserName, account: Account) -> Result<(), Damage> {
+        if account.name != name {
+            return Err(Damage::OtherName { name, bundle: account.name });
+        }
+        match self.accounts.entry(name) {
+            Entry::Occupied(found) => Err(Damage::Duplicate { name: found.key().clone() }),
+            Entry::Vacant(free) => {
+                free.insert(Arc::new(account));
+                Ok(())
+            }
+        }
+    }
+
+    fn change(&mut self, name: UserName, change: impl FnOnce(&mut Account)) -> Result<(), Damage> {
+        match self.accounts.get_mut(&name) {
+            Some(account) => {
+                change(Arc::make_mut(account));
+                Ok(())
+            }
+            None => Err(Damage::Unknown { name }),
+        }
+    }
+}

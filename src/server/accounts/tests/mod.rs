@@ -1,0 +1,226 @@
+//! What accounts do while everything works; the other files tell what they do when something doesn't.
+
+mod damage;
+mod failing_disk;
+mod model;
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::storage::lock::LockError;
+
+const MANY: usize = 1000;
+
+fn name(text: &str) -> UserName {
+    text.parse().unwrap()
+}
+
+/// Keys that only parse: accounts look no deeper.
+fn bundle(text: &str, identity: u8) -> Bundle {
+    Bundle {
+        name: name(text),
+        identity: vec![identity; 40],
+        encryption: vec![identity.wrapping_add(1); 40],
+        number: 1,
+        signature: vec![7; 20],
+    }
+}
+
+fn verifier(of: u8) -> Verifier {
+    Verifier { salt: [of; 16], iterations: 600_000, stored_key: [of; 32], server_key: [of; 32] }
+}
+
+fn account(text: &str, identity: u8) -> Account {
+    Account::new(bundle(text, identity).encode(), verifier(identity), 1_700_000_000_000).unwrap()
+}
+
+/// A data folder that is made anew for one test.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn with(content: &[u8]) -> Self {
+        let place = Self::new();
+        DirBuilder::new().mode(0o700).create(place.data()).unwrap();
+        fs::write(place.file(), content).unwrap();
+        fs::set_permissions(place.file(), Permissions::from_mode(0o600)).unwrap();
+        place
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.data().join(FILE_NAME)
+    }
+
+    fn open(&self) -> Result<(LockedFolder, Accounts), AccountsError> {
+        let folder = LockedFolder::open(&self.data()).unwrap();
+        let accounts = Accounts::open(&folder, MANY)?;
+        Ok((folder, accounts))
+    }
+
+    fn content(&self) -> Vec<u8> {
+        fs::read(self.file()).unwrap()
+    }
+}
+
+/// Everything about every account, to be compared.
+fn all(accounts: &Accounts) -> Vec<Account> {
+    accounts.page(None, usize::MAX).iter().map(|name| (*accounts.find(name).unwrap()).clone()).collect()
+}
+
+/// A database with a record of every kind but the checkpoint.
+fn example() -> Vec<u8> {
+    let place = Place::new();
+    let (_folder, accounts) = place.open().unwrap();
+    for (text, identity) in [("alice", 1), ("bob", 2), ("carol", 3)] {
+        accounts.register(account(text, identity)).unwrap();
+    }
+    accounts.set_verifier(&account("alice", 1), verifier(9)).unwrap();
+    accounts.set_disabled(&account("bob", 2), true).unwrap();
+    accounts.set_disabled(&account("bob", 2), false).unwrap();
+    accounts.set_disabled(&account("bob", 2), true).unwrap();
+    accounts.delete(&account("carol", 3)).unwrap();
+    place.content()
+}
+
+fn lines(of: &[u8]) -> Vec<String> {
+    std::str::from_utf8(of).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn changes_are_seen_at_once_and_again_after_a_restart() {
+    let place = Place::with(&example());
+    let (folder, accounts) = place.open().unwrap();
+    assert_eq!(accounts.page(None, 9), [name("alice"), name("bob")]);
+    assert_eq!(accounts.find(&name("alice")).unwrap().verifier(), &verifier(9));
+    assert!(accounts.find(&name("bob")).unwrap().is_disabled());
+    assert!(accounts.find(&name("carol")).is_none());
+    accounts.set_disabled(&account("bob", 2), false).unwrap();
+    accounts.register(account("carol", 4)).unwrap();
+    let before = all(&accounts);
+    drop((accounts, folder));
+    assert_eq!(all(&place.open().unwrap().1), before);
+}
+
+#[test]
+fn a_record_looks_as_documented() {
+    let first = lines(&example()).swap_remove(0);
+    let zeros = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let begin = format!(
+        r#"{{"op":"register","v":1,"name":"alice","created_ms":1700000000000,"salt":"AQEBAQEBAQEBAQEBAQEBAQ==","iterations":600000,"stored_key":"{zeros}","server_key":"{zeros}","bundle":""#
+    );
+    assert!(first.starts_with(&begin), "{first}");
+    assert!(lines(&example()).contains(&r#"{"op":"disable","v":1,"name":"bob"}"#.to_owned()));
+}
+
+#[test]
+fn the_file_comes_into_being_with_the_first_account() {
+    let place = Place::new();
+    let (_folder, accounts) = place.open().unwrap();
+    assert!(accounts.is_empty() && !place.file().exists());
+    accounts.register(account("alice", 1)).unwrap();
+    accounts.register(account("bob", 2)).unwrap();
+    assert_eq!(lines(&place.content()).len(), 2);
+}
+
+#[test]
+fn a_registration_may_be_repeated_but_sets_no_password() {
+    let place = Place::new();
+    let (_folder, accounts) = place.open().unwrap();
+    let alice = account("alice", 1);
+    assert_eq!(accounts.register(alice.clone()), Ok(Outcome::Changed));
+    let again = Account::new(alice.bundle().to_vec(), verifier(66), 1).unwrap();
+    assert_eq!(accounts.register(again), Ok(Outcome::Unchanged));
+    assert_eq!(*accounts.find(alice.name()).unwrap(), alice);
+    assert_eq!(accounts.register(account("alice", 2)), Err(ChangeError::NameTaken));
+    let other_encryption = Bundle { encryption: vec![99; 40], ..bundle("alice", 1) };
+    let other = Account::new(other_encryption.encode(), verifier(1), 1).unwrap();
+    assert_eq!(accounts.register(other), Err(ChangeError::NameTaken));
+    assert_eq!(lines(&place.content()).len(), 1);
+}
+
+#[test]
+fn a_session_of_a_former_owner_changes_nothing() {
+    let place = Place::new();
+    let (_folder, accounts) = place.open().unwrap();
+    let former = account("alice", 1);
+    assert_eq!(accounts.delete(&former), Err(ChangeError::NoSuchUser));
+    accounts.register(former.clone()).unwrap();
+    accounts.delete(&former).unwrap();
+    accounts.register(account("alice", 2)).unwrap();
+    assert_eq!(accounts.set_verifier(&former, verifier(5)), Err(ChangeError::NoSuchUser));
+    assert_eq!(accounts.set_disabled(&former, true), Err(ChangeError::NoSuchUser));
+    assert_eq!(accounts.delete(&former), Err(ChangeError::NoSuchUser));
+    assert_eq!(all(&accounts), [account("alice", 2)]);
+}
+
+#[test]
+fn accounts_are_limited() {
+    let place = Place::new();
+    let folder = LockedFolder::open(&place.data()).unwrap();
+    let accounts = Accounts::open(&folder, 1).unwrap();
+    accounts.register(account("alice", 1)).unwrap();
+    assert_eq!(accounts.register(account("bob", 2)), Err(ChangeError::Full));
+    assert_eq!(accounts.register(account("alice", 1)), Ok(Outcome::Unchanged));
+    accounts.delete(&account("alice", 1)).unwrap();
+    assert_eq!(accounts.register(account("bob", 2)), Ok(Outcome::Changed));
+}
+
+#[test]
+fn names_come_in_pages() {
+    let place = Place::with(&example());
+    let (_folder, accounts) = place.open().unwrap();
+    accounts.register(account("mallory", 4)).unwrap();
+    assert_eq!(accounts.page(None, 2), [name("alice"), name("bob")]);
+    assert_eq!(accounts.page(Some(&name("bob")), 2), [name("mallory")]);
+    assert_eq!(accounts.page(Some(&name("az")), 1), [name("bob")]);
+    assert!(accounts.page(Some(&name("zoe")), 5).is_empty());
+}
+
+#[test]
+fn one_of_many_who_want_a_name_gets_it() {
+    let place = Place::new();
+    let (folder, accounts) = place.open().unwrap();
+    let winners = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for identity in 0..16 {
+            let (accounts, winners) = (&accounts, &winners);
+            scope.spawn(move || {
+                for text in ["alice", "bob", "carol"] {
+                    match accounts.register(account(text, identity)) {
+                        Ok(outcome) => winners.lock().unwrap().push((outcome, account(text, identity))),
+                        Err(error) => assert_eq!(error, ChangeError::NameTaken),
+                    }
+                }
+            });
+        }
+    });
+    let mut winners = winners.into_inner().unwrap();
+    winners.sort_by(|(_, a), (_, b)| a.name().cmp(b.name()));
+    assert!(winners.iter().all(|(outcome, _)| *outcome == Outcome::Changed));
+    let winners: Vec<_> = winners.into_iter().map(|(_, account)| account).collect();
+    assert_eq!(winners.len(), 3);
+    assert_eq!(all(&accounts), winners);
+    drop((accounts, folder));
+    assert_eq!(all(&place.open().unwrap().1), winners);
+}
+
+#[test]
+fn a_folder_serves_one_process() {
+    let place = Place::new();
+    let _first = place.open().unwrap();
+    let second = LockedFolder::open(&place.data());
+    assert!(matches!(second, Err(LockError::Held { pid: Some(pid), .. }) if pid == std::process::id()));
+}

@@ -1,0 +1,152 @@
+//! The one thread that changes accounts.
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::record::Record;
+use super::table::Table;
+use super::{Account, ChangeError, Outcome};
+use crate::limits::ACCOUNT_BATCH;
+use crate::names::UserName;
+use crate::storage::FileError;
+use crate::wire::Verifier;
+
+/// Where records are kept; tests put a failing one in the file's place.
+pub(super) trait Store: Send {
+    /// Adds lines; when this returns `Ok`, all of them are safe, else none counts.
+    fn append(&mut self, lines: &[u8]) -> Result<(), FileError>;
+}
+
+/// What somebody wants changed. Where an account is given, it must still be there, with the same identity.
+#[derive(Debug)]
+pub(super) enum Change {
+    Delete(Account),
+    Register(Account),
+    SetDisabled(Account, bool),
+    SetVerifier(Account, Verifier),
+}
+
+/// A change, and who waits for its outcome.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) change: Change,
+    pub(super) answer: SyncSender<Result<Outcome, ChangeError>>,
+}
+
+pub(super) struct Writer<S> {
+    table: Arc<RwLock<Table>>,
+    store: S,
+    max_accounts: usize,
+}
+
+impl<S: Store> Writer<S> {
+    pub(super) fn new(table: Arc<RwLock<Table>>, store: S, max_accounts: usize) -> Self {
+        Self { table, store, max_accounts }
+    }
+
+    /// Works until nobody can send any more.
+    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let batch: Vec<_> = iter::once(first).chain(requests.try_iter()).take(ACCOUNT_BATCH).collect();
+            let (changes, answers): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|request| (request.change, request.answer)).unzip();
+            for (answer, outcome) in answers.iter().zip(self.settle(changes)) {
+                // Whoever asked may be gone; the change stands all the same.
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    /// Decides each change as if those before it were done, writes all, and only then shows them to everybody.
+    pub(super) fn settle(&mut self, changes: Vec<Change>) -> Vec<Result<Outcome, ChangeError>> {
+        let mut draft = Draft::new(&self.table, self.max_accounts);
+        let outcomes: Vec<_> = changes.into_iter().map(|change| draft.change(change)).collect();
+        let Draft { changed, lines, .. } = draft;
+        if lines.is_empty() {
+            return outcomes;
+        }
+        if let Err(error) = self.store.append(&lines) {
+            log::error!("accounts: nothing was changed: {error}");
+            return vec![Err(ChangeError::Storage); outcomes.len()];
+        }
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, account) in changed {
+            table.set(name, account);
+        }
+        outcomes
+    }
+}
+
+/// A batch of changes on top of the accounts, not yet written.
+struct Draft<'a> {
+    table: &'a RwLock<Table>,
+    max_accounts: usize,
+    /// How many accounts there will be.
+    count: usize,
+    /// What the names of this batch will have.
+    changed: BTreeMap<UserName, Option<Arc<Account>>>,
+    lines: Vec<u8>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(table: &'a RwLock<Table>, max_accounts: usize) -> Self {
+        let count = table.read().unwrap_or_else(PoisonError::into_inner).len();
+        Self { table, max_accounts, count, changed: BTreeMap::new(), lines: Vec::new() }
+    }
+
+    fn change(&mut self, change: Change) -> Result<Outcome, ChangeError> {
+        match change {
+            Change::Delete(owner) => {
+                self.present(&owner)?;
+                self.count = self.count.saturating_sub(1);
+                Ok(self.write(Record::delete(owner.name.clone()), owner.name, None))
+            }
+            Change::Register(account) => self.register(account),
+            Change::SetDisabled(owner, disabled) => {
+                let account = self.present(&owner)?;
+                if account.disabled == disabled {
+                    return Ok(Outcome::Unchanged);
+                }
+                let record = Record::disable(owner.name.clone(), disabled);
+                Ok(self.write(record, owner.name, Some(Account { disabled, ..(*account).clone() })))
+            }
+            Change::SetVerifier(owner, verifier) => {
+                let account = self.present(&owner)?;
+                let record = Record::password(owner.name.clone(), &verifier);
+                Ok(self.write(record, owner.name, Some(Account { verifier, ..(*account).clone() })))
+            }
+        }
+    }
+
+    fn register(&mut self, account: Account) -> Result<Outcome, ChangeError> {
+        match self.find(&account.name) {
+            Some(holder) if holder.has_same_keys(&account) => Ok(Outcome::Unchanged),
+            Some(_) => Err(ChangeError::NameTaken),
+            None if self.count >= self.max_accounts => Err(ChangeError::Full),
+            None => {
+                self.count += 1;
+                Ok(self.write(Record::register(&account), account.name.clone(), Some(account)))
+            }
+        }
+    }
+
+    /// The account as it is by now, if it is still the same person's.
+    fn present(&self, owner: &Account) -> Result<Arc<Account>, ChangeError> {
+        self.find(&owner.name).filter(|account| account.identity == owner.identity).ok_or(ChangeError::NoSuchUser)
+    }
+
+    fn find(&self, name: &UserName) -> Option<Arc<Account>> {
+        match self.changed.get(name) {
+            Some(account) => account.clone(),
+            None => self.table.read().unwrap_or_else(PoisonError::into_inner).find(name).cloned(),
+        }
+    }
+
+    fn write(&mut self, record: Record, name: UserName, account: Option<Account>) -> Outcome {
+        record.write(&mut self.lines).expect("a record has plain fields, and a Vec takes every byte");
+        self.changed.insert(name, account.map(Arc::new));
+        Outcome::Changed
+    }
+}

@@ -1,0 +1,64 @@
+//! How a session ends: its seat is free at once, and the client gets a moment to read why.
+
+use std::time::Instant;
+
+use super::session::{End, Session, State};
+use crate::limits::LINGER;
+use crate::transport::wait;
+use crate::wire::{Code, ToClient, ToServer};
+
+impl Session<'_> {
+    /// Frees the seat, sends what still waits and why it ends, and takes the last acknowledgements.
+    pub(super) fn leave(mut self, end: End) {
+        self.outbox.close(Code::ShuttingDown);
+        self.state = State::Leaving;
+        let until = Instant::now() + LINGER;
+        if let End::Because(reason) = end {
+            if self.send_the_rest(until).is_err() {
+                return;
+            }
+            self.reply(&ToClient::Bye(reason));
+        }
+        while let Ok(false) = self.connection.flush() {
+            if self.linger(until).is_err() {
+                return;
+            }
+        }
+        self.connection.finish();
+        while self.take_last_acknowledgements().is_ok() && self.linger(until).is_ok() {}
+    }
+
+    fn send_the_rest(&mut self, until: Instant) -> Result<(), End> {
+        loop {
+            self.send_waiting()?;
+            if self.connection.unsent() == 0 {
+                return Ok(());
+            }
+            self.linger(until)?;
+        }
+    }
+
+    /// Unread bytes would make the kernel reset the connection, and the client might never see the last frame.
+    fn take_last_acknowledgements(&mut self) -> Result<(), End> {
+        self.connection.receive()?;
+        loop {
+            match self.next_frame() {
+                Ok(None) => return Ok(()),
+                Ok(Some(ToServer::Ack(delivery))) => {
+                    // One that fits nothing has nobody left to be told.
+                    let _ = self.unacknowledged.acknowledge(delivery);
+                }
+                Ok(Some(_)) => {}
+                Err(_) => self.connection.forget_received(),
+            }
+        }
+    }
+
+    fn linger(&mut self, until: Instant) -> Result<(), End> {
+        if Instant::now() >= until {
+            return Err(End::Gone);
+        }
+        let ready = wait(&self.connection, self.connection.interest(), self.outbox.wakeup(), Some(until));
+        ready.map(|_| ()).map_err(|_| End::Gone)
+    }
+}

@@ -1,0 +1,212 @@
+//! Who is here, and who gets what. Pure: no socket, no thread, no clock, no cryptography.
+//!
+//! A *seat* is a logged-in session. Handles are whatever the caller reaches a session by.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::names::{Recipient, UserName};
+use crate::wire::to_server::Mode;
+
+/// Tells sessions apart, also those of one account.
+pub(super) type SessionId = u64;
+
+/// All seats and who sits in them.
+pub(super) struct Hub<H> {
+    seats: usize,
+    sessions: BTreeMap<SessionId, Session<H>>,
+    receiving: BTreeMap<UserName, SessionId>,
+}
+
+struct Session<H> {
+    name: UserName,
+    handle: H,
+}
+
+/// A seat was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Seated<H> {
+    /// A session that had to go for it.
+    pub(super) replaced: Option<H>,
+    /// Seats taken now.
+    pub(super) taken: usize,
+}
+
+/// No seat is free, and this account has none that it could take over.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl<H: Clone> Hub<H> {
+    /// An empty room.
+    pub(super) fn new(seats: usize) -> Self {
+        Self { seats, sessions: BTreeMap::new(), receiving: BTreeMap::new() }
+    }
+
+    /// Gives a session a seat.
+    ///
+    /// A receiving session replaces the account's older one. When all seats are taken, an account that holds one
+    /// takes over its own: a ghost never locks its owner out. An errand takes over errands only.
+    pub(super) fn enter(&mut self, id: SessionId, name: &UserName, mode: Mode, handle: H) -> Result<Seated<H>, Full> {
+        let replaced = self.seat_to_take_over(name, mode);
+        if replaced.is_none() && self.taken() >= self.seats {
+            return Err(Full);
+        }
+        let replaced = replaced.and_then(|old| self.remove(old));
+        self.sessions.insert(id, Session { name: name.clone(), handle });
+        if mode == Mode::Receiving {
+            self.receiving.insert(name.clone(), id);
+        }
+        Ok(Seated { replaced, taken: self.taken() })
+    }
+
+    /// Frees a seat. Nothing happens if it was taken over before.
+    pub(super) fn leave(&mut self, id: SessionId) {
+        self.remove(id);
+    }
+
+    /// Handles of those who get a message: one account's receiving session, or everybody's but the sender's.
+    pub(super) fn recipients(&self, sender: &UserName, to: &Recipient, found: &mut Vec<H>) {
+        match to {
+            Recipient::User(name) => found.extend(self.receiver(name)),
+            Recipient::All => {
+                let others = self.receiving.iter().filter(|(name, _)| *name != sender);
+                found.extend(others.filter_map(|(_, id)| self.sessions.get(id)).map(|session| session.handle.clone()));
+            }
+        }
+    }
+
+    /// Handles of every session of an account.
+    pub(super) fn sessions_of(&self, name: &UserName) -> Vec<H> {
+        let own = self.sessions.values().filter(|session| session.name == *name);
+        own.map(|session| session.handle.clone()).collect()
+    }
+
+    /// Names with a receiving session, alphabetically after `after`, at most `count`.
+    pub(super) fn online(&self, after: Option<&UserName>, count: usize) -> Vec<UserName> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let names = self.receiving.range::<UserName, _>((start, Bound::Unbounded));
+        names.take(count).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether the account has a receiving session.
+    pub(super) fn is_online(&self, name: &UserName) -> bool {
+        self.receiving.contains_key(name)
+    }
+
+    /// Seats taken.
+    pub(super) fn taken(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn receiver(&self, name: &UserName) -> Option<H> {
+        let id = self.receiving.get(name)?;
+        self.sessions.get(id).map(|session| session.handle.clone())
+    }
+
+    fn seat_to_take_over(&self, name: &UserName, mode: Mode) -> Option<SessionId> {
+        let receiving = self.receiving.get(name).copied();
+        if mode == Mode::Receiving && receiving.is_some() {
+            return receiving;
+        }
+        if self.taken() < self.seats {
+            return None;
+        }
+        let own = self.sessions.iter().filter(|(id, session)| session.name == *name && Some(**id) != receiving);
+        own.map(|(id, _)| *id).next()
+    }
+
+    fn remove(&mut self, id: SessionId) -> Option<H> {
+        let session = self.sessions.remove(&id)?;
+        if self.receiving.get(&session.name) == Some(&id) {
+            self.receiving.remove(&session.name);
+        }
+        Some(session.handle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> UserName {
+        text.parse().unwrap()
+    }
+
+    /// A hub of `seats` whose sessions are given as `(id, name, mode)`; each session's handle is its id.
+    fn hub(seats: usize, sessions: &[(SessionId, &str, Mode)]) -> Hub<SessionId> {
+        let mut hub = Hub::new(seats);
+        for (id, who, mode) in sessions {
+            hub.enter(*id, &name(who), *mode, *id).unwrap();
+        }
+        hub
+    }
+
+    fn recipients(hub: &Hub<SessionId>, sender: &str, to: &str) -> Vec<SessionId> {
+        let mut found = Vec::new();
+        hub.recipients(&name(sender), &to.parse().unwrap(), &mut found);
+        found
+    }
+
+    #[test]
+    fn a_group_message_goes_to_every_receiving_session_but_the_senders() {
+        let hub = hub(
+            9,
+            &[
+                (1, "alice", Mode::Receiving),
+                (2, "bob", Mode::Receiving),
+                (3, "carol", Mode::Receiving),
+                (4, "bob", Mode::Errand),
+            ],
+        );
+        assert_eq!(recipients(&hub, "alice", "ALL"), [2, 3]);
+        assert_eq!(recipients(&hub, "dave", "ALL"), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_direct_message_goes_to_the_receiving_session_alone() {
+        let hub = hub(9, &[(1, "alice", Mode::Errand), (2, "bob", Mode::Receiving), (3, "bob", Mode::Errand)]);
+        assert_eq!(recipients(&hub, "alice", "bob"), [2]);
+        assert_eq!(recipients(&hub, "bob", "bob"), [2]);
+        assert!(recipients(&hub, "bob", "alice").is_empty());
+    }
+
+    #[test]
+    fn a_newer_receiving_session_replaces_the_older_even_when_full() {
+        let mut hub = hub(2, &[(1, "alice", Mode::Receiving), (2, "bob", Mode::Receiving)]);
+        let seated = hub.enter(3, &name("alice"), Mode::Receiving, 3).unwrap();
+        assert_eq!(seated, Seated { replaced: Some(1), taken: 2 });
+        hub.leave(1);
+        assert_eq!(recipients(&hub, "bob", "alice"), [3]);
+        assert_eq!(hub.taken(), 2);
+    }
+
+    #[test]
+    fn errands_replace_nobody_while_seats_are_free() {
+        let mut hub = hub(9, &[(1, "alice", Mode::Receiving), (2, "alice", Mode::Errand)]);
+        assert_eq!(hub.enter(3, &name("alice"), Mode::Errand, 3).unwrap(), Seated { replaced: None, taken: 3 });
+    }
+
+    #[test]
+    fn when_full_an_account_takes_over_its_own_ghost_and_nobody_elses() {
+        let mut hub = hub(2, &[(1, "alice", Mode::Receiving), (2, "bob", Mode::Errand)]);
+        assert_eq!(hub.enter(3, &name("carol"), Mode::Receiving, 3), Err(Full));
+        assert_eq!(hub.enter(4, &name("alice"), Mode::Errand, 4), Err(Full));
+        assert_eq!(hub.enter(5, &name("bob"), Mode::Errand, 5).unwrap().replaced, Some(2));
+        assert_eq!(hub.enter(6, &name("bob"), Mode::Receiving, 6).unwrap().replaced, Some(5));
+    }
+
+    #[test]
+    fn a_leaver_frees_the_seat() {
+        let mut hub = hub(1, &[(1, "alice", Mode::Receiving)]);
+        hub.leave(1);
+        assert!(!hub.is_online(&name("alice")));
+        assert_eq!(hub.enter(2, &name("bob"), Mode::Receiving, 2).unwrap(), Seated { replaced: None, taken: 1 });
+    }
+
+    #[test]
+    fn who_is_online_comes_in_pages_by_name() {
+        let hub = hub(9, &[(1, "carol", Mode::Receiving), (2, "alice", Mode::Receiving), (3, "bob", Mode::Errand)]);
+        assert_eq!(hub.online(None, 1), [name("alice")]);
+        assert_eq!(hub.online(Some(&name("alice")), 9), [name("carol")]);
+    }
+}

@@ -1,0 +1,132 @@
+//! The Login API: SCRAM-SHA-256 bound to the connection, and a signature by the identity key.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::accounts::Account;
+use super::guests::GuestPass;
+use super::seat::Seat;
+use super::session::{End, Session, State};
+use crate::crypto::keys::PublicKey;
+use crate::crypto::scram::{self, ServerChallenge, ServerFirst};
+use crate::limits::FULL_RETRY_SECS;
+use crate::names::UserName;
+use crate::wire::to_client::Reason;
+use crate::wire::to_server::Mode;
+use crate::wire::{Code, ToClient, signed};
+
+/// A login whose challenge was sent.
+pub(super) struct Challenge {
+    name: UserName,
+    mode: Mode,
+    account: Option<Arc<Account>>,
+    scram: ServerChallenge,
+}
+
+impl Challenge {
+    /// The account and the server's own proof, if all is right.
+    ///
+    /// A signature is checked in any case, also for an unknown name, so that all refusals take the same time.
+    fn check(
+        &self,
+        client_final: &str,
+        signature: &[u8],
+        exporter: &[u8; 32],
+        decoy: &PublicKey,
+    ) -> Option<(Arc<Account>, String)> {
+        let outcome = self.scram.check(client_final, exporter).ok();
+        let auth_message = outcome.as_ref().map_or("", |outcome| outcome.auth_message.as_str());
+        let key = self.account.as_ref().and_then(|account| PublicKey::from_der(&account.keys().identity).ok());
+        let is_signed = key.as_ref().unwrap_or(decoy).verify(&signed::login(auth_message), signature);
+        let outcome = outcome.filter(|outcome| outcome.proof_holds && is_signed)?;
+        Some((Arc::clone(self.account.as_ref()?), outcome.server_final))
+    }
+}
+
+impl Session<'_> {
+    /// `LoginStart`: every name gets a challenge, whether it exists or not.
+    pub(super) fn login_start(&mut self, mode: Mode, client_first: &str) -> Result<(), End> {
+        let first = ServerFirst::parse(client_first).map_err(|error| {
+            log::debug!("a malformed login: {error}");
+            End::because(Code::Malformed)
+        })?;
+        let name = first.name().clone();
+        let admitted = self.shared.throttle().may_login(self.source, &name, Instant::now());
+        if let Err(retry) = admitted {
+            self.refuse(0, Reason::retry_after(Code::Throttled, retry.seconds()));
+            return Ok(());
+        }
+        let account = self.shared.accounts.find(&name);
+        let scram = match &account {
+            Some(account) => first.challenge(account.verifier()),
+            None => first.challenge(&scram::fake_verifier(&self.shared.secret, &name)),
+        };
+        self.reply(&ToClient::Challenge { server_first: scram.message().to_owned() });
+        let pass = self.take_pass()?;
+        self.state = State::Challenged(Challenge { name, mode, account, scram }, pass);
+        Ok(())
+    }
+
+    /// `LoginProof`: password, key and connection must all be right; which was wrong is not told.
+    pub(super) fn login_proof(&mut self, client_final: &str, signature: &[u8]) -> Result<(), End> {
+        let State::Challenged(challenge, pass) = std::mem::replace(&mut self.state, State::Leaving) else {
+            return Err(End::because(Code::NotNow));
+        };
+        self.state = State::Guest(pass);
+        let exporter = self.connection.exporter()?;
+        let check = || challenge.check(client_final, signature, &exporter, &self.shared.decoy);
+        let checked = self.shared.throttle().attempt(self.source, &challenge.name, Instant::now(), check);
+        match checked {
+            Ok(Some((account, server_final))) => self.let_in(account, challenge.mode, server_final),
+            Ok(None) => self.login_refused(&challenge.name),
+            Err(retry) => {
+                self.refuse(0, Reason::retry_after(Code::Throttled, retry.seconds()));
+                Ok(())
+            }
+        }
+    }
+
+    fn login_refused(&mut self, name: &UserName) -> Result<(), End> {
+        log::info!("a login as {name} from {} was refused", self.source);
+        self.refuse(0, Reason::new(Code::LoginRefused));
+        if self.tries.login_failed() { Ok(()) } else { Err(End::because(Code::LoginRefused)) }
+    }
+
+    fn let_in(&mut self, account: Arc<Account>, mode: Mode, server_final: String) -> Result<(), End> {
+        if account.is_disabled() {
+            self.refuse(0, Reason::new(Code::Disabled));
+            return Err(End::because(Code::Disabled));
+        }
+        let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
+        let Ok(seated) = entered else {
+            log::info!("{} found no free seat", account.name());
+            let full = Reason::retry_after(Code::Full, FULL_RETRY_SECS);
+            self.refuse(0, full.clone());
+            return Err(End::Because(full));
+        };
+        if let Some(replaced) = &seated.replaced {
+            replaced.close(Code::Replaced);
+        }
+        let seat = Seat::new(self.shared, self.id, account, mode);
+        seat.say_arrived(self.source, seated.taken);
+        self.reply(&ToClient::Welcome {
+            server_final,
+            seats_taken: count(seated.taken),
+            seats: count(self.shared.settings.max_clients),
+        });
+        self.logged_in(seat);
+        Ok(())
+    }
+
+    fn take_pass(&mut self) -> Result<GuestPass, End> {
+        match std::mem::replace(&mut self.state, State::Leaving) {
+            State::Guest(pass) | State::Challenged(_, pass) => Ok(pass),
+            State::Leaving | State::Member(_) => Err(End::because(Code::NotNow)),
+        }
+    }
+}
+
+/// A count as it stands on the wire.
+pub(super) fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

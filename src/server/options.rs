@@ -1,0 +1,105 @@
+//! The command line of `topchat-server`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{Registration, Settings};
+use crate::limits;
+use crate::names::UserName;
+
+/// The server of TopChat: passes sealed messages between its accounts and cannot read them.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "topchat-server", version = crate::version::long(), about, long_about = LONG, after_help = SHORT_EXAMPLES, after_long_help = HONEST)]
+pub struct Options {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7777", env = "TOPCHAT_LISTEN", global = true)]
+    pub listen: String,
+    /// Folder for accounts and the server's key
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/topchat", env = "TOPCHAT_DATA_DIR", global = true)]
+    pub data_dir: PathBuf,
+    #[command(flatten)]
+    serving: Serving,
+    /// What to do; without it, serve
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Serving {
+    /// Seats for logged-in clients
+    #[arg(long, value_name = "N", default_value_t = limits::CLIENTS_DEFAULT as u32, env = "TOPCHAT_MAX_CLIENTS",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_clients: u32,
+    /// Most accounts
+    #[arg(long, value_name = "N", default_value_t = limits::ACCOUNTS_MAX as u32, env = "TOPCHAT_MAX_ACCOUNTS")]
+    max_accounts: u32,
+    /// Who may make an account
+    #[arg(long, value_name = "WHO", default_value = "open", env = "TOPCHAT_REGISTRATION")]
+    registration: Registration,
+}
+
+/// What else the program does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Look after the accounts of a stopped server
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+/// Account administration.
+#[derive(Clone, Debug, Subcommand)]
+pub enum UserCommand {
+    /// List the accounts
+    List {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse the logins of an account
+    Disable {
+        /// Whose.
+        name: UserName,
+    },
+    /// Allow the logins of an account again
+    Enable {
+        /// Whose.
+        name: UserName,
+    },
+    /// Delete an account; its name becomes free
+    Delete {
+        /// Whose.
+        name: UserName,
+    },
+}
+
+impl Options {
+    /// What they say about serving.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            max_clients: self.serving.max_clients as usize,
+            max_accounts: self.serving.max_accounts as usize,
+            registration: self.serving.registration,
+            ..Settings::default()
+        }
+    }
+}
+
+const LONG: &str = "\
+The server of TopChat: passes sealed messages between its accounts and cannot read them.
+
+Examples:
+  topchat-server --data-dir data/server              for this machine only
+  topchat-server --listen 0.0.0.0:7777               open to others
+  topchat-server --registration closed               no new accounts
+  topchat-server --data-dir data/server user list    the accounts of a stopped server";
+
+const SHORT_EXAMPLES: &str = "Examples and what the server can see: topchat-server --help";
+
+const HONEST: &str = "\
+The server sees who writes to whom, when, and how much. Group messages are sealed with DES (56 bits):
+good against a curious look, not against a lab. Logs go to stderr; RUST_LOG=debug shows more.
+Exit codes: 0 stopped by a signal, 2 usage, 3 files, lock or network, 78 bad configuration or damaged data.";

@@ -1,0 +1,211 @@
+//! What waits to go to one client: bounded, filled by any thread, drained by the client's own.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::receipt::Receipt;
+use crate::limits::WRITE_BATCH;
+use crate::transport::Wakeup;
+use crate::wire::{Code, DeliveryId};
+
+/// One encoded frame, shared by all who get it.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    /// The whole frame as bytes.
+    pub(super) frame: Arc<[u8]>,
+    /// For deliveries: their number, and who wants to know what became of them.
+    pub(super) delivery: Option<(DeliveryId, Arc<Receipt>)>,
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) frames: usize,
+    pub(super) bytes: usize,
+}
+
+/// A client's queue.
+pub(super) struct Outbox {
+    bounds: Bounds,
+    queue: Mutex<Queue>,
+    wakeup: Wakeup,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Outgoing>,
+    bytes: usize,
+    closing: Option<Code>,
+    sleep: Sleep,
+}
+
+/// What the owner waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Sleep {
+    /// It is busy and will look here by itself.
+    #[default]
+    Awake,
+    /// For its socket to take bytes: new frames don't interest it now.
+    Blocked,
+    /// For anything.
+    Idle,
+}
+
+/// The frame was not taken: the client is being cut, or is so from now on since too much waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotTaken;
+
+impl Outbox {
+    pub(super) fn new(bounds: Bounds) -> io::Result<Self> {
+        Ok(Self { bounds, queue: Mutex::default(), wakeup: Wakeup::new()? })
+    }
+
+    /// Adds a frame and wakes the owner if it sleeps. Never blocks: a full queue closes itself.
+    pub(super) fn push(&self, outgoing: Outgoing) -> Result<(), NotTaken> {
+        let mut queue = self.lock();
+        if queue.closing.is_some() {
+            return Err(NotTaken);
+        }
+        let bytes = queue.bytes + outgoing.frame.len();
+        let fits = bytes <= self.bounds.bytes && queue.waiting.len() < self.bounds.frames;
+        if fits {
+            queue.bytes = bytes;
+            queue.waiting.push_back(outgoing);
+            self.wake(queue, &[Sleep::Idle]);
+        } else {
+            queue.closing = Some(Code::TooSlow);
+            self.wake(queue, &[Sleep::Blocked, Sleep::Idle]);
+        }
+        if fits { Ok(()) } else { Err(NotTaken) }
+    }
+
+    /// Asks the owner to send what waits, say why, and end. The first reason counts.
+    pub(super) fn close(&self, why: Code) {
+        let mut queue = self.lock();
+        queue.closing.get_or_insert(why);
+        self.wake(queue, &[Sleep::Blocked, Sleep::Idle]);
+    }
+
+    /// Moves frames to `batch`, up to one TLS record's worth.
+    pub(super) fn take(&self, batch: &mut Vec<Outgoing>) {
+        let mut queue = self.lock();
+        let mut bytes = 0;
+        while bytes < WRITE_BATCH {
+            let Some(outgoing) = queue.waiting.pop_front() else { break };
+            bytes += outgoing.frame.len();
+            batch.push(outgoing);
+        }
+        queue.bytes -= bytes;
+    }
+
+    /// Why the owner should end, if it should.
+    pub(super) fn closing(&self) -> Option<Code> {
+        self.lock().closing
+    }
+
+    /// Announces what the owner is about to wait for. False if there is something to do first.
+    pub(super) fn fall_asleep(&self, sleep: Sleep) -> bool {
+        let mut queue = self.lock();
+        let nothing_to_do = queue.waiting.is_empty() || sleep == Sleep::Blocked;
+        let may_sleep = nothing_to_do && queue.closing.is_none();
+        queue.sleep = if may_sleep { sleep } else { Sleep::Awake };
+        may_sleep
+    }
+
+    /// The owner waits no more.
+    pub(super) fn awake(&self) {
+        self.lock().sleep = Sleep::Awake;
+    }
+
+    /// What the owner waits on.
+    pub(super) fn wakeup(&self) -> &Wakeup {
+        &self.wakeup
+    }
+
+    /// Wakes an owner in one of these sleeps, outside the lock: the woken thread would only run into it.
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>, from: &[Sleep]) {
+        let sleeps = from.contains(&queue.sleep);
+        if sleeps {
+            queue.sleep = Sleep::Awake;
+        }
+        drop(queue);
+        if sleeps {
+            self.wakeup.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code that can panic runs under this lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outgoing(length: usize) -> Outgoing {
+        Outgoing { frame: vec![0; length].into(), delivery: None }
+    }
+
+    fn outbox(frames: usize, bytes: usize) -> Outbox {
+        Outbox::new(Bounds { frames, bytes }).unwrap()
+    }
+
+    #[test]
+    fn too_many_frames_cut_the_client() {
+        let outbox = outbox(2, 1000);
+        assert_eq!(outbox.push(outgoing(1)), Ok(()));
+        assert_eq!(outbox.push(outgoing(1)), Ok(()));
+        assert_eq!(outbox.push(outgoing(1)), Err(NotTaken));
+        assert_eq!(outbox.closing(), Some(Code::TooSlow));
+    }
+
+    #[test]
+    fn too_many_bytes_cut_the_client() {
+        let outbox = outbox(100, 1000);
+        assert_eq!(outbox.push(outgoing(600)), Ok(()));
+        assert_eq!(outbox.push(outgoing(600)), Err(NotTaken));
+        assert_eq!(outbox.closing(), Some(Code::TooSlow));
+    }
+
+    #[test]
+    fn a_closing_client_takes_nothing_but_keeps_what_waits() {
+        let outbox = outbox(100, 1000);
+        outbox.push(outgoing(5)).unwrap();
+        outbox.close(Code::Replaced);
+        outbox.close(Code::ShuttingDown);
+        assert_eq!(outbox.push(outgoing(5)), Err(NotTaken));
+        assert_eq!(outbox.closing(), Some(Code::Replaced));
+        let mut batch = Vec::new();
+        outbox.take(&mut batch);
+        assert_eq!(batch.len(), 1);
+    }
+
+    #[test]
+    fn a_batch_is_one_record_and_frees_its_room() {
+        let outbox = outbox(100, 40_000);
+        for _ in 0..4 {
+            outbox.push(outgoing(10_000)).unwrap();
+        }
+        let mut batch = Vec::new();
+        outbox.take(&mut batch);
+        assert_eq!(batch.len(), 2);
+        assert_eq!(outbox.push(outgoing(20_000)), Ok(()));
+    }
+
+    #[test]
+    fn only_an_idle_owner_falls_asleep() {
+        let outbox = outbox(9, 1000);
+        assert!(outbox.fall_asleep(Sleep::Idle));
+        outbox.push(outgoing(1)).unwrap();
+        assert!(!outbox.fall_asleep(Sleep::Idle));
+        assert!(outbox.fall_asleep(Sleep::Blocked));
+        outbox.take(&mut Vec::new());
+        assert!(outbox.fall_asleep(Sleep::Idle));
+        outbox.close(Code::Deleted);
+        assert!(!outbox.fall_asleep(Sleep::Idle));
+        assert!(!outbox.fall_asleep(Sleep::Blocked));
+    }
+}

@@ -1,0 +1,297 @@
+//! One client's thread: it alone owns the socket and the TLS state.
+//!
+//! The loop sends what waits, takes what came, and sleeps on the socket and the outbox's wake-up.
+//! What frames mean is decided elsewhere: [`phase`](super::phase) says whether a frame has its place,
+//! and one module per API handles it.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::guests::GuestPass;
+use super::hub::SessionId;
+use super::login::Challenge;
+use super::outbox::{Outbox, Outgoing, Sleep};
+use super::phase::{Phase, Tries, Verdict, verdict};
+use super::receipt::Unacknowledged;
+use super::seat::Seat;
+use super::shared::Shared;
+use crate::limits;
+use crate::transport::{Connection, Interest, Liveness, Pulse, Received, TransportError, wait};
+use crate::wire::to_client::Reason;
+use crate::wire::{self, Code, ToClient, ToServer};
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The server ends it and says why.
+    Because(Reason),
+    /// The client ended it, or is gone.
+    Gone,
+}
+
+impl From<TransportError> for End {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Frame(error) => {
+                log::debug!("a bad frame: {error}");
+                Self::because(Code::Malformed)
+            }
+            error => {
+                log::debug!("a connection ended: {error}");
+                Self::Gone
+            }
+        }
+    }
+}
+
+impl From<wire::Error> for End {
+    fn from(error: wire::Error) -> Self {
+        log::debug!("a malformed frame: {error}");
+        Self::because(Code::Malformed)
+    }
+}
+
+impl End {
+    pub(super) fn because(code: Code) -> Self {
+        Self::Because(Reason::new(code))
+    }
+}
+
+/// One connection, from accept to end.
+pub(super) struct Session<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) id: SessionId,
+    pub(super) source: IpAddr,
+    pub(super) connection: Connection,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) unacknowledged: Unacknowledged,
+    pub(super) tries: Tries,
+    pub(super) state: State<'a>,
+    /// Scratch space of [`chat`](super::chat), kept for its memory.
+    pub(super) recipients: Vec<Arc<Outbox>>,
+    batch: Vec<Outgoing>,
+    /// Something may have come that was not taken yet.
+    readable: bool,
+    deadline: Option<Instant>,
+    liveness: Liveness,
+}
+
+/// How far the session has come, with what belongs to that.
+pub(super) enum State<'a> {
+    Challenged(Challenge, GuestPass),
+    Guest(GuestPass),
+    /// Between two states only.
+    Leaving,
+    Member(Seat<'a>),
+}
+
+impl<'a> Session<'a> {
+    /// A session that begins now.
+    pub(super) fn new(
+        shared: &'a Shared,
+        id: SessionId,
+        source: IpAddr,
+        connection: Connection,
+        outbox: Arc<Outbox>,
+        pass: GuestPass,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            id,
+            source,
+            connection,
+            outbox,
+            unacknowledged: Unacknowledged::default(),
+            tries: Tries::default(),
+            state: State::Guest(pass),
+            recipients: Vec::new(),
+            batch: Vec::new(),
+            readable: false,
+            deadline: Some(now + shared.settings.login_deadline),
+            liveness: Liveness::new(shared.settings.ping_after, shared.settings.pong_within, now),
+        }
+    }
+
+    /// Serves the client until the end, then says goodbye.
+    pub(super) fn run(mut self) {
+        let Err(end) = self.handshake().and_then(|()| self.serve());
+        if let State::Member(seat) = &self.state {
+            seat.say_left(&end);
+        }
+        self.leave(end);
+    }
+
+    /// The login took place: its deadline is over.
+    pub(super) fn logged_in(&mut self, seat: Seat<'a>) {
+        self.deadline = None;
+        self.state = State::Member(seat);
+    }
+
+    /// Queues a frame to this client, behind what is being sent.
+    pub(super) fn reply(&mut self, message: &ToClient) {
+        self.connection.queue(&message.encode());
+    }
+
+    /// Answers a request with an error.
+    pub(super) fn refuse(&mut self, request: u32, reason: Reason) {
+        self.reply(&ToClient::Error { request, reason });
+    }
+
+    fn handshake(&mut self) -> Result<(), End> {
+        while !self.connection.handshake()? {
+            self.sleep(Sleep::Idle, self.deadline)?;
+            if let Some(code) = self.outbox.closing() {
+                return Err(End::because(code));
+            }
+        }
+        // Bytes that came with the last of the handshake are inside TLS already.
+        self.readable = true;
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<Infallible, End> {
+        loop {
+            self.send_waiting()?;
+            if self.readable && !self.is_congested() {
+                self.readable = self.take_received()? == Received::More;
+                self.connection.flush()?;
+            }
+            if let Some(code) = self.outbox.closing() {
+                return Err(End::because(code));
+            }
+            if self.unacknowledged.len() > limits::UNACKNOWLEDGED {
+                return Err(End::because(Code::TooSlow));
+            }
+            let until = self.next_moment()?;
+            if !self.readable || self.is_congested() {
+                let sleep = if self.connection.unsent() > 0 { Sleep::Blocked } else { Sleep::Idle };
+                self.sleep(sleep, until)?;
+            }
+        }
+    }
+
+    /// Moves what waits in the outbox into TLS, a record at a time, as long as the socket takes it.
+    pub(super) fn send_waiting(&mut self) -> Result<(), End> {
+        while self.connection.flush()? {
+            self.outbox.take(&mut self.batch);
+            if self.batch.is_empty() {
+                break;
+            }
+            for outgoing in self.batch.drain(..) {
+                self.connection.queue(&outgoing.frame);
+                if let Some((delivery, receipt)) = outgoing.delivery {
+                    self.unacknowledged.add(delivery, receipt);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A client that lets its answers pile up is not read from.
+    fn is_congested(&self) -> bool {
+        self.connection.unsent() > limits::REPLY_BACKLOG
+    }
+
+    /// Takes frames that came.
+    fn take_received(&mut self) -> Result<Received, End> {
+        let received = self.connection.receive()?;
+        while let Some(frame) = self.next_frame()? {
+            self.liveness.heard(Instant::now());
+            self.handle(frame)?;
+        }
+        Ok(received)
+    }
+
+    pub(super) fn next_frame(&mut self) -> Result<Option<ToServer>, End> {
+        let limit = match self.state {
+            State::Member(_) => limits::FRAME_MAX,
+            _ => limits::FRAME_MAX_BEFORE_LOGIN,
+        };
+        match self.connection.next_frame(limit)? {
+            Some((kind, body)) => Ok(Some(ToServer::decode(kind, body)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn handle(&mut self, frame: ToServer) -> Result<(), End> {
+        if verdict(self.phase(), &frame) == Verdict::NotNow {
+            self.refuse(request_of(&frame), Reason::new(Code::NotNow));
+            return Ok(());
+        }
+        match frame {
+            ToServer::Ack(delivery) => self.acknowledge(delivery),
+            ToServer::Bye => return Err(End::Gone),
+            ToServer::DeleteAccount { request } => return self.delete_account(request),
+            ToServer::List { request, scope, after } => self.list(request, scope, after.as_ref()),
+            ToServer::LoginProof { client_final, signature } => return self.login_proof(&client_final, &signature),
+            ToServer::LoginStart { mode, client_first } => return self.login_start(mode, &client_first),
+            ToServer::Lookup { request, name, fingerprint } => self.lookup(request, &name, fingerprint),
+            ToServer::Ping { token } => self.reply(&ToClient::Pong { token }),
+            ToServer::Pong { .. } => {}
+            ToServer::Register { bundle, verifier, invite: _, proof } => {
+                return self.register(bundle, verifier, &proof);
+            }
+            ToServer::Send { envelope } => return self.send(envelope),
+            ToServer::SetPassword { request, verifier } => self.set_password(request, verifier),
+        }
+        Ok(())
+    }
+
+    fn phase(&self) -> Phase {
+        match self.state {
+            State::Challenged(..) => Phase::Challenged,
+            State::Guest(_) | State::Leaving => Phase::Guest,
+            State::Member(_) => Phase::Member,
+        }
+    }
+
+    /// Until when there is nothing to do: the login deadline, or the next ping.
+    fn next_moment(&mut self) -> Result<Option<Instant>, End> {
+        let now = Instant::now();
+        if let Some(deadline) = self.deadline {
+            return if now < deadline { Ok(Some(deadline)) } else { Err(End::because(Code::TimedOut)) };
+        }
+        match self.liveness.check(now) {
+            Pulse::Dead => Err(End::because(Code::TimedOut)),
+            Pulse::Fine(until) => Ok(Some(until)),
+            Pulse::Ping => {
+                self.reply(&ToClient::Ping { token: 0 });
+                self.connection.flush()?;
+                Ok(Some(now + self.shared.settings.pong_within))
+            }
+        }
+    }
+
+    fn sleep(&mut self, sleep: Sleep, until: Option<Instant>) -> Result<(), End> {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Err(End::because(Code::TimedOut));
+        }
+        if !self.outbox.fall_asleep(sleep) {
+            return Ok(());
+        }
+        self.connection.rest();
+        let interest = Interest { read: !self.is_congested(), ..self.connection.interest() };
+        let ready = wait(&self.connection, interest, self.outbox.wakeup(), until);
+        self.outbox.awake();
+        let ready = ready.map_err(|error| {
+            log::error!("waiting for a client: {error}");
+            End::Gone
+        })?;
+        self.readable |= ready.readable;
+        Ok(())
+    }
+}
+
+/// The number that the answer to a frame carries.
+fn request_of(frame: &ToServer) -> u32 {
+    match frame {
+        ToServer::DeleteAccount { request }
+        | ToServer::List { request, .. }
+        | ToServer::Lookup { request, .. }
+        | ToServer::SetPassword { request, .. } => *request,
+        _ => 0,
+    }
+}

@@ -1,0 +1,193 @@
+//! The invariants of ARCHITECTURE.md, held by reading the sources and the documents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One source file without its tests and comments.
+struct Source {
+    /// Relative to `src/`.
+    path: String,
+    code: String,
+}
+
+#[test]
+fn every_layer_imports_only_from_below() {
+    for source in sources() {
+        let layer = layer_of(&source.path);
+        let Some((_, below)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
+            panic!("src/{} belongs to no layer of this test", source.path);
+        };
+        for imported in imports(&source.code) {
+            let allowed = imported == layer || below.contains(&imported.as_str());
+            assert!(allowed, "src/{} ({layer}) must not import crate::{imported}", source.path);
+        }
+    }
+}
+
+#[test]
+fn the_server_cannot_seal_or_open() {
+    for source in sources().iter().filter(|source| source.path.starts_with("server/")) {
+        for word in ["crypto::envelope", "crypto::group", "crypto::direct", "SealWith", "OpenWith"] {
+            assert!(!source.code.contains(word), "src/{} names {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn outside_libraries_stay_where_they_belong() {
+    for (word, places) in [
+        ("openssl::", &["crypto/", "transport/"][..]),
+        ("byteorder", &["wire/"]),
+        ("TcpStream", &["transport/", "server/acceptor.rs", "client/connect.rs"]),
+        ("TcpListener", &["server/acceptor.rs", "server/mod.rs"]),
+        ("UdpSocket", &[]),
+        ("std::net::", &["transport/", "server/", "client/connect.rs", "client/address.rs"]),
+    ] {
+        for source in sources().iter().filter(|source| source.code.contains(word)) {
+            let belongs = places.iter().any(|place| source.path.starts_with(place));
+            assert!(belongs, "src/{} must not use {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn pure_parts_touch_no_socket_thread_clock_or_file() {
+    for pure in ["wire/", "names.rs", "text.rs", "limits.rs", "server/hub.rs", "server/phase.rs"] {
+        for source in sources().iter().filter(|source| source.path.starts_with(pure)) {
+            for word in ["std::net", "std::thread", "std::fs", "Instant::now", "SystemTime", "Mutex"] {
+                assert!(!source.code.contains(word), "src/{} uses {word}", source.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_time_out_stands_in_limits() {
+    for source in sources().iter().filter(|source| source.path != "limits.rs") {
+        for word in ["Duration::from_secs(", "Duration::from_millis("] {
+            let with_number = source
+                .code
+                .match_indices(word)
+                .any(|(at, _)| source.code[at + word.len()..].starts_with(|first: char| first.is_ascii_digit()));
+            assert!(!with_number, "src/{} has a time-out of its own", source.path);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_open_and_nothing_unwraps() {
+    for source in sources() {
+        for word in ["todo!", "unimplemented!", ".unwrap()", "dbg!", "unsafe {"] {
+            assert!(!source.code.contains(word), "src/{} has {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_forbidden_and_documentation_asked_for() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    assert!(lib.contains("#![forbid(unsafe_code)]") && lib.contains("#![warn(missing_docs)]"));
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for document in DOCUMENTS {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+            let file = target.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let found = path.parent().unwrap().join(file);
+            assert!(found.exists(), "{document} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn the_code_map_names_every_module_and_no_other() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for source in sources() {
+        let module = format!("`{}`", source.path);
+        let folder = source.path.strip_suffix("/mod.rs").map(|folder| format!("`{folder}/`"));
+        let is_named = map.contains(&module) || folder.is_some_and(|folder| map.contains(&folder));
+        assert!(is_named, "ARCHITECTURE.md does not name src/{}", source.path);
+    }
+    for named in map.split('`').skip(1).step_by(2).filter(|word| word.ends_with(".rs") && !word.starts_with("tests/")) {
+        assert!(root().join("src").join(named).exists(), "ARCHITECTURE.md names src/{named}");
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    collect(&root().join("src"), &mut found);
+    assert!(found.len() > 30, "the sources must be found");
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test(&path) {
+            let relative = path.strip_prefix(root().join("src")).unwrap().to_string_lossy().into_owned();
+            found.push(Source { path: relative, code: code(&fs::read_to_string(&path).unwrap()) });
+        }
+    }
+}
+
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_stem().is_some_and(|stem| stem == "tests" || stem == "test_keys")
+}
+
+/// Everything before the tests, without comments.
+fn code(text: &str) -> String {
+    let before_tests = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let lines = before_tests.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// First names after `crate::`, also within `use crate::{…}`.
+fn imports(code: &str) -> Vec<String> {
+    let after = code.split("crate::").skip(1);
+    after.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+}
+
+fn layer_of(path: &str) -> &str {
+    path.split(['/', '.']).next().unwrap_or_default()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What each layer may import. Siblings don't stand in each other's list.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("bin", &[]),
+    ("client", &["crypto", "error", "limits", "names", "storage", "text", "transport", "version", "wire"]),
+    ("crypto", &["error", "limits", "names", "text", "wire"]),
+    ("error", &[]),
+    ("lib", &[]),
+    ("limits", &[]),
+    ("logging", &["text"]),
+    ("names", &["limits", "text"]),
+    ("server", &["crypto", "error", "limits", "names", "storage", "text", "transport", "version", "wire"]),
+    ("storage", &["error", "limits", "names", "text"]),
+    ("text", &[]),
+    ("transport", &["error", "limits", "names", "text", "wire"]),
+    ("version", &["crypto"]),
+    ("wire", &["error", "limits", "names", "text"]),
+];
+
+const DOCUMENTS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "docs/PROTOCOL.md",
+    "keys/README.md",
+];

@@ -1,0 +1,3 @@
+//! The crypto layer against the `openssl` command: what one makes, the other takes.
+
+mod stock_tool;

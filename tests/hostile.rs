@@ -1,0 +1,327 @@
+//! The server against clients that lie, flood, stall and send junk.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use topchat::crypto::{bundle, scram};
+use topchat::server::Settings;
+use topchat::wire::to_server::Mode;
+use topchat::wire::{Bundle, Code, MessageId, ToClient, ToServer, frame, signed};
+
+use crate::support::people::{ALICE, BOB, VERIFIER, password};
+use crate::support::raw::{RawClient, error_code};
+use crate::support::server::TestServer;
+use crate::support::{PATIENCE, Random};
+
+#[test]
+fn oversized_and_empty_frames_are_refused_before_and_after_login() {
+    let server = TestServer::start();
+    for (before, length) in
+        [(true, 4097_u32), (true, u32::MAX), (true, 0), (false, 16385), (false, 0x7fff_ffff), (false, 0)]
+    {
+        let mut client = RawClient::connect(server.address);
+        if !before {
+            client = RawClient::member(server.address, &ALICE, Mode::Errand);
+        }
+        client.send_bytes(&[&length.to_be_bytes()[..], &[0x0a, 0, 0]].concat());
+        client.expect_bye(Code::Malformed);
+    }
+}
+
+#[test]
+fn malformed_frames_end_the_session_and_reach_nobody() {
+    let server = TestServer::start();
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let envelope = ALICE.seal_to(&BOB, "hi", 1).encode();
+    let with_trailing_byte = ToServer::Send { envelope: [envelope.as_slice(), &[0]].concat() }.encode();
+    let cut_short = ToServer::Send { envelope: envelope[..envelope.len() - 1].to_vec() }.encode();
+    let server_only_type = ToClient::Ping { token: 1 }.encode();
+    for bytes in
+        [frame::encode(0x7f, b""), frame::encode(0x0a, b"short"), with_trailing_byte, cut_short, server_only_type]
+    {
+        let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
+        alice.send_bytes(&bytes);
+        alice.expect_bye(Code::Malformed);
+    }
+    bob.expect_nothing();
+}
+
+#[test]
+fn one_byte_at_a_time_and_all_at_once_mean_the_same() {
+    let server = TestServer::start();
+    let frames: Vec<u8> = [3, 4].into_iter().flat_map(|token| ToServer::Ping { token }.encode()).collect();
+    let mut slow = RawClient::connect(server.address);
+    for byte in &frames {
+        slow.send_bytes(&[*byte]);
+    }
+    let mut fast = RawClient::connect(server.address);
+    fast.send_bytes(&frames);
+    for client in [&mut slow, &mut fast] {
+        assert_eq!([client.next(), client.next()], [3, 4].map(|token| ToClient::Pong { token }));
+    }
+}
+
+#[test]
+fn unknown_name_wrong_password_and_wrong_key_get_the_same_answer() {
+    let server = TestServer::start();
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    let wrong_key = RawClient::connect(server.address).login_as(&BOB, &ALICE.name, Mode::Errand);
+    let unknown = RawClient::connect(server.address).login(&BOB, Mode::Errand);
+    let wrong_password = login_with_password(&server, "wrong password");
+    assert_eq!(error_code(&wrong_key), Code::LoginRefused);
+    assert_eq!(unknown.encode(), wrong_key.encode());
+    assert_eq!(wrong_password.encode(), wrong_key.encode());
+}
+
+#[test]
+fn an_unknown_name_has_a_steady_salt() {
+    let server = TestServer::start();
+    let salts = [(), ()].map(|()| {
+        let mut client = RawClient::connect(server.address);
+        let first = scram::ClientFirst::new(&BOB.name, &client.exporter());
+        let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+        let ToClient::Challenge { server_first } = client.ask(&start) else { panic!("no challenge") };
+        server_first.split(',').find(|part| part.starts_with("s=")).unwrap().to_owned()
+    });
+    assert_eq!(salts[0], salts[1]);
+}
+
+#[test]
+fn the_third_wrong_password_ends_the_connection() {
+    let server = TestServer::start();
+    let mut client = RawClient::connect(server.address);
+    for _ in 0..3 {
+        assert_eq!(error_code(&client.login(&ALICE, Mode::Errand)), Code::LoginRefused);
+    }
+    client.expect_bye(Code::LoginRefused);
+}
+
+#[test]
+fn after_five_failures_even_the_right_password_must_wait() {
+    let server = TestServer::start();
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    for _ in 0..5 {
+        assert_eq!(error_code(&login_with_password(&server, "wrong password")), Code::LoginRefused);
+    }
+    let ToClient::Error { reason, .. } = RawClient::connect(server.address).login(&ALICE, Mode::Errand) else {
+        panic!("the lock-out must answer with an error");
+    };
+    assert_eq!(reason.code, Some(Code::Throttled));
+    assert!((1..=15).contains(&reason.retry_secs), "{}", reason.retry_secs);
+    let mut bob = RawClient::connect(server.address);
+    assert_eq!(bob.register(&BOB), ToClient::Registered);
+    assert!(matches!(bob.login(&BOB, Mode::Errand), ToClient::Welcome { .. }), "others are not locked out");
+}
+
+#[test]
+fn a_recorded_login_is_worth_nothing_on_another_connection() {
+    let server = TestServer::start();
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    let (mut victim, mut thief) = (RawClient::connect(server.address), RawClient::connect(server.address));
+    let first = scram::ClientFirst::new(&ALICE.name, &victim.exporter());
+    let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+    // The thief relays: its own challenge is answered by the victim, who binds the answer to the other connection.
+    let ToClient::Challenge { server_first } = thief.ask(&start) else { panic!("no challenge") };
+    let last = first.answer(&server_first, &password()).unwrap();
+    let signature = ALICE.identity.sign(&signed::login(last.auth_message())).unwrap();
+    let proof = ToServer::LoginProof { client_final: last.message().to_owned(), signature };
+    assert_eq!(error_code(&thief.ask(&proof)), Code::LoginRefused);
+    assert!(matches!(victim.login(&ALICE, Mode::Errand), ToClient::Welcome { .. }));
+}
+
+#[test]
+fn a_registration_replayed_on_another_connection_is_refused() {
+    let server = TestServer::start();
+    let victim = RawClient::connect(server.address);
+    let bundle = ALICE.bundle();
+    let proof = bundle::prove(&ALICE.identity, &victim.exporter(), &bundle).unwrap();
+    let register = ToServer::Register { bundle, verifier: VERIFIER.clone(), invite: String::new(), proof };
+    assert_eq!(error_code(&RawClient::connect(server.address).ask(&register)), Code::BadSignature);
+}
+
+#[test]
+fn bundles_that_are_not_acceptable_are_refused() {
+    let server = TestServer::start();
+    let genuine = Bundle::parse(&ALICE.bundle()).unwrap();
+    let anothers_key = Bundle { identity: BOB.identity.public().to_der().to_vec(), ..genuine.clone() };
+    let same_key_twice = bundle::make(&ALICE.name, &ALICE.identity, ALICE.identity.public(), 1).unwrap();
+    let mut trailing = genuine.clone();
+    trailing.encryption.push(0);
+    for (bundle, code) in [
+        (anothers_key, Code::BadSignature),
+        (same_key_twice, Code::BadKey),
+        (trailing, Code::BadKey),
+        (Bundle { encryption: vec![0x30, 0x00], ..genuine }, Code::BadKey),
+    ] {
+        let mut client = RawClient::connect(server.address);
+        let bytes = bundle.encode();
+        let proof = bundle::prove(&ALICE.identity, &client.exporter(), &bytes).unwrap();
+        let register = ToServer::Register { bundle: bytes, verifier: VERIFIER.clone(), invite: String::new(), proof };
+        assert_eq!(error_code(&client.ask(&register)), code);
+    }
+}
+
+#[test]
+fn a_weak_password_verifier_is_refused() {
+    let server = TestServer::start();
+    let mut client = RawClient::connect(server.address);
+    let bundle = ALICE.bundle();
+    let proof = bundle::prove(&ALICE.identity, &client.exporter(), &bundle).unwrap();
+    let mut verifier = VERIFIER.clone();
+    verifier.iterations = 599_999;
+    let register = ToServer::Register { bundle, verifier, invite: String::new(), proof };
+    assert_eq!(error_code(&client.ask(&register)), Code::BadVerifier);
+}
+
+#[test]
+fn plain_tcp_and_tls_without_our_protocol_get_no_answer() {
+    let server = TestServer::start();
+    let mut plain = TcpStream::connect(server.address).unwrap();
+    plain.set_read_timeout(Some(PATIENCE)).unwrap();
+    plain.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    // A TLS alert record (type 21) may come, a frame of ours must not.
+    let _ = plain.read_to_end(&mut answer);
+    assert!(answer.is_empty() || (answer.len() == 7 && answer[0] == 21), "{answer:?}");
+    for (arguments, expected) in [
+        (vec!["-alpn", "topchat/1", "-tls1_2"], "alert protocol version"),
+        (vec!["-alpn", "http/1.1"], "no application protocol"),
+    ] {
+        let output = openssl_client(&server, &arguments);
+        assert!(output.to_lowercase().contains(expected), "{arguments:?}: {output}");
+    }
+}
+
+#[test]
+fn the_login_deadline_ends_silent_connections() {
+    let server = TestServer::with(Settings { login_deadline: Duration::from_millis(300), ..Settings::default() });
+    RawClient::connect(server.address).expect_bye(Code::TimedOut);
+    let mut dripping = RawClient::connect(server.address);
+    dripping.send_bytes(&ToServer::Ping { token: 1 }.encode()[..3]);
+    dripping.expect_bye(Code::TimedOut);
+    let mut no_tls = TcpStream::connect(server.address).unwrap();
+    no_tls.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(matches!(no_tls.read(&mut [0; 9]), Ok(0) | Err(_)));
+}
+
+#[test]
+fn a_silent_member_is_pinged_and_then_given_up() {
+    let settings = Settings {
+        ping_after: Duration::from_millis(200),
+        pong_within: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let server = TestServer::with(settings);
+    let mut silent = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    assert_eq!(silent.next(), ToClient::Ping { token: 0 });
+    silent.send(&ToServer::Pong { token: 0 });
+    assert_eq!(silent.next(), ToClient::Ping { token: 0 });
+    silent.expect_bye(Code::TimedOut);
+}
+
+#[test]
+fn a_reader_that_stalls_is_cut_and_nobody_else_waits() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut envelope = ALICE.seal_to(&BOB, &"x".repeat(4096), 1);
+    let mut cut = false;
+    for number in 0..20_000_u32 {
+        envelope.header.msg_id = MessageId(u128::from(number).to_be_bytes());
+        envelope.header_bytes = envelope.header.encode();
+        match alice.send_envelope(&envelope) {
+            ToClient::Status { .. } => {}
+            ToClient::Refused { reason, .. } => {
+                assert_eq!(reason.code, Some(Code::Away));
+                cut = true;
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(cut, "a client that reads nothing must be cut");
+    let mut delivered = 0;
+    while let Ok(ToClient::Deliver { .. }) = bob.try_next() {
+        delivered += 1;
+    }
+    assert!(delivered > 0);
+}
+
+#[test]
+fn a_member_that_never_acknowledges_is_cut() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let envelope = ALICE.seal_to(&BOB, "hi", 1);
+    for _ in 0..1024 {
+        alice.send(&ToServer::Send { envelope: envelope.encode() });
+        assert!(matches!(bob.next(), ToClient::Deliver { .. }));
+    }
+    alice.send(&ToServer::Send { envelope: envelope.encode() });
+    loop {
+        match bob.next() {
+            ToClient::Deliver { .. } => {}
+            ToClient::Bye(reason) => break assert_eq!(reason.code, Some(Code::TooSlow)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn mutated_frames_never_stop_the_server() {
+    let server = TestServer::start();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let golden: Vec<Vec<u8>> = vec![
+        ToServer::Send { envelope: ALICE.seal_to(&BOB, "hi", 1).encode() }.encode(),
+        ToServer::Lookup { request: 1, name: BOB.name.clone(), fingerprint: None }.encode(),
+        ToServer::Ping { token: 1 }.encode(),
+        ToServer::SetPassword { request: 1, verifier: VERIFIER.clone() }.encode(),
+    ];
+    for round in 0..60 {
+        let mut client = match round % 2 {
+            0 => RawClient::connect(server.address),
+            _ => {
+                let name = format!("alice{round}").parse().unwrap();
+                RawClient::member_as(server.address, &ALICE, &name, Mode::Errand)
+            }
+        };
+        for frame in &golden {
+            client.send_bytes(&mutated(frame, &mut random));
+        }
+        client.send(&ToServer::Bye);
+        while client.try_next().is_ok() {}
+    }
+    while let ToClient::Deliver { .. } = bob.ask(&ToServer::Ping { token: 9 }) {}
+}
+
+/// One to three bytes of the frame's body changed; the length stays true, so that decoding is reached.
+fn mutated(frame: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    for _ in 0..=random.below(3) {
+        let position = 4 + random.below(bytes.len() - 4);
+        bytes[position] = random.below(256) as u8;
+    }
+    bytes
+}
+
+fn login_with_password(server: &TestServer, typed: &str) -> ToClient {
+    let mut client = RawClient::connect(server.address);
+    let first = scram::ClientFirst::new(&ALICE.name, &client.exporter());
+    let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+    let ToClient::Challenge { server_first } = client.ask(&start) else { panic!("no challenge") };
+    let last = first.answer(&server_first, &scram::Password::new(typed).unwrap()).unwrap();
+    let signature = ALICE.identity.sign(&signed::login(last.auth_message())).unwrap();
+    client.ask(&ToServer::LoginProof { client_final: last.message().to_owned(), signature })
+}
+
+fn openssl_client(server: &TestServer, arguments: &[&str]) -> String {
+    let output = std::process::Command::new("openssl")
+        .args(["s_client", "-connect", &server.address.to_string()])
+        .args(arguments)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("the openssl command must be there");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

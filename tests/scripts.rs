@@ -1,0 +1,605 @@
+//! The scripts that make keys and prepare the machine, run as people run them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const PASSWORD: &str = "correct horse, b\u{e4}ttery";
+
+#[test]
+fn a_group_key_file_has_its_format_and_is_for_its_owner_alone() {
+    let place = Place::new();
+    let output = place.run("gen-des-key.sh", &[]);
+
+    let text = place.read("keys/group.key");
+    let (id, key) = entry(&text);
+    assert_eq!(
+        said(&output),
+        format!(
+            "group key   keys/group.key   made now, id {}; \
+             give this file to every member by a safe way (the server never opens it)\n",
+            &id[..4]
+        )
+    );
+    assert_eq!(text.lines().next(), Some("topchat-group-key v1"));
+    assert!(is_hex(id, 32) && is_hex(key, 16), "{text}");
+    for byte in data_encoding::HEXLOWER.decode(key.as_bytes()).unwrap() {
+        assert_eq!(byte.count_ones() % 2, 1, "parity of {key}");
+    }
+    assert_eq!(place.mode("keys/group.key"), 0o600);
+    assert_eq!(place.mode("keys"), 0o700);
+    assert_eq!(place.list("keys"), ["group.key"]);
+}
+
+#[test]
+fn every_group_key_and_id_is_new() {
+    let place = Place::new();
+    for file in ["one.key", "two.key"] {
+        said(&place.run("gen-des-key.sh", &[file]));
+    }
+    let (one, two) = (place.read("one.key"), place.read("two.key"));
+    assert_ne!(entry(&one).0, entry(&two).0);
+    assert_ne!(entry(&one).1, entry(&two).1);
+}
+
+#[test]
+fn an_existing_group_key_is_replaced_only_by_force() {
+    let place = Place::new();
+    let old = format!("topchat-group-key v1\n# ours\n3f2a{}\n", "0".repeat(28) + " 133457799bbcdff1");
+    fs::create_dir(place.path("keys")).unwrap();
+    fs::write(place.path("keys/group.key"), &old).unwrap();
+
+    let output = place.run("gen-des-key.sh", &["keys/group.key"]);
+    refused(
+        &output,
+        3,
+        "error: keys/group.key exists (id 3f2a). Everyone who has it would be cut off. Use --force to replace it.\n",
+    );
+    assert_eq!(place.read("keys/group.key"), old);
+
+    said(&place.run("gen-des-key.sh", &["--force", "keys/group.key"]));
+    assert_ne!(place.read("keys/group.key"), old);
+    assert_eq!(place.mode("keys/group.key"), 0o600);
+    assert_eq!(place.list("keys"), ["group.key"]);
+}
+
+#[test]
+fn whatever_stands_in_the_group_keys_place_is_left_alone() {
+    let place = Place::new();
+    fs::write(place.path("notes"), "not a key").unwrap();
+    refused(
+        &place.run("gen-des-key.sh", &["notes"]),
+        3,
+        "error: notes exists. Everyone who has it would be cut off. Use --force to replace it.\n",
+    );
+    assert_eq!(place.read("notes"), "not a key");
+
+    std::os::unix::fs::symlink(place.path("elsewhere"), place.path("link")).unwrap();
+    refused_with(&place.run("gen-des-key.sh", &["link"]), 3);
+    assert!(!place.path("elsewhere").exists());
+
+    fs::create_dir(place.path("folder")).unwrap();
+    refused_with(&place.run("gen-des-key.sh", &["--force", "folder"]), 3);
+    assert_eq!(place.list("folder"), [""; 0]);
+}
+
+#[test]
+fn weak_group_keys_are_drawn_again() {
+    // A weak key, a semi-weak one, a possibly weak one and a weak one in other parity; then a good one.
+    const DRAWS: &str = "0101010101010101 01fe01fe01fe01fe 1f1f01010e0e0101 0000000000000000 123456789abcdef0";
+    let place = Place::new();
+    place.fake(
+        "openssl",
+        &format!(
+            r#"case $3 in 16) exec {} "$@" ;; esac
+               draws=$(cat draws 2>/dev/null || echo 0)
+               echo $((draws + 1)) >draws
+               set -- {DRAWS}
+               shift "$draws"
+               echo "$1""#,
+            openssl_tool().display()
+        ),
+    );
+    said(&place.run("gen-des-key.sh", &["group.key"]));
+    assert_eq!(place.read("draws"), "5\n");
+    assert_eq!(entry(&place.read("group.key")).1, "133457799bbcdff1");
+}
+
+#[test]
+fn a_generator_that_fails_leaves_no_group_key() {
+    for broken in ["exit 1", "echo 00", "echo 0123456789abcdeg", "echo 0101010101010101", "true"] {
+        let place = Place::new();
+        place.fake("openssl", broken);
+        refused_with(&place.run("gen-des-key.sh", &["keys/group.key"]), 1);
+        assert_eq!(place.list("keys"), [""; 0], "{broken}");
+    }
+}
+
+#[test]
+fn group_keys_made_at_the_same_moment_end_as_one_whole_file() {
+    let place = Place::new();
+    let runs: Vec<Child> = (0..6).map(|_| place.start("gen-des-key.sh", &[])).collect();
+    let outputs: Vec<Output> = runs.into_iter().map(|run| run.wait_with_output().unwrap()).collect();
+
+    let text = place.read("keys/group.key");
+    let (id, key) = entry(&text);
+    assert!(is_hex(id, 32) && is_hex(key, 16), "{text}");
+    let (made, late): (Vec<_>, Vec<_>) = outputs.iter().partition(|output| output.status.success());
+    assert_eq!(made.len(), 1);
+    assert!(said(made[0]).contains(&format!("id {};", &id[..4])));
+    for output in late {
+        let words = refused_with(output, 3);
+        assert!(words.contains(&format!("exists (id {})", &id[..4])), "{words}");
+    }
+    assert_eq!(place.list("keys"), ["group.key"]);
+}
+
+#[test]
+fn options_that_do_not_exist_are_usage_errors() {
+    let place = Place::new();
+    for (script, args) in [
+        ("gen-des-key.sh", &["--frce"][..]),
+        ("gen-des-key.sh", &["a.key", "b.key"]),
+        ("gen-user-keys.sh", &["--frce", "alice"]),
+        ("gen-user-keys.sh", &["alice", "bob"]),
+        ("gen-user-keys.sh", &["alice", "--bits"]),
+        ("gen-user-keys.sh", &[]),
+        ("bootstrap.sh", &["--frce"]),
+    ] {
+        refused_with(&place.run(script, args), 2);
+    }
+    assert_eq!(place.list("."), [""; 0]);
+}
+
+#[test]
+fn every_script_tells_its_usage() {
+    let place = Place::new();
+    for script in ["bootstrap.sh", "gen-des-key.sh", "gen-user-keys.sh"] {
+        for flag in ["-h", "--help"] {
+            let usage = said(&place.run(script, &[flag]));
+            assert!(usage.starts_with(&format!("usage: scripts/{script}")), "{usage}");
+        }
+    }
+}
+
+#[test]
+fn user_keys_are_two_locked_rsa_pairs_for_their_owner_alone() {
+    let place = Place::with_password(PASSWORD);
+    let output = said(&place.make_user_keys(&["alice"]));
+
+    place.assert_whole_set("alice", PASSWORD);
+    assert_eq!(place.list("keys/users"), ["alice"]);
+    for folder in ["keys", "keys/users", "keys/users/alice"] {
+        assert_eq!(place.mode(folder), 0o700, "{folder}");
+    }
+    let fingerprint = place.grouped_fingerprint("keys/users/alice/identity.pub.pem");
+    assert!(output.contains(&format!("fingerprint         {fingerprint}\n")), "{output}");
+    assert!(output.contains("keys/users/alice"), "{output}");
+    assert!(output.ends_with("topchat register alice --keys-dir keys\n"), "{output}");
+    assert_ne!(
+        place.read("keys/users/alice/identity.pub.pem"),
+        place.read("keys/users/alice/encryption.pub.pem"),
+        "one key must never do both"
+    );
+}
+
+#[test]
+fn user_keys_have_the_size_that_was_asked_for() {
+    let place = Place::with_password(PASSWORD);
+    said(&place.run("gen-user-keys.sh", &["--password-file", "pw", "--keys-dir", "elsewhere", "bob"]));
+    said(&place.run("gen-user-keys.sh", &["--password-file=pw", "--keys-dir=elsewhere", "--bits=2056", "carol"]));
+    for (name, bits) in [("bob", "(3072 bit)"), ("carol", "(2056 bit)")] {
+        let key = format!("elsewhere/users/{name}/encryption.pub.pem");
+        let text = place.openssl(&["pkey", "-pubin", "-in", &key, "-noout", "-text"]);
+        assert!(String::from_utf8_lossy(&text.stdout).contains(bits), "{text:?}");
+    }
+}
+
+#[test]
+fn private_keys_are_locked_with_scrypt_and_aes() {
+    let place = Place::with_password(PASSWORD);
+    said(&place.make_user_keys(&["alice"]));
+    let output = place.openssl(&["asn1parse", "-in", "keys/users/alice/identity.pem"]);
+    let structure = String::from_utf8_lossy(&output.stdout);
+    for part in [":PBES2", ":scrypt", ":aes-256-cbc"] {
+        assert!(structure.contains(part), "{part} in {structure}");
+    }
+}
+
+#[test]
+fn the_password_reaches_no_argument_and_no_environment() {
+    let place = Place::with_password(PASSWORD);
+    place.fake("openssl", &format!(r#"{{ echo "$@"; env; }} >>witness; exec {} "$@""#, openssl_tool().display()));
+    said(
+        &place
+            .command("gen-user-keys.sh", &["--bits", "2048", "--password-file", "pw", "alice"])
+            .env("password", "exported by the caller")
+            .output()
+            .unwrap(),
+    );
+    let witness = place.read("witness");
+    assert!(witness.contains("pkcs8 -topk8"), "the witness saw nothing: {witness}");
+    assert!(!witness.contains(PASSWORD), "{witness}");
+}
+
+#[test]
+fn existing_user_keys_are_replaced_only_by_force() {
+    let place = Place::with_password(PASSWORD);
+    said(&place.make_user_keys(&["alice"]));
+    let old = place.user_files("alice");
+
+    refused(
+        &place.make_user_keys(&["alice"]),
+        3,
+        "error: keys/users/alice exists. What was sent to its keys could never be opened again. \
+         Use --force to replace it.\n",
+    );
+    assert_eq!(place.user_files("alice"), old);
+
+    said(&place.make_user_keys(&["--force", "alice"]));
+    place.assert_whole_set("alice", PASSWORD);
+    assert_eq!(place.list("keys/users"), ["alice"]);
+    for (new, old) in place.user_files("alice").iter().zip(&old) {
+        assert_ne!(new, old);
+    }
+}
+
+#[test]
+fn a_failure_leaves_no_new_key_and_keeps_the_old_ones() {
+    for failing in ["genpkey", "pkcs8", "dgst"] {
+        let place = Place::with_password(PASSWORD);
+        said(&place.make_user_keys(&["alice"]));
+        let old = place.user_files("alice");
+
+        place.fake("openssl", &format!(r#"[ "$1" != {failing} ] && exec {} "$@""#, openssl_tool().display()));
+        refused_with(&place.make_user_keys(&["--force", "alice"]), 1);
+        refused_with(&place.make_user_keys(&["bob"]), 1);
+        assert_eq!(place.user_files("alice"), old, "{failing}");
+        assert_eq!(place.list("keys/users"), ["alice"], "{failing}");
+    }
+}
+
+#[test]
+fn user_keys_made_at_the_same_moment_end_as_one_whole_set() {
+    let place = Place::with_password(PASSWORD);
+    let runs: Vec<Child> = (0..2)
+        .map(|_| place.start("gen-user-keys.sh", &["--bits", "2048", "--password-file", "pw", "alice"]))
+        .collect();
+    let outputs: Vec<Output> = runs.into_iter().map(|run| run.wait_with_output().unwrap()).collect();
+
+    place.assert_whole_set("alice", PASSWORD);
+    assert_eq!(place.list("keys/users"), ["alice"]);
+    let (made, late): (Vec<_>, Vec<_>) = outputs.iter().partition(|output| output.status.success());
+    assert_eq!(made.len(), 1, "{outputs:?}");
+    assert!(said(made[0]).contains(&place.grouped_fingerprint("keys/users/alice/identity.pub.pem")));
+    assert!(refused_with(late[0], 3).contains("exists"));
+}
+
+#[test]
+fn bad_names_are_refused() {
+    let place = Place::with_password(PASSWORD);
+    let long = "a".repeat(33);
+    for name in ["", "ALL", "all", "All", "Alice", "1alice", "al ice", "al/ice", "../alice", "al\u{ef}ce", "a\n", &long]
+    {
+        refused_with(&place.make_user_keys(&[name]), 2);
+    }
+    assert_eq!(place.list("."), ["pw"]);
+}
+
+#[test]
+fn bad_key_sizes_are_refused() {
+    let place = Place::with_password(PASSWORD);
+    for bits in ["1024", "2047", "2050", "4097", "4104", "16384", "-3072", "0x800", "3072.", "many"] {
+        refused_with(&place.make_user_keys(&["--bits", bits, "alice"]), 2);
+    }
+    assert_eq!(place.list("."), ["pw"]);
+}
+
+#[test]
+fn bad_passwords_are_refused() {
+    for bad in ["", "sevenby", "tab\tinside", "carriage return\r", "nul\0inside", "escape\u{1b}[31m", &"x".repeat(129)]
+    {
+        let place = Place::with_password(bad);
+        refused_with(&place.make_user_keys(&["alice"]), 2);
+        assert_eq!(place.list("."), ["pw"], "{bad:?}");
+    }
+    let place = Place::new();
+    refused_with(&place.make_user_keys(&["alice"]), 3);
+}
+
+#[test]
+fn passwords_of_the_shortest_and_longest_length_work() {
+    for length in [8, 128] {
+        let password = "p".repeat(length);
+        let place = Place::with_password(&format!("{password}\nthe second line is not the password\n"));
+        said(&place.make_user_keys(&["alice"]));
+        place.assert_whole_set("alice", &password);
+    }
+}
+
+#[test]
+fn bootstrap_says_nothing_when_all_is_there() {
+    let output = Command::new(script("bootstrap.sh")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn bootstrap_tells_how_to_get_rust() {
+    let bare = Machine::bare();
+    let words = refused_with(&bare.bootstrap(), 1);
+    assert!(words.starts_with("error: Rust is missing (1.89 or later is needed)\nhint: curl "), "{words}");
+
+    let old = Machine::bare();
+    old.install("cargo", "true");
+    old.install("rustc", "echo 'rustc 1.88.1 (0123456 2025-06-23)'");
+    let words = refused_with(&old.bootstrap(), 1);
+    assert!(words.starts_with("error: Rust 1.88.1 is too old (1.89 or later is needed)\nhint: curl "), "{words}");
+
+    old.install("rustup", "true");
+    let words = refused_with(&old.bootstrap(), 1);
+    assert!(words.ends_with("hint: rustup update stable && rustup default stable\n"), "{words}");
+}
+
+#[test]
+fn bootstrap_prints_the_command_where_it_may_not_install() {
+    let machine = Machine::with_rust();
+    machine.install("id", "echo 1000");
+    machine.install("apt-get", "touch installed");
+    refused(
+        &machine.bootstrap(),
+        1,
+        "error: missing for the build: C-compiler pkg-config OpenSSL-headers openssl make\n\
+         hint: su -c 'apt-get update && apt-get install -y gcc libc6-dev pkg-config libssl-dev openssl make'\n",
+    );
+    assert!(!machine.0.path("installed").exists());
+}
+
+#[test]
+fn bootstrap_installs_as_root_and_fetches_the_lists_when_they_lack() {
+    let machine = Machine::with_rust();
+    machine.install("id", "echo 0");
+    for tool in ["cc", "make"] {
+        machine.install(tool, "true");
+    }
+    machine.install("openssl", "echo 'OpenSSL 3.0.19 27 Jan 2026'");
+    machine.install(
+        "apt-get",
+        r#"echo "$@" >>asked
+           case $1 in update) echo >lists; exit ;; esac
+           [ -e lists ] || exit 100
+           { echo '#!/bin/sh'; echo true; } >bin/pkg-config
+           chmod +x bin/pkg-config"#,
+    );
+    let output = machine.bootstrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(machine.0.read("asked"), "install -y pkg-config libssl-dev\nupdate\ninstall -y pkg-config libssl-dev\n");
+}
+
+#[test]
+fn bootstrap_does_not_claim_success_when_the_packages_are_too_old() {
+    let machine = Machine::with_rust();
+    machine.install("id", "echo 0");
+    for tool in ["cc", "make", "pkg-config", "dnf"] {
+        machine.install(tool, "true");
+    }
+    machine.install("openssl", "echo 'OpenSSL 1.1.1w  11 Sep 2023'");
+    let words = refused_with(&machine.bootstrap(), 1);
+    assert!(words.contains("+ dnf install -y openssl\n"), "{words}");
+    assert!(words.contains("error: still missing for the build after the installation: openssl\n"), "{words}");
+}
+
+/// A folder of its own that scripts run in, with room for programs that stand in for the real ones.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// A place with `text` as the file `pw`.
+    fn with_password(text: &str) -> Self {
+        let place = Self::new();
+        fs::write(place.path("pw"), text).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        fs::symlink_metadata(self.path(name)).unwrap().permissions().mode() & 0o7777
+    }
+
+    /// Everything in a folder, hidden files included, but not the folder of the stand-ins.
+    fn list(&self, folder: &str) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.path(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "bin")
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Puts a shell script before everything else in `PATH`.
+    ///
+    /// Another process writes it: were the file open for writing here while another test forks,
+    /// running it could fail with "text file busy".
+    fn fake(&self, name: &str, body: &str) {
+        fs::create_dir_all(self.path("bin")).unwrap();
+        let mut writer = Command::new("/bin/sh")
+            .args(["-c", r#"cat >"$1" && chmod +x "$1""#, "sh"])
+            .arg(self.path("bin").join(name))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let program = format!("#!/bin/sh\n{body}\n");
+        writer.stdin.take().unwrap().write_all(program.as_bytes()).unwrap();
+        assert!(writer.wait().unwrap().success());
+    }
+
+    /// A script in this folder, under the loosest umask.
+    fn command(&self, name: &str, args: &[&str]) -> Command {
+        let mut path = self.path("bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", r#"umask 000; exec "$@""#, "sh"])
+            .arg(script(name))
+            .args(args)
+            .current_dir(self.0.path())
+            .env("PATH", path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, name: &str, args: &[&str]) -> Output {
+        self.command(name, args).output().unwrap()
+    }
+
+    fn start(&self, name: &str, args: &[&str]) -> Child {
+        self.command(name, args).spawn().unwrap()
+    }
+
+    /// Runs `gen-user-keys.sh` with the password file and the fastest allowed keys.
+    fn make_user_keys(&self, args: &[&str]) -> Output {
+        self.run("gen-user-keys.sh", &[&["--bits", "2048", "--password-file", "pw"], args].concat())
+    }
+
+    fn user_files(&self, user: &str) -> Vec<String> {
+        let folder = format!("keys/users/{user}");
+        self.list(&folder).iter().map(|name| self.read(&format!("{folder}/{name}"))).collect()
+    }
+
+    fn openssl(&self, args: &[&str]) -> Output {
+        Command::new(openssl_tool()).args(args).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// The four files of a user: complete, closed to others, locked with this password and no other, matching.
+    #[track_caller]
+    fn assert_whole_set(&self, user: &str, password: &str) {
+        let folder = format!("keys/users/{user}");
+        assert_eq!(self.list(&folder), ["encryption.pem", "encryption.pub.pem", "identity.pem", "identity.pub.pem"]);
+        for pair in ["identity", "encryption"] {
+            let (private, public) = (format!("{folder}/{pair}.pem"), format!("{folder}/{pair}.pub.pem"));
+            assert_eq!((self.mode(&private), self.mode(&public)), (0o600, 0o600));
+            let pem = self.read(&private);
+            assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{private}");
+            assert_eq!(pem.matches("-----BEGIN").count(), 1, "{private}");
+
+            let opened = self.opened_public(&private, password);
+            assert!(opened.status.success(), "{opened:?}");
+            assert_eq!(String::from_utf8(opened.stdout).unwrap(), self.read(&public));
+            let shut = self.opened_public(&private, "another password");
+            assert!(!shut.status.success() && shut.stdout.is_empty(), "{shut:?}");
+        }
+    }
+
+    fn opened_public(&self, private: &str, password: &str) -> Output {
+        self.openssl(&["pkey", "-in", private, "-passin", &format!("pass:{password}"), "-pubout"])
+    }
+
+    /// The fingerprint of a public key file as people compare it.
+    fn grouped_fingerprint(&self, public: &str) -> String {
+        let pem = self.read(public);
+        let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let der = data_encoding::BASE64.decode(base64.as_bytes()).unwrap();
+        let digest = data_encoding::HEXLOWER.encode(&openssl::sha::sha256(&der));
+        let groups: Vec<&str> = (0..16).map(|i| &digest[4 * i..4 * i + 4]).collect();
+        groups.chunks(4).map(|four| four.join(" ")).collect::<Vec<_>>().join("  ")
+    }
+}
+
+/// A machine where `PATH` leads only to what a test has put there.
+struct Machine(Place);
+
+impl Machine {
+    fn bare() -> Self {
+        Self(Place::new())
+    }
+
+    fn with_rust() -> Self {
+        let machine = Self::bare();
+        machine.install("cargo", "true");
+        machine.install("rustc", "echo 'rustc 1.89.0 (29483883e 2025-08-04)'");
+        machine
+    }
+
+    fn install(&self, name: &str, body: &str) {
+        // The stand-ins may use the real machine's tools; the script itself may not.
+        self.0.fake(name, &format!("PATH=/usr/bin:/bin\n{body}"));
+    }
+
+    fn bootstrap(&self) -> Output {
+        self.0
+            .command("bootstrap.sh", &[])
+            .env("PATH", self.0.path("bin"))
+            .env("HOME", self.0.0.path())
+            .env_remove("OPENSSL_DIR")
+            .output()
+            .unwrap()
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name)
+}
+
+/// The real `openssl` command, also where a test puts another one before it.
+#[track_caller]
+fn openssl_tool() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("openssl"))
+        .find(|tool| tool.is_file())
+        .expect("these tests need the openssl command: run scripts/bootstrap.sh")
+}
+
+/// The id and the key of a group key file's only entry.
+#[track_caller]
+fn entry(text: &str) -> (&str, &str) {
+    let mut entries = text.lines().skip(1).filter(|line| !line.starts_with('#'));
+    let entry = entries.next().expect("an entry").split_once(' ').expect("an id and a key");
+    assert_eq!(entries.next(), None);
+    entry
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// What a successful run said on stdout; it must have said nothing else.
+#[track_caller]
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, words: &str) {
+    assert_eq!(refused_with(output, code), words);
+}
+
+/// The words on stderr of a run that ended with `code` and left stdout empty.
+#[track_caller]
+fn refused_with(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let words = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(words.contains("error: "), "{words}");
+    words
+}

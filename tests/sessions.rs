@@ -1,0 +1,235 @@
+//! The server over real sockets: registration, login, seats, states.
+
+use topchat::names::UserName;
+use topchat::server::{Registration, Settings};
+use topchat::wire::to_client::{Entry, Reason, State, ToClient};
+use topchat::wire::to_server::{Mode, Scope, ToServer};
+use topchat::wire::{Code, DeliveryId, MessageId};
+
+use crate::support::people::{ALICE, BOB, CAROL, Person, VERIFIER};
+use crate::support::raw::{RawClient, error_code};
+use crate::support::server::TestServer;
+
+fn name(text: &str) -> UserName {
+    text.parse().unwrap()
+}
+
+fn status(id: u8, state: State, reached: u32, total: u32) -> ToClient {
+    ToClient::Status { msg_id: MessageId([id; 16]), state, reached, total }
+}
+
+#[test]
+fn a_direct_message_arrives_byte_for_byte_and_is_confirmed() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let sent = ALICE.seal_to(&BOB, "lunch?", 1);
+    assert_eq!(alice.send_envelope(&sent), status(1, State::Accepted, 0, 1));
+    let got = bob.take_delivery();
+    assert_eq!(got.encode(), sent.encode());
+    assert_eq!(BOB.open(&got), "lunch?");
+    assert_eq!(alice.next(), status(1, State::Delivered, 1, 1));
+}
+
+#[test]
+fn a_group_message_reaches_everybody_else_once() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut carol = RawClient::member(server.address, &CAROL, Mode::Receiving);
+    assert_eq!(alice.send_envelope(&ALICE.seal_to_all("hello", 2)), status(2, State::Accepted, 0, 2));
+    for (client, person) in [(&mut bob, &*BOB), (&mut carol, &*CAROL)] {
+        assert_eq!(person.open(&client.take_delivery()), "hello");
+        client.expect_nothing();
+    }
+    assert_eq!(alice.next(), status(2, State::Delivered, 2, 2));
+    alice.expect_nothing();
+}
+
+#[test]
+fn a_message_to_all_with_nobody_there_is_accepted_for_none() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
+    assert_eq!(alice.send_envelope(&ALICE.seal_to_all("hello", 2)), status(2, State::Accepted, 0, 0));
+}
+
+#[test]
+fn messages_to_nobody_and_to_someone_away_are_refused() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let _bob_on_an_errand = RawClient::member(server.address, &BOB, Mode::Errand);
+    assert_eq!(error_code(&alice.send_envelope(&ALICE.seal_to(&BOB, "hi", 1))), Code::Away);
+    assert_eq!(error_code(&alice.send_envelope(&ALICE.seal_to(&CAROL, "hi", 2))), Code::NoSuchUser);
+}
+
+#[test]
+fn an_envelope_in_anothers_name_is_refused_and_not_passed_on() {
+    let server = TestServer::start();
+    let mut mallory = RawClient::member(server.address, &CAROL, Mode::Receiving);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let forged = ALICE.seal_to(&BOB, "from alice?", 1);
+    assert_eq!(error_code(&mallory.send_envelope(&forged)), Code::NotYours);
+    let own_name_but_another_key = Person {
+        name: CAROL.name.clone(),
+        identity: topchat::crypto::keys::PrivateKey::generate(2048).unwrap(),
+        encryption: topchat::crypto::keys::PrivateKey::generate(2048).unwrap(),
+    };
+    let forged = own_name_but_another_key.seal_to(&BOB, "from carol?", 2);
+    assert_eq!(error_code(&mallory.send_envelope(&forged)), Code::NotYours);
+    bob.expect_nothing();
+}
+
+#[test]
+fn the_eleventh_is_told_full_and_a_leavers_seat_is_free_at_once() {
+    let server = TestServer::start();
+    let names: Vec<UserName> = (0..11).map(|n| name(&format!("user{n}"))).collect();
+    let mut clients: Vec<RawClient> =
+        names[..10].iter().map(|name| RawClient::member_as(server.address, &ALICE, name, Mode::Receiving)).collect();
+    let mut eleventh = RawClient::connect(server.address);
+    assert_eq!(eleventh.register_as(&ALICE, &names[10]), ToClient::Registered);
+    let full = Reason::retry_after(Code::Full, 30);
+    let answer = eleventh.login_as(&ALICE, &names[10], Mode::Receiving);
+    assert_eq!(answer, ToClient::Error { request: 0, reason: full.clone() });
+    assert_eq!(eleventh.next(), ToClient::Bye(full));
+    eleventh.expect_end();
+
+    let mut leaver = clients.pop().unwrap();
+    leaver.send(&ToServer::Bye);
+    leaver.expect_end();
+    let welcome = RawClient::connect(server.address).login_as(&ALICE, &names[10], Mode::Receiving);
+    let ToClient::Welcome { seats_taken, seats, .. } = welcome else { panic!("no welcome but {welcome:?}") };
+    assert_eq!((seats_taken, seats), (10, 10));
+}
+
+#[test]
+fn connections_that_do_not_log_in_take_no_seat() {
+    let server = TestServer::with(Settings { max_clients: 1, ..Settings::default() });
+    let silent: Vec<RawClient> = (0..15).map(|_| RawClient::connect(server.address)).collect();
+    let alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    drop((silent, alice));
+}
+
+#[test]
+fn over_the_guests_budget_the_connection_is_closed_before_tls() {
+    let server = TestServer::with(Settings { max_clients: 1, ..Settings::default() });
+    let silent: Vec<RawClient> = (0..16).map(|_| RawClient::connect(server.address)).collect();
+    assert!(RawClient::try_connect(server.address).is_err());
+    drop(silent);
+}
+
+#[test]
+fn a_newer_session_replaces_the_older_and_nothing_is_lost_or_doubled() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut old = RawClient::member(server.address, &BOB, Mode::Receiving);
+    assert_eq!(alice.send_envelope(&ALICE.seal_to(&BOB, "before", 1)), status(1, State::Accepted, 0, 1));
+    let mut new = RawClient::connect(server.address);
+    assert!(matches!(new.login(&BOB, Mode::Receiving), ToClient::Welcome { seats_taken: 2, .. }));
+    assert_eq!(BOB.open(&old.take_delivery()), "before");
+    old.expect_bye(Code::Replaced);
+    assert_eq!(alice.next(), status(1, State::Delivered, 1, 1));
+    assert_eq!(alice.send_envelope(&ALICE.seal_to(&BOB, "after", 2)), status(2, State::Accepted, 0, 1));
+    assert_eq!(BOB.open(&new.take_delivery()), "after");
+    new.expect_nothing();
+}
+
+#[test]
+fn a_recipient_that_leaves_unacknowledged_leaves_the_message_unconfirmed() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    assert_eq!(alice.send_envelope(&ALICE.seal_to(&BOB, "hi", 1)), status(1, State::Accepted, 0, 1));
+    assert!(matches!(bob.next(), ToClient::Deliver { .. }));
+    drop(bob);
+    assert_eq!(alice.next(), status(1, State::Unconfirmed, 0, 1));
+}
+
+#[test]
+fn frames_in_a_wrong_state_are_refused_and_change_nothing() {
+    let server = TestServer::start();
+    let mut guest = RawClient::connect(server.address);
+    let delivery = DeliveryId { epoch: 1, number: 1 };
+    let list = ToServer::List { request: 5, scope: Scope::All, after: None };
+    for (frame, request) in [
+        (ToServer::Send { envelope: ALICE.seal_to_all("x", 1).encode() }, 0),
+        (ToServer::Ack(delivery), 0),
+        (list.clone(), 5),
+        (ToServer::SetPassword { request: 6, verifier: VERIFIER.clone() }, 6),
+        (ToServer::DeleteAccount { request: 7 }, 7),
+        (ToServer::Lookup { request: 8, name: name("bob"), fingerprint: None }, 8),
+        (ToServer::LoginProof { client_final: "c=,r=,p=".to_owned(), signature: Vec::new() }, 0),
+    ] {
+        let refused = ToClient::Error { request, reason: Reason::new(Code::NotNow) };
+        assert_eq!(guest.ask(&frame), refused, "{}", frame.field());
+    }
+    assert_eq!(guest.register(&ALICE), ToClient::Registered);
+    assert!(matches!(guest.login(&ALICE, Mode::Receiving), ToClient::Welcome { .. }));
+    assert_eq!(error_code(&guest.register(&BOB)), Code::NotNow);
+    assert_eq!(error_code(&guest.login(&ALICE, Mode::Receiving)), Code::NotNow);
+    assert_eq!(error_code(&guest.ask(&ToServer::Ack(delivery))), Code::BadAck);
+    let page = ToClient::Page { request: 5, more: false, entries: vec![Entry { name: name("alice"), online: true }] };
+    assert_eq!(guest.ask(&list), page);
+}
+
+#[test]
+fn a_lost_answer_to_a_registration_locks_nobody_out() {
+    let server = TestServer::start();
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    let taken = RawClient::connect(server.address).register_as(&BOB, &ALICE.name);
+    assert_eq!(error_code(&taken), Code::NameTaken);
+}
+
+#[test]
+fn accounts_outlive_the_server() {
+    let server = TestServer::start();
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    let folder = server.stop();
+    let accounts = std::fs::read_to_string(folder.path().join("data/accounts.jsonl")).unwrap();
+    assert_eq!(accounts.lines().count(), 1);
+    assert!(!accounts.contains("correct horse"));
+}
+
+#[test]
+fn a_closed_server_registers_nobody() {
+    let server = TestServer::with(Settings { registration: Registration::Closed, ..Settings::default() });
+    let refused = RawClient::connect(server.address).register(&ALICE);
+    assert_eq!(error_code(&refused), Code::RegistrationClosed);
+}
+
+#[test]
+fn the_directory_gives_keys_by_name_and_fingerprint() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
+    assert_eq!(RawClient::connect(server.address).register(&BOB), ToClient::Registered);
+    let lookup = |name, fingerprint| ToServer::Lookup { request: 3, name, fingerprint };
+    let found = ToClient::Found { request: 3, bundle: BOB.bundle() };
+    let key = BOB.identity.public().fingerprint();
+    assert_eq!(alice.ask(&lookup(name("bob"), None)), found);
+    assert_eq!(alice.ask(&lookup(name("bob"), Some(key))), found);
+    let another = alice.ask(&lookup(name("alice"), Some(key)));
+    assert_eq!(error_code(&another), Code::NoSuchKey);
+    assert_eq!(error_code(&alice.ask(&lookup(name("carol"), None))), Code::NoSuchUser);
+}
+
+#[test]
+fn a_deleted_account_is_gone_and_its_sessions_with_it() {
+    let server = TestServer::start();
+    let mut chat = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut errand = RawClient::connect(server.address);
+    assert!(matches!(errand.login(&ALICE, Mode::Errand), ToClient::Welcome { .. }));
+    assert_eq!(errand.ask(&ToServer::DeleteAccount { request: 9 }), ToClient::Done { request: 9 });
+    errand.expect_bye(Code::Deleted);
+    chat.expect_bye(Code::Deleted);
+    assert_eq!(error_code(&RawClient::connect(server.address).login(&ALICE, Mode::Errand)), Code::LoginRefused);
+    assert_eq!(RawClient::connect(server.address).register_as(&BOB, &ALICE.name), ToClient::Registered);
+}
+
+#[test]
+fn a_stopping_server_says_so() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let stopping = std::thread::spawn(move || server.stop());
+    alice.expect_bye(Code::ShuttingDown);
+    stopping.join().unwrap();
+}

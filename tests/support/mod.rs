@@ -1,0 +1,24 @@
+//! What the tests share: a real server on a free port, and a client that sends whatever a test wants.
+
+pub mod people;
+pub mod process;
+pub mod raw;
+pub mod server;
+
+use std::time::Duration;
+
+/// Longer than anything takes on a busy machine; a test that waits for an event fails after it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Repeatable random numbers (xorshift64, Marsaglia 2003).
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number from 0 to `bound` − 1.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}

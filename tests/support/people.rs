@@ -1,0 +1,81 @@
+//! Accounts with real keys, made once for all tests: RSA keys take long to make.
+
+use std::sync::LazyLock;
+
+use topchat::crypto::bundle;
+use topchat::crypto::envelope::{self, OpenWith, SealWith};
+use topchat::crypto::group_key::GroupKeys;
+use topchat::crypto::keys::{PrivateKey, PublicKey};
+use topchat::crypto::scram::{self, Password};
+use topchat::names::{Recipient, UserName};
+use topchat::wire::{Envelope, Fingerprint, Header, MessageId, Suite, Verifier};
+
+/// Somebody with two keys and the password `correct horse`.
+pub struct Person {
+    pub name: UserName,
+    pub identity: PrivateKey,
+    pub encryption: PrivateKey,
+}
+
+pub static ALICE: LazyLock<Person> = LazyLock::new(|| Person::new("alice"));
+pub static BOB: LazyLock<Person> = LazyLock::new(|| Person::new("bob"));
+pub static CAROL: LazyLock<Person> = LazyLock::new(|| Person::new("carol"));
+
+pub static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| scram::verifier(&password()).unwrap());
+pub static GROUP: LazyLock<GroupKeys> = LazyLock::new(|| GroupKeys::generate().unwrap());
+
+pub fn password() -> Password {
+    Password::new("correct horse").unwrap()
+}
+
+impl Person {
+    pub fn new(name: &str) -> Self {
+        let [identity, encryption] = [(), ()].map(|()| PrivateKey::generate(2048).unwrap());
+        Self { name: name.parse().unwrap(), identity, encryption }
+    }
+
+    /// The same keys under another name: many accounts without many keys.
+    pub fn bundle_as(&self, name: &UserName) -> Vec<u8> {
+        bundle::make(name, &self.identity, self.encryption.public(), 1).unwrap().encode()
+    }
+
+    pub fn bundle(&self) -> Vec<u8> {
+        self.bundle_as(&self.name)
+    }
+
+    pub fn header(&self, to: &str, recipient_fp: Fingerprint, id: u8) -> Header {
+        let recipient: Recipient = to.parse().unwrap();
+        let suite = if recipient == Recipient::All { Suite::GroupCbc } else { Suite::Direct };
+        Header {
+            suite,
+            sender: self.name.clone(),
+            sender_fp: self.identity.public().fingerprint(),
+            recipient,
+            recipient_fp,
+            msg_id: MessageId([id; 16]),
+            seq: 1,
+            prev: 0,
+            sent_ms: 1_795_000_000_000,
+        }
+    }
+
+    pub fn seal_to(&self, to: &Person, text: &str, id: u8) -> Envelope {
+        let key: &PublicKey = to.encryption.public();
+        let header = self.header(to.name.as_str(), key.fingerprint(), id);
+        envelope::seal(header, text, SealWith::Direct(key), &self.identity).unwrap()
+    }
+
+    pub fn seal_to_all(&self, text: &str, id: u8) -> Envelope {
+        let key = GROUP.writer();
+        let header = self.header("ALL", envelope::group_fingerprint(&key.id), id);
+        envelope::seal(header, text, SealWith::Group(key), &self.identity).unwrap()
+    }
+
+    pub fn open(&self, envelope: &Envelope) -> String {
+        let with = match envelope.header.suite {
+            Suite::Direct => OpenWith::Direct(&self.encryption),
+            Suite::GroupCbc | Suite::GroupEcb => OpenWith::Group(GROUP.writer()),
+        };
+        envelope::open(envelope, with).unwrap().to_string()
+    }
+}

@@ -1,0 +1,182 @@
+//! The real programs as processes, each with a deadline.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::PATIENCE;
+
+pub const SERVER: &str = env!("CARGO_BIN_EXE_topchat-server");
+pub const CLIENT: &str = env!("CARGO_BIN_EXE_topchat");
+
+/// A command that sees nothing of the machine's own settings.
+pub fn command(program: &str, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", home).env("TZ", "UTC").current_dir(home);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A running process whose stderr is read line by line.
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    /// What was read so far, for the message of a failure.
+    pub seen: Vec<String>,
+}
+
+impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            let mut whole_lines = stderr.split(b'\n').map_while(Result::ok);
+            while let Some(line) = whole_lines.next() {
+                if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// Reads until a line contains `part`, and gives that line.
+    #[track_caller]
+    pub fn wait_for(&mut self, part: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(part) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no line with {part:?} in:\n{}", self.seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// SIGKILL, now.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn signal(&self, name: &str) {
+        let killed = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits for the end; everything that was still said on stderr is in `seen` then.
+    pub fn wait(&mut self) -> ExitStatus {
+        let status = wait_within(&mut self.child);
+        self.seen.extend(self.lines.iter());
+        status
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, or ends now; both is right here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server process on a free port.
+pub struct ServerProcess {
+    pub running: Running,
+    pub address: SocketAddr,
+}
+
+impl ServerProcess {
+    pub fn start(folder: &Path) -> Self {
+        Self::with(folder, &[])
+    }
+
+    pub fn with(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = command(SERVER, folder);
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("data")).args(arguments);
+        let mut running = Running::start(&mut command);
+        let listening = running.wait_for("listening");
+        let address = listening.split_whitespace().nth(1).and_then(|word| word.parse().ok());
+        running.wait_for("ready");
+        Self { running, address: address.unwrap_or_else(|| panic!("no address in {listening:?}")) }
+    }
+}
+
+/// What a finished program left.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs a program to its end, with `input` on stdin.
+pub fn run(command: &mut Command, input: &[u8]) -> Finished {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let stdout = drain(child.stdout.take().expect("stdout is piped"));
+    let stderr = drain(child.stderr.take().expect("stderr is piped"));
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        // A program that doesn't read its input to the end closes the pipe.
+        let _ = stdin.write_all(&input);
+    });
+    let status = wait_within(&mut child);
+    writer.join().unwrap();
+    Finished { code: status.code(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// The path of a file of this test's own with these bytes, mode 0600.
+pub fn private_file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = folder.join(name);
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
+    file.write_all(bytes).unwrap();
+    path
+}
+
+fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Waits for a child without letting it outlive [`PATIENCE`]: a watchdog kills it by its id.
+fn wait_within(child: &mut Child) -> ExitStatus {
+    let id = child.id().to_string();
+    let (done, waiting) = channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        let too_long = waiting.recv_timeout(PATIENCE * 3) == Err(RecvTimeoutError::Timeout);
+        if too_long {
+            let _ = Command::new("kill").args(["-KILL", &id]).status();
+        }
+        too_long
+    });
+    let status = child.wait().unwrap();
+    drop(done);
+    assert!(!watchdog.join().unwrap(), "the program did not end in time");
+    status
+}

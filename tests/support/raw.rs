@@ -1,0 +1,190 @@
+//! A client that sends whatever a test wants and waits, with a deadline, for what comes.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+
+use topchat::crypto::bundle;
+use topchat::crypto::scram::ClientFirst;
+use topchat::names::UserName;
+use topchat::transport::{ClientTls, Connection, Interest, Received, TransportError, Wakeup, wait};
+use topchat::wire::to_client::Reason;
+use topchat::wire::to_server::Mode;
+use topchat::wire::{Code, Envelope, ToClient, ToServer, signed};
+
+use super::PATIENCE;
+use super::people::{Person, VERIFIER, password};
+
+pub struct RawClient {
+    connection: Connection,
+    wakeup: Wakeup,
+}
+
+impl RawClient {
+    /// Connected, TLS done, nothing sent.
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::try_connect(address).expect("the server must take the connection")
+    }
+
+    pub fn try_connect(address: SocketAddr) -> Result<Self, TransportError> {
+        let socket = TcpStream::connect(address).map_err(|_| TransportError::Closed)?;
+        let connection = Connection::connect(socket, &ClientTls::new().unwrap())?;
+        let mut client = Self { connection, wakeup: Wakeup::new().unwrap() };
+        let deadline = Instant::now() + PATIENCE;
+        while !client.connection.handshake()? {
+            client.wait(deadline);
+        }
+        Ok(client)
+    }
+
+    /// Registered and logged in.
+    pub fn member(address: SocketAddr, person: &Person, mode: Mode) -> Self {
+        Self::member_as(address, person, &person.name, mode)
+    }
+
+    /// The same under another name.
+    pub fn member_as(address: SocketAddr, person: &Person, name: &UserName, mode: Mode) -> Self {
+        let mut client = Self::connect(address);
+        assert_eq!(client.register_as(person, name), ToClient::Registered);
+        let welcome = client.login_as(person, name, mode);
+        assert!(matches!(welcome, ToClient::Welcome { .. }), "{welcome:?}");
+        client
+    }
+
+    pub fn register(&mut self, person: &Person) -> ToClient {
+        self.register_as(person, &person.name)
+    }
+
+    pub fn register_as(&mut self, person: &Person, name: &UserName) -> ToClient {
+        let registration = self.registration(person, name);
+        self.ask(&registration)
+    }
+
+    /// The request that registers somebody on this connection.
+    pub fn registration(&self, person: &Person, name: &UserName) -> ToServer {
+        let bundle = person.bundle_as(name);
+        let proof = bundle::prove(&person.identity, &self.exporter(), &bundle).unwrap();
+        ToServer::Register { bundle, verifier: VERIFIER.clone(), invite: String::new(), proof }
+    }
+
+    pub fn login(&mut self, person: &Person, mode: Mode) -> ToClient {
+        self.login_as(person, &person.name, mode)
+    }
+
+    /// Goes through the login and gives its last answer. A Welcome's proof is checked.
+    pub fn login_as(&mut self, person: &Person, name: &UserName, mode: Mode) -> ToClient {
+        let first = ClientFirst::new(name, &self.exporter());
+        let start = ToServer::LoginStart { mode, client_first: first.message().to_owned() };
+        let server_first = match self.ask(&start) {
+            ToClient::Challenge { server_first } => server_first,
+            other => return other,
+        };
+        let last = first.answer(&server_first, &password()).unwrap();
+        let signature = person.identity.sign(&signed::login(last.auth_message())).unwrap();
+        let answer = self.ask(&ToServer::LoginProof { client_final: last.message().to_owned(), signature });
+        if let ToClient::Welcome { server_final, .. } = &answer {
+            last.verify(server_final).expect("the server must prove itself");
+        }
+        answer
+    }
+
+    pub fn exporter(&self) -> [u8; 32] {
+        self.connection.exporter().unwrap()
+    }
+
+    pub fn ask(&mut self, frame: &ToServer) -> ToClient {
+        self.send(frame);
+        self.next()
+    }
+
+    pub fn send(&mut self, frame: &ToServer) {
+        self.send_bytes(&frame.encode());
+    }
+
+    pub fn send_envelope(&mut self, envelope: &Envelope) -> ToClient {
+        self.ask(&ToServer::Send { envelope: envelope.encode() })
+    }
+
+    /// Bytes inside TLS, whatever they are. A server that has closed meanwhile is found out by the next read.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.connection.queue(bytes);
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(false) = self.connection.flush() {
+            self.wait(deadline);
+        }
+    }
+
+    /// The next frame.
+    pub fn next(&mut self) -> ToClient {
+        self.try_next().expect("a frame must come")
+    }
+
+    pub fn try_next(&mut self) -> Result<ToClient, TransportError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(frame) = self.received_frame()? {
+                return Ok(frame);
+            }
+            let received = self.connection.receive()?;
+            if let Some(frame) = self.received_frame()? {
+                return Ok(frame);
+            }
+            if received == Received::All {
+                self.wait(deadline);
+            }
+        }
+    }
+
+    fn received_frame(&mut self) -> Result<Option<ToClient>, TransportError> {
+        let frame = self.connection.next_frame(16384)?;
+        Ok(frame.map(|(kind, body)| ToClient::decode(kind, body).expect("the server must speak the protocol")))
+    }
+
+    /// The envelope of the next frame, which must be a delivery; acknowledged.
+    pub fn take_delivery(&mut self) -> Envelope {
+        match self.next() {
+            ToClient::Deliver { delivery, envelope, .. } => {
+                self.send(&ToServer::Ack(delivery));
+                Envelope::parse(&envelope).unwrap()
+            }
+            other => panic!("no delivery but {other:?}"),
+        }
+    }
+
+    /// Expects a goodbye for this reason, and then the end.
+    #[track_caller]
+    pub fn expect_bye(&mut self, code: Code) {
+        assert_eq!(self.next(), ToClient::Bye(Reason::new(code)));
+        self.expect_end();
+    }
+
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        match self.try_next() {
+            Err(TransportError::Closed) => {}
+            other => panic!("no end but {other:?}"),
+        }
+    }
+
+    /// Nothing but the answer to a ping comes: whatever was sent before had no other effect on this client.
+    #[track_caller]
+    pub fn expect_nothing(&mut self) {
+        assert_eq!(self.ask(&ToServer::Ping { token: 77 }), ToClient::Pong { token: 77 });
+    }
+
+    fn wait(&self, deadline: Instant) {
+        assert!(Instant::now() < deadline, "nothing came in time");
+        let interest = Interest { read: true, ..self.connection.interest() };
+        wait(&self.connection, interest, &self.wakeup, Some(deadline)).unwrap();
+    }
+}
+
+/// The reason in an error.
+#[track_caller]
+pub fn error_code(answer: &ToClient) -> Code {
+    match answer {
+        ToClient::Error { reason, .. } | ToClient::Refused { reason, .. } | ToClient::Bye(reason) => {
+            reason.code.unwrap()
+        }
+        other => panic!("no refusal but {other:?}"),
+    }
+}

@@ -1,0 +1,62 @@
+//! A real server in a thread of the test, on a free port, with a folder of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+use topchat::server::{Server, ServerError, Settings};
+use topchat::transport::Stop;
+
+/// Stops when dropped; its folder goes with it.
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub folder: TempDir,
+    stop: Stop,
+    thread: Option<JoinHandle<Result<(), ServerError>>>,
+}
+
+impl TestServer {
+    pub fn start() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        Self::on("127.0.0.1:0", settings)
+    }
+
+    pub fn on(listen: &str, settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let stop = Stop::new().unwrap();
+        let server = Server::open(&data(&folder), listen, settings).unwrap();
+        let address = server.address();
+        let until = stop.clone();
+        let thread = Some(std::thread::spawn(move || server.run(&until)));
+        Self { address, folder, stop, thread }
+    }
+
+    /// Stops in order and gives the folder back, for a look or a new start.
+    pub fn stop(mut self) -> TempDir {
+        self.end();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    fn end(&mut self) {
+        self.stop.ask();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the server must not panic").expect("the server must stop in order");
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+fn data(folder: &TempDir) -> std::path::PathBuf {
+    Path::new(folder.path()).join("data")
+}
