@@ -116,7 +116,7 @@ pub fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
 /// One's own fingerprint, in words for a person.
 pub fn own_fingerprint(fingerprint: Fingerprint) -> String {
     format!(
-        "your fingerprint    {}\n                    (friends can compare it: topchat fingerprint)",
+        "your fingerprint    {}\n                    (friends can compare it; shown again by: topchat fingerprint)",
         fingerprint.grouped()
     )
 }
