@@ -26,18 +26,19 @@ pub(super) struct Challenge {
 impl Challenge {
     /// The account and the server's own proof, if all is right.
     ///
-    /// A signature is checked in any case, also for an unknown name, so that all refusals take the same time.
+    /// A key is read and a signature checked in any case, also for an unknown name: all refusals take the same time.
     fn check(
         &self,
         client_final: &str,
         signature: &[u8],
         exporter: &[u8; 32],
-        decoy: &PublicKey,
+        decoy: &[u8],
     ) -> Option<(Arc<Account>, String)> {
         let outcome = self.scram.check(client_final, exporter).ok();
         let auth_message = outcome.as_ref().map_or("", |outcome| outcome.auth_message.as_str());
-        let key = self.account.as_ref().and_then(|account| PublicKey::from_der(&account.keys().identity).ok());
-        let is_signed = key.as_ref().unwrap_or(decoy).verify(&signed::login(auth_message), signature);
+        let keys = self.account.as_ref().map(|account| account.keys());
+        let identity = PublicKey::from_der(keys.as_ref().map_or(decoy, |keys| keys.identity.as_slice()));
+        let is_signed = identity.is_ok_and(|identity| identity.verify(&signed::login(auth_message), signature));
         let outcome = outcome.filter(|outcome| outcome.proof_holds && is_signed)?;
         Some((Arc::clone(self.account.as_ref()?), outcome.server_final))
     }
