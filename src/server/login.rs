@@ -58,10 +58,9 @@ impl Session<'_> {
             return Ok(());
         }
         let account = self.shared.accounts.find(&name);
-        let scram = match &account {
-            Some(account) => first.challenge(account.verifier()),
-            None => first.challenge(&scram::fake_verifier(&self.shared.secret, &name)),
-        };
+        // Made for every name, so that a challenge takes the same time whether it is needed or not.
+        let fake = scram::fake_verifier(&self.shared.secret, &name);
+        let scram = first.challenge(account.as_ref().map_or(&fake, |account| account.verifier()));
         self.reply(&ToClient::Challenge { server_first: scram.message().to_owned() });
         let pass = self.take_pass()?;
         self.state = State::Challenged(Challenge { name, mode, account, scram }, pass);
