@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Error;
-use super::error::ProtocolError;
+use super::cause::ProtocolError;
 use super::link::{Link, Reading};
 use super::reason::{Asked, Refusal};
 use crate::limits::ANSWER_WITHIN;

@@ -92,7 +92,7 @@ fn a_wake_up_ends_the_wait() {
 /// each of its frames arrives while the flood goes on.
 #[test]
 fn a_reader_in_a_flood_never_starves_the_writer() {
-    let (mut server, link) = pair();
+    let (server, link) = pair();
     let (received, done) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -107,6 +107,8 @@ fn a_reader_in_a_flood_never_starves_the_writer() {
                 link.send(&ToServer::Ping { token }).unwrap();
             }
         });
+        // Owned here, so that a failed assertion ends the other threads.
+        let mut server = server;
         let mut number = 0;
         let mut heard = 0;
         while heard < WRITES {

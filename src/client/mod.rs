@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 mod account;
 mod account_keys;
 mod address;
+mod cause;
 mod chat;
 mod compose;
 mod conduct;
@@ -22,6 +23,7 @@ mod event;
 mod export;
 mod fair;
 mod json;
+mod keyring;
 mod lines;
 mod link;
 mod listen;
@@ -51,7 +53,9 @@ mod start;
 mod state_file;
 mod typed;
 
+pub use cause::{ConnectError, ProtocolError};
 pub use error::Error;
+pub use output::words;
 pub use reason::{Asked, Refusal};
 pub use run::run;
 
