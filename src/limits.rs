@@ -77,8 +77,8 @@ pub const REGISTRATIONS_PER_CONNECTION: u32 = 1;
 pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// Silence after a ping that counts as a dead peer.
 pub const PONG_WITHIN: Duration = Duration::from_secs(20);
-/// Frames that wait for one client before it is cut.
-pub const OUTBOX_FRAMES: usize = 256;
+/// Deliveries that wait for one client before it is cut.
+pub const OUTBOX_DELIVERIES: usize = 256;
 /// Bytes that wait for one client before it is cut.
 pub const OUTBOX_BYTES: usize = 1024 * 1024;
 /// Deliveries that one client may leave unacknowledged before it is cut: four full outboxes.

@@ -140,7 +140,9 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
 
 fn is_test(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "tests")
-        || path.file_stem().is_some_and(|stem| stem == "tests" || stem == "test_keys")
+        || path
+            .file_stem()
+            .is_some_and(|stem| stem == "tests" || stem == "test_keys" || stem.to_string_lossy().ends_with("_tests"))
 }
 
 /// Everything before the tests, without comments.

@@ -76,7 +76,7 @@ impl Explain for ServerError {
         match self {
             Self::Accounts(error) => error.hint(),
             Self::File(error) => error.hint(),
-            Self::Lock(error) => error.hint(),
+            Self::Lock(error) => error.hint().map(|hint| format!("{hint}; --data-dir DIR names another folder")),
             Self::Listen { source, .. } => Some(listen_hint(source)),
             Self::Certificate { path, .. } => Some(format!(
                 "restore {} from a backup, or move it away: a new one is made, and every client will warn that the server changed",

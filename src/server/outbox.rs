@@ -21,7 +21,7 @@ pub(super) struct Outgoing {
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    pub(super) frames: usize,
+    pub(super) deliveries: usize,
     pub(super) bytes: usize,
 }
 
@@ -35,6 +35,9 @@ pub(super) struct Outbox {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Outgoing>,
+    /// How many of these are deliveries. What a client hears of its own messages is not held against it:
+    /// one recipient's acknowledgement may settle hundreds at once. It is bounded by `bytes`.
+    deliveries: usize,
     bytes: usize,
     closing: Option<Code>,
     sleep: Sleep,
@@ -68,9 +71,11 @@ impl Outbox {
             return Err(NotTaken);
         }
         let bytes = queue.bytes + outgoing.frame.len();
-        let fits = bytes <= self.bounds.bytes && queue.waiting.len() < self.bounds.frames;
+        let deliveries = queue.deliveries + usize::from(outgoing.delivery.is_some());
+        let fits = bytes <= self.bounds.bytes && deliveries <= self.bounds.deliveries;
         if fits {
             queue.bytes = bytes;
+            queue.deliveries = deliveries;
             queue.waiting.push_back(outgoing);
             self.wake(queue, &[Sleep::Idle]);
         } else {
@@ -94,6 +99,7 @@ impl Outbox {
         while bytes < WRITE_BATCH {
             let Some(outgoing) = queue.waiting.pop_front() else { break };
             bytes += outgoing.frame.len();
+            queue.deliveries -= usize::from(outgoing.delivery.is_some());
             batch.push(outgoing);
         }
         queue.bytes -= bytes;
@@ -144,17 +150,34 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::MessageId;
 
-    fn outgoing(length: usize) -> Outgoing {
+    fn status(length: usize) -> Outgoing {
         Outgoing { frame: vec![0; length].into(), delivery: None }
     }
 
-    fn outbox(frames: usize, bytes: usize) -> Outbox {
-        Outbox::new(Bounds { frames, bytes }).unwrap()
+    fn outgoing(length: usize) -> Outgoing {
+        let nobody = Arc::new(outbox(1, 1));
+        let receipt = Arc::new(Receipt::new(&nobody, MessageId([0; 16]), 1));
+        Outgoing { delivery: Some((DeliveryId { epoch: 1, number: 1 }, receipt)), ..status(length) }
+    }
+
+    fn outbox(deliveries: usize, bytes: usize) -> Outbox {
+        Outbox::new(Bounds { deliveries, bytes }).unwrap()
     }
 
     #[test]
-    fn too_many_frames_cut_the_client() {
+    fn what_a_sender_hears_of_its_messages_is_bounded_by_bytes_alone() {
+        let outbox = outbox(2, 1000);
+        for _ in 0..10 {
+            assert_eq!(outbox.push(status(50)), Ok(()));
+        }
+        assert_eq!(outbox.push(outgoing(50)), Ok(()));
+        assert_eq!(outbox.push(status(500)), Err(NotTaken));
+    }
+
+    #[test]
+    fn too_many_deliveries_cut_the_client() {
         let outbox = outbox(2, 1000);
         assert_eq!(outbox.push(outgoing(1)), Ok(()));
         assert_eq!(outbox.push(outgoing(1)), Ok(()));

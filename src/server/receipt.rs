@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn outbox() -> Arc<Outbox> {
-        Arc::new(Outbox::new(Bounds { frames: 9, bytes: 1000 }).unwrap())
+        Arc::new(Outbox::new(Bounds { deliveries: 9, bytes: 1000 }).unwrap())
     }
 
     fn told(outbox: &Outbox) -> Vec<ToClient> {

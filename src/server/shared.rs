@@ -62,8 +62,8 @@ pub(super) struct Shared {
     pub(super) guests: Arc<Guests>,
     /// Makes the salts of unknown names: steady, and not to be told from real ones.
     pub(super) secret: [u8; 32],
-    /// Checked in place of an unknown name's key, so that both refusals take the same time.
-    pub(super) decoy: PublicKey,
+    /// Read and checked in place of an unknown name's key, so that both refusals take the same time.
+    pub(super) decoy: Vec<u8>,
     hub: Mutex<Hub<Arc<Outbox>>>,
     throttle: Mutex<Throttle>,
     epoch: u64,
@@ -76,7 +76,7 @@ impl Shared {
         tls: ServerTls,
         accounts: Accounts,
         secret: [u8; 32],
-        decoy: PublicKey,
+        decoy: &PublicKey,
     ) -> Self {
         Self {
             guests: Arc::new(Guests::new(settings.max_clients)),
@@ -88,7 +88,7 @@ impl Shared {
             tls,
             accounts,
             secret,
-            decoy,
+            decoy: decoy.to_der().to_vec(),
         }
     }
 
@@ -109,7 +109,7 @@ impl Shared {
 
     /// How much may wait for one client.
     pub(super) fn outbox_bounds(&self) -> Bounds {
-        Bounds { frames: limits::OUTBOX_FRAMES, bytes: limits::OUTBOX_BYTES }
+        Bounds { deliveries: limits::OUTBOX_DELIVERIES, bytes: limits::OUTBOX_BYTES }
     }
 }
 

@@ -84,10 +84,8 @@ impl Explain for LockError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
-            Self::Held { pid: Some(pid), .. } => Some(format!("stop process {pid} first, or use another folder")),
-            Self::Held { path, .. } => {
-                Some(format!("stop the process that holds {} first, or use another folder", shown(path)))
-            }
+            Self::Held { pid: Some(pid), .. } => Some(format!("stop process {pid} first")),
+            Self::Held { path, .. } => Some(format!("stop the process that holds {} first", shown(path))),
         }
     }
 
