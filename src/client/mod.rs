@@ -51,6 +51,8 @@ mod servers;
 mod session;
 mod start;
 mod state_file;
+#[cfg(test)]
+mod test_peer;
 mod typed;
 
 pub use cause::{ConnectError, ProtocolError};
