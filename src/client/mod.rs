@@ -1,8 +1,8 @@
 //! The client: from the command line to what a person sees.
 //!
-//! The decisions are pure and stand apart from input and output: what a typed line means ([`typed`]), what a received
-//! message is ([`receive`]), how it is shown ([`render`]). Around them: the account's files ([`account_keys`],
-//! [`contacts`], [`sequence`]), the connection ([`connect`], [`link`], [`login`]), and one module per command.
+//! The decisions are pure and stand apart from input and output: what a typed line means (`typed`), what a received
+//! message is (`receive`), how it is shown (`render`). Around them: the account's files (`account_keys`,
+//! `contacts`, `sequence`), the connection (`connect`, `link`, `login`), and one module per command.
 
 use std::sync::LazyLock;
 
