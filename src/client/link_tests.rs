@@ -122,7 +122,10 @@ fn a_reader_in_a_flood_never_starves_the_writer() {
                 assert_eq!(ToServer::decode(kind, body).unwrap(), ToServer::Ping { token: heard });
                 heard += 1;
             }
-            wait_for(&server);
+            // The flood never pauses but for a full socket.
+            if heard < WRITES && server.unsent() > 0 {
+                wait_for(&server);
+            }
         }
         done.store(1, Ordering::Relaxed);
         link.wake();
