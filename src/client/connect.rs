@@ -10,7 +10,7 @@ use super::config::Config;
 use super::link::Link;
 use super::servers::{self, Seen};
 use crate::crypto::random;
-use crate::limits::CONNECT_WITHIN;
+use crate::limits::{BUSY_PAUSE_FIRST, BUSY_PAUSE_MAX, CONNECT_WITHIN};
 use crate::transport::{ClientTls, Connection, TransportError, Wakeup, wait};
 use crate::wire::Fingerprint;
 
@@ -150,11 +150,6 @@ fn no_answer(config: &Config) -> Error {
 fn failed(config: &Config, why: ConnectError) -> Error {
     Error::Connect { address: config.server.to_string(), why }
 }
-
-/// First pause before a busy server is tried again.
-const BUSY_PAUSE_FIRST: Duration = Duration::from_millis(200);
-/// Longest such pause.
-const BUSY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 #[path = "connect_tests.rs"]

@@ -4,8 +4,6 @@
 //! message is (`receive`), how it is shown (`render`). Around them: the account's files (`account_keys`,
 //! `contacts`, `sequence`), the connection (`connect`, `link`, `login`), and one module per command.
 
-use std::sync::LazyLock;
-
 mod account;
 mod account_keys;
 mod address;
@@ -60,10 +58,3 @@ pub use error::Error;
 pub use output::words;
 pub use reason::{Asked, Refusal};
 pub use run::run;
-
-/// This program's version and that of the OpenSSL it uses.
-pub fn version() -> &'static str {
-    static VERSION: LazyLock<String> =
-        LazyLock::new(|| format!("{} ({})", env!("CARGO_PKG_VERSION"), crate::crypto::openssl_version()));
-    &VERSION
-}

@@ -1,7 +1,5 @@
 //! From settings to a logged-in session.
 
-use std::time::Duration;
-
 use super::Error;
 use super::account_keys::{KeyFolder, accounts};
 use super::config::{Config, PasswordSource, default_group_key};
@@ -13,7 +11,7 @@ use super::member::Member;
 use super::password::{self, Secret};
 use crate::crypto::group_key::GroupKeys;
 use crate::error::{Exit, Explain};
-use crate::limits::SMALL_FILE_MAX;
+use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::private;
@@ -159,7 +157,3 @@ fn busy(error: &Error) -> String {
         error => error.to_string().trim_end_matches('.').to_owned(),
     }
 }
-
-/// Longest pause between two tries for a seat. Shorter than what a full server advises to those who don't queue:
-/// a try costs the server a few hashes.
-const QUEUE_PAUSE: Duration = Duration::from_secs(4);
