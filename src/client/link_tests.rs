@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::client::test_peer::{next, pair, say, wait_for};
+use crate::client::peer_tests::{next, pair, say, wait_for};
 use crate::wire::DeliveryId;
 
 fn delivery(number: u64) -> ToClient {

@@ -60,7 +60,7 @@ fn refused(name: &UserName, why: ScramError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::test_peer::{next, pair, say};
+    use crate::client::peer_tests::{next, pair, say};
     use crate::crypto::scram::{self, ServerFirst};
     use crate::crypto::test_keys::ALICE;
     use crate::error::{Exit, Explain};

@@ -31,6 +31,8 @@ mod member;
 pub mod options;
 mod output;
 mod password;
+#[cfg(test)]
+mod peer_tests;
 mod pending;
 mod people;
 mod prompt;
@@ -49,8 +51,6 @@ mod servers;
 mod session;
 mod start;
 mod state_file;
-#[cfg(test)]
-mod test_peer;
 mod typed;
 
 pub use cause::{ConnectError, ProtocolError};
