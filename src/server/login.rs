@@ -100,7 +100,7 @@ impl Session<'_> {
         let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
         let Ok(seated) = entered else {
             log::info!("{} found no free seat", account.name());
-            let full = Reason::retry_after(Code::Full, FULL_RETRY_SECS);
+            let full = self.full();
             self.refuse(0, full.clone());
             return Err(End::Because(full));
         };
@@ -116,6 +116,13 @@ impl Session<'_> {
         });
         self.logged_in(seat);
         Ok(())
+    }
+
+    /// Only an account's owner gets so far, and may know how many seats there are.
+    fn full(&self) -> Reason {
+        let seats = self.shared.settings.max_clients;
+        let text = format!("the server is full: {seats} of {seats} clients");
+        Reason { text, ..Reason::retry_after(Code::Full, FULL_RETRY_SECS) }
     }
 
     fn take_pass(&mut self) -> Result<GuestPass, End> {
