@@ -187,6 +187,11 @@ impl Envelope {
         Ok(envelope)
     }
 
+    /// The clear part of an envelope that was parsed before: what comes behind it is not looked at.
+    pub fn peek(bytes: &[u8]) -> Result<Header, Error> {
+        Header::read(&mut Reader::new(bytes))
+    }
+
     /// The envelope as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let size = self.header_bytes.len() + 38 + self.ciphertext.len() + self.signature.len();
