@@ -82,7 +82,7 @@ text japanese <<<'こんにちは、世界'
 text arabic <<<'مرحبا بالعالم'
 text emoji <<<'👩‍🚀🚀 ready for lift-off 🎉'
 text lines <<<$'three lines:\n  the second is indented\nand this is the last'
-text longest < <(head -c 100000 /dev/zero | tr '\0' 'x' | head -c 4090 && printf ' (end)')
+text longest < <(head -c 4090 /dev/zero | tr '\0' x; printf ' (end)')
 [ "$(wc -c <"$work/texts/longest")" -eq 4096 ] || fail 'the longest text must have 4096 bytes'
 
 # sender, recipient, text
@@ -146,12 +146,12 @@ decrypt_group() {
 }
 
 check() { # check NAME FOLDER
-	local folder=$2 sender='' suite plain=$work/plain length
+	local folder=$2 sender='' author known suite plain=$work/plain length
 	printf 'signature   %s\n' "$(openssl dgst -sha256 -verify "$folder/sender.pub.pem" -signature "$folder/sig.bin" "$folder/tbs.bin")"
 	openssl dgst -sha256 -verify "$folder/sender.pub.pem" -signature "$folder/sig.bin" "$folder/tbs.bin" >/dev/null ||
 		fail "the signature of $folder does not hold"
-	for name in "${people[@]}"; do
-		cmp -s "$folder/sender.pub.pem" "$work/keys/users/$name/identity.pub.pem" && sender=$name
+	for author in "${people[@]}"; do
+		cmp -s "$folder/sender.pub.pem" "$work/keys/users/$author/identity.pub.pem" && sender=$author
 	done
 	[ -n "$sender" ] || fail "$folder was signed by a key that nobody has"
 

@@ -148,7 +148,9 @@ fn bundles_that_are_not_acceptable_are_refused() {
     let same_key_twice = bundle::make(&ALICE.name, &ALICE.identity, ALICE.identity.public(), 1).unwrap();
     let mut trailing = genuine.clone();
     trailing.encryption.push(0);
+    let zero_number = bundle::make(&ALICE.name, &ALICE.identity, ALICE.encryption.public(), 0).unwrap();
     for (bundle, code) in [
+        (zero_number, Code::Malformed),
         (anothers_key, Code::BadSignature),
         (same_key_twice, Code::BadKey),
         (trailing, Code::BadKey),

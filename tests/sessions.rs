@@ -133,6 +133,28 @@ fn a_newer_session_replaces_the_older_and_nothing_is_lost_or_doubled() {
     new.expect_nothing();
 }
 
+/// One acknowledgement settles hundreds of messages at once, and the news of all of them goes to their sender.
+#[test]
+fn a_recipient_cannot_get_a_sender_cut_by_acknowledging_all_at_once() {
+    let server = TestServer::start();
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let envelope = ALICE.seal_to(&BOB, "hi", 1);
+    let mut last = None;
+    for _ in 0..1000 {
+        assert_eq!(alice.send_envelope(&envelope), status(1, State::Accepted, 0, 1));
+        match bob.next() {
+            ToClient::Deliver { delivery, .. } => last = Some(delivery),
+            other => panic!("no delivery but {other:?}"),
+        }
+    }
+    bob.send(&ToServer::Ack(last.unwrap()));
+    for _ in 0..1000 {
+        assert_eq!(alice.next(), status(1, State::Delivered, 1, 1));
+    }
+    alice.expect_nothing();
+}
+
 #[test]
 fn a_recipient_that_leaves_unacknowledged_leaves_the_message_unconfirmed() {
     let server = TestServer::start();

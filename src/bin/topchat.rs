@@ -1,2 +1,29 @@
-//! x
-fn main() {}
+//! The client: command line in, exit code out.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use topchat::client::options::Options;
+use topchat::client::{self, Error};
+use topchat::error::{Exit, Explain, describe};
+
+fn main() -> ExitCode {
+    topchat::logging::start(log::LevelFilter::Warn);
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // Help and version go to stdout, mistakes to stderr; whoever closed it wants neither.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    match client::run(options) {
+        Ok(()) => Exit::Done.into(),
+        // Nobody is left to read more, or they know what they did.
+        Err(error @ (Error::OutputClosed | Error::Interrupted)) => error.exit().into(),
+        Err(error) => {
+            client::words(&format!("{}\n", describe(&error)));
+            error.exit().into()
+        }
+    }
+}

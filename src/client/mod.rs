@@ -1,1 +1,67 @@
-//! x
+//! The client: from the command line to what a person sees.
+//!
+//! The decisions are pure and stand apart from input and output: what a typed line means ([`typed`]), what a received
+//! message is ([`receive`]), how it is shown ([`render`]). Around them: the account's files ([`account_keys`],
+//! [`contacts`], [`sequence`]), the connection ([`connect`], [`link`], [`login`]), and one module per command.
+
+use std::sync::LazyLock;
+
+mod account;
+mod account_keys;
+mod address;
+mod cause;
+mod chat;
+mod compose;
+mod conduct;
+mod config;
+mod connect;
+mod contacts;
+mod dialogue;
+mod directory;
+pub mod error;
+mod event;
+mod export;
+mod fair;
+mod json;
+mod keyring;
+mod lines;
+mod link;
+mod listen;
+mod listening;
+mod login;
+mod member;
+pub mod options;
+mod output;
+mod password;
+mod pending;
+mod people;
+mod prompt;
+mod reason;
+mod receive;
+mod register;
+mod remedy;
+mod render;
+mod replay;
+mod run;
+mod screen;
+mod send;
+mod sending;
+mod sequence;
+mod servers;
+mod session;
+mod start;
+mod state_file;
+mod typed;
+
+pub use cause::{ConnectError, ProtocolError};
+pub use error::Error;
+pub use output::words;
+pub use reason::{Asked, Refusal};
+pub use run::run;
+
+/// This program's version and that of the OpenSSL it uses.
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| format!("{} ({})", env!("CARGO_PKG_VERSION"), crate::crypto::openssl_version()));
+    &VERSION
+}

@@ -80,7 +80,7 @@ impl Explain for ServerError {
         match self {
             Self::Accounts(error) => error.hint(),
             Self::File(error) => error.hint(),
-            Self::Lock(error) => error.hint(),
+            Self::Lock(error) => error.hint().map(|hint| format!("{hint}; --data-dir DIR names another folder")),
             Self::Messages(error) => error.hint(),
             Self::Listen { source, .. } => Some(listen_hint(source)),
             Self::Certificate { path, .. } => Some(format!(

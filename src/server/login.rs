@@ -26,18 +26,19 @@ pub(super) struct Challenge {
 impl Challenge {
     /// The account and the server's own proof, if all is right.
     ///
-    /// A signature is checked in any case, also for an unknown name, so that all refusals take the same time.
+    /// A key is read and a signature checked in any case, also for an unknown name: all refusals take the same time.
     fn check(
         &self,
         client_final: &str,
         signature: &[u8],
         exporter: &[u8; 32],
-        decoy: &PublicKey,
+        decoy: &[u8],
     ) -> Option<(Arc<Account>, String)> {
         let outcome = self.scram.check(client_final, exporter).ok();
         let auth_message = outcome.as_ref().map_or("", |outcome| outcome.auth_message.as_str());
-        let key = self.account.as_ref().and_then(|account| PublicKey::from_der(&account.keys().identity).ok());
-        let is_signed = key.as_ref().unwrap_or(decoy).verify(&signed::login(auth_message), signature);
+        let keys = self.account.as_ref().map(|account| account.keys());
+        let identity = PublicKey::from_der(keys.as_ref().map_or(decoy, |keys| keys.identity.as_slice()));
+        let is_signed = identity.is_ok_and(|identity| identity.verify(&signed::login(auth_message), signature));
         let outcome = outcome.filter(|outcome| outcome.proof_holds && is_signed)?;
         Some((Arc::clone(self.account.as_ref()?), outcome.server_final))
     }
@@ -57,10 +58,9 @@ impl Session<'_> {
             return Ok(());
         }
         let account = self.shared.accounts.find(&name);
-        let scram = match &account {
-            Some(account) => first.challenge(account.verifier()),
-            None => first.challenge(&scram::fake_verifier(&self.shared.secret, &name)),
-        };
+        // Made for every name, so that a challenge takes the same time whether it is needed or not.
+        let fake = scram::fake_verifier(&self.shared.secret, &name);
+        let scram = first.challenge(account.as_ref().map_or(&fake, |account| account.verifier()));
         self.reply(&ToClient::Challenge { server_first: scram.message().to_owned() });
         let pass = self.take_pass()?;
         self.state = State::Challenged(Challenge { name, mode, account, scram }, pass);

@@ -62,7 +62,7 @@ impl Server {
         let listener = bind(listen)?;
         let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
         let address = listener.local_addr().map_err(bound)?;
-        let shared = Arc::new(shared::Shared::new(settings, tls, accounts, store, secret, PublicKey::decoy()?));
+        let shared = Arc::new(shared::Shared::new(settings, tls, accounts, store, secret, &PublicKey::decoy()?));
         let acceptor = acceptor::Acceptor::new(listener, Arc::clone(&shared)).map_err(bound)?;
         Ok(Self { acceptor, shared, address, _folder: folder })
     }

@@ -11,7 +11,7 @@ use crate::names::UserName;
 
 /// The server of TopChat: passes sealed messages between its accounts and cannot read them.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "topchat-server", version = crate::version::long(), about, long_about = LONG, after_help = SHORT_EXAMPLES, after_long_help = HONEST)]
+#[command(name = "topchat-server", version = crate::version::long(), long_about = LONG, after_help = SHORT_EXAMPLES, after_long_help = HONEST)]
 pub struct Options {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7777", env = "TOPCHAT_LISTEN", global = true)]

@@ -7,7 +7,7 @@ use super::accounts::{Account, ChangeError, Outcome};
 use super::session::{End, Session, State};
 use super::shared::{Registration, unix_ms};
 use crate::crypto::bundle::{self, BundleError};
-use crate::limits::{SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN};
+use crate::limits::SCRAM_ITERATIONS;
 use crate::wire::to_client::Reason;
 use crate::wire::{self, Code, ToClient, Verifier};
 
@@ -74,10 +74,7 @@ impl Session<'_> {
         }
         let checked = match bundle::verify(&bytes) {
             Ok(checked) => checked,
-            Err(error) => {
-                log::debug!("a registration was refused: {error}");
-                return Ok(Err(Reason::new(code_of_bundle(&error))));
-            }
+            Err(error) => return Ok(Err(Reason::new(code_of_bundle(error)?))),
         };
         if !bundle::check_proof(&checked.identity, &self.connection.exporter()?, &bytes, proof) {
             return Ok(Err(Reason::new(Code::BadSignature)));
@@ -92,8 +89,9 @@ impl Session<'_> {
     }
 }
 
+/// One figure for all accounts: the challenge of a name that doesn't exist shows it too, so it tells nothing.
 fn iterations_fit(verifier: &Verifier) -> bool {
-    (SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX).contains(&verifier.iterations)
+    verifier.iterations == SCRAM_ITERATIONS
 }
 
 fn code_of(error: ChangeError) -> Code {
@@ -105,11 +103,13 @@ fn code_of(error: ChangeError) -> Code {
     }
 }
 
-fn code_of_bundle(error: &BundleError) -> Code {
+/// A name that can't be one is a person's mistake; any other flaw of the layout is a program's, and ends the session.
+fn code_of_bundle(error: BundleError) -> Result<Code, End> {
+    log::debug!("a registration was refused: {error}");
     match error {
-        BundleError::Layout(wire::Error::Name { .. }) => Code::BadName,
-        BundleError::Layout(_) => Code::Malformed,
-        BundleError::Signature => Code::BadSignature,
-        BundleError::Key { .. } | BundleError::SameKey => Code::BadKey,
+        BundleError::Layout(wire::Error::Name { .. }) => Ok(Code::BadName),
+        BundleError::Layout(error) => Err(error.into()),
+        BundleError::Signature => Ok(Code::BadSignature),
+        BundleError::Key { .. } | BundleError::SameKey => Ok(Code::BadKey),
     }
 }

@@ -68,8 +68,8 @@ pub(super) struct Shared {
     pub(super) guests: Arc<Guests>,
     /// Makes the salts of unknown names: steady, and not to be told from real ones.
     pub(super) secret: [u8; 32],
-    /// Checked in place of an unknown name's key, so that both refusals take the same time.
-    pub(super) decoy: PublicKey,
+    /// Read and checked in place of an unknown name's key, so that both refusals take the same time.
+    pub(super) decoy: Vec<u8>,
     hub: Mutex<Hub<Arc<Outbox>>>,
     throttle: Mutex<Throttle>,
 }
@@ -81,7 +81,7 @@ impl Shared {
         accounts: Accounts,
         store: Store,
         secret: [u8; 32],
-        decoy: PublicKey,
+        decoy: &PublicKey,
     ) -> Self {
         Self {
             guests: Arc::new(Guests::new(settings.max_clients)),
@@ -92,7 +92,7 @@ impl Shared {
             accounts,
             store,
             secret,
-            decoy,
+            decoy: decoy.to_der().to_vec(),
         }
     }
 

@@ -28,7 +28,7 @@ impl Bundle {
             name: reader.name("bundle name")?,
             identity: reader.bytes16("identity key", SPKI_MAX)?.to_vec(),
             encryption: reader.bytes16("encryption key", SPKI_MAX)?.to_vec(),
-            number: reader.u64("bundle number")?,
+            number: read_number(&mut reader)?,
             signature: reader.bytes16("bundle signature", SIGNATURE_MAX)?.to_vec(),
         };
         reader.end("bundle")?;
@@ -49,5 +49,12 @@ impl Bundle {
         writer.bytes16(&self.identity);
         writer.bytes16(&self.encryption);
         writer.u64(self.number);
+    }
+}
+
+fn read_number(reader: &mut Reader<'_>) -> Result<u64, Error> {
+    match reader.u64("bundle number")? {
+        0 => Err(Error::BadValue { field: "bundle number", value: 0 }),
+        number => Ok(number),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 
 use super::{Error, Fingerprint, reader::Reader, signed, writer::Writer};
-use crate::limits::{CIPHERTEXT_MAX, NAME_MAX, SIGNATURE_MAX};
+use crate::limits::{CIPHERTEXT_MAX, NAME_MAX, RSA_BITS_MIN, SIGNATURE_MAX};
 use crate::names::{Recipient, UserName};
 
 const MAGIC: [u8; 4] = *b"TCE1";
@@ -184,12 +184,32 @@ impl Envelope {
             signature: reader.bytes16("S", SIGNATURE_MAX)?.to_vec(),
         };
         reader.end("envelope")?;
+        envelope.check_lengths()?;
         Ok(envelope)
     }
 
     /// The clear part of an envelope that was parsed before: what comes behind it is not looked at.
     pub fn peek(bytes: &[u8]) -> Result<Header, Error> {
         Header::read(&mut Reader::new(bytes))
+    }
+
+    /// What can be said of the sealed parts from outside: RSA blocks of at least 2048 bits; whole DES blocks that hold
+    /// at least the 17 bytes of an empty text, padded.
+    fn check_lengths(&self) -> Result<(), Error> {
+        let block = (RSA_BITS_MIN / 8) as usize;
+        let length = self.ciphertext.len();
+        let fits = match self.header.suite {
+            Suite::Direct => length >= block,
+            Suite::GroupCbc => length >= 32 && length.is_multiple_of(8),
+            Suite::GroupEcb => length >= 24 && length.is_multiple_of(8),
+        };
+        if !fits {
+            return Err(Error::BadLength { field: "C", length });
+        }
+        if self.signature.len() < block {
+            return Err(Error::BadLength { field: "S", length: self.signature.len() });
+        }
+        Ok(())
     }
 
     /// The envelope as bytes.
@@ -242,7 +262,7 @@ mod tests {
             sent_ms: 1_700_000_000_000,
         };
         let header_bytes = header.encode();
-        Envelope { header, header_bytes, commitment: [4; 32], ciphertext: vec![5; 24], signature: vec![6; 256] }
+        Envelope { header, header_bytes, commitment: [4; 32], ciphertext: vec![5; 32], signature: vec![6; 256] }
     }
 
     #[track_caller]
@@ -278,6 +298,14 @@ mod tests {
         let mut bytes = sample().encode();
         bytes[5] = 1;
         assert_eq!(Envelope::parse(&bytes), Err(Error::BadValue { field: "kind", value: 1 }));
+    }
+
+    #[test]
+    fn sealed_parts_of_impossible_lengths_are_refused() {
+        for length in [0, 8, 24, 31, 33] {
+            refused(|e| e.ciphertext = vec![5; length], "C has");
+        }
+        refused(|e| e.signature = vec![6; 255], "S has");
     }
 
     #[test]

@@ -10,6 +10,14 @@ use crate::names::{NameError, UserName};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A field has a length that it can't have.
+    #[error("{field} has {length} bytes, which can't be")]
+    BadLength {
+        /// The field.
+        field: &'static str,
+        /// Its length in bytes.
+        length: usize,
+    },
     /// A field holds a value that it can't have.
     #[error("{field}: {value:#x} is not a known value")]
     BadValue {
@@ -135,7 +143,7 @@ impl<'a> Reader<'a> {
 
     /// An account name behind an 8-bit length.
     pub fn name(&mut self, field: &'static str) -> Result<UserName, Error> {
-        let text = self.str8(field, crate::limits::NAME_MAX)?;
+        let text = self.str8(field, u8::MAX.into())?;
         text.parse().map_err(|why| Error::Name { field, why })
     }
 

@@ -1,0 +1,74 @@
+//! `topchat passwd` and `topchat delete-account`.
+
+use std::path::Path;
+
+use super::account_keys::KeyFolder;
+use super::config::Config;
+use super::dialogue::Ask;
+use super::password::{self, Secret};
+use super::prompt::Terminal;
+use super::session::Session;
+use super::{Error, session};
+use crate::crypto::scram;
+use crate::wire::ToServer;
+use crate::wire::to_server::Mode;
+
+/// A new password for the login and the key files together.
+///
+/// The keys lie there under both passwords when the request goes out, so whichever password the server knows after a
+/// crash opens them; [`KeyFolder::settle`] puts things in order at the next login.
+pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), Error> {
+    let name = session::choose(config)?;
+    let secret = match password::given(config)? {
+        Some(secret) => secret,
+        None => password::get(config)?,
+    };
+    let folder = KeyFolder::new(&config.users_dir(), &name);
+    let keys = folder.load(&secret)?;
+    let new = new_password(config, new_password_file)?;
+    let mut session = session::with_secret(config, &name, &secret, Mode::Errand)?;
+    let verifier = scram::verifier(new.password()).map_err(|why| Error::Scram { why })?;
+    folder.write_new(&keys, &new)?;
+    let changed = session.dialogue.ask(&|request| ToServer::SetPassword { request, verifier: verifier.clone() });
+    session.dialogue.link().finish();
+    match changed {
+        Ok(_) => folder.promote_new()?,
+        Err(refused @ Error::Refused(_)) => {
+            folder.remove_new()?;
+            return Err(refused);
+        }
+        // Nobody knows which password counts now: both open the keys.
+        Err(error) => return Err(error),
+    }
+    config.say(&format!("the password of {name} is changed, for the login and the key files"));
+    Ok(())
+}
+
+/// Deletes the account on the server.
+pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
+    let name = session::choose(config)?;
+    if !yes {
+        let terminal = Terminal::open(config, "a confirmation", "--yes")?;
+        let question = format!("delete the account {name} on {}? Type its name to confirm: ", config.server);
+        if terminal.ask(&question)? != name.as_str() {
+            return Err(Error::Declined);
+        }
+    }
+    let Session { mut dialogue, .. } = session::open(config, &name, Mode::Errand)?;
+    dialogue.ask(&|request| ToServer::DeleteAccount { request })?;
+    dialogue.link().finish();
+    let folder = KeyFolder::new(&config.users_dir(), &name);
+    let shown = crate::text::visible(&folder.path().to_string_lossy()).into_owned();
+    config.say(&format!("deleted {name} on {}. The key files stay in {shown}", config.server));
+    Ok(())
+}
+
+fn new_password(config: &Config, file: Option<&Path>) -> Result<Secret, Error> {
+    match file {
+        Some(path) => password::from_file(path),
+        None => {
+            let terminal = Terminal::open(config, "the new password", "--new-password-file FILE")?;
+            password::ask_new(&terminal, "new password (8 or more): ")
+        }
+    }
+}

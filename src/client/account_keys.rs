@@ -1,0 +1,208 @@
+//! The key files of an account: `KEYS_DIR/users/NAME/{identity,encryption}.pem`, locked with the account's password.
+//!
+//! `scripts/gen-user-keys.sh` makes the same files. During a change of the password each key lies there twice, once
+//! under either password, so that a crash at any moment locks nobody out: after the next login the file that opened
+//! stays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+
+use super::Error;
+use super::password::Secret;
+use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
+use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
+use crate::names::UserName;
+use crate::storage::FileError;
+use crate::storage::private;
+
+/// The folder of one account's key files.
+#[derive(Clone, Debug)]
+pub struct KeyFolder {
+    name: UserName,
+    folder: PathBuf,
+}
+
+/// The opened keys of an account, and which files they came from.
+pub struct AccountKeys {
+    /// Signs.
+    pub identity: PrivateKey,
+    /// Opens direct messages.
+    pub encryption: PrivateKey,
+    from_new: [bool; 2],
+}
+
+/// Names of the two key files, without their ending.
+const PARTS: [&str; 2] = ["identity", "encryption"];
+
+impl KeyFolder {
+    /// The folder of `name` among those of all accounts.
+    pub fn new(users_dir: &Path, name: &UserName) -> Self {
+        Self { name: name.clone(), folder: users_dir.join(name.as_str()) }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether there is a key file.
+    pub fn exists(&self) -> bool {
+        fs::symlink_metadata(self.file(PARTS[0], "pem")).is_ok()
+    }
+
+    /// Opens both keys.
+    pub fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
+        let (identity, new_identity) = self.load_part(PARTS[0], secret)?;
+        let (encryption, new_encryption) = self.load_part(PARTS[1], secret)?;
+        Ok(AccountKeys { identity, encryption, from_new: [new_identity, new_encryption] })
+    }
+
+    /// Opens the keys that are there and makes those that are not. What was made is on disk when this returns.
+    pub fn load_or_make(&self, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
+        check_size(bits)?;
+        private::ensure_folder(&self.folder)?;
+        for part in PARTS {
+            let path = self.file(part, "pem");
+            if fs::symlink_metadata(&path).is_err() {
+                let key = PrivateKey::generate(bits).map_err(|why| Error::Key { path: path.clone(), why })?;
+                self.write(part, "pem", &key, secret)?;
+                private::replace(&self.file(part, "pub.pem"), key.public().to_pem().as_bytes())?;
+            }
+        }
+        self.load(secret)
+    }
+
+    /// Writes both keys a second time, locked with a new password. The old files stay until [`Self::settle`].
+    pub fn write_new(&self, keys: &AccountKeys, secret: &Secret) -> Result<(), Error> {
+        self.remove_new()?;
+        self.write(PARTS[0], NEW, &keys.identity, secret)?;
+        self.write(PARTS[1], NEW, &keys.encryption, secret)
+    }
+
+    /// The new password counts: the second files take the place of the first.
+    pub fn promote_new(&self) -> Result<(), Error> {
+        PARTS.iter().try_for_each(|part| self.promote(part))?;
+        Ok(private::sync_folder(&self.folder)?)
+    }
+
+    /// Removes the second files.
+    pub fn remove_new(&self) -> Result<(), Error> {
+        for part in PARTS {
+            match private::remove(&self.file(part, NEW)) {
+                Ok(()) | Err(FileError::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes every key file of an account that does not exist.
+    pub fn remove_all(&self) -> Result<(), Error> {
+        for ending in ["pem", "pub.pem"] {
+            for part in PARTS {
+                private::remove(&self.file(part, ending))?;
+            }
+        }
+        fs::remove_dir(&self.folder)
+            .map_err(|source| FileError::Io { doing: "removing", path: self.folder.clone(), source }.into())
+    }
+
+    /// After a login with `keys`: what an interrupted change of the password left is put in order.
+    pub fn settle(&self, keys: &AccountKeys) -> Result<(), Error> {
+        for (part, from_new) in PARTS.iter().zip(keys.from_new) {
+            if from_new {
+                self.promote(part)?;
+                private::sync_folder(&self.folder)?;
+            }
+        }
+        self.remove_new()
+    }
+
+    /// The public half of the identity, which needs no password.
+    pub fn public_identity(&self) -> Result<PublicKey, Error> {
+        let path = self.file(PARTS[0], "pub.pem");
+        let pem = self.read(&path)?;
+        let der = pem_body(&pem).ok_or_else(|| Error::Key { path: path.clone(), why: KeyError::Malformed })?;
+        PublicKey::from_der(&der).map_err(|why| Error::Key { path, why })
+    }
+
+    /// The key, and whether it came from the second file.
+    fn load_part(&self, part: &str, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
+        let path = self.file(part, "pem");
+        match self.open(&path, secret) {
+            Err(Error::WrongPassphrase { .. }) if fs::symlink_metadata(self.file(part, NEW)).is_ok() => {
+                self.open(&self.file(part, NEW), secret).map(|key| (key, true))
+            }
+            opened => opened.map(|key| (key, false)),
+        }
+    }
+
+    fn open(&self, path: &Path, secret: &Secret) -> Result<PrivateKey, Error> {
+        let pem = self.read(path)?;
+        let mut tried = secret.spellings().map(|passphrase| PrivateKey::from_pem(&pem, passphrase));
+        match tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))) {
+            Some(Ok(key)) => Ok(key),
+            Some(Err(why)) => Err(Error::Key { path: path.to_owned(), why }),
+            None => Err(Error::WrongPassphrase { path: path.to_owned() }),
+        }
+    }
+
+    fn read(&self, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+        match private::read(path, SMALL_FILE_MAX) {
+            Ok(bytes) => Ok(zeroize::Zeroizing::new(bytes)),
+            Err(FileError::Missing { .. }) if !self.exists() => {
+                Err(Error::KeysMissing { name: self.name.clone(), folder: self.folder.clone() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write(&self, part: &str, ending: &str, key: &PrivateKey, secret: &Secret) -> Result<(), Error> {
+        let path = self.file(part, ending);
+        let pem = key.to_pem(secret.password().as_bytes()).map_err(|why| Error::Key { path: path.clone(), why })?;
+        Ok(private::create_new(&path, pem.as_bytes())?)
+    }
+
+    fn promote(&self, part: &str) -> Result<(), Error> {
+        let (new, path) = (self.file(part, NEW), self.file(part, "pem"));
+        fs::rename(&new, &path).map_err(|source| FileError::Io { doing: "renaming", path: new, source }.into())
+    }
+
+    fn file(&self, part: &str, ending: &str) -> PathBuf {
+        self.folder.join(format!("{part}.{ending}"))
+    }
+}
+
+/// Ending of a key file under the new password, while the password is being changed.
+const NEW: &str = "pem.new";
+
+/// Whether keys of that many bits are possible.
+pub fn check_size(bits: u32) -> Result<(), Error> {
+    match bits {
+        RSA_BITS_MIN..=RSA_BITS_MAX => Ok(()),
+        bits => Err(Error::KeySize { bits }),
+    }
+}
+
+/// The accounts whose keys are on this machine, in alphabetical order.
+pub fn accounts(users_dir: &Path) -> Vec<UserName> {
+    let Ok(entries) = fs::read_dir(users_dir) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut names: Vec<UserName> = names.filter(|name| KeyFolder::new(users_dir, name).exists()).collect();
+    names.sort();
+    names
+}
+
+/// What stands between the first and the last line of a PEM text (RFC 7468).
+fn pem_body(pem: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(pem).ok()?;
+    let body = text.trim().strip_prefix("-----BEGIN PUBLIC KEY-----")?.strip_suffix("-----END PUBLIC KEY-----")?;
+    let digits: String = body.split_ascii_whitespace().collect();
+    BASE64.decode(digits.as_bytes()).ok()
+}
+
+#[cfg(test)]
+#[path = "account_keys_tests.rs"]
+mod tests;

@@ -1,0 +1,106 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::error::{Exit, Explain};
+
+const BITS: u32 = 2048;
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text).unwrap()
+}
+
+fn folder(place: &tempfile::TempDir) -> KeyFolder {
+    KeyFolder::new(place.path(), &"alice".parse().unwrap())
+}
+
+#[test]
+fn keys_are_made_once_private_and_opened_again() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    assert!(matches!(folder.load(&secret("password1")), Err(Error::KeysMissing { .. })));
+    let made = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    let again = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    assert_eq!(made.identity.public().fingerprint(), again.identity.public().fingerprint());
+    assert_ne!(made.identity.public().fingerprint(), made.encryption.public().fingerprint());
+    assert_eq!(folder.public_identity().unwrap().fingerprint(), made.identity.public().fingerprint());
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(accounts(place.path()), ["alice".parse().unwrap()]);
+}
+
+#[test]
+fn a_wrong_password_a_loose_mode_and_junk_are_told_apart() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    folder.load_or_make(&secret("password1"), BITS).unwrap();
+    let error = folder.load(&secret("password2")).err().unwrap();
+    assert!(matches!(error, Error::WrongPassphrase { .. }), "{error}");
+    assert_eq!(error.exit(), Exit::Refused);
+
+    let path = folder.file("identity", "pem");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = folder.load(&secret("password1")).err().unwrap();
+    assert!(error.hint().unwrap().starts_with("chmod 600 "), "{error}");
+
+    fs::remove_file(&path).unwrap();
+    private::create_new(&path, b"junk").unwrap();
+    let error = folder.load(&secret("password1")).err().unwrap();
+    assert!(matches!(error, Error::Key { .. }), "{error}");
+    assert_eq!(error.exit(), Exit::Local);
+}
+
+/// A new password whose change was interrupted at any moment: the password that the server knows opens both keys.
+#[test]
+fn an_interrupted_change_of_the_password_locks_nobody_out() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    let fingerprint = keys.encryption.public().fingerprint();
+
+    // Before the server answered, either password may be the one that counts.
+    folder.write_new(&keys, &secret("password2")).unwrap();
+    for password in ["password1", "password2"] {
+        let opened = folder.load(&secret(password)).unwrap();
+        assert_eq!(opened.encryption.public().fingerprint(), fingerprint, "{password}");
+    }
+    // Between the two renames.
+    folder.promote("identity").unwrap();
+    let opened = folder.load(&secret("password2")).unwrap();
+    folder.settle(&opened).unwrap();
+    folder.load(&secret("password2")).unwrap();
+    assert!(matches!(folder.load(&secret("password1")), Err(Error::WrongPassphrase { .. })));
+    assert!(!folder.file("encryption", NEW).exists());
+}
+
+#[test]
+fn after_a_login_with_the_old_password_the_new_files_are_gone() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    folder.write_new(&keys, &secret("password2")).unwrap();
+    folder.settle(&folder.load(&secret("password1")).unwrap()).unwrap();
+    assert!(matches!(folder.load(&secret("password2")), Err(Error::WrongPassphrase { .. })));
+}
+
+#[test]
+fn a_password_typed_in_another_unicode_form_opens_files_that_were_locked_without_normalising() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    private::ensure_folder(folder.path()).unwrap();
+    let decomposed = "zo\u{308}lf-Zeichen";
+    for part in PARTS {
+        let key = PrivateKey::generate(BITS).unwrap();
+        private::create_new(&folder.file(part, "pem"), key.to_pem(decomposed.as_bytes()).unwrap().as_bytes()).unwrap();
+    }
+    folder.load(&secret(decomposed)).unwrap();
+}
+
+#[test]
+fn keys_of_impossible_sizes_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    for bits in [0, 1024, 8192] {
+        let error = folder(&place).load_or_make(&secret("password1"), bits).err().unwrap();
+        assert_eq!(error.exit(), Exit::Usage);
+    }
+}

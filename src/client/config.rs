@@ -1,0 +1,131 @@
+//! The settings of one run, checked.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+
+use super::address::ServerAddress;
+use super::options::Global;
+use super::{Error, output};
+use crate::names::{Recipient, UserName};
+use crate::wire::Fingerprint;
+
+/// Where the password comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// The output of a command.
+    Command(String),
+    /// A file; `-` is stdin.
+    File(PathBuf),
+    /// The person at the terminal.
+    Terminal,
+}
+
+/// The settings of one run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server.
+    pub server: ServerAddress,
+    /// The identity that the server must have.
+    pub expected: Option<Fingerprint>,
+    /// The account, if one was named.
+    pub user: Option<UserName>,
+    /// Folder of key files.
+    pub keys_dir: PathBuf,
+    /// Folder of pins and counters.
+    pub state_dir: PathBuf,
+    /// The group key file, if one was named; that one must be there.
+    pub group_key: Option<PathBuf>,
+    /// Where the password comes from.
+    pub password: PasswordSource,
+    /// Whether a person may be asked.
+    pub may_ask: bool,
+    /// JSON on stdout.
+    pub json: bool,
+    /// Only what went wrong.
+    pub quiet: bool,
+    /// How long to wait for what the command waits for.
+    pub timeout: Option<Duration>,
+    /// Wait for a seat.
+    pub wait: bool,
+}
+
+impl Config {
+    /// Checks the settings and finds the folders.
+    pub fn new(global: Global) -> Result<Self, Error> {
+        let password = match (global.password_command, global.password_file) {
+            (Some(command), _) => PasswordSource::Command(command),
+            (None, Some(file)) => PasswordSource::File(file),
+            (None, None) => PasswordSource::Terminal,
+        };
+        Ok(Self {
+            server: global.server.parse().map_err(|why| Error::Address { text: global.server.clone(), why })?,
+            expected: global.server_fingerprint.as_deref().map(fingerprint).transpose()?,
+            user: global.user.as_deref().map(name).transpose()?,
+            keys_dir: global.keys_dir.map_or_else(default_keys, Ok)?,
+            state_dir: global.state_dir.map_or_else(default_state, Ok)?,
+            group_key: global.group_key,
+            password,
+            may_ask: !global.no_input,
+            json: global.json,
+            quiet: global.quiet,
+            timeout: global.timeout.map(Duration::from_secs),
+            wait: global.wait,
+        })
+    }
+
+    /// Folder of the key files of all accounts.
+    pub fn users_dir(&self) -> PathBuf {
+        self.keys_dir.join("users")
+    }
+
+    /// Folder of what an account knows about others on this server.
+    pub fn account_state(&self, name: &UserName) -> PathBuf {
+        self.state_dir.join(self.server.to_string()).join(name.as_str())
+    }
+
+    /// Words for the person, unless they want none.
+    pub fn say(&self, words: &str) {
+        self.say_begun(&format!("{words}\n"));
+    }
+
+    /// The beginning of a line of such words.
+    pub fn say_begun(&self, words: &str) {
+        if !self.quiet {
+            output::words(words);
+        }
+    }
+}
+
+/// A name as typed.
+pub fn name(text: &str) -> Result<UserName, Error> {
+    text.parse().map_err(|why| Error::Name { text: text.to_owned(), why })
+}
+
+/// A recipient as typed.
+pub fn recipient(text: &str) -> Result<Recipient, Error> {
+    text.parse().map_err(|why| Error::Name { text: text.to_owned(), why })
+}
+
+fn fingerprint(text: &str) -> Result<Fingerprint, Error> {
+    Fingerprint::from_hex(text.trim()).ok_or_else(|| Error::Fingerprint { text: text.to_owned() })
+}
+
+fn default_keys() -> Result<PathBuf, Error> {
+    let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome { what: "keys" })?;
+    Ok(base.data_dir().join(FOLDER).join("keys"))
+}
+
+fn default_state() -> Result<PathBuf, Error> {
+    let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome { what: "pins" })?;
+    Ok(base.state_dir().unwrap_or_else(|| base.data_dir()).join(FOLDER))
+}
+
+/// The group key file of a keys folder.
+pub fn default_group_key(keys_dir: &Path) -> PathBuf {
+    keys_dir.join("group.key")
+}
+
+/// This program's folder within the folders of XDG.
+const FOLDER: &str = "topchat";

@@ -1,0 +1,164 @@
+//! Machine-readable output: one JSON object per line, each with `"v":1`. Field names never change their meaning.
+
+use serde::Serialize;
+
+use super::event::{Mark, Notice, Opened};
+use super::render::timestamp;
+use crate::text::visible_char;
+
+/// One object as one line, without its line end.
+///
+/// Characters that could harm a terminal are written as `\u` escapes, which JSON reads back as themselves.
+pub fn line(object: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Versioned<'a, T: Serialize> {
+        v: u32,
+        #[serde(flatten)]
+        object: &'a T,
+    }
+    let json = serde_json::to_string(&Versioned { v: 1, object }).expect("these objects have text keys only");
+    json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
+        match visible_char(c).chars().eq([c]) {
+            true => safe.push(c),
+            false => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}"))),
+        }
+        safe
+    })
+}
+
+/// A received message.
+pub fn message(opened: &Opened) -> String {
+    #[derive(Serialize)]
+    struct Message<'a> {
+        r#type: &'static str,
+        id: String,
+        from: &'a str,
+        to: &'a str,
+        time: String,
+        text: &'a str,
+        signature: &'static str,
+        key: &'static str,
+        backlog: bool,
+    }
+    let header = &opened.envelope.header;
+    line(&Message {
+        r#type: "message",
+        id: header.msg_id.to_hex(),
+        from: header.sender.as_str(),
+        to: header.recipient.as_str(),
+        time: time(i64::try_from(header.sent_ms).unwrap_or(i64::MAX)),
+        text: &opened.text,
+        signature: "ok",
+        key: match opened.mark {
+            Mark::New => "new",
+            Mark::Known => "known",
+        },
+        backlog: opened.backlog,
+    })
+}
+
+/// Anything else that came.
+pub fn notice(notice: &Notice) -> String {
+    #[derive(Default, Serialize)]
+    struct Told<'a> {
+        r#type: &'static str,
+        notice: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pinned: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        now: Option<String>,
+    }
+    let mut told = Told { r#type: "notice", notice: kind(notice), ..Told::default() };
+    match notice {
+        Notice::Copy { from, id, .. }
+        | Notice::NotForMe { from, id }
+        | Notice::NotOpened { from, id }
+        | Notice::Rejected { from, id }
+        | Notice::Reused { from, id }
+        | Notice::UnknownSender { from, id } => (told.from, told.id) = (Some(from.as_str()), Some(id.to_hex())),
+        Notice::KeyChanged { name, pinned, now } => {
+            (told.from, told.pinned, told.now) = (Some(name.as_str()), Some(pinned.to_hex()), Some(now.to_hex()));
+        }
+        Notice::Missing { from, .. } => told.from = Some(from.as_str()),
+        Notice::Malformed | Notice::OtherGroupKey { .. } => {}
+    }
+    line(&told)
+}
+
+/// RFC 3339 in UTC, to the second.
+pub fn time(ms: i64) -> String {
+    timestamp(ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn kind(notice: &Notice) -> &'static str {
+    match notice {
+        Notice::Copy { .. } => "copy",
+        Notice::KeyChanged { .. } => "key-changed",
+        Notice::Malformed => "malformed",
+        Notice::Missing { .. } => "missing",
+        Notice::NotForMe { .. } => "not-for-me",
+        Notice::NotOpened { .. } => "not-opened",
+        Notice::OtherGroupKey { .. } => "other-group-key",
+        Notice::Rejected { .. } => "rejected",
+        Notice::Reused { .. } => "id-reused",
+        Notice::UnknownSender { .. } => "unknown-sender",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::crypto::test_keys::ALICE;
+    use crate::wire::{Envelope, Fingerprint, Header, MessageId, Suite};
+
+    #[test]
+    fn a_message_is_one_object_whose_text_reads_back() {
+        let header = Header {
+            suite: Suite::Direct,
+            sender: "bob".parse().unwrap(),
+            sender_fp: Fingerprint([1; 32]),
+            recipient: "alice".parse().unwrap(),
+            recipient_fp: Fingerprint([2; 32]),
+            msg_id: MessageId([0x8f; 16]),
+            seq: 1,
+            prev: 0,
+            sent_ms: 1_795_435_451_999,
+        };
+        let text = "yes\n\u{1b}[2J\u{9b}\u{202e}\u{e0041}\u{7f} \u{17c}\u{f3}\u{142}\u{107}";
+        let opened = Opened {
+            envelope: Envelope {
+                header_bytes: Vec::new(),
+                header,
+                commitment: [0; 32],
+                ciphertext: Vec::new(),
+                signature: Vec::new(),
+            },
+            sender: Arc::new(ALICE.public().clone()),
+            mark: Mark::New,
+            text: Zeroizing::new(text.to_owned()),
+            backlog: false,
+        };
+        let line = message(&opened);
+        assert!(line.starts_with(r#"{"v":1,"type":"message","id":"8f8f"#), "{line}");
+        assert!(line.contains(r#""time":"2026-11-23T12:04:11Z""#), "{line}");
+        assert_eq!(crate::text::visible(&line), line, "every character is safe");
+        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(back["text"], text);
+        assert_eq!((&back["signature"], &back["key"], &back["backlog"]), (&"ok".into(), &"new".into(), &false.into()));
+    }
+
+    #[test]
+    fn a_notice_names_its_kind() {
+        let line = notice(&Notice::Rejected { from: "bob".parse().unwrap(), id: MessageId([0xc0; 16]) });
+        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&back["v"], &back["type"], &back["notice"]), (&1.into(), &"notice".into(), &"rejected".into()));
+    }
+}

@@ -1,0 +1,136 @@
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::crypto::certificate;
+use crate::transport::{ClientTls, ServerTls};
+use crate::wire::DeliveryId;
+
+/// Both ends of a connection, after the handshake.
+fn pair() -> (Connection, Link) {
+    let pem = certificate::self_signed().unwrap();
+    let tls = ServerTls::new(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut server = Connection::accept(listener.accept().unwrap().0, &tls).unwrap();
+    let mut client = Connection::connect(client, &ClientTls::new().unwrap()).unwrap();
+    let (mut one, mut other) = (false, false);
+    while !(one && other) {
+        one = one || client.handshake().unwrap();
+        other = other || server.handshake().unwrap();
+    }
+    (server, Link::new(client).unwrap())
+}
+
+fn wait_for(connection: &Connection) {
+    let wakeup = Wakeup::new().unwrap();
+    wait(connection, connection.interest(), &wakeup, None).unwrap();
+}
+
+/// The next frame that the client sent.
+fn next(server: &mut Connection) -> ToServer {
+    loop {
+        if let Some((kind, body)) = server.next_frame(FRAME_MAX).unwrap() {
+            return ToServer::decode(kind, body).unwrap();
+        }
+        server.flush().unwrap();
+        wait_for(server);
+        server.receive().unwrap();
+    }
+}
+
+fn say(server: &mut Connection, frame: &ToClient) {
+    server.queue(&frame.encode());
+    while !server.flush().unwrap() {
+        wait_for(server);
+    }
+}
+
+fn delivery(number: u64) -> ToClient {
+    ToClient::Deliver { delivery: DeliveryId { epoch: 1, number }, backlog: false, envelope: vec![0; 1000] }
+}
+
+#[test]
+fn pings_are_answered_without_anybody_knowing() {
+    let (mut server, link) = pair();
+    say(&mut server, &ToClient::Ping { token: 7 });
+    say(&mut server, &ToClient::Registered);
+    let mut reading = Reading::new();
+    let mut frames = Vec::new();
+    while frames.is_empty() {
+        frames = link.receive(&mut reading, None).unwrap();
+    }
+    assert_eq!(frames, [ToClient::Registered]);
+    assert_eq!(next(&mut server), ToServer::Pong { token: 7 });
+}
+
+#[test]
+fn what_came_before_the_end_is_given_out_before_the_end() {
+    let (mut server, link) = pair();
+    say(&mut server, &ToClient::Registered);
+    server.finish();
+    let mut reading = Reading::new();
+    let mut frames = Vec::new();
+    let end = loop {
+        match link.receive(&mut reading, None) {
+            Ok(more) => frames.extend(more),
+            Err(end) => break end,
+        }
+    };
+    assert_eq!(frames, [ToClient::Registered]);
+    assert!(matches!(end, Error::Lost { why: TransportError::Closed }), "{end}");
+}
+
+#[test]
+fn a_wake_up_ends_the_wait() {
+    let (_server, link) = pair();
+    link.wake();
+    assert_eq!(link.receive(&mut Reading { more: false, ..Reading::new() }, None).unwrap(), []);
+}
+
+/// A server that never stops sending, a thread that never stops receiving, and one that sends now and then:
+/// each of its frames arrives while the flood goes on.
+#[test]
+fn a_reader_in_a_flood_never_starves_the_writer() {
+    let (server, link) = pair();
+    let (received, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut reading = Reading::new();
+            while done.load(Ordering::Relaxed) == 0 {
+                let frames = link.receive(&mut reading, None).unwrap();
+                received.fetch_add(frames.len() as u64, Ordering::Relaxed);
+            }
+        });
+        scope.spawn(|| {
+            for token in 0..WRITES {
+                link.send(&ToServer::Ping { token }).unwrap();
+            }
+        });
+        // Owned here, so that a failed assertion ends the other threads.
+        let mut server = server;
+        let mut number = 0;
+        let mut heard = 0;
+        while heard < WRITES {
+            while server.unsent() < REPLY_BACKLOG {
+                number += 1;
+                server.queue(&delivery(number).encode());
+            }
+            server.flush().unwrap();
+            server.receive().unwrap();
+            while let Some((kind, body)) = server.next_frame(FRAME_MAX).unwrap() {
+                assert_eq!(ToServer::decode(kind, body).unwrap(), ToServer::Ping { token: heard });
+                heard += 1;
+            }
+            // The flood never pauses but for a full socket.
+            if heard < WRITES && server.unsent() > 0 {
+                wait_for(&server);
+            }
+        }
+        done.store(1, Ordering::Relaxed);
+        link.wake();
+    });
+    assert!(received.load(Ordering::Relaxed) > 0, "there was no flood");
+}
+
+const WRITES: u64 = 200;

@@ -1,0 +1,27 @@
+//! Who this client speaks for.
+
+use super::Error;
+use super::config::{Config, default_group_key};
+use crate::crypto::group_key::{GroupKey, GroupKeys};
+use crate::crypto::keys::PrivateKey;
+use crate::names::UserName;
+
+/// An account with its opened keys. No `Debug`: it would show them.
+pub struct Member {
+    /// The account's name.
+    pub name: UserName,
+    /// Signs.
+    pub identity: PrivateKey,
+    /// Opens direct messages.
+    pub encryption: PrivateKey,
+    /// Seals and opens group messages, if this member has the key file.
+    pub group: Option<GroupKeys>,
+}
+
+impl Member {
+    /// The key for new group messages; without a key file nothing can be sent to ALL.
+    pub fn group_key(&self, config: &Config) -> Result<&GroupKey, Error> {
+        let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };
+        self.group.as_ref().map(GroupKeys::writer).ok_or_else(missing)
+    }
+}

@@ -1,0 +1,206 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// What was typed behind `topchat`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "topchat",
+    version = crate::client::version(),
+    about = "A small private chat: every message is encrypted and signed on your machine",
+    long_about = LONG_ABOUT,
+    after_long_help = HONEST_WORDS,
+    max_term_width = 100,
+    subcommand_help_heading = "Commands"
+)]
+pub struct Options {
+    /// Settings of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; the interactive chat if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Settings that stand before or after the command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Settings")]
+pub struct Global {
+    /// The server.
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "TOPCHAT_SERVER", default_value = "127.0.0.1:7777")]
+    pub server: String,
+    /// The server's identity, as its owner tells it; replaces the one pinned before.
+    #[arg(long, global = true, value_name = "SHA256:HEX", env = "TOPCHAT_SERVER_FINGERPRINT")]
+    pub server_fingerprint: Option<String>,
+    /// The account to use, if this machine has several.
+    #[arg(long, global = true, value_name = "NAME", env = "TOPCHAT_USER")]
+    pub user: Option<String>,
+    /// Folder of key files [default: topchat/keys in the XDG data folder].
+    #[arg(long, global = true, value_name = "DIR", env = "TOPCHAT_KEYS_DIR")]
+    pub keys_dir: Option<PathBuf>,
+    /// Folder of pins and counters [default: topchat in the XDG state folder].
+    #[arg(long, global = true, value_name = "DIR", env = "TOPCHAT_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The group's key file [default: group.key in the keys folder].
+    #[arg(long, global = true, value_name = "FILE", env = "TOPCHAT_GROUP_KEY")]
+    pub group_key: Option<PathBuf>,
+    /// File whose first line is the password.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_command")]
+    pub password_file: Option<PathBuf>,
+    /// Command whose first line of output is the password, as of a password manager.
+    #[arg(long, global = true, value_name = "COMMAND")]
+    pub password_command: Option<String>,
+    /// Never ask anything.
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// One JSON object per line on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only what went wrong.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// How long to wait: for the delivery (send; 10 if nothing is said), for messages (listen).
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=TIMEOUT_MAX))]
+    pub timeout: Option<u64>,
+    /// If the server is full, wait for a seat.
+    #[arg(long, global = true)]
+    pub wait: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an account: keys on this machine, the name on the server.
+    Register {
+        /// The new account's name: a-z, 0-9, _ and -, beginning with a letter.
+        name: String,
+        /// Size of the two new RSA keys, from 2048 to 4096.
+        #[arg(long, value_name = "BITS", default_value_t = crate::limits::RSA_BITS_DEFAULT)]
+        bits: u32,
+    },
+    /// The interactive chat (the default).
+    Login {
+        /// The account to use.
+        name: Option<String>,
+    },
+    /// Send one message and tell what became of it.
+    Send {
+        /// A name, or ALL.
+        to: String,
+        /// The text; without it, or as -, the text is read from stdin.
+        text: Option<String>,
+        /// Group messages only: DES-ECB instead of CBC. It shows which blocks are equal; for comparison with the original.
+        #[arg(long)]
+        ecb: bool,
+    },
+    /// Print messages as they come.
+    Listen {
+        /// End after so many messages.
+        #[arg(long, value_name = "N")]
+        count: Option<u64>,
+        /// Write the parts of each message to a folder of its own, for checks with the openssl command.
+        #[arg(long, value_name = "DIR")]
+        export: Option<PathBuf>,
+    },
+    /// List the accounts of this server.
+    Users {
+        /// Only those who are here now.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Show the fingerprint of your key, or of a contact's.
+    Fingerprint {
+        /// Whose; yours if nothing is said.
+        name: Option<String>,
+    },
+    /// Change the password of the account and of its key files together.
+    Passwd {
+        /// File whose first line is the new password.
+        #[arg(long, value_name = "FILE")]
+        new_password_file: Option<PathBuf>,
+    },
+    /// Delete the account on the server. The key files stay.
+    DeleteAccount {
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Go on with a contact whose key has changed, after comparing the fingerprint.
+    Trust {
+        /// The contact.
+        name: String,
+        /// The new key's fingerprint, as the contact tells it: its first 16 hex digits at least.
+        fingerprint: String,
+    },
+}
+
+/// A year: whoever wants to wait longer leaves the flag out.
+const TIMEOUT_MAX: u64 = 365 * 24 * 3600;
+
+const LONG_ABOUT: &str = "\
+A small private chat: every message is encrypted and signed on your machine.
+
+Examples:
+  topchat                                  the chat; asks for what is missing
+  topchat register alice                   make an account
+  topchat send bob \"lunch?\"                prints: 8f21 delivered
+  uname -a | topchat send ALL              the text from stdin, to everybody
+  topchat listen --json --count 1          one message, for scripts
+  topchat fingerprint bob                  compare it with bob, by voice";
+
+const HONEST_WORDS: &str = "\
+What it gives, and what not:
+  Messages to one person are sealed with RSA for that person and signed by you. Messages to ALL are
+  sealed with DES under a key that the members share: 56 bits, good against a curious look, not
+  against a lab. The server can read none of it, but it sees who writes to whom, when, and how much.
+  There is no forward secrecy: whoever gets your key files and password can read what was recorded.
+  At first contact a key is taken as the server gives it: compare fingerprints by another way.
+
+Exit codes:
+  0 done                       4 a key or the server's identity is unknown or changed
+  1 unexpected                 5 the server is full or busy: try again
+  2 usage                      6 login or registration refused
+  3 network, time-out, files   7 not delivered                       130 Ctrl-C
+
+Passwords never come as a flag's value; --password-file - reads stdin.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Options {
+        Options::try_parse_from(line.split(' ')).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_stand_before_and_after_the_command() {
+        for line in ["topchat --user alice --json send bob hi", "topchat send --json bob hi --user alice"] {
+            let options = parse(line);
+            assert_eq!(options.global.user.as_deref(), Some("alice"), "{line}");
+            assert!(options.global.json, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_understood() {
+        let error = Options::try_parse_from(["topchat", "regster", "alice"]).unwrap_err();
+        assert!(error.to_string().contains("register"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret_as_its_value() {
+        let command = Options::command();
+        let names: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_long()).collect();
+        assert!(!names.iter().any(|name| *name == "password" || name.contains("passphrase")), "{names:?}");
+    }
+}

@@ -1,0 +1,175 @@
+//! A server's refusals, in this program's own words.
+
+use std::fmt;
+
+use crate::error::Exit;
+use crate::names::UserName;
+use crate::text::visible;
+use crate::wire::Code;
+use crate::wire::to_client::Reason;
+
+/// What was asked for when the server refused: the same code asks for other remedies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A login with this name.
+    Login(UserName),
+    /// A registration of this name.
+    Register(UserName),
+    /// Something within a session.
+    Session,
+}
+
+/// A refusal, or a goodbye with a reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was asked for.
+    pub asked: Asked,
+    /// What the server said.
+    pub reason: Reason,
+}
+
+impl Refusal {
+    /// The code, if this version knows it.
+    pub fn code(&self) -> Option<Code> {
+        self.reason.code
+    }
+
+    /// How the program ends because of it.
+    pub fn exit(&self) -> Exit {
+        match self.reason.code {
+            Some(Code::Full | Code::Throttled | Code::AccountsFull) => Exit::Busy,
+            Some(
+                Code::LoginRefused
+                | Code::NameTaken
+                | Code::BadName
+                | Code::BadKey
+                | Code::BadSignature
+                | Code::BadVerifier
+                | Code::RegistrationClosed
+                | Code::Disabled
+                | Code::Deleted,
+            ) => Exit::Refused,
+            Some(Code::NoSuchUser | Code::Away | Code::MailboxFull | Code::NotYours | Code::IdReused) => {
+                Exit::Undelivered
+            }
+            Some(Code::NoSuchKey) => Exit::Identity,
+            _ => Exit::Local,
+        }
+    }
+
+    /// What the person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match (self.reason.code?, &self.asked) {
+            (Code::LoginRefused, Asked::Login(name)) => {
+                format!("is {name} an account of this server? If not: topchat register {name}")
+            }
+            (Code::RegistrationClosed, _) => "ask the server's owner to open it (--registration open)".to_owned(),
+            (Code::Disabled, _) => "ask the server's owner".to_owned(),
+            (Code::BadKey, _) => "make new keys in another folder (--keys-dir)".to_owned(),
+            (Code::Replaced, _) => "log in again to take it back: topchat".to_owned(),
+            (Code::Storage, _) => "nothing was changed; ask the server's owner (disk full?)".to_owned(),
+            (Code::TooSlow, _) => "connect again; messages sent meanwhile are lost".to_owned(),
+            _ => return None,
+        };
+        Some(text)
+    }
+
+    fn retry(&self, otherwise: &str) -> String {
+        match self.reason.retry_secs {
+            0 => otherwise.to_owned(),
+            secs => format!("Try again in about {secs} s"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(code) = self.reason.code else {
+            return write!(f, "the server says: {} (code {})", visible(&self.reason.text), self.reason.number);
+        };
+        match (code, &self.asked) {
+            (Code::Full, _) => {
+                let seats = seats(&self.reason.text)
+                    .map_or("all seats are taken".to_owned(), |(taken, seats)| format!("{taken} of {seats} clients"));
+                write!(
+                    f,
+                    "the server is full: {seats}. {}, or run with --wait to queue.",
+                    self.retry("Try again later")
+                )
+            }
+            (Code::NameTaken, Asked::Register(name)) => {
+                write!(f, "the name \"{name}\" is taken on this server. Log in with: topchat login {name}")
+            }
+            (Code::LoginRefused, _) => f.write_str("wrong name or password."),
+            (Code::Throttled, Asked::Login(_)) => {
+                write!(f, "too many failed logins. {}.", self.retry("Try again later"))
+            }
+            (Code::Throttled, _) => write!(f, "too many attempts. {}.", self.retry("Try again later")),
+            (Code::RegistrationClosed, _) => f.write_str("this server takes no new accounts"),
+            (Code::Disabled, _) => f.write_str("this account was disabled by the server's owner"),
+            (Code::Replaced, _) => f.write_str("a newer session of this account took over"),
+            (Code::Deleted, _) => f.write_str("this account was deleted"),
+            (Code::ShuttingDown, _) => f.write_str("the server is stopping"),
+            (Code::TooSlow, _) => f.write_str("the server ended the connection: this client reads too slowly"),
+            (Code::TimedOut, _) => f.write_str("the server ended the connection: it took too long"),
+            (Code::AccountsFull, _) => f.write_str("this server takes no more accounts"),
+            (Code::Storage, _) => f.write_str("the server can't store that now"),
+            (Code::BadKey, _) => f.write_str("the server does not accept these keys"),
+            (Code::MailboxFull, _) => f.write_str("not delivered: the mailbox is full"),
+            (code, _) => write!(f, "the server says: {}", code.words()),
+        }
+    }
+}
+
+/// How full a full server is, if its words say so: `the server is full: 10 of 10 clients`.
+fn seats(text: &str) -> Option<(u32, u32)> {
+    let (taken, rest) = text.strip_prefix("the server is full: ")?.split_once(" of ")?;
+    let seats = rest.split(' ').next()?;
+    Some((taken.parse().ok()?, seats.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(reason: Reason) -> Refusal {
+        Refusal { asked: Asked::Login("alice".parse().unwrap()), reason }
+    }
+
+    #[test]
+    fn a_full_server_tells_when_to_come_again() {
+        let mut reason = Reason::retry_after(Code::Full, 30);
+        reason.text = "the server is full: 10 of 10 clients".to_owned();
+        let refusal = login(reason);
+        assert_eq!(
+            refusal.to_string(),
+            "the server is full: 10 of 10 clients. Try again in about 30 s, or run with --wait to queue."
+        );
+        assert_eq!(refusal.exit(), Exit::Busy);
+        let terse = login(Reason::retry_after(Code::Full, 30)).to_string();
+        assert!(terse.starts_with("the server is full: all seats are taken. Try again in about 30 s"), "{terse}");
+    }
+
+    #[test]
+    fn a_taken_name_names_the_way_in() {
+        let asked = Asked::Register("alice".parse().unwrap());
+        let refusal = Refusal { asked, reason: Reason::new(Code::NameTaken) };
+        assert_eq!(refusal.to_string(), "the name \"alice\" is taken on this server. Log in with: topchat login alice");
+        assert_eq!(refusal.exit(), Exit::Refused);
+    }
+
+    #[test]
+    fn words_of_a_newer_server_are_shown_safely() {
+        let reason = Reason { code: None, number: 999, retry_secs: 0, text: "new\u{1b}[2J\u{202e}".into() };
+        assert_eq!(login(reason).to_string(), "the server says: new^[[2J<U+202E> (code 999)");
+    }
+
+    #[test]
+    fn every_known_code_has_words_and_an_end_other_than_success() {
+        for code in Code::ALL {
+            let refusal = login(Reason::new(*code));
+            assert!(!refusal.to_string().is_empty());
+            assert_ne!(refusal.exit(), Exit::Done, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::client::event::Mark;
+use crate::crypto::bundle::VerifiedBundle;
+use crate::crypto::envelope::{SealWith, group_fingerprint};
+use crate::crypto::group_key::GroupKeys;
+use crate::crypto::keys::PrivateKey;
+use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+use crate::limits::OPEN_FAILURES_PER_HOUR;
+use crate::wire::{MessageId, Suite};
+
+/// Pins in memory.
+#[derive(Default)]
+struct Memory(Mutex<HashMap<UserName, Pin>>);
+
+impl Memory {
+    fn knows(self, name: &str, key: &PrivateKey) -> Self {
+        let pin = Pin { key: Arc::new(key.public().clone()), mark: Mark::Known };
+        self.0.lock().unwrap().insert(name.parse().unwrap(), pin);
+        self
+    }
+}
+
+impl Keyring for Memory {
+    fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
+        Ok(self.0.lock().unwrap().get(name).cloned())
+    }
+
+    fn pin(&self, bundle: &VerifiedBundle) -> Result<Pin, Error> {
+        let new = Pin { key: Arc::new(bundle.identity.clone()), mark: Mark::New };
+        Ok(self.0.lock().unwrap().entry(bundle.name.clone()).or_insert(new).clone())
+    }
+}
+
+/// Bob, who receives.
+fn bob(group: Option<GroupKeys>) -> Member {
+    let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
+    Member { name: "bob".parse().unwrap(), identity: again(&BOB), encryption: again(&BOB_ENCRYPTION), group }
+}
+
+/// What Alice writes to Bob.
+fn header(seq: u64) -> Header {
+    Header {
+        suite: Suite::Direct,
+        sender: "alice".parse().unwrap(),
+        sender_fp: ALICE.public().fingerprint(),
+        recipient: "bob".parse().unwrap(),
+        recipient_fp: BOB_ENCRYPTION.public().fingerprint(),
+        msg_id: MessageId(crate::crypto::random::bytes()),
+        seq,
+        prev: seq - 1,
+        sent_ms: 1_700_000_000_000,
+    }
+}
+
+fn sealed(header: Header, text: &str) -> Envelope {
+    envelope::seal(header, text, SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap()
+}
+
+fn now() -> Now {
+    Now { instant: Instant::now(), unix_ms: 1_700_000_000_000 }
+}
+
+fn deliver(receiver: &mut Receiver<'_>, bytes: &[u8]) -> Vec<Action> {
+    receiver.delivered(DeliveryId { epoch: 1, number: 1 }, false, bytes, now()).unwrap()
+}
+
+/// Actions in words.
+fn told(actions: &[Action]) -> Vec<String> {
+    actions
+        .iter()
+        .map(|action| match action {
+            Action::Ack(_) => "ack".to_owned(),
+            Action::Lookup { name, .. } => format!("look up {name}"),
+            Action::Show(Event::Message(opened)) => {
+                format!("{}: {} ({:?})", opened.envelope.header.sender, *opened.text, opened.mark)
+            }
+            Action::Show(Event::Notice(notice)) => {
+                format!("{notice:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
+            }
+        })
+        .collect()
+}
+
+#[track_caller]
+fn leads_to(envelope: &Envelope, expected: &[&str]) {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = Receiver::new(&member, &keyring);
+    assert_eq!(told(&deliver(&mut receiver, &envelope.encode())), expected);
+}
+
+#[test]
+fn a_good_message_is_acknowledged_and_shown() {
+    leads_to(&sealed(header(1), "hi"), &["ack", "alice: hi (Known)"]);
+}
+
+#[test]
+fn junk_is_acknowledged_and_said_once_more_only() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = Receiver::new(&member, &keyring);
+    assert_eq!(told(&deliver(&mut receiver, b"junk")), ["ack", "Malformed"]);
+}
+
+#[test]
+fn a_changed_signature_text_or_field_is_rejected() {
+    for change in [
+        |envelope: &mut Envelope| envelope.signature[9] ^= 1,
+        |envelope: &mut Envelope| envelope.ciphertext[9] ^= 1,
+        |envelope: &mut Envelope| envelope.commitment[9] ^= 1,
+        |envelope: &mut Envelope| {
+            envelope.header.sent_ms += 1;
+            envelope.header_bytes = envelope.header.encode();
+        },
+    ] {
+        let mut envelope = sealed(header(1), "hi");
+        change(&mut envelope);
+        leads_to(&envelope, &["ack", "Rejected"]);
+    }
+}
+
+#[test]
+fn a_message_under_another_key_for_that_name_is_not_shown() {
+    let header = Header { sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let forged = envelope::seal(header, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    leads_to(&forged, &["ack", "KeyChanged"]);
+}
+
+#[test]
+fn a_message_for_somebody_else_or_another_key_is_not_for_me() {
+    let to_carol = Header { recipient: "carol".parse().unwrap(), ..header(1) };
+    leads_to(&sealed(to_carol, "hi"), &["ack", "NotForMe"]);
+    let old_key = Header { recipient_fp: CAROL_ENCRYPTION.public().fingerprint(), ..header(1) };
+    let old_key = envelope::seal(old_key, "hi", SealWith::Direct(CAROL_ENCRYPTION.public()), &ALICE).unwrap();
+    leads_to(&old_key, &["ack", "NotForMe"]);
+    let from_myself = Header { sender: "bob".parse().unwrap(), ..header(1) };
+    leads_to(&sealed(from_myself, "hi"), &["ack", "NotForMe"]);
+}
+
+#[test]
+fn a_copied_text_signed_anew_does_not_open() {
+    // Alice's ciphertext and commitment under a signature of Bob's, who claims it as his own: the commitment names Alice.
+    let original = sealed(header(1), "hi");
+    let stolen = Header { sender: "mallory".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let mut copy = Envelope { header_bytes: stolen.encode(), header: stolen, ..original };
+    copy.signature = BOB.sign(&copy.signed_bytes()).unwrap();
+    let (member, keyring) = (bob(None), Memory::default().knows("mallory", &BOB));
+    let mut receiver = Receiver::new(&member, &keyring);
+    assert_eq!(told(&deliver(&mut receiver, &copy.encode())), ["ack", "NotOpened"]);
+}
+
+#[test]
+fn a_copy_is_shown_once_and_named_a_copy_after_that() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = Receiver::new(&member, &keyring);
+    let header = header(1);
+    let bytes = sealed(header.clone(), "hi").encode();
+    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["ack", "alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["ack", "Copy"]);
+    let reused = sealed(header, "something else").encode();
+    assert_eq!(told(&deliver(&mut receiver, &reused)), ["ack", "Reused"]);
+}
+
+#[test]
+fn junk_with_the_id_of_a_message_does_not_hide_it() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = Receiver::new(&member, &keyring);
+    let header = header(1);
+    let mut junk = sealed(header.clone(), "hi");
+    junk.ciphertext[0] ^= 1;
+    junk.signature = ALICE.sign(&junk.signed_bytes()).unwrap();
+    assert_eq!(told(&deliver(&mut receiver, &junk.encode())), ["ack", "NotOpened"]);
+    assert_eq!(told(&deliver(&mut receiver, &sealed(header, "hi").encode())), ["ack", "alice: hi (Known)"]);
+}
+
+#[test]
+fn failures_to_open_are_shown_twenty_times_only() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = Receiver::new(&member, &keyring);
+    let mut shown = 0;
+    for seq in 1..=OPEN_FAILURES_PER_HOUR as u64 + 5 {
+        let mut junk = sealed(header(seq), "hi");
+        junk.ciphertext[0] ^= 1;
+        junk.signature = ALICE.sign(&junk.signed_bytes()).unwrap();
+        let actions = deliver(&mut receiver, &junk.encode());
+        shown += actions.iter().filter(|action| matches!(action, Action::Show(_))).count();
+    }
+    assert_eq!(shown, OPEN_FAILURES_PER_HOUR as usize);
+}
+
+#[test]
+fn an_unknown_senders_messages_wait_for_the_key_in_order_while_others_go_on() {
+    let (member, keyring) = (bob(None), Memory::default().knows("carol", &BOB));
+    let mut receiver = Receiver::new(&member, &keyring);
+    let actions = deliver(&mut receiver, &sealed(header(1), "one").encode());
+    assert_eq!(told(&actions), ["ack", "look up alice"]);
+    let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
+    assert_eq!(told(&deliver(&mut receiver, &sealed(header(2), "two").encode())), ["ack"]);
+    let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let from_carol = envelope::seal(from_carol, "me too", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["ack", "carol: me too (Known)"]);
+
+    assert!(Receiver::asked(*request));
+    let bundle = bundle::make(&"alice".parse().unwrap(), &ALICE, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
+    let shown = receiver.found(*request, &bundle, now()).unwrap();
+    assert_eq!(told(&shown), ["alice: one (New)", "alice: two (New)"]);
+    assert!(receiver.found(*request, &bundle, now()).unwrap().is_empty(), "an answer counts once");
+}
+
+#[test]
+fn a_key_of_another_name_or_another_key_opens_nothing() {
+    for (name, key) in [("mallory", &ALICE), ("alice", &BOB)] {
+        let (member, keyring) = (bob(None), Memory::default());
+        let mut receiver = Receiver::new(&member, &keyring);
+        let actions = deliver(&mut receiver, &sealed(header(1), "hi").encode());
+        let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
+        let bundle = bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
+        assert_eq!(told(&receiver.found(*request, &bundle, now()).unwrap()), ["UnknownSender"], "{name}");
+        assert!(keyring.0.lock().unwrap().is_empty(), "{name} was pinned");
+    }
+}
+
+#[test]
+fn strangers_can_not_fill_the_memory() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = Receiver::new(&member, &keyring);
+    let bytes = sealed(header(1), "hi").encode();
+    for _ in 0..HELD_MESSAGES + 50 {
+        deliver(&mut receiver, &bytes);
+    }
+    assert_eq!(receiver.held_messages(), HELD_MESSAGES);
+}
+
+#[test]
+fn a_group_message_under_another_group_key_is_told_after_its_signature_held() {
+    let (ours, theirs) = (GroupKeys::generate().unwrap(), GroupKeys::generate().unwrap());
+    let to_all = |keys: &GroupKeys| Header {
+        suite: Suite::GroupCbc,
+        recipient: Recipient::All,
+        recipient_fp: group_fingerprint(&keys.writer().id),
+        ..header(1)
+    };
+    let good = envelope::seal(to_all(&ours), "hi", SealWith::Group(ours.writer()), &ALICE).unwrap();
+    let other = envelope::seal(to_all(&theirs), "hi", SealWith::Group(theirs.writer()), &ALICE).unwrap();
+    let (member, keyring) = (bob(Some(ours)), Memory::default().knows("alice", &ALICE));
+    let mut receiver = Receiver::new(&member, &keyring);
+    assert_eq!(told(&deliver(&mut receiver, &good.encode())), ["ack", "alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &other.encode())), ["ack", "OtherGroupKey"]);
+    let unsigned = Envelope { signature: vec![0; 256], ..other };
+    assert_eq!(told(&deliver(&mut receiver, &unsigned.encode())), ["ack", "Rejected"]);
+}
+
+#[test]
+fn a_gap_in_the_senders_counter_is_told_before_the_message() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = Receiver::new(&member, &keyring);
+    deliver(&mut receiver, &sealed(header(1), "one").encode());
+    let told = told(&deliver(&mut receiver, &sealed(header(3), "three").encode()));
+    assert_eq!(told, ["ack", "Missing", "alice: three (Known)"]);
+}

@@ -1,0 +1,100 @@
+//! A new account: keys on this machine, the name on the server.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::account_keys::{AccountKeys, KeyFolder};
+use super::config::Config;
+use super::connect::connect;
+use super::dialogue::Dialogue;
+use super::password::{self, Secret};
+use super::reason::Asked;
+use super::{Error, account_keys, json, output, session};
+use crate::crypto::{bundle, scram};
+use crate::names::UserName;
+use crate::wire::{Code, ToClient, ToServer};
+
+/// `topchat register NAME`.
+pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error> {
+    account_keys::check_size(bits)?;
+    // A group key file that can't be used is better told now than at the first message.
+    let group = session::group_key(config)?;
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    let secret = match password::given(config)? {
+        Some(secret) => secret,
+        None => {
+            connect(config)?.link.finish();
+            // Keys that are there already have a password already.
+            if folder.exists() { password::get(config)? } else { password::get_new(config)? }
+        }
+    };
+    let keys = register(config, name, &secret, bits)?;
+    let fingerprint = keys.identity.public().fingerprint();
+    config.say(&registered(config, name));
+    config.say(&session::own_fingerprint(fingerprint));
+    config.say(&session::group_line(config, group.as_ref()));
+    if config.json {
+        #[derive(Serialize)]
+        struct Registered<'a> {
+            r#type: &'static str,
+            name: &'a str,
+            fingerprint: String,
+        }
+        let object = Registered { r#type: "registered", name: name.as_str(), fingerprint: fingerprint.to_hex() };
+        output::line(&json::line(&object))?;
+    }
+    Ok(())
+}
+
+/// Makes what is missing and registers the name. When the request goes out, the keys are on disk; asked again with the
+/// same keys, the server answers the same, so a lost answer locks nobody out.
+pub fn register(config: &Config, name: &UserName, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    let new = !folder.exists();
+    let begun = Instant::now();
+    if new {
+        config.say_begun(&format!("making your keys (two of RSA {bits})... "));
+    }
+    let keys = folder.load_or_make(secret, bits)?;
+    if new {
+        config.say(&format!("done in {} s", begun.elapsed().as_secs_f64().round().max(1.0)));
+    }
+    let result = session::patiently(config, || request(config, name, secret, &keys));
+    if let (true, Err(Error::Refused(refusal))) = (new, &result)
+        && refusal.code() == Some(Code::NameTaken)
+    {
+        // Keys that belong to no account would only be in the way of the right ones.
+        folder.remove_all()?;
+    }
+    result.map(|()| keys)
+}
+
+/// What a person reads after it.
+pub fn registered(config: &Config, name: &UserName) -> String {
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    let shown = crate::text::visible(&folder.path().to_string_lossy()).into_owned();
+    format!("registered {name}.   keys in {shown}, locked with your password")
+}
+
+fn request(config: &Config, name: &UserName, secret: &Secret, keys: &AccountKeys) -> Result<(), Error> {
+    let key_error = |why| Error::Key { path: "identity.pem".into(), why };
+    let verifier = scram::verifier(secret.password()).map_err(|why| Error::Scram { why })?;
+    let bundle =
+        bundle::make(name, &keys.identity, keys.encryption.public(), FIRST_BUNDLE).map_err(key_error)?.encode();
+    let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string());
+    dialogue.asks(Asked::Register(name.clone()));
+    let exporter = dialogue.link().exporter()?;
+    let proof = bundle::prove(&keys.identity, &exporter, &bundle).map_err(key_error)?;
+    dialogue.send(&ToServer::Register { bundle, verifier, invite: String::new(), proof })?;
+    match dialogue.next()? {
+        ToClient::Registered => {
+            dialogue.link().finish();
+            Ok(())
+        }
+        other => Err(dialogue.unexpected(other, "Registered")),
+    }
+}
+
+/// Number of an identity's first bundle.
+const FIRST_BUNDLE: u64 = 1;

@@ -1,0 +1,169 @@
+//! What a person can do about an error (the flag, the file, the command), and how the program ends because of it.
+
+use super::Error;
+use super::cause::ConnectError;
+use crate::crypto::keys::KeyError;
+use crate::error::{Exit, Explain};
+use crate::names::NameError;
+use crate::text::visible;
+use crate::transport::TransportError;
+
+/// The remedy, in one line.
+pub(super) fn remedy(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Address { .. } => "write it as HOST:PORT, as in --server 127.0.0.1:7777".to_owned(),
+        Error::Away { .. } => "nothing is stored; send it again when they are here (topchat users --online)".to_owned(),
+        Error::Bundle { .. } | Error::BundleOfAnother { .. } => {
+            "don't trust this server with that contact; ask its owner".to_owned()
+        }
+        Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
+        Error::Connect { why, .. } => connect_remedy(why),
+        Error::File(error) => return error.hint(),
+        Error::Fingerprint { .. } => {
+            "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
+        }
+        Error::GroupKey { path, .. } => {
+            format!("ask a member for the right file, or make a new one for everybody: {}", make_group_key(path))
+        }
+        Error::GroupKeyMissing { path } => {
+            format!("get it from a member, or make one for everybody: {}", make_group_key(path))
+        }
+        Error::Key { why, path } => key_remedy(why, path),
+        Error::KeyChanged { name, now, .. } => format!(
+            "they made new keys, or someone (the server's owner could) stands in their place. \
+             Compare the new fingerprint by voice, then: topchat trust {name} {}",
+            now.to_hex()
+        ),
+        Error::KeySize { .. } => "leave --bits out for keys of 3072 bits".to_owned(),
+        Error::KeysMissing { name, .. } => {
+            format!("make the account with: topchat register {name}    or name the folder of its keys with --keys-dir")
+        }
+        Error::Lock(error) => return error.hint(),
+        Error::Lost { why: TransportError::Closed } => "is the server still running?".to_owned(),
+        Error::Name { why: NameError::Reserved, .. } => {
+            "take another name; to write to everybody, write ALL in capitals".to_owned()
+        }
+        Error::Name { .. } => {
+            "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters".to_owned()
+        }
+        Error::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
+        Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir".to_owned(),
+        Error::NoSuchUser { .. } => "see who there is: topchat users".to_owned(),
+        Error::NoTerminal { flag, .. } => format!("give it with {flag}"),
+        Error::NotTopChat { .. } => "see --server HOST:PORT; its start lines name the server's address".to_owned(),
+        Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL".to_owned(),
+        Error::PasswordCommand { .. } | Error::PasswordEmpty { .. } => {
+            "the first line of the file, or of the command's output, is the password".to_owned()
+        }
+        Error::Refused(refusal) => return refusal.hint(),
+        Error::Scram { .. } => {
+            "the password was not given away; ask the server's owner, and compare --server-fingerprint".to_owned()
+        }
+        Error::ServerChanged { now, .. } => format!(
+            "someone may stand between you and the server. If its owner confirms the new identity: \
+             --server-fingerprint {now}"
+        ),
+        Error::State { path, .. } => {
+            format!("the file was left as it is; look at it, or move it away: {}", visible(&path.to_string_lossy()))
+        }
+        Error::TextEmpty | Error::TextMissing => "topchat send NAME TEXT, or: echo TEXT | topchat send NAME".to_owned(),
+        Error::TextTooLong => "split it, or send a file some other way".to_owned(),
+        Error::TimedOut { .. } => "try again, or wait longer with --timeout SECONDS".to_owned(),
+        Error::TrustMismatch { .. } => {
+            "compare it with the contact by voice: it may be somebody else's key. Nothing was changed".to_owned()
+        }
+        Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again".to_owned(),
+        Error::WrongPassphrase { .. } => "the password of the account also locks its key files".to_owned(),
+        Error::WhichUser { .. } => "choose one with --user NAME".to_owned(),
+        Error::Declined
+        | Error::Input { .. }
+        | Error::Interrupted
+        | Error::ListenTimedOut { .. }
+        | Error::Lost { .. }
+        | Error::Output { .. }
+        | Error::OutputClosed
+        | Error::PasswordsDiffer
+        | Error::Protocol(_)
+        | Error::Seal { .. }
+        | Error::Silent { .. }
+        | Error::System { .. }
+        | Error::TextNotUtf8 => return None,
+    };
+    Some(text)
+}
+
+/// How the program ends because of it.
+pub(super) fn exit(error: &Error) -> Exit {
+    match error {
+        Error::Address { .. }
+        | Error::Declined
+        | Error::Fingerprint { .. }
+        | Error::KeySize { .. }
+        | Error::Name { .. }
+        | Error::NoTerminal { .. }
+        | Error::Password { .. }
+        | Error::PasswordEmpty { .. }
+        | Error::PasswordsDiffer
+        | Error::TextEmpty
+        | Error::TextMissing
+        | Error::TextNotUtf8
+        | Error::TextTooLong
+        | Error::WhichUser { .. } => Exit::Usage,
+        Error::Connect { .. }
+        | Error::GroupKey { .. }
+        | Error::GroupKeyMissing { .. }
+        | Error::Input { .. }
+        | Error::Key { .. }
+        | Error::KeysMissing { .. }
+        | Error::ListenTimedOut { .. }
+        | Error::Lost { .. }
+        | Error::NoAccount { .. }
+        | Error::NoHome { .. }
+        | Error::NotTopChat { .. }
+        | Error::Output { .. }
+        | Error::PasswordCommand { .. }
+        | Error::Protocol(_)
+        | Error::Silent { .. }
+        | Error::State { .. }
+        | Error::TimedOut { .. } => Exit::Local,
+        Error::Bundle { .. }
+        | Error::BundleOfAnother { .. }
+        | Error::KeyChanged { .. }
+        | Error::Scram { .. }
+        | Error::ServerChanged { .. }
+        | Error::TrustMismatch { .. } => Exit::Identity,
+        Error::Busy { .. } => Exit::Busy,
+        Error::WrongPassphrase { .. } => Exit::Refused,
+        Error::Away { .. } | Error::NoSuchUser { .. } | Error::Unconfirmed { .. } => Exit::Undelivered,
+        Error::OutputClosed => Exit::Done,
+        Error::Interrupted => Exit::Interrupted,
+        Error::File(error) => error.exit(),
+        Error::Lock(error) => error.exit(),
+        Error::Refused(refusal) => refusal.exit(),
+        Error::Seal { .. } | Error::System { .. } => Exit::Unexpected,
+    }
+}
+
+fn connect_remedy(why: &ConnectError) -> String {
+    match why {
+        ConnectError::NoSuchHost => "see --server HOST:PORT".to_owned(),
+        ConnectError::Io(_) | ConnectError::TimedOut { .. } => {
+            "is the server running there? (topchat-server, or make run-server; the address is set by --server)"
+                .to_owned()
+        }
+    }
+}
+
+fn key_remedy(why: &KeyError, path: &std::path::Path) -> String {
+    let path = visible(&path.to_string_lossy()).into_owned();
+    match why {
+        KeyError::TooSmall { .. } | KeyError::TooLarge { .. } | KeyError::NotRsa | KeyError::Exponent => {
+            format!("make new keys in another folder (--keys-dir); {path} was left as it is")
+        }
+        _ => format!("it should be as scripts/gen-user-keys.sh or topchat register make it; {path} was left as it is"),
+    }
+}
+
+fn make_group_key(path: &std::path::Path) -> String {
+    format!("scripts/gen-des-key.sh {}", visible(&path.to_string_lossy()))
+}

@@ -1,0 +1,269 @@
+//! How events look to a person. Pure: the zone, the time and the terminal's properties are given.
+//!
+//! Every line begins with a time or with the mark of a continued text, so that no part of a text can pass for another
+//! sender's line, however it is broken or wrapped.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::event::{Mark, Notice, Opened};
+use crate::names::{Recipient, UserName};
+use crate::text::visible_lines;
+use crate::wire::Fingerprint;
+
+/// What the lines are made for.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// For the times.
+    pub zone: TimeZone,
+    /// Whether colours may be used. Meaning never depends on them.
+    pub colour: bool,
+    /// Columns of the terminal, if it is one.
+    pub width: Option<usize>,
+}
+
+/// A message of one's own.
+pub struct Own<'a> {
+    /// Who writes.
+    pub from: &'a UserName,
+    /// Who it is for.
+    pub to: &'a Recipient,
+    /// What was written.
+    pub text: &'a str,
+    /// When, as Unix time in milliseconds.
+    pub sent_ms: i64,
+    /// What became of it, as `sent to 3`.
+    pub state: &'a str,
+}
+
+impl Page {
+    /// A received message: `12:04 bob   > you  yes, one o'clock      [signed, new key]`.
+    pub fn message(&self, opened: &Opened, now_ms: i64) -> String {
+        let header = &opened.envelope.header;
+        let sent_ms = i64::try_from(header.sent_ms).unwrap_or(i64::MAX);
+        let to = match &header.recipient {
+            Recipient::All => "ALL",
+            Recipient::User(_) => "you",
+        };
+        let head = format!("{} {:<5} > {to:<3}  ", self.when(sent_ms, now_ms), header.sender.as_str());
+        let mut mark = String::from("signed");
+        if opened.mark == Mark::New {
+            mark.push_str(", new key");
+        }
+        if opened.backlog {
+            mark.push_str(", waited");
+        }
+        if !opened.backlog && sent_ms.abs_diff(now_ms) > SKEW_MS {
+            mark.push_str(", sender's clock differs");
+        }
+        self.text(&head, &opened.text, &mark)
+    }
+
+    /// A message of one's own, with what became of it.
+    pub fn own(&self, own: &Own<'_>) -> String {
+        let head = format!("{} {:<5} > {:<3}  ", self.time(own.sent_ms), own.from.as_str(), own.to.as_str());
+        self.text(&head, own.text, own.state)
+    }
+
+    /// Something other than a message. What endangers a conversation is set off by `!!`.
+    pub fn notice(&self, notice: &Notice, now_ms: i64) -> String {
+        let time = self.time(now_ms);
+        let lines: Vec<_> = self.words(notice).iter().map(|line| self.alarm(&format!("{time} !! {line}"))).collect();
+        lines.join("\n")
+    }
+
+    /// A line of the program itself within the chat: the time, three spaces, the words.
+    pub fn remark(&self, words: &str, now_ms: i64) -> String {
+        let mut lines = words.split('\n');
+        let first = format!("{}   {}", self.time(now_ms), lines.next().unwrap_or_default());
+        lines.fold(first, |text, line| text + "\n        " + line)
+    }
+
+    fn words(&self, notice: &Notice) -> Vec<String> {
+        let line = match notice {
+            Notice::Copy { from, id, first_ms } => {
+                format!(
+                    "ignored a copy of {from}'s message #{} (already received {})",
+                    id.short(),
+                    self.time(*first_ms)
+                )
+            }
+            Notice::KeyChanged { name, pinned, now } => return key_changed(name, *pinned, *now),
+            Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
+            Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
+            Notice::NotForMe { from, id } => {
+                format!("a message marked from {from} (#{}) is not for you or your key. It was not shown.", id.short())
+            }
+            Notice::NotOpened { from, id } => format!("a message from {from} (#{}) could not be opened", id.short()),
+            Notice::OtherGroupKey { theirs, ours: Some(ours) } => {
+                format!(
+                    "a message to ALL uses group key {theirs}; yours is {ours}. Ask the sender for the new key file."
+                )
+            }
+            Notice::OtherGroupKey { theirs, ours: None } => {
+                format!("a message to ALL uses group key {theirs}; you have none. Ask the sender for the key file.")
+            }
+            Notice::Rejected { from, id } => format!(
+                "REJECTED a message marked from {from} (#{}): the signature does not match {from}'s key. \
+                 It was not shown.",
+                id.short()
+            ),
+            Notice::Reused { from, id } => {
+                format!("REJECTED a message from {from} (#{}): that id was used for other text before", id.short())
+            }
+            Notice::UnknownSender { from, id } => format!(
+                "a message marked from {from} (#{}) was not shown: the server gives no key of {from} that holds",
+                id.short()
+            ),
+        };
+        vec![line]
+    }
+
+    /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.
+    fn text(&self, head: &str, text: &str, mark: &str) -> String {
+        let mark = format!("[{mark}]");
+        let mut shown = String::new();
+        for (index, line) in visible_lines(text).enumerate() {
+            for (part, piece) in self.wrapped(&line, head.len().max(CONTINUED.len())).into_iter().enumerate() {
+                match (index, part) {
+                    (0, 0) => self.first_line(&mut shown, head, piece, &mark),
+                    _ => {
+                        shown.push('\n');
+                        shown.push_str(CONTINUED);
+                        shown.push_str(piece);
+                    }
+                }
+            }
+        }
+        shown
+    }
+
+    fn first_line(&self, shown: &mut String, head: &str, text: &str, mark: &str) {
+        shown.push_str(head);
+        shown.push_str(text);
+        let used = columns(head) + columns(text);
+        let room = self.width.unwrap_or(MARK_COLUMN + mark.len()).saturating_sub(used + mark.len());
+        let gap = MARK_COLUMN.saturating_sub(used).min(room).max(2);
+        shown.extend(std::iter::repeat_n(' ', gap));
+        self.styled(shown, Style::new().dimmed(), mark);
+    }
+
+    /// The line in pieces that a terminal does not break by itself.
+    fn wrapped<'t>(&self, line: &'t str, head: usize) -> Vec<&'t str> {
+        let Some(width) = self.width else { return vec![line] };
+        let room = width.saturating_sub(head + MARK_ROOM).max(ROOM_MIN);
+        let mut pieces = Vec::new();
+        let mut rest = line;
+        while columns(rest) > room {
+            let (piece, after) = rest.split_at(cut(rest, room));
+            pieces.push(piece);
+            rest = after;
+        }
+        pieces.push(rest);
+        pieces
+    }
+
+    /// The time of day, with the date if it is another day than today.
+    fn when(&self, ms: i64, now_ms: i64) -> String {
+        let (then, now) = (self.zoned(ms), self.zoned(now_ms));
+        match then.date() == now.date() {
+            true => then.strftime("%H:%M").to_string(),
+            false => then.strftime("%Y-%m-%d %H:%M").to_string(),
+        }
+    }
+
+    fn time(&self, ms: i64) -> String {
+        self.zoned(ms).strftime("%H:%M").to_string()
+    }
+
+    fn zoned(&self, ms: i64) -> jiff::Zoned {
+        timestamp(ms).to_zoned(self.zone.clone())
+    }
+
+    fn alarm(&self, line: &str) -> String {
+        let mut shown = String::new();
+        self.styled(&mut shown, AnsiColor::Red.on_default().bold(), line);
+        shown
+    }
+
+    fn styled(&self, shown: &mut String, style: Style, text: &str) {
+        match self.colour {
+            true => write!(shown, "{style}{text}{style:#}").expect("writing to a String can't fail"),
+            false => shown.push_str(text),
+        }
+    }
+}
+
+/// Milliseconds that a stranger chose as a time: what lies outside of all calendars becomes their end.
+pub(super) fn timestamp(ms: i64) -> Timestamp {
+    // A day before the last one: a time zone must not push it over the end.
+    let (first, last) = (Timestamp::MIN.as_millisecond() + DAY_MS * 2, Timestamp::MAX.as_millisecond() - DAY_MS * 2);
+    Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or_default()
+}
+
+/// The first group of digits of a fingerprint, as the alarm shows it.
+fn key_changed(name: &UserName, pinned: Fingerprint, now: Fingerprint) -> Vec<String> {
+    vec![
+        format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()),
+        format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()),
+        format!(
+            "They made new keys, or someone (the server's owner could) stands in their place. \
+             Sending to {name} is stopped."
+        ),
+        format!("  compare by voice, then  /trust {name} {}", now.to_hex()),
+    ]
+}
+
+fn whom(to: &Recipient) -> &str {
+    match to {
+        Recipient::All => "ALL",
+        Recipient::User(_) => "you",
+    }
+}
+
+/// Where to break a line: after the last space within the room, else at its end. Never 0 and never within a character.
+fn cut(line: &str, room: usize) -> usize {
+    let mut used = 0;
+    let mut end = 0;
+    let mut after_space = 0;
+    for (at, c) in line.char_indices() {
+        used += char_columns(c);
+        if used > room {
+            break;
+        }
+        end = at + c.len_utf8();
+        if c == ' ' {
+            after_space = end;
+        }
+    }
+    let first = line.chars().next().map_or(0, char::len_utf8);
+    if after_space > 0 { after_space } else { end.max(first) }
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().map(char_columns).sum()
+}
+
+/// Never less than what a terminal takes: a line that is broken early is harmless, one that a terminal breaks is not.
+fn char_columns(c: char) -> usize {
+    if c < '\u{1100}' { 1 } else { 2 }
+}
+
+/// Begins every further line of a text.
+const CONTINUED: &str = "               | ";
+/// Where marks stand if the text leaves room.
+const MARK_COLUMN: usize = 57;
+/// Room kept for the mark on a terminal.
+const MARK_ROOM: usize = 22;
+/// Narrowest text: on a terminal that is narrower than that, nothing helps.
+const ROOM_MIN: usize = 20;
+/// Clocks that differ by more are told of.
+const SKEW_MS: u64 = 10 * 60 * 1000;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

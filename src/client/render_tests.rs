@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::crypto::test_keys::ALICE;
+use crate::wire::{Envelope, Header, MessageId, Suite};
+
+/// 2023-11-14 12:04 UTC.
+const NOON: i64 = 1_699_963_440_000;
+
+fn page() -> Page {
+    Page { zone: TimeZone::UTC, colour: false, width: None }
+}
+
+fn opened(text: &str) -> Opened {
+    let header = Header {
+        suite: Suite::Direct,
+        sender: "bob".parse().unwrap(),
+        sender_fp: Fingerprint([1; 32]),
+        recipient: "alice".parse().unwrap(),
+        recipient_fp: Fingerprint([2; 32]),
+        msg_id: MessageId([0xc0; 16]),
+        seq: 1,
+        prev: 0,
+        sent_ms: NOON as u64,
+    };
+    let envelope = Envelope {
+        header_bytes: Vec::new(),
+        header,
+        commitment: [0; 32],
+        ciphertext: Vec::new(),
+        signature: Vec::new(),
+    };
+    let text = Zeroizing::new(text.to_owned());
+    Opened { envelope, sender: Arc::new(ALICE.public().clone()), mark: Mark::Known, text, backlog: false }
+}
+
+#[test]
+fn a_message_is_one_line_with_its_mark() {
+    let mut message = opened("yes, one o'clock");
+    message.mark = Mark::New;
+    assert_eq!(
+        page().message(&message, NOON),
+        "12:04 bob   > you  yes, one o'clock                      [signed, new key]"
+    );
+    message.mark = Mark::Known;
+    assert!(page().message(&message, NOON).ends_with(" [signed]"));
+}
+
+#[test]
+fn every_line_of_a_text_is_marked_as_part_of_it() {
+    let shown = page().message(&opened("one\n12:05 alice > ALL  I quit   [signed]\r\nthree"), NOON);
+    let lines: Vec<_> = shown.lines().collect();
+    assert!(lines[0].starts_with("12:04 bob   > you  one"));
+    assert_eq!(lines[1], "               | 12:05 alice > ALL  I quit   [signed]");
+    assert_eq!(lines[2], "               | three");
+}
+
+#[test]
+fn a_long_text_is_never_wrapped_by_the_terminal() {
+    let page = Page { width: Some(60), ..page() };
+    for text in ["word ".repeat(80), "x".repeat(400), "\u{65e5}".repeat(200)] {
+        let shown = page.message(&opened(&text), NOON);
+        for line in shown.lines() {
+            assert!(columns(line) <= 60, "{line}");
+        }
+        for line in shown.lines().skip(1) {
+            assert!(line.starts_with(CONTINUED), "{line}");
+        }
+    }
+}
+
+#[test]
+fn control_and_bidi_characters_never_get_through() {
+    let shown = page().message(&opened("a\u{1b}[2J\u{202e}b\rc"), NOON);
+    assert!(shown.contains("a^[[2J<U+202E>b^Mc"), "{shown}");
+}
+
+#[test]
+fn another_day_and_another_clock_are_said() {
+    let mut message = opened("hi");
+    message.envelope.header.sent_ms = (NOON - DAY_MS) as u64;
+    let shown = page().message(&message, NOON);
+    assert!(shown.starts_with("2023-11-13 12:04 bob"), "{shown}");
+    assert!(shown.ends_with("[signed, sender's clock differs]"), "{shown}");
+    for sent in [0, u64::MAX] {
+        message.envelope.header.sent_ms = sent;
+        assert!(page().message(&message, NOON).contains("bob"));
+    }
+}
+
+#[test]
+fn notices_are_set_off_and_name_what_they_are_about() {
+    let (from, id): (UserName, _) = ("bob".parse().unwrap(), MessageId([0xc0; 16]));
+    assert_eq!(
+        page().notice(&Notice::Rejected { from: from.clone(), id }, NOON),
+        "12:04 !! REJECTED a message marked from bob (#c0c0): the signature does not match bob's key. It was not shown."
+    );
+    assert_eq!(
+        page().notice(&Notice::Copy { from: from.clone(), id, first_ms: NOON - 60_000 }, NOON),
+        "12:04 !! ignored a copy of bob's message #c0c0 (already received 12:03)"
+    );
+    assert_eq!(
+        page().notice(&Notice::OtherGroupKey { theirs: "91cc".into(), ours: Some("3f2a".into()) }, NOON),
+        "12:04 !! a message to ALL uses group key 91cc; yours is 3f2a. Ask the sender for the new key file."
+    );
+    let changed = Notice::KeyChanged { name: from, pinned: Fingerprint([0x90; 32]), now: Fingerprint([0x77; 32]) };
+    let shown = page().notice(&changed, NOON);
+    assert!(shown.lines().all(|line| line.starts_with("12:04 !! ")), "{shown}");
+    assert!(shown.contains("BOB'S KEY HAS CHANGED.  was 9090 9090"), "{shown}");
+    assert!(shown.contains("/trust bob 7777"), "{shown}");
+}
+
+#[test]
+fn without_colour_no_escape_is_written_and_with_it_the_words_stay() {
+    let notice = Notice::Malformed;
+    let plain = page().notice(&notice, NOON);
+    assert!(!plain.contains('\u{1b}'));
+    let coloured = Page { colour: true, ..page() }.notice(&notice, NOON);
+    assert!(coloured.contains('\u{1b}') && coloured.contains(&plain));
+}

@@ -1,0 +1,92 @@
+//! Runs a command so that a signal can end it at any moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use super::config::{self, Config};
+use super::options::{Command, Options};
+use super::prompt::Settings;
+use super::{Error, account, listen, people, register, send, start};
+use crate::limits::STOP_WITHIN;
+use crate::transport::{Stop, wait_input};
+
+/// Runs what was asked for.
+///
+/// The command has a thread of its own. While it asks, computes or waits for an answer, a signal ends the program at
+/// once: every file is safe at every moment. A session is given some time to say goodbye.
+pub fn run(options: Options) -> Result<(), Error> {
+    let settings = Settings::remember();
+    let stop = Stop::on_signals().map_err(Error::system("watching for signals"))?;
+    let over = Stop::new().map_err(Error::system("making a wake-up"))?;
+    let in_session = Arc::new(AtomicBool::new(false));
+    let command = {
+        let (stop, over, in_session) = (stop.clone(), over.clone(), Arc::clone(&in_session));
+        thread::Builder::new()
+            .name("command".to_owned())
+            .spawn(move || {
+                let _ended = AskAtEnd(over);
+                command(options, &stop, &|| in_session.store(true, Ordering::Release))
+            })
+            .map_err(Error::system("starting a thread"))?
+    };
+    while !stop.is_asked() && !over.is_asked() {
+        wait_input(stop.wakeup(), over.wakeup(), None).map_err(Error::system("waiting"))?;
+    }
+    if !over.is_asked() && in_session.load(Ordering::Acquire) {
+        wait_for(&over)?;
+    }
+    match over.is_asked() {
+        true => command.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        false => {
+            settings.restore();
+            Err(Error::Interrupted)
+        }
+    }
+}
+
+/// Asks when it is dropped, also by a panic, so that nobody waits for a thread that is no more.
+struct AskAtEnd(Stop);
+
+impl Drop for AskAtEnd {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
+}
+
+/// Waits for a session to end, for [`STOP_WITHIN`] at most.
+fn wait_for(over: &Stop) -> Result<(), Error> {
+    let never = Stop::new().map_err(Error::system("making a wake-up"))?;
+    let deadline = Instant::now() + STOP_WITHIN;
+    while !over.is_asked() && Instant::now() < deadline {
+        wait_input(over.wakeup(), never.wakeup(), Some(deadline)).map_err(Error::system("waiting"))?;
+    }
+    Ok(())
+}
+
+fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), Error> {
+    let config = Config::new(options.global)?;
+    match options.command.unwrap_or(Command::Login { name: None }) {
+        Command::Register { name, bits } => register::command(&config, &config::name(&name)?, bits),
+        Command::Login { name } => {
+            let name = name.as_deref().map(config::name).transpose()?;
+            start::command(&config, name, stop, in_session)
+        }
+        Command::Send { to, text, ecb } => {
+            let to = config::recipient(&to)?;
+            send::command(&config, &send::Message { to, text: send::text(text)?, ecb })
+        }
+        Command::Listen { count, export } => {
+            listen::command(&config, listen::Wanted { count, export }, stop, in_session)
+        }
+        Command::Users { online } => people::users(&config, online),
+        Command::Fingerprint { name } => {
+            let name = name.as_deref().map(config::name).transpose()?;
+            people::fingerprint(&config, name.as_ref())
+        }
+        Command::Passwd { new_password_file } => account::passwd(&config, new_password_file.as_deref()),
+        Command::DeleteAccount { yes } => account::delete(&config, yes),
+        Command::Trust { name, fingerprint } => people::trust(&config, &config::name(&name)?, &fingerprint),
+    }
+}

@@ -1,0 +1,231 @@
+//! The sending thread: reads what is typed, seals, signs and sends.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+
+use super::Error;
+use super::chat::Chat;
+use super::compose::{SealFor, compose};
+use super::dialogue::{Ask, refused};
+use super::directory;
+use super::event::Notice;
+use super::lines::{Line, Lines};
+use super::output::now_ms;
+use super::pending::Sent;
+use super::typed::{self, Typed};
+use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, STOP_WITHIN};
+use crate::names::{Recipient, UserName};
+use crate::transport::{Stop, TransportError, wait_input};
+use crate::wire::to_server::Scope;
+use crate::wire::{ToClient, ToServer};
+
+/// The state of the one who types.
+pub(super) struct Sending<'a> {
+    chat: &'a Chat<'a>,
+    to: Recipient,
+    last_request: u32,
+}
+
+/// Whether the chat goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Leave,
+}
+
+impl<'a> Sending<'a> {
+    /// Begins by writing to everybody.
+    pub(super) fn new(chat: &'a Chat<'a>) -> Self {
+        Self { chat, to: Recipient::All, last_request: 0 }
+    }
+
+    /// Reads and sends until the input ends, the person leaves, or `over` is asked.
+    pub(super) fn run(mut self, over: &Stop) -> Result<(), Error> {
+        let stdin = std::io::stdin();
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; READ_SIZE];
+        self.prompt()?;
+        loop {
+            let ready = wait_input(&stdin, over.wakeup(), None).map_err(input)?;
+            if ready.woken {
+                return Ok(());
+            }
+            let typed = match rustix::io::read(&stdin, &mut buffer) {
+                Ok(0) => break,
+                Ok(count) => lines.push(buffer.get(..count).unwrap_or_default()),
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
+                Err(error) => return Err(input(error.into())),
+            };
+            for line in typed {
+                if self.line(line)? == Then::Leave {
+                    return self.leave();
+                }
+                if over.is_asked() {
+                    return Ok(());
+                }
+            }
+        }
+        if let Some(line) = lines.finish() {
+            self.line(line)?;
+        }
+        self.leave()
+    }
+
+    /// Every message's fate is told before the end, if the server tells it soon.
+    fn leave(&self) -> Result<(), Error> {
+        self.chat.wait_until_settled(0, STOP_WITHIN);
+        Ok(())
+    }
+
+    fn line(&mut self, line: Line) -> Result<Then, Error> {
+        self.chat.screen.answered();
+        let result = match line {
+            Line::Text(text) => self.typed(&text),
+            Line::TooLong => self.say(&format!("that line is longer than {INPUT_LINE_MAX} bytes. Nothing was sent.")),
+            Line::NotUtf8 => self.say("that line is not UTF-8. Nothing was sent."),
+        };
+        let then = match result {
+            Err(error) if !ends_the_chat(&error) => self.tell(&error)?,
+            result => result?,
+        };
+        if then == Then::GoOn {
+            self.prompt()?;
+        }
+        Ok(then)
+    }
+
+    fn typed(&mut self, line: &str) -> Result<Then, Error> {
+        match typed::parse(line) {
+            Err(error) => self.say(&error.to_string()),
+            Ok(Typed::Nothing) => Ok(Then::GoOn),
+            Ok(Typed::Quit) => Ok(Then::Leave),
+            Ok(Typed::Help) => self.say(&format!("commands:\n{}", typed::help())),
+            Ok(Typed::Passwd) => self.say("to change your password, leave with /quit and run: topchat passwd"),
+            Ok(Typed::Switch(to)) => self.switch(to),
+            Ok(Typed::Who) => self.who(),
+            Ok(Typed::Fingerprint(name)) => self.fingerprint(name.as_ref()),
+            Ok(Typed::Trust { name, fingerprint }) => self.trust(&name, &fingerprint),
+            Ok(Typed::Send { to, text }) => self.send(to.unwrap_or_else(|| self.to.clone()), text),
+        }
+    }
+
+    fn send(&mut self, to: Recipient, text: String) -> Result<Then, Error> {
+        self.chat.wait_until_settled(UNSETTLED_MAX, ANSWER_WITHIN);
+        let chat = self.chat;
+        let key = match &to {
+            Recipient::All => {
+                chat.member.group_key(chat.config)?;
+                None
+            }
+            Recipient::User(name) => Some((name, directory::contact(self, chat.contacts, name)?)),
+        };
+        let seal_for = match &key {
+            None => SealFor::Group { ecb: false },
+            Some((name, bundle)) => SealFor::User(name, &bundle.encryption),
+        };
+        let numbers = chat.sequence.next(&to)?;
+        let sent_ms = now_ms();
+        let envelope = compose(chat.config, chat.member, &seal_for, &text, numbers, sent_ms)?;
+        let sent = Sent { to: to.clone(), text, sent_ms, seq: numbers.seq };
+        chat.pending().add(envelope.header.msg_id, sent);
+        chat.link.send(&ToServer::Send { envelope: envelope.encode() })?;
+        Ok(Then::GoOn)
+    }
+
+    /// Whoever is chosen for all that follows must exist and have the key that is pinned.
+    fn switch(&mut self, to: Recipient) -> Result<Then, Error> {
+        if let Recipient::User(name) = &to {
+            directory::contact(self, self.chat.contacts, name)?;
+        }
+        self.to = to;
+        Ok(Then::GoOn)
+    }
+
+    fn who(&mut self) -> Result<Then, Error> {
+        let names: Vec<_> =
+            directory::list(self, Scope::Online)?.into_iter().map(|entry| entry.name.to_string()).collect();
+        self.say(&format!("here now: {}", names.join(", ")))
+    }
+
+    fn fingerprint(&mut self, name: Option<&UserName>) -> Result<Then, Error> {
+        let own = &self.chat.member.name;
+        let (name, fingerprint) = match name.filter(|name| *name != own) {
+            None => (own.clone(), self.chat.member.identity.public().fingerprint()),
+            Some(name) => {
+                let bundle = directory::contact(self, self.chat.contacts, name)?;
+                (name.clone(), bundle.identity.fingerprint())
+            }
+        };
+        self.say(&format!("{name}  {}", fingerprint.grouped()))
+    }
+
+    fn trust(&mut self, name: &UserName, fingerprint: &str) -> Result<Then, Error> {
+        let now = directory::trust(self, self.chat.contacts, name, fingerprint)?;
+        self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))
+    }
+
+    fn tell(&self, error: &Error) -> Result<Then, Error> {
+        match error {
+            Error::KeyChanged { name, pinned, now } => {
+                let notice = Notice::KeyChanged { name: name.clone(), pinned: *pinned, now: *now };
+                self.chat.notice(&notice)?;
+                self.say("Nothing was sent.")
+            }
+            error => {
+                let hint = crate::error::Explain::hint(error).filter(|_| !matches!(error, Error::NoSuchUser { .. }));
+                self.say(&hint.map_or(error.to_string(), |hint| format!("{error}\n{hint}")))
+            }
+        }
+    }
+
+    fn say(&self, words: &str) -> Result<Then, Error> {
+        self.chat.remark(words)?;
+        Ok(Then::GoOn)
+    }
+
+    fn prompt(&self) -> Result<(), Error> {
+        self.chat.screen.prompt(&format!("{}> ", self.to))
+    }
+}
+
+impl Ask for Sending<'_> {
+    fn ask(&mut self, question: &dyn Fn(u32) -> ToServer) -> Result<ToClient, Error> {
+        self.last_request += 1;
+        let request = self.last_request;
+        let (answer, answers) = mpsc::channel();
+        let ended = || Error::Lost { why: TransportError::Closed };
+        if !self.chat.expect_answer(request, answer) {
+            return Err(ended());
+        }
+        self.chat.link.send(&question(request))?;
+        match answers.recv_timeout(ANSWER_WITHIN) {
+            Ok(answer) => refused(answer),
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+            Err(RecvTimeoutError::Timeout) => {
+                self.chat.forget_answer(request);
+                Err(Error::TimedOut { address: self.chat.config.server.to_string(), secs: ANSWER_WITHIN.as_secs() })
+            }
+        }
+    }
+}
+
+/// Errors of one line are told and the chat goes on; these are errors of the whole.
+fn ends_the_chat(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Lost { .. }
+            | Error::Silent { .. }
+            | Error::Protocol(_)
+            | Error::Output { .. }
+            | Error::OutputClosed
+            | Error::Input { .. }
+    )
+}
+
+fn input(source: std::io::Error) -> Error {
+    Error::Input { what: "stdin", source }
+}
+
+/// Read at once: a terminal gives at most 4096 bytes, a pipe more.
+const READ_SIZE: usize = 16 * 1024;
+/// Messages on their way without an answer before the next one is read: input from a pipe waits for the server.
+const UNSETTLED_MAX: usize = 32;

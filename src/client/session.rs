@@ -1,0 +1,159 @@
+//! From settings to a logged-in session.
+
+use super::Error;
+use super::account_keys::{KeyFolder, accounts};
+use super::config::{Config, PasswordSource, default_group_key};
+use super::connect::{connect, introduce, jittered};
+use super::contacts::Contacts;
+use super::dialogue::Dialogue;
+use super::login::{Welcome, log_in};
+use super::member::Member;
+use super::password::{self, Secret};
+use crate::crypto::group_key::GroupKeys;
+use crate::error::{Exit, Explain};
+use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
+use crate::names::UserName;
+use crate::storage::FileError;
+use crate::storage::private;
+use crate::text::visible;
+use crate::wire::to_server::Mode;
+use crate::wire::{Code, Fingerprint};
+
+/// A logged-in session.
+pub struct Session {
+    /// The connection.
+    pub dialogue: Dialogue,
+    /// Who is logged in.
+    pub member: Member,
+    /// Whom they know.
+    pub contacts: Contacts,
+    /// How many are here.
+    pub welcome: Welcome,
+}
+
+/// Logs in for one errand: chooses the account, gets the password, connects.
+pub fn for_errand(config: &Config) -> Result<Session, Error> {
+    open(config, &choose(config)?, Mode::Errand)
+}
+
+/// Logs in as `name`.
+pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Error> {
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    if !folder.exists() {
+        return Err(Error::KeysMissing { name: name.clone(), folder: folder.path().to_owned() });
+    }
+    let secret = match password::given(config)? {
+        Some(secret) => secret,
+        None => {
+            // A changed server is noticed before anybody is asked; while somebody is asked, no connection is held open.
+            let connected = connect(config)?;
+            introduce(config, &connected);
+            connected.link.finish();
+            password::get(config)?
+        }
+    };
+    with_secret(config, name, &secret, mode)
+}
+
+/// Logs in as `name` with this password.
+pub fn with_secret(config: &Config, name: &UserName, secret: &Secret, mode: Mode) -> Result<Session, Error> {
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    let keys = folder.load(secret)?;
+    let group = if mode == Mode::Receiving { group_key(config)? } else { None };
+    let contacts = Contacts::open(&config.account_state(name))?;
+    let (dialogue, welcome) = patiently(config, || {
+        let connected = connect(config)?;
+        if mode == Mode::Receiving && config.password != PasswordSource::Terminal {
+            introduce(config, &connected);
+        }
+        let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
+        let welcome = log_in(&mut dialogue, name, &keys.identity, secret.password(), mode)?;
+        Ok((dialogue, welcome))
+    })?;
+    folder.settle(&keys)?;
+    let member = Member { name: name.clone(), identity: keys.identity, encryption: keys.encryption, group };
+    Ok(Session { dialogue, member, contacts, welcome })
+}
+
+/// The account to use: the one named, or the only one on this machine.
+pub fn choose(config: &Config) -> Result<UserName, Error> {
+    if let Some(name) = &config.user {
+        return Ok(name.clone());
+    }
+    let mut names = accounts(&config.users_dir());
+    match (names.pop(), names.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(Error::NoAccount { folder: config.users_dir() }),
+        (Some(last), false) => {
+            names.push(last);
+            Err(Error::WhichUser { names })
+        }
+    }
+}
+
+/// The group key file: one that was named must be there, the usual one may be missing.
+pub fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
+    let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
+    let bytes = match private::read(&path, SMALL_FILE_MAX) {
+        Ok(bytes) => zeroize::Zeroizing::new(bytes),
+        Err(FileError::Missing { .. }) if config.group_key.is_none() => return Ok(None),
+        Err(FileError::Missing { .. }) => return Err(Error::GroupKeyMissing { path }),
+        Err(error) => return Err(error.into()),
+    };
+    // Bytes that are no text are found as what they are: wrong characters in a line.
+    let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    GroupKeys::parse(&text).map(Some).map_err(|why| Error::GroupKey { path, why })
+}
+
+/// The same where nothing works without it.
+pub fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
+    let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };
+    group_key(config)?.ok_or_else(missing)
+}
+
+/// One's own fingerprint, in words for a person.
+pub fn own_fingerprint(fingerprint: Fingerprint) -> String {
+    format!(
+        "your fingerprint    {}\n                    (friends can compare it; shown again by: topchat fingerprint)",
+        fingerprint.grouped()
+    )
+}
+
+/// The group key and what it is worth, in words for a person.
+pub fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
+    match group {
+        Some(keys) => format!(
+            "group ALL           key {} loaded. DES is weak (56 bits): good against a curious look, not against a lab.",
+            keys.writer().short_id()
+        ),
+        None => format!(
+            "group ALL           no key: get the file from a member and put it at {}",
+            visible(&default_group_key(&config.keys_dir).to_string_lossy())
+        ),
+    }
+}
+
+/// With `--wait`, tries again as long as the server is full or busy.
+pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut told = false;
+    loop {
+        match attempt() {
+            Err(error) if config.wait && error.exit() == Exit::Busy => {
+                if !told {
+                    config.say(&format!("{}. Waiting...", busy(&error)));
+                    told = true;
+                }
+                std::thread::sleep(jittered(QUEUE_PAUSE));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// What a person who waits anyway needs to know.
+fn busy(error: &Error) -> String {
+    match error {
+        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => "the server is full".to_owned(),
+        error => error.to_string().trim_end_matches('.').to_owned(),
+    }
+}

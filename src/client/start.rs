@@ -1,0 +1,149 @@
+//! From a bare `topchat` to the chat: asks for what is missing.
+
+use super::account_keys::{KeyFolder, accounts};
+use super::chat::chat;
+use super::config::{self, Config, PasswordSource};
+use super::connect::{connect, introduce};
+use super::password::{self, Secret};
+use super::prompt::Terminal;
+use super::register::{register, registered};
+use super::session::{self, Session};
+use super::{Error, Refusal};
+use crate::limits::{LOGIN_TRIES, RSA_BITS_DEFAULT};
+use crate::names::UserName;
+use crate::transport::Stop;
+use crate::wire::Code;
+use crate::wire::to_server::Mode;
+
+/// `topchat login [NAME]`. `begun` is called when nothing is asked any more.
+pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
+    let terminal = Terminal::find(config).filter(|_| config.password == PasswordSource::Terminal);
+    let session = match terminal {
+        Some(terminal) => ask(config, name, &terminal)?,
+        None => {
+            let name = name.map_or_else(|| session::choose(config), Ok)?;
+            session::open(config, &name, Mode::Receiving)?
+        }
+    };
+    begun();
+    config.say(&session::own_fingerprint(session.member.identity.public().fingerprint()));
+    config.say(&session::group_line(config, session.member.group.as_ref()));
+    let (taken, seats) = (session.welcome.taken, session.welcome.seats);
+    config.say(&format!("seats               {taken} of {seats} taken"));
+    config.say("Enter sends to ALL.  @bob hi  writes to bob alone.  /help  /quit");
+    chat(config, session, stop)
+}
+
+/// A changed server is noticed before anybody is asked; while somebody is asked, no connection is held open.
+fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<Session, Error> {
+    let connected = connect(config)?;
+    introduce(config, &connected);
+    connected.link.finish();
+    let (name, new) = match name.or_else(|| config.user.clone()) {
+        Some(name) => offer(config, name, terminal)?,
+        None => choose(config, terminal)?,
+    };
+    match new {
+        true => make(config, &name, terminal),
+        false => log_in(config, &name, terminal),
+    }
+}
+
+/// A name that was given: without keys here, it may be a new one.
+fn offer(config: &Config, name: UserName, terminal: &Terminal) -> Result<(UserName, bool), Error> {
+    let folder = KeyFolder::new(&config.users_dir(), &name);
+    if folder.exists() {
+        return Ok((name, false));
+    }
+    let question = format!("No keys of {name} on this machine. Register {name} as a new account? [y] ");
+    match terminal.ask(&question)?.as_str() {
+        "" | "y" | "Y" | "yes" => Ok((name, true)),
+        _ => Err(Error::KeysMissing { name, folder: folder.path().to_owned() }),
+    }
+}
+
+/// Which account, and whether it is a new one.
+fn choose(config: &Config, terminal: &Terminal) -> Result<(UserName, bool), Error> {
+    let known = accounts(&config.users_dir());
+    let Some(first) = known.first() else { return choose_first(config, terminal) };
+    let names = known.iter().map(UserName::as_str).collect::<Vec<_>>().join(", ");
+    let question = format!("account ({names}; another name makes a new one) [{first}]: ");
+    loop {
+        match terminal.ask(&question)?.as_str() {
+            "" => return Ok((first.clone(), false)),
+            typed => match config::name(typed) {
+                Ok(name) => {
+                    let new = !known.contains(&name);
+                    return Ok((name, new));
+                }
+                Err(error) => terminal.say(&error.to_string())?,
+            },
+        }
+    }
+}
+
+fn choose_first(config: &Config, terminal: &Terminal) -> Result<(UserName, bool), Error> {
+    loop {
+        match terminal.ask("No account on this machine yet. (r)egister or (l)og in? [r] ")?.as_str() {
+            "" | "r" | "R" | "register" => return Ok((ask_name(terminal)?, true)),
+            "l" | "L" | "log in" | "login" => {
+                let name = ask_name(terminal)?;
+                let folder = KeyFolder::new(&config.users_dir(), &name);
+                match folder.exists() {
+                    true => return Ok((name, false)),
+                    false => terminal.say(&missing_keys(&name, &folder))?,
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn ask_name(terminal: &Terminal) -> Result<UserName, Error> {
+    loop {
+        match config::name(&terminal.ask("name: ")?) {
+            Ok(name) => return Ok(name),
+            Err(error) => terminal.say(&error.to_string())?,
+        }
+    }
+}
+
+fn missing_keys(name: &UserName, folder: &KeyFolder) -> String {
+    let shown = crate::text::visible(&folder.path().to_string_lossy()).into_owned();
+    format!("The keys of {name} are on the machine where the account was made: copy that folder to {shown}")
+}
+
+fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
+    let secret = password::ask_new(terminal, "password (8 or more): ")?;
+    register(config, name, &secret, RSA_BITS_DEFAULT)?;
+    config.say(&registered(config, name));
+    session::with_secret(config, name, &secret, Mode::Receiving)
+}
+
+fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
+    let question = format!("password of {name}: ");
+    let mut tries = LOGIN_TRIES;
+    loop {
+        let result = Secret::new(&terminal.ask_secret(&question)?)
+            .and_then(|secret| session::with_secret(config, name, &secret, Mode::Receiving));
+        match result {
+            Err(error) if is_wrong_password(&error) => {
+                tries -= 1;
+                match tries {
+                    0 => return Err(error),
+                    1 => terminal.say("wrong name or password. 1 try left.")?,
+                    left => terminal.say(&format!("wrong name or password. {left} tries left."))?,
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_wrong_password(error: &Error) -> bool {
+    match error {
+        Error::WrongPassphrase { .. } | Error::Password { .. } => true,
+        Error::Refused(refusal) => Refusal::code(refusal) == Some(Code::LoginRefused),
+        _ => false,
+    }
+}

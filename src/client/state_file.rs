@@ -1,0 +1,79 @@
+//! Small files of what this client knows, shared by all of its processes.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Error;
+use crate::limits::{LOCK_WITHIN, SMALL_FILE_MAX};
+use crate::storage::FileError;
+use crate::storage::lock::Lock;
+use crate::storage::private;
+
+/// What such a file holds.
+pub trait Document: Default + DeserializeOwned + Serialize {
+    /// The format's version that stands in the file.
+    fn version(&self) -> u32;
+}
+
+/// The only version so far.
+pub const VERSION: u32 = 1;
+
+/// One file and its lock.
+pub struct StateFile {
+    path: PathBuf,
+}
+
+/// Tells two contents of a file apart without reading it: every change makes a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl StateFile {
+    /// The file with this name in `folder`, which is made if it is missing.
+    pub fn new(folder: &Path, name: &str) -> Result<Self, Error> {
+        private::ensure_folder(folder)?;
+        Ok(Self { path: folder.join(name) })
+    }
+
+    /// What the file holds; a missing one holds nothing. One that holds something else is an error and stays as it is.
+    pub fn read<D: Document>(&self) -> Result<D, Error> {
+        let bytes = match private::read(&self.path, SMALL_FILE_MAX) {
+            Ok(bytes) => bytes,
+            Err(FileError::Missing { .. }) => return Ok(D::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let document: D = serde_json::from_slice(&bytes).map_err(|error| self.malformed(error.to_string()))?;
+        match document.version() {
+            VERSION => Ok(document),
+            version => Err(self.malformed(format!("version {version}, this program knows {VERSION}"))),
+        }
+    }
+
+    /// Changes what the file holds, as one step for all processes, on disk when this returns.
+    pub fn change<D: Document, R>(&self, change: impl FnOnce(&mut D) -> Result<R, Error>) -> Result<R, Error> {
+        let _lock = Lock::acquire_within(&self.path.with_extension("lock"), LOCK_WITHIN)?;
+        let mut document = self.read()?;
+        let result = change(&mut document)?;
+        let mut text = serde_json::to_vec_pretty(&document).map_err(|error| self.malformed(error.to_string()))?;
+        text.push(b'\n');
+        private::replace(&self.path, &text)?;
+        Ok(result)
+    }
+
+    /// Which content the file has now; `None` if there is no file.
+    pub fn stamp(&self) -> Option<Stamp> {
+        let found = fs::metadata(&self.path).ok()?;
+        Some(Stamp { inode: found.ino(), changed: (found.mtime(), found.mtime_nsec()) })
+    }
+
+    /// The file holds something that it must not.
+    pub fn malformed(&self, why: String) -> Error {
+        Error::State { path: self.path.clone(), why }
+    }
+}
