@@ -155,7 +155,7 @@ impl<'a> Session<'a> {
             self.send_waiting()?;
             if self.readable && !self.is_congested() {
                 self.readable = self.take_received()? == Received::More;
-                self.connection.flush()?;
+                self.send_waiting()?;
             }
             if let Some(code) = self.outbox.closing() {
                 return Err(End::because(code));
