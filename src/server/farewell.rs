@@ -12,6 +12,10 @@ impl Session<'_> {
     pub(super) fn leave(mut self, end: End) {
         self.outbox.close(Code::ShuttingDown);
         self.state = State::Leaving;
+        if matches!(end, End::Gone) {
+            // Whoever writes to this account from now on hears that it is away.
+            self.receiver = None;
+        }
         let until = Instant::now() + LINGER;
         if let End::Because(reason) = end {
             if self.send_the_rest(until).is_err() {
@@ -46,7 +50,7 @@ impl Session<'_> {
                 Ok(None) => return Ok(()),
                 Ok(Some(ToServer::Ack(delivery))) => {
                     // One that fits nothing has nobody left to be told.
-                    let _ = self.unacknowledged.acknowledge(delivery);
+                    let _ = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
                 }
                 Ok(Some(_)) => {}
                 Err(_) => self.connection.forget_received(),

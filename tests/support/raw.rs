@@ -9,7 +9,7 @@ use topchat::names::UserName;
 use topchat::transport::{ClientTls, Connection, Interest, Received, TransportError, Wakeup, wait};
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::Mode;
-use topchat::wire::{Code, Envelope, ToClient, ToServer, signed};
+use topchat::wire::{Code, DeliveryId, Envelope, ToClient, ToServer, signed};
 
 use super::PATIENCE;
 use super::people::{Person, VERIFIER, password};
@@ -46,6 +46,14 @@ impl RawClient {
         let mut client = Self::connect(address);
         assert_eq!(client.register_as(person, name), ToClient::Registered);
         let welcome = client.login_as(person, name, mode);
+        assert!(matches!(welcome, ToClient::Welcome { .. }), "{welcome:?}");
+        client
+    }
+
+    /// Logged in to an account that is there already.
+    pub fn again(address: SocketAddr, person: &Person, mode: Mode) -> Self {
+        let mut client = Self::connect(address);
+        let welcome = client.login(person, mode);
         assert!(matches!(welcome, ToClient::Welcome { .. }), "{welcome:?}");
         client
     }
@@ -137,6 +145,17 @@ impl RawClient {
     fn received_frame(&mut self) -> Result<Option<ToClient>, TransportError> {
         let frame = self.connection.next_frame(16384)?;
         Ok(frame.map(|(kind, body)| ToClient::decode(kind, body).expect("the server must speak the protocol")))
+    }
+
+    /// The next frame, which must be a delivery; not acknowledged.
+    #[track_caller]
+    pub fn next_delivery(&mut self) -> (DeliveryId, bool, Envelope) {
+        match self.next() {
+            ToClient::Deliver { delivery, backlog, envelope } => {
+                (delivery, backlog, Envelope::parse(&envelope).unwrap())
+            }
+            other => panic!("no delivery but {other:?}"),
+        }
     }
 
     /// The envelope of the next frame, which must be a delivery; acknowledged.
