@@ -188,7 +188,12 @@ impl Index {
     pub(super) fn restore_group(&mut self, ordinal: u64, new: New<'_>) {
         self.ordinal = ordinal.saturating_sub(1);
         self.add_group(new);
-        self.trim(|_| true);
+        // As in the earlier run, whose cursors count already what was let go then.
+        if self.is_trim_due() {
+            while self.group.len() > self.quotas.group {
+                self.group.pop_front();
+            }
+        }
     }
 
     /// Accounts without a line in the file of cursors begin where they were made: at their time in the log.
@@ -248,7 +253,9 @@ impl Index {
         let Cursor { number, group, passed } = mailbox.cursor;
         let first = self.group.len().saturating_sub(self.quotas.group);
         let before = self.group.get(first).map_or(self.ordinal, |shared| shared.ordinal - 1);
-        let over = i128::from(before.saturating_sub(group)) + i128::from(passed);
+        let own = |shared: &&Shared| shared.number > number && *shared.sender == *name;
+        let own = self.group.iter().take(first).filter(own).count();
+        let over = i128::from(before.saturating_sub(group)) + i128::from(passed) - own as i128;
         Start { number, group: before.max(group), skipped: u64::try_from(over).unwrap_or_default() }
     }
 
@@ -307,6 +314,11 @@ impl Index {
         let first = self.group.partition_point(|shared| shared.number <= after);
         let shared = self.group.range(first..).filter(|shared| *shared.sender != *name).map(|shared| shared.number);
         direct.chain(shared).collect()
+    }
+
+    /// Whether it is time to let old group messages go: now and then only, which spreads the cost.
+    pub(super) fn is_trim_due(&self) -> bool {
+        self.ordinal.is_multiple_of(TRIM_EVERY)
     }
 
     /// Lets old group messages go, as far as `is_done` says that those who are connected have them.
@@ -432,3 +444,6 @@ fn position<T>(sorted: &VecDeque<T>, number: u64, number_of: impl Fn(&T) -> u64)
 fn pop_if<T>(queue: &mut VecDeque<T>, may: impl FnOnce(&T) -> bool) -> Option<T> {
     if queue.front().is_some_and(may) { queue.pop_front() } else { None }
 }
+
+/// How many group messages may come before old ones are let go.
+const TRIM_EVERY: u64 = 64;

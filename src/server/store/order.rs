@@ -127,7 +127,7 @@ impl Order {
             Recipient::All => None,
             Recipient::User(name) => Some(name.clone()),
         };
-        let size = message.envelope.len();
+        let (size, is_group) = (message.envelope.len(), to.is_none());
         let recipient = self.check(&to, header, size)?;
         let number = self.last + 1;
         self.last = number;
@@ -156,7 +156,7 @@ impl Order {
         if self.durability == Durability::Memory {
             self.with_effects(wakes, |order, effects| order.receipts.kept(number, effects));
         }
-        if self.index.ordinal() % TRIM_EVERY == 0 {
+        if is_group && self.index.is_trim_due() {
             self.trim();
         }
         Ok(())
@@ -468,6 +468,3 @@ impl Starts {
         self.by_time.pop_if(|(created_ms, _)| *created_ms <= stored_ms).map(|(_, name)| name)
     }
 }
-
-/// How many group messages may come before old ones are let go: spreads the cost.
-const TRIM_EVERY: u64 = 64;

@@ -103,6 +103,12 @@ impl Receiver {
         (self.outstanding.len() >= UNACKNOWLEDGED).then(|| self.since + ACKNOWLEDGE_WITHIN)
     }
 
+    /// What the last delivery is to be acknowledged with.
+    #[cfg(test)]
+    pub(super) fn last_delivered(&self) -> Option<DeliveryId> {
+        self.outstanding.back().map(|number| DeliveryId { epoch: self.inner.epoch, number: *number })
+    }
+
     fn frame(&mut self, number: u64, source: Source) -> Result<Arc<[u8]>, Unreadable> {
         let delivery = DeliveryId { epoch: self.inner.epoch, number };
         match source {
