@@ -4,6 +4,7 @@ mod architecture;
 mod crypto;
 mod durability;
 mod hostile;
+mod messages;
 mod protocol_document;
 mod scripts;
 mod sessions;

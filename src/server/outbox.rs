@@ -1,5 +1,6 @@
-//! What waits to go to one client, filled by any thread, drained by the client's own: answers, news of its messages,
-//! and that there are messages for it in the log.
+//! What waits to go to one client: filled by any thread, drained by the client's own.
+//!
+//! Answers, news of its messages, and that there are messages for it in the log.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,9 +1,9 @@
-//! A disk in memory that fails where a test wants it to.
+//! Disks that fail where a test wants them to.
 
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::FileError;
 use super::append::Medium;
@@ -82,21 +82,25 @@ impl FailingDisk {
 
     /// How many operations there were.
     pub(crate) fn operations(&self) -> usize {
-        self.plan.lock().unwrap().operations
+        self.plan().operations
     }
 
     /// Nothing fails any more.
     pub(crate) fn heal(&self) {
-        self.plan.lock().unwrap().failing = 0..0;
+        self.plan().failing = 0..0;
     }
 
     /// Everything fails from now on.
     pub(crate) fn break_down(&self) {
-        self.plan.lock().unwrap().failing = 0..usize::MAX;
+        self.plan().failing = 0..usize::MAX;
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fails(&self) -> bool {
-        let mut plan = self.plan.lock().unwrap();
+        let mut plan = self.plan();
         plan.operations += 1;
         plan.failing.contains(&(plan.operations - 1))
     }

@@ -151,7 +151,7 @@ impl Store {
 
     /// Lets a session get its account's messages, in place of an older one.
     pub(super) fn attach(&self, account: &Account, id: SessionId, outbox: &Arc<Outbox>) -> Receiver {
-        let (position, skipped) = self.inner.lock().attach(account.name(), id, outbox);
+        let (position, skipped) = self.inner.lock().attach(&owner(account), id, outbox);
         Receiver::new(Arc::clone(&self.inner), account.name().clone(), id, position, skipped)
     }
 

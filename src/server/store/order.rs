@@ -1,5 +1,6 @@
-//! All that must happen in one order: numbers, who is connected, who has what, who is told. Everything here runs under
-//! one lock, in memory only.
+//! All that must happen in one order: numbers, who is connected, who has what, who is told.
+//!
+//! Everything here runs under one lock, in memory only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -163,13 +164,21 @@ impl Order {
     }
 
     /// A session of this account gets its messages from now on; one that did before gets no more.
-    pub(super) fn attach(&mut self, name: &UserName, id: SessionId, outbox: &Arc<Outbox>) -> (Position, u64) {
+    ///
+    /// One that is being closed gets none: it was replaced meanwhile. Nor does one whose account was deleted meanwhile,
+    /// whoever has its name now.
+    pub(super) fn attach(&mut self, owner: &Owner, id: SessionId, outbox: &Arc<Outbox>) -> (Position, u64) {
+        let name = &owner.name;
         let start = self.index.begin(name);
+        let position = Position { number: start.number, group: start.group, backlog_until: self.last };
+        if outbox.closing().is_some() || self.index.identity(name) != Some(owner.identity) {
+            return (position, 0);
+        }
         // Those who wait for an acknowledgement of the replaced session wait for the new one's.
         let from = self.attached.get(name).map_or(self.last, |old| old.from);
         let attached = Attached { id, outbox: Arc::clone(outbox), from, done: start.number };
         self.attached.insert(name.clone(), attached);
-        (Position { number: start.number, group: start.group, backlog_until: self.last }, start.skipped)
+        (position, start.skipped)
     }
 
     /// The session gets no more messages, if another did not take its place before.

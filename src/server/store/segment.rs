@@ -137,17 +137,19 @@ impl Segments {
         Ok(begins.zip(ends.iter().copied()).map(place).collect())
     }
 
-    /// Deletes the segments that nobody refers to any more, but never the last.
+    /// Deletes segments that nobody refers to any more, oldest first, some at a time; but never the last.
     pub(super) fn sweep(&mut self) {
         let Self { disk, all, .. } = self;
         let count = all.len();
-        let mut index = 0;
+        let (mut index, mut deleted) = (0, 0);
         all.retain(|segment| {
             index += 1;
-            let is_needed = index == count || Arc::strong_count(segment) > 1;
+            if index == count || Arc::strong_count(segment) > 1 || deleted == SWEEP {
+                return true;
+            }
+            deleted += 1;
             // What can't be deleted now takes room, but harms nothing; the next try is at the next sweep.
-            is_needed
-                || disk.remove(segment.path()).inspect_err(|error| log::warn!("an old segment stays: {error}")).is_err()
+            disk.remove(segment.path()).inspect_err(|error| log::warn!("an old segment stays: {error}")).is_err()
         });
     }
 
@@ -250,4 +252,6 @@ fn position(bytes: u64) -> u32 {
 const MAGIC: [u8; 8] = *b"TCLOG\0\0\x01";
 /// What every segment but the last ends with.
 const END: [u8; 8] = *b"TCLOGEND";
+/// How many segments are deleted at once: messages wait meanwhile.
+const SWEEP: usize = 32;
 const SUFFIX: &str = ".log";

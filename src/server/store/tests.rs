@@ -253,6 +253,31 @@ fn what_was_not_acknowledged_comes_again_after_a_restart_and_in_a_new_session() 
 }
 
 #[test]
+fn a_session_that_is_being_closed_does_not_take_the_newers_place() {
+    let mut scene = Scene::new();
+    let mut newer = scene.attach("bob");
+    let late = Client::new();
+    late.outbox.close(Code::Replaced);
+    let bob = Arc::clone(&scene.accounts[1]);
+    let receiver = scene.store().attach(&bob, 99, &late.outbox);
+    let mut late = Reader { receiver, client: late, skipped: 0 };
+    scene.send("alice", "bob", 1);
+    assert_eq!((late.read(), newer.read()), (vec![], vec![(1, false)]));
+}
+
+#[test]
+fn a_session_of_a_deleted_account_gets_nothing_of_the_names_next_owner() {
+    let mut scene = Scene::new();
+    let mut before = scene.attach("bob");
+    let old = Arc::clone(&scene.accounts[1]);
+    scene.store().remove(old.name());
+    scene.store().inner.lock().join(Owner { identity: Fingerprint([9; 32]), ..owner(&old) });
+    let mut after = scene.attach("bob");
+    scene.send("alice", "bob", 1);
+    assert_eq!((before.read(), after.read()), (vec![], vec![]));
+}
+
+#[test]
 fn an_acknowledgement_of_another_run_or_of_nothing_is_refused() {
     let mut scene = Scene::new();
     scene.send("alice", "bob", 1);
