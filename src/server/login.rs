@@ -101,7 +101,7 @@ impl Session<'_> {
         let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
         let Ok(seated) = entered else {
             log::info!("{} found no free seat", account.name());
-            let full = Reason::retry_after(Code::Full, FULL_RETRY_SECS);
+            let full = full(self.shared.settings.max_clients);
             self.refuse(0, full.clone());
             return Err(End::Because(full));
         };
@@ -125,6 +125,12 @@ impl Session<'_> {
             State::Leaving | State::Member(_) => Err(End::because(Code::NotNow)),
         }
     }
+}
+
+/// No seat is free: all of them are taken, and this is how many there are.
+fn full(seats: usize) -> Reason {
+    let text = format!("{}: {seats} of {seats} clients", Code::Full.words());
+    Reason { text, ..Reason::retry_after(Code::Full, FULL_RETRY_SECS) }
 }
 
 /// A count as it stands on the wire.
