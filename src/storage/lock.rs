@@ -85,9 +85,7 @@ impl Explain for LockError {
         match self {
             Self::File(error) => error.hint(),
             Self::Held { pid: Some(pid), .. } => Some(format!("stop process {pid} first")),
-            Self::Held { path, .. } => {
-                Some(format!("stop the process that holds {} first", shown(path)))
-            }
+            Self::Held { path, .. } => Some(format!("stop the process that holds {} first", shown(path))),
         }
     }
 
