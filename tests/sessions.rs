@@ -96,7 +96,8 @@ fn the_eleventh_is_told_full_and_a_leavers_seat_is_free_at_once() {
         names[..10].iter().map(|name| RawClient::member_as(server.address, &ALICE, name, Mode::Receiving)).collect();
     let mut eleventh = RawClient::connect(server.address);
     assert_eq!(eleventh.register_as(&ALICE, &names[10]), ToClient::Registered);
-    let full = Reason::retry_after(Code::Full, 30);
+    let text = "the server is full: 10 of 10 clients".to_owned();
+    let full = Reason { text, ..Reason::retry_after(Code::Full, 30) };
     let answer = eleventh.login_as(&ALICE, &names[10], Mode::Receiving);
     assert_eq!(answer, ToClient::Error { request: 0, reason: full.clone() });
     assert_eq!(eleventh.next(), ToClient::Bye(full));

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     name = "topchat",
-    version = crate::client::version(),
+    version = crate::version::long(),
     about = "A small private chat: every message is encrypted and signed on your machine",
     long_about = LONG_ABOUT,
     after_long_help = HONEST_WORDS,

@@ -98,9 +98,16 @@ impl Session<'_> {
             return Err(End::because(Code::Disabled));
         }
         let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
+        // Looked up again, behind `enter`: whoever deletes the account or sets a password from now on finds this session.
+        let is_current =
+            |now: &Arc<Account>| now.identity() == account.identity() && now.verifier() == account.verifier();
+        if !self.shared.accounts.find(account.name()).is_some_and(|now| is_current(&now)) {
+            self.shared.hub().leave(self.id);
+            return self.login_refused(account.name());
+        }
         let Ok(seated) = entered else {
             log::info!("{} found no free seat", account.name());
-            let full = Reason::retry_after(Code::Full, FULL_RETRY_SECS);
+            let full = self.full();
             self.refuse(0, full.clone());
             return Err(End::Because(full));
         };
@@ -119,6 +126,13 @@ impl Session<'_> {
         });
         self.logged_in(seat);
         Ok(())
+    }
+
+    /// Only an account's owner gets so far, and may know how many seats there are.
+    fn full(&self) -> Reason {
+        let seats = self.shared.settings.max_clients;
+        let text = format!("the server is full: {seats} of {seats} clients");
+        Reason { text, ..Reason::retry_after(Code::Full, FULL_RETRY_SECS) }
     }
 
     fn take_pass(&mut self) -> Result<GuestPass, End> {

@@ -114,6 +114,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
+    }
+
     /// Why the owner should end, if it should.
     pub(super) fn closing(&self) -> Option<Code> {
         self.lock().closing

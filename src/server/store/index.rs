@@ -206,23 +206,17 @@ impl Index {
 
     /// A message is on disk now. Nothing happens if nobody waits for it any more.
     pub(super) fn set_place(&mut self, number: u64, to: Option<&UserName>, place: Place) {
-        match to {
-            None => {
-                if let Some(shared) = position(&self.group, number, |shared| shared.number)
-                    .and_then(|position| self.group.get_mut(position))
-                {
-                    shared.place = Some(place);
-                }
-            }
-            Some(name) => {
-                let direct = self.mailboxes.get_mut(name).map(|mailbox| &mut mailbox.direct);
-                if let Some(waiting) = direct.and_then(|direct| {
-                    let position = position(direct, number, |waiting| waiting.number)?;
-                    direct.get_mut(position)
-                }) {
-                    waiting.place = Some(place);
-                }
-            }
+        let slot = match to {
+            None => position(&self.group, number, |shared| shared.number)
+                .and_then(|position| self.group.get_mut(position))
+                .map(|shared| &mut shared.place),
+            Some(name) => self.mailboxes.get_mut(name).and_then(|mailbox| {
+                let position = position(&mailbox.direct, number, |waiting| waiting.number)?;
+                mailbox.direct.get_mut(position).map(|waiting| &mut waiting.place)
+            }),
+        };
+        if let Some(slot) = slot {
+            *slot = Some(place);
         }
     }
 
@@ -235,13 +229,8 @@ impl Index {
                 }
             }
             Some(name) => {
-                if let Some(mailbox) = self.mailboxes.get_mut(name) {
-                    if let Some(position) = position(&mailbox.direct, number, |waiting| waiting.number) {
-                        if let Some(waiting) = mailbox.direct.remove(position) {
-                            mailbox.release(&waiting);
-                        }
-                    }
-                }
+                let mailbox = self.mailboxes.get_mut(name);
+                mailbox.into_iter().for_each(|mailbox| mailbox.withdraw(number));
             }
         }
     }
@@ -327,11 +316,10 @@ impl Index {
             let is_over = self.group.len() > self.quotas.group_lag.max(self.quotas.group);
             let Some(old) = pop_if(&mut self.group, |old| is_over || is_done(old.number)) else { return };
             // Its own messages don't count as passed over for their sender.
-            if let Some(mailbox) = self.mailboxes.get_mut(&*old.sender) {
-                if mailbox.cursor.number < old.number {
-                    mailbox.cursor.passed -= 1;
-                    mailbox.mark(&mut self.dirty);
-                }
+            let mailbox = self.mailboxes.get_mut(&*old.sender);
+            if let Some(mailbox) = mailbox.filter(|mailbox| mailbox.cursor.number < old.number) {
+                mailbox.cursor.passed -= 1;
+                mailbox.mark(&mut self.dirty);
             }
         }
     }
@@ -401,6 +389,13 @@ impl Index {
 }
 
 impl Mailbox {
+    fn withdraw(&mut self, number: u64) {
+        let position = position(&self.direct, number, |waiting| waiting.number);
+        if let Some(waiting) = position.and_then(|position| self.direct.remove(position)) {
+            self.release(&waiting);
+        }
+    }
+
     fn release(&mut self, waiting: &Waiting) {
         self.bytes -= usize::try_from(waiting.size).unwrap_or_default();
         if let Some(count) = self.by_sender.get_mut(&waiting.sender) {
