@@ -1,9 +1,12 @@
 //! Tests of the whole from outside, in one binary so that they link once.
 
 mod architecture;
+mod cli;
 mod crypto;
 mod durability;
 mod hostile;
+mod liar;
+mod messages;
 mod protocol_document;
 mod scripts;
 mod sessions;

@@ -139,6 +139,8 @@ Examples:
 const SHORT_EXAMPLES: &str = "Examples and what the server can see: topchat-server --help";
 
 const HONEST: &str = "\
-The server sees who writes to whom, when, and how much. Group messages are sealed with DES (56 bits):
-good against a curious look, not against a lab. Logs go to stderr; RUST_LOG=debug shows more.
-Exit codes: 0 stopped by a signal, 2 usage, 3 files, lock or network, 78 bad configuration or damaged data.";
+The server sees who writes to whom, when, and how much. Group messages are sealed with
+DES (56 bits): good against a curious look, not against a lab.
+Logs go to stderr; RUST_LOG=debug shows more.
+Exit codes: 0 stopped by a signal, 2 usage, 3 files, lock or network, 78 bad configuration
+or damaged data.";

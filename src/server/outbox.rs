@@ -1,5 +1,6 @@
-//! What waits to go to one client, filled by any thread, drained by the client's own: answers, news of its messages,
-//! and that there are messages for it in the log.
+//! What waits to go to one client: filled by any thread, drained by the client's own.
+//!
+//! Answers, news of its messages, and that there are messages for it in the log.
 
 use std::collections::VecDeque;
 use std::io;
@@ -111,6 +112,11 @@ impl Outbox {
             bytes += frame.len();
             batch.push(frame);
         }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
     }
 
     /// Why the owner should end, if it should.

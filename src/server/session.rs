@@ -73,6 +73,8 @@ pub(super) struct Session<'a> {
     batch: Vec<Arc<[u8]>>,
     /// Something may have come that was not taken yet.
     readable: bool,
+    /// It grows with the login and stays so to the end.
+    frame_limit: usize,
     deadline: Option<Instant>,
     liveness: Liveness,
 }
@@ -108,6 +110,7 @@ impl<'a> Session<'a> {
             state: State::Guest(pass),
             batch: Vec::new(),
             readable: false,
+            frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
             deadline: Some(now + shared.settings.login_deadline),
             liveness: Liveness::new(shared.settings.ping_after, shared.settings.pong_within, now),
         }
@@ -125,6 +128,7 @@ impl<'a> Session<'a> {
     /// The login took place: its deadline is over.
     pub(super) fn logged_in(&mut self, seat: Seat<'a>) {
         self.deadline = None;
+        self.frame_limit = limits::FRAME_MAX;
         self.state = State::Member(seat);
     }
 
@@ -161,16 +165,20 @@ impl<'a> Session<'a> {
                 return Err(End::because(code));
             }
             let until = self.next_moment()?;
-            if !self.readable || self.is_congested() {
+            if (!self.readable || self.is_congested()) && !self.has_more_mail() {
                 let sleep = if self.connection.unsent() > 0 { Sleep::Blocked } else { Sleep::Idle };
                 self.sleep(sleep, until)?;
             }
         }
     }
 
-    /// Moves what waits in the outbox and in the log into TLS, a record at a time, as long as the socket takes it.
+    /// Moves what waits in the outbox and in the log into TLS, a record at a time, as long as the socket takes it; but
+    /// only so many, so that a client's own frames are read however much is sent to it.
     pub(super) fn send_waiting(&mut self) -> Result<(), End> {
-        while self.connection.flush()? {
+        for _ in 0..limits::RECORDS_AT_ONCE {
+            if !self.connection.flush()? {
+                break;
+            }
             self.outbox.take(&mut self.batch);
             self.take_mail()?;
             if self.batch.is_empty() {
@@ -181,6 +189,11 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether [`Self::send_waiting`] left something that could go out at once.
+    fn has_more_mail(&self) -> bool {
+        self.connection.unsent() == 0 && self.receiver.as_ref().is_some_and(Receiver::is_ready)
     }
 
     fn take_mail(&mut self) -> Result<(), End> {
@@ -218,11 +231,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn next_frame(&mut self) -> Result<Option<ToServer>, End> {
-        let limit = match self.state {
-            State::Member(_) => limits::FRAME_MAX,
-            _ => limits::FRAME_MAX_BEFORE_LOGIN,
-        };
-        match self.connection.next_frame(limit)? {
+        match self.connection.next_frame(self.frame_limit)? {
             Some((kind, body)) => Ok(Some(ToServer::decode(kind, body)?)),
             None => Ok(None),
         }

@@ -119,7 +119,7 @@ impl Explain for FileError {
             Self::LooseFolder { .. } => Some(format!("chmod go-w {path}")),
             Self::LooseMode { .. } => Some(format!("chmod 600 {path}")),
             Self::Missing { .. } | Self::TooLarge { .. } => None,
-            Self::NotFolder { .. } => Some("name the folder itself, or another one".to_owned()),
+            Self::NotFolder { .. } => Some("name the folder itself".to_owned()),
             Self::NotRegular { found: FileKind::Symlink, .. } => {
                 Some(format!("links are not followed: put the file itself at {path}"))
             }

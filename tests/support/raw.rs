@@ -80,19 +80,29 @@ impl RawClient {
 
     /// Goes through the login and gives its last answer. A Welcome's proof is checked.
     pub fn login_as(&mut self, person: &Person, name: &UserName, mode: Mode) -> ToClient {
+        self.try_login_as(person, name, mode).expect("a frame must come")
+    }
+
+    /// The same with a server that may go away meanwhile.
+    pub fn try_login(&mut self, person: &Person, mode: Mode) -> Result<ToClient, TransportError> {
+        self.try_login_as(person, &person.name, mode)
+    }
+
+    fn try_login_as(&mut self, person: &Person, name: &UserName, mode: Mode) -> Result<ToClient, TransportError> {
         let first = ClientFirst::new(name, &self.exporter());
-        let start = ToServer::LoginStart { mode, client_first: first.message().to_owned() };
-        let server_first = match self.ask(&start) {
+        self.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned() });
+        let server_first = match self.try_next()? {
             ToClient::Challenge { server_first } => server_first,
-            other => return other,
+            other => return Ok(other),
         };
         let last = first.answer(&server_first, &password()).unwrap();
         let signature = person.identity.sign(&signed::login(last.auth_message())).unwrap();
-        let answer = self.ask(&ToServer::LoginProof { client_final: last.message().to_owned(), signature });
+        self.send(&ToServer::LoginProof { client_final: last.message().to_owned(), signature });
+        let answer = self.try_next()?;
         if let ToClient::Welcome { server_final, .. } = &answer {
             last.verify(server_final).expect("the server must prove itself");
         }
-        answer
+        Ok(answer)
     }
 
     pub fn exporter(&self) -> [u8; 32] {

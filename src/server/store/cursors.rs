@@ -24,6 +24,9 @@ use crate::wire::Fingerprint;
 /// An account's name, whose it is, and its cursor.
 pub(super) type Line = (UserName, Fingerprint, Cursor);
 
+/// The last line of each name.
+pub(super) type Latest = HashMap<UserName, (Fingerprint, Cursor)>;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -46,11 +49,8 @@ pub(super) struct Cursors {
 
 impl Cursors {
     /// Reads the last line of every account.
-    pub(super) fn open(
-        path: PathBuf,
-        disk: Box<dyn Disk>,
-    ) -> Result<(Self, HashMap<UserName, (Fingerprint, Cursor)>), StoreError> {
-        let mut found = HashMap::new();
+    pub(super) fn open(path: PathBuf, disk: Box<dyn Disk>) -> Result<(Self, Latest), StoreError> {
+        let mut found = Latest::new();
         let mut records = match Records::open(&path) {
             Ok(records) => records,
             Err(FileError::Missing { .. }) => {

@@ -188,7 +188,12 @@ impl Index {
     pub(super) fn restore_group(&mut self, ordinal: u64, new: New<'_>) {
         self.ordinal = ordinal.saturating_sub(1);
         self.add_group(new);
-        self.trim(|_| true);
+        // As in the earlier run, whose cursors count already what was let go then.
+        if self.is_trim_due() {
+            while self.group.len() > self.quotas.group {
+                self.group.pop_front();
+            }
+        }
     }
 
     /// Accounts without a line in the file of cursors begin where they were made: at their time in the log.
@@ -201,23 +206,17 @@ impl Index {
 
     /// A message is on disk now. Nothing happens if nobody waits for it any more.
     pub(super) fn set_place(&mut self, number: u64, to: Option<&UserName>, place: Place) {
-        match to {
-            None => {
-                if let Some(shared) = position(&self.group, number, |shared| shared.number)
-                    .and_then(|position| self.group.get_mut(position))
-                {
-                    shared.place = Some(place);
-                }
-            }
-            Some(name) => {
-                let direct = self.mailboxes.get_mut(name).map(|mailbox| &mut mailbox.direct);
-                if let Some(waiting) = direct.and_then(|direct| {
-                    let position = position(direct, number, |waiting| waiting.number)?;
-                    direct.get_mut(position)
-                }) {
-                    waiting.place = Some(place);
-                }
-            }
+        let slot = match to {
+            None => position(&self.group, number, |shared| shared.number)
+                .and_then(|position| self.group.get_mut(position))
+                .map(|shared| &mut shared.place),
+            Some(name) => self.mailboxes.get_mut(name).and_then(|mailbox| {
+                let position = position(&mailbox.direct, number, |waiting| waiting.number)?;
+                mailbox.direct.get_mut(position).map(|waiting| &mut waiting.place)
+            }),
+        };
+        if let Some(slot) = slot {
+            *slot = Some(place);
         }
     }
 
@@ -230,13 +229,8 @@ impl Index {
                 }
             }
             Some(name) => {
-                if let Some(mailbox) = self.mailboxes.get_mut(name) {
-                    if let Some(position) = position(&mailbox.direct, number, |waiting| waiting.number) {
-                        if let Some(waiting) = mailbox.direct.remove(position) {
-                            mailbox.release(&waiting);
-                        }
-                    }
-                }
+                let mailbox = self.mailboxes.get_mut(name);
+                mailbox.into_iter().for_each(|mailbox| mailbox.withdraw(number));
             }
         }
     }
@@ -248,7 +242,9 @@ impl Index {
         let Cursor { number, group, passed } = mailbox.cursor;
         let first = self.group.len().saturating_sub(self.quotas.group);
         let before = self.group.get(first).map_or(self.ordinal, |shared| shared.ordinal - 1);
-        let over = i128::from(before.saturating_sub(group)) + i128::from(passed);
+        let own = |shared: &&Shared| shared.number > number && *shared.sender == *name;
+        let own = self.group.iter().take(first).filter(own).count();
+        let over = i128::from(before.saturating_sub(group)) + i128::from(passed) - own as i128;
         Start { number, group: before.max(group), skipped: u64::try_from(over).unwrap_or_default() }
     }
 
@@ -309,17 +305,21 @@ impl Index {
         direct.chain(shared).collect()
     }
 
+    /// Whether it is time to let old group messages go: now and then only, which spreads the cost.
+    pub(super) fn is_trim_due(&self) -> bool {
+        self.ordinal.is_multiple_of(TRIM_EVERY)
+    }
+
     /// Lets old group messages go, as far as `is_done` says that those who are connected have them.
     pub(super) fn trim(&mut self, is_done: impl Fn(u64) -> bool) {
         while self.group.len() > self.quotas.group {
             let is_over = self.group.len() > self.quotas.group_lag.max(self.quotas.group);
             let Some(old) = pop_if(&mut self.group, |old| is_over || is_done(old.number)) else { return };
             // Its own messages don't count as passed over for their sender.
-            if let Some(mailbox) = self.mailboxes.get_mut(&*old.sender) {
-                if mailbox.cursor.number < old.number {
-                    mailbox.cursor.passed -= 1;
-                    mailbox.mark(&mut self.dirty);
-                }
+            let mailbox = self.mailboxes.get_mut(&*old.sender);
+            if let Some(mailbox) = mailbox.filter(|mailbox| mailbox.cursor.number < old.number) {
+                mailbox.cursor.passed -= 1;
+                mailbox.mark(&mut self.dirty);
             }
         }
     }
@@ -389,6 +389,13 @@ impl Index {
 }
 
 impl Mailbox {
+    fn withdraw(&mut self, number: u64) {
+        let position = position(&self.direct, number, |waiting| waiting.number);
+        if let Some(waiting) = position.and_then(|position| self.direct.remove(position)) {
+            self.release(&waiting);
+        }
+    }
+
     fn release(&mut self, waiting: &Waiting) {
         self.bytes -= usize::try_from(waiting.size).unwrap_or_default();
         if let Some(count) = self.by_sender.get_mut(&waiting.sender) {
@@ -432,3 +439,6 @@ fn position<T>(sorted: &VecDeque<T>, number: u64, number_of: impl Fn(&T) -> u64)
 fn pop_if<T>(queue: &mut VecDeque<T>, may: impl FnOnce(&T) -> bool) -> Option<T> {
     if queue.front().is_some_and(may) { queue.pop_front() } else { None }
 }
+
+/// How many group messages may come before old ones are let go.
+const TRIM_EVERY: u64 = 64;

@@ -37,7 +37,7 @@ use super::outbox::Outbox;
 use super::shared::unix_ms;
 use crate::crypto::digest;
 use crate::error::{Exit, Explain};
-use crate::limits::ACKNOWLEDGE_WITHIN;
+use crate::limits::{ACKNOWLEDGE_WITHIN, SEGMENT_BYTES};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::disk::{Disk, RealDisk};
@@ -81,7 +81,7 @@ impl Store {
         quotas: Quotas,
         durability: Durability,
     ) -> Result<Self, StoreError> {
-        Self::on(folder, accounts, quotas, durability, || Box::new(RealDisk))
+        Self::on(folder, accounts, quotas, durability, SEGMENT_BYTES, || Box::new(RealDisk))
     }
 
     /// The same on any disk.
@@ -90,6 +90,7 @@ impl Store {
         accounts: impl Iterator<Item = Arc<Account>>,
         quotas: Quotas,
         durability: Durability,
+        segment_bytes: u64,
         disk: impl Fn() -> Box<dyn Disk>,
     ) -> Result<Self, StoreError> {
         let epoch = unix_ms();
@@ -108,15 +109,16 @@ impl Store {
         }
         let acknowledged = last;
         let mut starts = Starts::new(&unknown);
-        let segments = segment::Segments::open(folder.join(FOLDER_NAME), disk(), |meta, envelope, place| {
-            while let Some(name) = starts.due(meta.stored_ms) {
-                order.restore_start(&name, meta.number.saturating_sub(1));
-            }
-            match order::header_of(envelope) {
-                Some(header) => order.restore(&meta, &header, envelope.len(), place),
-                None => log::error!("message {} of the log is no envelope; nobody will get it", meta.number),
-            }
-        })?;
+        let segments =
+            segment::Segments::open(folder.join(FOLDER_NAME), disk(), segment_bytes, |meta, envelope, place| {
+                while let Some(name) = starts.due(meta.stored_ms) {
+                    order.restore_start(&name, meta.number.saturating_sub(1));
+                }
+                match order::header_of(envelope) {
+                    Some(header) => order.restore(&meta, &header, envelope.len(), place),
+                    None => log::error!("message {} of the log is no envelope; nobody will get it", meta.number),
+                }
+            })?;
         let safe = segments.safe();
         if acknowledged > safe {
             log::warn!(
@@ -149,7 +151,7 @@ impl Store {
 
     /// Lets a session get its account's messages, in place of an older one.
     pub(super) fn attach(&self, account: &Account, id: SessionId, outbox: &Arc<Outbox>) -> Receiver {
-        let (position, skipped) = self.inner.lock().attach(account.name(), id, outbox);
+        let (position, skipped) = self.inner.lock().attach(&owner(account), id, outbox);
         Receiver::new(Arc::clone(&self.inner), account.name().clone(), id, position, skipped)
     }
 

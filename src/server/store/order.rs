@@ -1,5 +1,6 @@
-//! All that must happen in one order: numbers, who is connected, who has what, who is told. Everything here runs under
-//! one lock, in memory only.
+//! All that must happen in one order: numbers, who is connected, who has what, who is told.
+//!
+//! Everything here runs under one lock, in memory only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -127,7 +128,7 @@ impl Order {
             Recipient::All => None,
             Recipient::User(name) => Some(name.clone()),
         };
-        let size = message.envelope.len();
+        let (size, is_group) = (message.envelope.len(), to.is_none());
         let recipient = self.check(&to, header, size)?;
         let number = self.last + 1;
         self.last = number;
@@ -156,20 +157,28 @@ impl Order {
         if self.durability == Durability::Memory {
             self.with_effects(wakes, |order, effects| order.receipts.kept(number, effects));
         }
-        if self.index.ordinal() % TRIM_EVERY == 0 {
+        if is_group && self.index.is_trim_due() {
             self.trim();
         }
         Ok(())
     }
 
     /// A session of this account gets its messages from now on; one that did before gets no more.
-    pub(super) fn attach(&mut self, name: &UserName, id: SessionId, outbox: &Arc<Outbox>) -> (Position, u64) {
+    ///
+    /// One that is being closed gets none: it was replaced meanwhile. Nor does one whose account was deleted meanwhile,
+    /// whoever has its name now.
+    pub(super) fn attach(&mut self, owner: &Owner, id: SessionId, outbox: &Arc<Outbox>) -> (Position, u64) {
+        let name = &owner.name;
         let start = self.index.begin(name);
+        let position = Position { number: start.number, group: start.group, backlog_until: self.last };
+        if outbox.closing().is_some() || self.index.identity(name) != Some(owner.identity) {
+            return (position, 0);
+        }
         // Those who wait for an acknowledgement of the replaced session wait for the new one's.
         let from = self.attached.get(name).map_or(self.last, |old| old.from);
         let attached = Attached { id, outbox: Arc::clone(outbox), from, done: start.number };
         self.attached.insert(name.clone(), attached);
-        (Position { number: start.number, group: start.group, backlog_until: self.last }, start.skipped)
+        (position, start.skipped)
     }
 
     /// The session gets no more messages, if another did not take its place before.
@@ -468,6 +477,3 @@ impl Starts {
         self.by_time.pop_if(|(created_ms, _)| *created_ms <= stored_ms).map(|(_, name)| name)
     }
 }
-
-/// How many group messages may come before old ones are let go: spreads the cost.
-const TRIM_EVERY: u64 = 64;

@@ -27,6 +27,7 @@ pub(in crate::server) struct Receiver {
     since: Instant,
     /// There may be more to take.
     is_behind: bool,
+    is_finished: bool,
     opened: Option<(Arc<Segment>, File)>,
 }
 
@@ -49,8 +50,19 @@ impl Receiver {
             outstanding: VecDeque::new(),
             since: Instant::now(),
             is_behind: true,
+            is_finished: false,
             opened: None,
         }
+    }
+
+    /// Whether [`Self::take`] may find something.
+    pub(in crate::server) fn is_ready(&self) -> bool {
+        self.is_behind && self.room() > 0
+    }
+
+    /// Takes no more; what was delivered may still be acknowledged, and what was not waits for the next session.
+    pub(in crate::server) fn finish(&mut self) {
+        self.is_finished = true;
     }
 
     /// There is mail.
@@ -61,10 +73,10 @@ impl Receiver {
     /// Adds the next frames to `frames`, about one TLS record's worth; none if there is nothing more for now, or if too
     /// many wait for an acknowledgement.
     pub(in crate::server) fn take(&mut self, frames: &mut Vec<Arc<[u8]>>) -> Result<(), Unreadable> {
-        let room = UNACKNOWLEDGED.saturating_sub(self.outstanding.len());
-        if !self.is_behind || room == 0 {
+        if !self.is_ready() {
             return Ok(());
         }
+        let room = self.room();
         let (taken, skipped) = self.inner.lock().take(&self.name, self.id, &mut self.position, room);
         let skipped = skipped + std::mem::take(&mut self.skipped);
         if skipped > 0 {
@@ -101,6 +113,16 @@ impl Receiver {
     /// Until when the client must acknowledge something, if it let as many wait as it may.
     pub(in crate::server) fn deadline(&self) -> Option<Instant> {
         (self.outstanding.len() >= UNACKNOWLEDGED).then(|| self.since + ACKNOWLEDGE_WITHIN)
+    }
+
+    fn room(&self) -> usize {
+        if self.is_finished { 0 } else { UNACKNOWLEDGED.saturating_sub(self.outstanding.len()) }
+    }
+
+    /// What the last delivery is to be acknowledged with.
+    #[cfg(test)]
+    pub(super) fn last_delivered(&self) -> Option<DeliveryId> {
+        self.outstanding.back().map(|number| DeliveryId { epoch: self.inner.epoch, number: *number })
     }
 
     fn frame(&mut self, number: u64, source: Source) -> Result<Arc<[u8]>, Unreadable> {

@@ -1,7 +1,7 @@
 //! The files of the log: reading them at start, adding to the last one, beginning the next.
 //!
-//! A segment is named by the first number that it may hold. Only the last one grows. A segment that nobody refers to
-//! any more is deleted.
+//! A segment is named by the first number that it may hold. Only the last one grows; each earlier one ends with a mark, so
+//! that a cut shows. A segment that nobody refers to any more is deleted.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::record::{self, Found, Meta};
-use crate::limits::{SEGMENT_BYTES, SEGMENT_MAX};
+use crate::limits::SEGMENT_MAX;
 use crate::storage::append::{AppendFile, Medium};
 use crate::storage::disk::Disk;
 use crate::storage::{FileError, private};
@@ -68,6 +68,10 @@ pub(super) struct Segments {
     all: Vec<Arc<Segment>>,
     /// The last number that is on disk.
     safe: u64,
+    /// After so many bytes the next segment begins.
+    limit: u64,
+    /// The last segment has its mark, and the next one is to be made.
+    is_sealed: bool,
     buffer: Vec<u8>,
 }
 
@@ -79,6 +83,7 @@ impl Segments {
     pub(super) fn open(
         folder: PathBuf,
         mut disk: Box<dyn Disk>,
+        limit: u64,
         mut tell: impl FnMut(Meta, &[u8], Place),
     ) -> Result<Self, StoreError> {
         private::ensure_folder(&folder)?;
@@ -99,7 +104,7 @@ impl Segments {
         let mut medium = disk.open(&path)?;
         cut(&path, medium.as_mut(), end)?;
         let current = AppendFile::new(&path, medium, end);
-        Ok(Self { folder, disk, current, all, safe, buffer: Vec::new() })
+        Ok(Self { folder, disk, current, all, safe, limit, is_sealed: false, buffer: Vec::new() })
     }
 
     /// The last number that is on disk.
@@ -109,7 +114,7 @@ impl Segments {
 
     /// Adds messages with one write; when this returns `Ok`, all of them are on disk, else none counts.
     pub(super) fn append(&mut self, messages: &mut [(Meta, Vec<u8>)]) -> Result<Vec<Place>, FileError> {
-        if self.current.length() >= SEGMENT_BYTES {
+        if self.current.length() >= self.limit {
             self.begin_segment()?;
         }
         self.buffer.clear();
@@ -132,27 +137,30 @@ impl Segments {
         Ok(begins.zip(ends.iter().copied()).map(place).collect())
     }
 
-    /// Deletes the segments that nobody refers to any more, but never the last.
+    /// Deletes segments that nobody refers to any more, oldest first, some at a time; but never the last.
     pub(super) fn sweep(&mut self) {
         let Self { disk, all, .. } = self;
         let count = all.len();
-        let mut index = 0;
+        let (mut index, mut deleted) = (0, 0);
         all.retain(|segment| {
             index += 1;
-            let is_needed = index == count || Arc::strong_count(segment) > 1;
+            if index == count || Arc::strong_count(segment) > 1 || deleted == SWEEP {
+                return true;
+            }
+            deleted += 1;
             // What can't be deleted now takes room, but harms nothing; the next try is at the next sweep.
-            is_needed
-                || disk.remove(segment.path()).inspect_err(|error| log::warn!("an old segment stays: {error}")).is_err()
+            disk.remove(segment.path()).inspect_err(|error| log::warn!("an old segment stays: {error}")).is_err()
         });
     }
 
     fn begin_segment(&mut self) -> Result<(), FileError> {
         // Junk of a failed write is allowed at the end of the last segment only.
         self.current.mend()?;
-        let path = path_of(&self.folder, self.safe.saturating_add(1));
-        if self.all.last().is_some_and(|last| last.path == path) {
-            return Ok(());
+        if !self.is_sealed {
+            self.current.append(&END)?;
+            self.is_sealed = true;
         }
+        let path = path_of(&self.folder, self.safe.saturating_add(1));
         match self.disk.create(&path, &MAGIC) {
             // Made by an earlier try that failed later on: nothing was written to it.
             Ok(()) | Err(FileError::Exists { .. }) => {}
@@ -161,6 +169,7 @@ impl Segments {
         let medium = self.disk.open(&path)?;
         self.current = AppendFile::new(&path, medium, MAGIC.len() as u64);
         self.all.push(Arc::new(Segment { path }));
+        self.is_sealed = false;
         Ok(())
     }
 }
@@ -188,7 +197,8 @@ fn read_segment(
                 tell(meta, envelope, place);
                 offset += length;
             }
-            Found::Nothing if rest.is_empty() || (is_last && is_torn(rest, *number)) => return Ok(offset as u64),
+            Found::Nothing if rest == END => return Ok(offset as u64),
+            Found::Nothing if is_last && is_torn(rest, *number) => return Ok(offset as u64),
             Found::Record { .. } | Found::Nothing => return Err(damaged(offset)),
         }
     }
@@ -208,7 +218,7 @@ fn cut(path: &Path, medium: &mut dyn Medium, end: u64) -> Result<(), FileError> 
     let length = fs::metadata(path).map_err(FileError::io("looking at", path))?.len();
     if length > end {
         log::warn!(
-            "{}: cut off a torn end, {} bytes at byte {end}: a crash came before it was acknowledged",
+            "{}: cut off an unfinished end, {} bytes at byte {end}: a crash came before it was acknowledged",
             visible(&path.to_string_lossy()),
             length - end
         );
@@ -240,4 +250,8 @@ fn position(bytes: u64) -> u32 {
 
 /// What every segment begins with; the last byte is the version.
 const MAGIC: [u8; 8] = *b"TCLOG\0\0\x01";
+/// What every segment but the last ends with.
+const END: [u8; 8] = *b"TCLOGEND";
+/// How many segments are deleted at once: messages wait meanwhile.
+const SWEEP: usize = 32;
 const SUFFIX: &str = ".log";

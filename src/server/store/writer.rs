@@ -1,7 +1,7 @@
 //! The one thread that writes messages and cursors.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::cursors::{Cursors, Line};
 use super::order::{Unwritten, Wakes};
@@ -67,11 +67,8 @@ impl Writer {
             }
             let is_soon = order.index().has_changed() || self.failed.is_some();
             let patience = if is_soon { CURSORS_WITHIN.saturating_sub(self.flushed.elapsed()) } else { EXPIRE_EVERY };
-            let (guard, timeout) = self
-                .inner
-                .work
-                .wait_timeout(order, patience.max(SHORTEST_WAIT))
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let (guard, timeout) =
+                self.inner.work.wait_timeout(order, patience).unwrap_or_else(std::sync::PoisonError::into_inner);
             order = guard;
             if timeout.timed_out() {
                 return Work::Rest;
@@ -144,6 +141,3 @@ impl Writer {
         order.expire(unix_ms().saturating_sub(age));
     }
 }
-
-/// Keeps the thread from spinning when it is late.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);

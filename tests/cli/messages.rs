@@ -1,0 +1,240 @@
+//! Sending and receiving from scripts: what is printed, what the exit code says, what the openssl command says.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use topchat::limits::TEXT_MAX;
+use topchat::wire::to_server::Mode;
+
+use super::home::{Home, Listening, printed, refused};
+use crate::support::people::{ALICE, BOB, GROUP, Person};
+use crate::support::process::Running;
+use crate::support::raw::RawClient;
+use crate::support::server::TestServer;
+
+/// Alice's and Bob's machines.
+fn pair() -> (TestServer, Home, Home) {
+    let server = TestServer::start();
+    let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB));
+    (server, alice, bob)
+}
+
+/// The JSON of the next message, whole: only id and time are not known before.
+#[track_caller]
+fn expect_json(listening: &Listening, to: &str, text: &str) -> Value {
+    let line = listening.line();
+    let message: Value = serde_json::from_str(&line).unwrap();
+    let (id, time) = (message["id"].as_str().unwrap(), message["time"].as_str().unwrap());
+    let text = serde_json::to_string(text).unwrap();
+    assert_eq!(
+        line,
+        format!(
+            r#"{{"v":1,"type":"message","id":"{id}","from":"alice","to":"{to}","time":"{time}","text":{text},"signature":"ok","key":"new","backlog":false}}"#
+        )
+    );
+    assert_eq!((id.len(), time.len(), time.get(10..11), time.get(19..)), (32, 20, Some("T"), Some("Z")), "{line}");
+    message
+}
+
+fn short_id(message: &Value) -> &str {
+    &message["id"].as_str().unwrap()[..4]
+}
+
+#[test]
+fn messages_reach_a_script_word_for_word() {
+    let (_server, alice, bob) = pair();
+    let listening = bob.listen(&["--json", "--count", "5"]);
+    let most = "\u{17c}".repeat(TEXT_MAX / 2);
+    for (finished, to, text) in [
+        (alice.run_in(&["send", "bob", "lunch?"]), "bob", "lunch?"),
+        (alice.run_with(&["send", "bob"], "two\nlines \u{1f600}\n".as_bytes()), "bob", "two\nlines \u{1f600}"),
+        (alice.run_with(&["send", "bob", "-"], most.as_bytes()), "bob", &most),
+    ] {
+        let id = short_id(&expect_json(&listening, to, text)).to_owned();
+        assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+        assert_eq!(finished.stdout, format!("{id} delivered\n"));
+    }
+    let finished = alice.run_in(&["send", "ALL", "build is green"]);
+    let id = short_id(&expect_json(&listening, "ALL", "build is green")).to_owned();
+    printed(&finished, &format!("{id} sent to 1\n"));
+
+    let finished = alice.run_in(&["send", "--json", "bob", "the last"]);
+    let message = expect_json(&listening, "bob", "the last");
+    let id = message["id"].as_str().unwrap();
+    let sent = format!(r#"{{"v":1,"type":"sent","id":"{id}","to":"bob","state":"delivered"}}"#);
+    printed(&finished, &format!("{sent}\n"));
+    let rest = listening.finish();
+    assert_eq!((rest.code, rest.stdout.as_str()), (Some(0), ""), "exactly so many");
+}
+
+#[test]
+fn people_read_who_wrote_to_whom_and_what_is_known_of_the_key() {
+    let (_server, alice, bob) = pair();
+    let listening = bob.listen(&["--count", "3"]);
+    for words in [
+        ["send", "bob", "hi"],
+        ["send", "ALL", "one\ntwo\r\n12:00 bob   > ALL  three"],
+        ["send", "bob", "\u{1b}[2J\u{202e}"],
+    ] {
+        assert_eq!(alice.run_in(&words).code, Some(0));
+    }
+    let head = |text: &str| format!("{text:<57}[signed, new key]");
+    for expected in [
+        head("HH:MM alice > you  hi"),
+        head("HH:MM alice > ALL  one"),
+        "               | two".to_owned(),
+        "               | 12:00 bob   > ALL  three".to_owned(),
+        head("HH:MM alice > you  ^[[2J<U+202E>"),
+    ] {
+        assert_eq!(super::home::without_time(&listening.line()), expected);
+    }
+    let rest = listening.finish();
+    assert_eq!(rest.code, Some(0));
+    // The key was pinned in that run; the next one knows it.
+    let listening = bob.listen(&["--count", "1"]);
+    assert_eq!(alice.run_in(&["send", "bob", "hi"]).code, Some(0));
+    let expected = format!("{:<57}[signed]", "HH:MM alice > you  hi");
+    assert_eq!(super::home::without_time(&listening.line()), expected);
+}
+
+#[test]
+fn what_is_not_delivered_is_not_called_a_success() {
+    let (server, alice, bob) = pair();
+    let _on_an_errand = RawClient::connect(server.address).login(&BOB, Mode::Errand);
+    refused(
+        &alice.run_in(&["send", "bob", "hi"]),
+        7,
+        "error: not delivered: bob is away\n\
+         hint: nothing is stored; send it again when they are here (topchat users --online)\n",
+    );
+    // A recipient whose client never acknowledges: the server has the message, nobody confirmed it.
+    let _silent = {
+        let mut bob = RawClient::connect(server.address);
+        bob.login(&BOB, Mode::Receiving);
+        bob
+    };
+    let finished = alice.run_in(&["send", "bob", "hi", "--timeout", "1"]);
+    let id = finished.stderr.get(7..11).unwrap_or_default().to_owned();
+    refused(
+        &finished,
+        7,
+        &format!(
+            "error: {id} not confirmed: the server has the message, bob's client has not confirmed it\n\
+             hint: it may have arrived or not; ask, or send it again\n"
+        ),
+    );
+    drop(bob);
+}
+
+#[test]
+fn a_message_to_all_with_nobody_there_is_sent_and_says_so() {
+    let (_server, alice, _bob) = pair();
+    let finished = alice.run_in(&["send", "ALL", "anybody?"]);
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), "nobody else is here\n"));
+    assert_eq!(finished.stdout.get(4..), Some(" sent to 0\n"));
+    let finished = alice.run_in(&["send", "ALL", "anybody?", "--quiet"]);
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn listening_ends_when_the_time_is_over_and_tells_whether_enough_came() {
+    let (server, _alice, bob) = pair();
+    let connected = |first: &str| {
+        let identity = identity(&bob, server.address);
+        format!("connected to {}   identity SHA256:{identity}{first}\nlistening as bob\n", server.address)
+    };
+    let finished = bob.run_in(&["listen", "--timeout", "1"]);
+    refused(&finished, 0, &connected(" seen for the first time, pinned"));
+    let missing = format!("{}error: 0 of 1 messages came in 1 s\n", connected(""));
+    refused(&bob.run_in(&["listen", "--timeout", "1", "--count", "1"]), 3, &missing);
+    refused(&bob.run_in(&["listen", "--timeout", "1", "--quiet"]), 0, "");
+}
+
+fn identity(home: &Home, server: SocketAddr) -> String {
+    let pins: Value = serde_json::from_str(&home.read("state/servers.json")).unwrap();
+    pins["servers"][server.to_string()]["identity"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn signals_end_listening_in_order() {
+    let (_server, _alice, bob) = pair();
+    for (signal, words, code) in [("INT", &[][..], 130), ("TERM", &[], 0), ("TERM", &["--count", "1"], 130)] {
+        let mut listening = bob.listen(words);
+        listening.running.signal(signal);
+        assert_eq!(listening.running.wait().code(), Some(code), "{signal} {words:?}");
+        assert!(!listening.running.seen.iter().any(|line| line.contains("error")), "{:?}", listening.running.seen);
+    }
+}
+
+#[test]
+fn nobody_who_reads_the_output_any_more_is_no_failure() {
+    let (_server, alice, bob) = pair();
+    let mut command = bob.topchat(&["listen", "--password-file", "password"]);
+    let mut running = Running::start(&mut command);
+    running.wait_for("listening as bob");
+    drop(running.child().stdout.take());
+    assert_eq!(alice.run_in(&["send", "bob", "hi"]).code, Some(0));
+    assert_eq!(running.wait().code(), Some(0));
+    assert!(!running.seen.iter().any(|line| line.contains("error") || line.contains("panicked")), "{:?}", running.seen);
+}
+
+/// The parts of the only message that was exported, and the folder's name.
+fn exported(home: &Home, index: usize) -> String {
+    let mut folders: Vec<_> = fs::read_dir(home.path("out")).unwrap().map(|entry| entry.unwrap()).collect();
+    folders.sort_by_key(|folder| folder.metadata().unwrap().created().unwrap());
+    format!("out/{}", folders[index].file_name().to_str().unwrap())
+}
+
+/// Signature and commitment by the command alone; the plaintext is what the command decrypted.
+#[track_caller]
+fn check(home: &Home, folder: &str, plaintext: &[u8], text: &str) {
+    let verdict = home
+        .openssl(&format!("dgst -sha256 -verify {folder}/sender.pub.pem -signature {folder}/sig.bin {folder}/tbs.bin"));
+    assert_eq!(verdict, b"Verified OK\n");
+    assert_eq!(plaintext.get(16..), Some(&[b"\x01", text.as_bytes()].concat()[..]));
+    let header = fs::read(home.path(folder).join("hdr.bin")).unwrap();
+    home.file("committed.bin", &[b"TopChat-commit-v1\0", &header[..], plaintext].concat());
+    let commitment = home.openssl("dgst -sha256 -binary committed.bin");
+    assert_eq!(commitment, fs::read(home.path(folder).join("h.bin")).unwrap());
+    assert_eq!(fs::read_to_string(home.path(folder).join("sender.pub.pem")).unwrap(), ALICE.identity.public().to_pem());
+}
+
+/// The group key three times over: EDE3 under it is single DES.
+fn group_key_hex(_of: &Person) -> String {
+    let text = GROUP.to_text();
+    let key = text.lines().last().and_then(|entry| entry.split(' ').nth(1)).unwrap();
+    key.repeat(3)
+}
+
+#[test]
+fn exported_messages_hold_before_the_openssl_command() {
+    let (_server, alice, bob) = pair();
+    let listening = bob.listen(&["--count", "3", "--export", "out"]);
+    for words in [
+        &["send", "bob", "direct"][..],
+        &["send", "ALL", "chained"],
+        &["send", "ALL", "--ecb", "same-block-same-block-same-block-"],
+    ] {
+        assert_eq!(alice.run_in(words).code, Some(0));
+    }
+    assert_eq!(listening.finish().code, Some(0));
+
+    let direct = exported(&bob, 0);
+    let key = "-inkey keys/users/bob/encryption.pem -passin file:password";
+    let plaintext = bob.openssl(&format!("pkeyutl -decrypt {key} -pkeyopt rsa_padding_mode:pkcs1 -in {direct}/ct.bin"));
+    check(&bob, &direct, &plaintext, "direct");
+
+    let chained = exported(&bob, 1);
+    let sealed = fs::read(bob.path(&chained).join("ct.bin")).unwrap();
+    bob.file("body.bin", &sealed[8..]);
+    let (key, iv) = (group_key_hex(&BOB), data_encoding::HEXLOWER.encode(&sealed[..8]));
+    let plaintext = bob.openssl(&format!("enc -d -des-ede3-cbc -K {key} -iv {iv} -in body.bin"));
+    check(&bob, &chained, &plaintext, "chained");
+
+    let ecb = exported(&bob, 2);
+    let plaintext = bob.openssl(&format!("enc -d -des-ede3 -K {key} -in {ecb}/ct.bin"));
+    check(&bob, &ecb, &plaintext, "same-block-same-block-same-block-");
+    assert_eq!(fs::read(bob.path(&ecb).join("hdr.bin")).unwrap()[4], 0x12);
+    assert_eq!(fs::read(bob.path(&chained).join("hdr.bin")).unwrap()[4], 0x11);
+}

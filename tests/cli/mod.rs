@@ -1,0 +1,11 @@
+//! What people and scripts see of both programs: every word on stderr, what is on stdout, and the exit code.
+
+pub mod home;
+
+mod accounts;
+mod chat;
+mod keys;
+mod messages;
+mod mistakes;
+mod network;
+mod server;

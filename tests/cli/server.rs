@@ -1,0 +1,246 @@
+//! `topchat-server`: what keeps it from starting, and the accounts of a stopped server.
+
+use std::fs::{self, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use topchat::wire::to_server::Mode;
+
+use super::home::{Home, printed, refused};
+use crate::support::people::{ALICE, BOB, CAROL};
+use crate::support::process::{self, Finished, SERVER, ServerProcess};
+use crate::support::raw::RawClient;
+
+fn home() -> Home {
+    Home::at("127.0.0.1:1")
+}
+
+/// Starts a server that does not come to serve.
+fn start(home: &Home) -> Finished {
+    run(home, &["--listen", "127.0.0.1:0"])
+}
+
+fn run(home: &Home, words: &[&str]) -> Finished {
+    process::run(process::command(SERVER, home.folder.path()).args(["--data-dir", "data"]).args(words), b"")
+}
+
+#[test]
+fn a_port_in_use_is_told_with_another_one() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    refused(
+        &run(&home(), &["--listen", &address.to_string()]),
+        3,
+        &format!(
+            "error: can't listen on {address}: another program uses that port\n\
+             hint: give another one, for example --listen 127.0.0.1:7778\n"
+        ),
+    );
+    refused(
+        &run(&home(), &["--listen", "192.0.2.1:7777"]),
+        3,
+        "error: can't listen on 192.0.2.1:7777: Cannot assign requested address (os error 99)\n\
+         hint: give an address of this machine as --listen HOST:PORT, for example --listen 127.0.0.1:7777\n",
+    );
+}
+
+#[test]
+fn a_folder_in_use_names_its_holder_to_a_second_server_and_to_user_commands() {
+    let home = home();
+    let server = ServerProcess::start(home.folder.path());
+    let id = server.running.id();
+    let stderr = format!(
+        "error: data is in use by process {id}\nhint: stop process {id} first; --data-dir DIR names another folder\n"
+    );
+    refused(&start(&home), 3, &stderr);
+    for words in [&["list"][..], &["list", "--json"], &["disable", "alice"], &["enable", "alice"], &["delete", "alice"]]
+    {
+        refused(&run(&home, &[&["user"], words].concat()), 3, &stderr);
+    }
+}
+
+#[test]
+fn a_damaged_account_file_is_refused_with_its_line_and_left_alone() {
+    let home = home();
+    let server = ServerProcess::start(home.folder.path());
+    for person in [&ALICE, &BOB] {
+        RawClient::connect(server.address).register(person);
+    }
+    drop(server);
+    let good = home.read("data/accounts.jsonl");
+    let [alice, bob] = good.lines().collect::<Vec<_>>()[..] else { panic!("two accounts: {good}") };
+    for (content, line) in [
+        (String::new(), 1),
+        ("\n".to_owned(), 1),
+        (format!("{alice}\n\n{bob}\n"), 2),
+        (format!("{alice}\n{alice}\n"), 2),
+        (format!("{alice}\nhello\n"), 2),
+        (format!("{alice}\n{}\n{bob}\n", &bob[..bob.len() / 2]), 2),
+        (format!("{alice}\n{}\n", bob.replace("\"v\":1", "\"v\":2")), 2),
+        (format!("{alice}\n{}\n", bob.replace("\"name\":\"bob\"", "\"name\":\"Bob\"")), 2),
+        (format!("{alice}\n{}\n", bob.replace("\"name\":\"bob\"", "\"name\":\"carol\"")), 2),
+        (format!("{alice}\n{}\n", bob.replace("\"op\":\"register\"", "\"op\":\"delete\"")), 2),
+        (format!("{alice}\n{{\"op\":\"delete\",\"v\":1,\"name\":\"zoe\"}}\n"), 2),
+    ] {
+        home.file("data/accounts.jsonl", content.as_bytes());
+        for finished in [start(&home), run(&home, &["user", "list"])] {
+            assert_eq!((finished.code, finished.stdout.as_str()), (Some(78), ""), "{content}: {}", finished.stderr);
+            let named = format!("error: data/accounts.jsonl, line {line}: ");
+            assert!(finished.stderr.starts_with(&named), "{content}: {}", finished.stderr);
+            assert!(finished.stderr.contains("\nhint: "), "{content}: {}", finished.stderr);
+        }
+        assert_eq!(home.read("data/accounts.jsonl"), content, "the file stays as it is");
+    }
+    // A crash in the middle of a line is no damage: that line was never acknowledged.
+    home.file("data/accounts.jsonl", format!("{alice}\n{}", &bob[..bob.len() / 2]).as_bytes());
+    let finished = run(&home, &["user", "list"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(finished.stdout.starts_with("alice ") && finished.stdout.lines().count() == 1, "{}", finished.stdout);
+}
+
+#[test]
+fn a_damaged_certificate_or_secret_is_refused() {
+    let home = home();
+    drop(ServerProcess::start(home.folder.path()));
+    let good = home.read("data/tls.pem");
+    for damaged in ["", "hello\n", &good[..good.len() / 2]] {
+        home.file("data/tls.pem", damaged.as_bytes());
+        let finished = start(&home);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(78), ""), "{}", finished.stderr);
+        let named = finished.stderr.starts_with("error: data/tls.pem holds no usable certificate and key: ");
+        let remedy = "\nhint: restore data/tls.pem from a backup, or move it away: a new one is made, \
+                      and every client will warn that the server changed\n";
+        assert!(named && finished.stderr.ends_with(remedy), "{}", finished.stderr);
+        assert_eq!(home.read("data/tls.pem"), damaged);
+    }
+}
+
+#[test]
+fn what_is_no_folder_of_ones_own_is_refused() {
+    let home = home();
+    home.file("data", b"");
+    refused(
+        &start(&home),
+        3,
+        "error: data is a regular file, not a folder\nhint: name the folder itself; --data-dir DIR names another folder\n",
+    );
+    fs::remove_file(home.path("data")).unwrap();
+    fs::create_dir(home.path("real")).unwrap();
+    symlink("real", home.path("data")).unwrap();
+    refused(
+        &start(&home),
+        3,
+        "error: data is a symbolic link, not a folder\nhint: name the folder itself; --data-dir DIR names another folder\n",
+    );
+    fs::remove_file(home.path("data")).unwrap();
+    fs::create_dir(home.path("data")).unwrap();
+    fs::set_permissions(home.path("data"), Permissions::from_mode(0o777)).unwrap();
+    refused(
+        &start(&home),
+        3,
+        "error: the folder data can be written by others (mode 0777)\nhint: chmod go-w data; --data-dir DIR names another folder\n",
+    );
+    refused(&run(&Home::at("127.0.0.1:1"), &["user", "list"]), 3, "error: data: no such file or folder\n");
+}
+
+#[test]
+fn a_folder_that_can_not_be_written_is_refused() {
+    let home = home();
+    fs::create_dir(home.path("data")).unwrap();
+    fs::set_permissions(home.path("data"), Permissions::from_mode(0o500)).unwrap();
+    let mut command = home.bound_by_modes(SERVER);
+    let finished = process::run(command.args(["--listen", "127.0.0.1:0", "--data-dir", "data"]), b"");
+    refused(
+        &finished,
+        3,
+        "error: opening data/lock: Permission denied (os error 13)\nhint: see who may do that: ls -ld data/lock; --data-dir DIR names another folder\n",
+    );
+    let mut command = home.bound_by_modes(SERVER);
+    let finished = process::run(command.args(["--listen", "127.0.0.1:0", "--data-dir", "data/deeper"]), b"");
+    refused(
+        &finished,
+        3,
+        "error: making the folder data/deeper: Permission denied (os error 13)\n\
+         hint: see who may do that: ls -ld data/deeper; --data-dir DIR names another folder\n",
+    );
+}
+
+#[test]
+fn accounts_of_a_stopped_server_are_listed_closed_opened_and_deleted() {
+    let place = home();
+    let server = ServerProcess::start(place.folder.path());
+    let alice = Home::of_member(server.address, &ALICE);
+    for person in [&BOB, &CAROL] {
+        RawClient::connect(server.address).register(person);
+    }
+    drop(server);
+    let listed = run(&place, &["user", "list"]);
+    let fingerprint = ALICE.identity.public().fingerprint();
+    let rows: Vec<_> = listed.stdout.lines().collect();
+    assert_eq!(rows.len(), 3, "{}", listed.stdout);
+    assert!(rows[0].starts_with("alice ") && rows[0].ends_with(&fingerprint.grouped()), "{}", rows[0]);
+    assert!(rows[0].contains(" enabled "), "{}", rows[0]);
+
+    for (words, code, stderr) in [
+        (["user", "disable", "alice"], 0, ""),
+        (["user", "delete", "bob"], 0, ""),
+        (
+            ["user", "delete", "bob"],
+            2,
+            "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: topchat-server user list\n",
+        ),
+    ] {
+        refused(&run(&place, &words), code, stderr);
+    }
+    let json = run(&place, &["user", "list", "--json"]).stdout;
+    let rows: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = rows.iter().map(|row| (row["name"].as_str().unwrap(), row["disabled"].as_bool())).collect();
+    assert_eq!(told, [("alice", Some(true)), ("carol", Some(false))]);
+    assert_eq!((&rows[0]["v"], &rows[0]["type"]), (&1.into(), &"account".into()));
+    assert_eq!(rows[0]["fingerprint"], fingerprint.to_hex());
+
+    let server = ServerProcess::start(place.folder.path());
+    let at = server.address.to_string();
+    let users = |home: &Home| home.run_in(&["users", "--server", &at]);
+    refused(
+        &users(&alice),
+        6,
+        "error: this account was disabled by the server's owner\nhint: ask the server's owner\n",
+    );
+    drop(server);
+    refused(&run(&place, &["user", "enable", "alice"]), 0, "");
+    let server = ServerProcess::start(place.folder.path());
+    let finished = alice.run_in(&["users", "--server", &server.address.to_string()]);
+    printed(&finished, &format!("{:<32} away\n{:<32} away\n", "alice", "carol"));
+    // The name of a deleted account is free.
+    let _bob = RawClient::member(server.address, &BOB, Mode::Errand);
+}
+
+#[test]
+fn a_signal_ends_the_server_in_order() {
+    for signal in ["TERM", "INT"] {
+        let home = home();
+        let mut server = ServerProcess::start(home.folder.path());
+        server.running.signal(signal);
+        assert_eq!(server.running.wait().code(), Some(0), "{signal}");
+        assert_eq!(server.running.seen.last().map(String::as_str), Some("stopped"));
+    }
+}
+
+#[test]
+fn the_version_names_openssl_and_the_help_says_what_the_server_sees() {
+    let home = home();
+    let version = run(&home, &["--version"]);
+    let expected = format!("topchat-server {} ({})\n", env!("CARGO_PKG_VERSION"), topchat::crypto::openssl_version());
+    printed(&version, &expected);
+    let help = run(&home, &["--help"]);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    for part in [
+        "Examples:\n  topchat-server --data-dir data/server",
+        "The server sees who writes to whom, when, and how much.",
+        "DES (56 bits)",
+    ] {
+        assert!(help.stdout.contains(part), "no {part:?} in:\n{}", help.stdout);
+    }
+    assert!(!help.stdout.contains('\u{1b}'));
+}
