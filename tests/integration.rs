@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod client_storm;
 mod crypto;
 mod durability;
 mod hostile;

@@ -39,6 +39,8 @@ pub fn message(opened: &Opened) -> String {
         signature: &'static str,
         key: &'static str,
         backlog: bool,
+        /// It may have been printed before.
+        #[serde(skip_serializing_if = "is_false")]
         repeated: bool,
     }
     let header = &opened.envelope.header;
@@ -97,6 +99,10 @@ pub fn notice(notice: &Notice) -> String {
 /// RFC 3339 in UTC, to the second.
 pub fn time(ms: i64) -> String {
     timestamp(ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn kind(notice: &Notice) -> &'static str {

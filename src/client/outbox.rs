@@ -1,5 +1,6 @@
-//! Messages of one's own that the server has not answered: on disk before they go out, sealed, and sent again with the
-//! same bytes after a reconnect or a restart. The server knows them by their id.
+//! Messages of one's own that the server has not answered: on disk, sealed, before they go out.
+//!
+//! They are sent again with the same bytes after a reconnect or a restart; the server knows them by their id.
 
 use std::collections::VecDeque;
 use std::path::Path;
