@@ -125,6 +125,8 @@ pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Messages held while their sender's keys are looked up, over all senders.
 pub const HELD_MESSAGES: usize = 256;
+/// What "per hour" means.
+pub const HOUR: Duration = Duration::from_secs(3600);
 /// "could not be opened" lines per sender and hour: an oracle's questions must not flood the screen.
 pub const OPEN_FAILURES_PER_HOUR: u32 = 20;
 /// Message ids that the replay guard remembers in one run.
@@ -133,6 +135,21 @@ pub const SEEN_IDS: usize = 100_000;
 pub const INPUT_LINE_MAX: usize = 64 * 1024;
 /// Longest wait for another process's lock on a client file.
 pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
+/// First pause before another try for a lock; each further one is twice as long.
+pub const LOCK_PAUSE_FIRST: Duration = Duration::from_millis(1);
+/// Longest pause between two tries for a lock: nobody notices it.
+pub const LOCK_PAUSE_MAX: Duration = Duration::from_millis(40);
+/// First pause before a busy server is tried again; each further one is twice as long, and a random part shorter.
+pub const BUSY_PAUSE_FIRST: Duration = Duration::from_millis(200);
+/// Longest pause before a busy server is tried again.
+pub const BUSY_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Longest pause between two tries for a seat. Shorter than what a full server advises to those who don't queue:
+/// a try costs the server a few hashes.
+pub const QUEUE_PAUSE: Duration = Duration::from_secs(4);
+/// How long a message waits for "delivered" before it is shown as "sent".
+pub const DELIVERED_WITHIN: Duration = Duration::from_secs(1);
+/// How long a connection that failed may take to say why.
+pub const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
 // Files.
 

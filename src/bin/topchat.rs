@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         // Nobody is left to read more, or they know what they did.
         Err(error @ (Error::OutputClosed | Error::Interrupted)) => error.exit().into(),
         Err(error) => {
-            eprintln!("{}", describe(&error));
+            client::words(&format!("{}\n", describe(&error)));
             error.exit().into()
         }
     }

@@ -61,9 +61,7 @@ impl KeyFolder {
 
     /// Opens the keys that are there and makes those that are not. What was made is on disk when this returns.
     pub fn load_or_make(&self, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
-        if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
-            return Err(Error::KeySize { bits });
-        }
+        check_size(bits)?;
         private::ensure_folder(&self.folder)?;
         for part in PARTS {
             let path = self.file(part, "pem");
@@ -179,6 +177,14 @@ impl KeyFolder {
 
 /// Ending of a key file under the new password, while the password is being changed.
 const NEW: &str = "pem.new";
+
+/// Whether keys of that many bits are possible.
+pub fn check_size(bits: u32) -> Result<(), Error> {
+    match bits {
+        RSA_BITS_MIN..=RSA_BITS_MAX => Ok(()),
+        bits => Err(Error::KeySize { bits }),
+    }
+}
 
 /// The accounts whose keys are on this machine, in alphabetical order.
 pub fn accounts(users_dir: &Path) -> Vec<UserName> {

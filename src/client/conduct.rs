@@ -7,12 +7,15 @@ use super::Error;
 use super::link::Link;
 use crate::transport::{Stop, wait_input};
 
+/// What a thread does.
+type Run<'a> = dyn FnOnce(&Stop) -> Result<(), Error> + Send + 'a;
+
 /// One thread: its name and what it does until it is asked to end.
 pub struct Part<'a> {
     /// As `ps -T` shows it.
     pub name: &'static str,
     /// Ends soon after the [`Stop`] is asked, or by itself, which ends the others.
-    pub run: Box<dyn FnOnce(&Stop) -> Result<(), Error> + Send + 'a>,
+    pub run: Box<Run<'a>>,
 }
 
 /// Runs all parts. The first one to end tells how the session ended; a signal is [`Error::Interrupted`],

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy;
 
-use super::Error;
 use super::address::ServerAddress;
 use super::options::Global;
+use super::{Error, output};
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
 
@@ -87,9 +87,13 @@ impl Config {
 
     /// Words for the person, unless they want none.
     pub fn say(&self, words: &str) {
+        self.say_begun(&format!("{words}\n"));
+    }
+
+    /// The beginning of a line of such words.
+    pub fn say_begun(&self, words: &str) {
         if !self.quiet {
-            // A person who closed stderr wants no words either.
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
+            output::words(words);
         }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::cause::ConnectError;
 use super::config::Config;
-use super::error::ConnectError;
 use super::link::Link;
 use super::servers::{self, Seen};
 use crate::crypto::random;
-use crate::limits::CONNECT_WITHIN;
+use crate::limits::{BUSY_PAUSE_FIRST, BUSY_PAUSE_MAX, CONNECT_WITHIN};
 use crate::transport::{ClientTls, Connection, TransportError, Wakeup, wait};
 use crate::wire::Fingerprint;
 
@@ -44,6 +44,23 @@ pub fn connect(config: &Config) -> Result<Connected, Error> {
         }
         std::thread::sleep(pause);
     }
+}
+
+/// Says whom one is connected to, if [`connect`] has not said so already because the identity was new.
+pub fn introduce(config: &Config, connected: &Connected) {
+    if connected.seen == Seen::Before {
+        config.say(&describe(config, connected));
+    }
+}
+
+/// The server and what is known of it: `connected to HOST:PORT   identity SHA256:… seen for the first time, pinned`.
+fn describe(config: &Config, connected: &Connected) -> String {
+    let seen = match connected.seen {
+        Seen::First => " seen for the first time, pinned",
+        Seen::Before => "",
+        Seen::Given => " as given, pinned in place of the one before",
+    };
+    format!("connected to {}   identity {}{seen}", config.server, connected.identity)
 }
 
 /// A time between half of this one and all of it, so that many who wait don't come at once.
@@ -108,7 +125,11 @@ fn check(config: &Config, connection: Connection) -> Result<Connected, Error> {
     let identity = connection.peer_identity().ok_or_else(|| Error::NotTopChat { address: address.clone() })?;
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let seen = servers::check(&config.state_dir, &address, identity, config.expected, now_ms)?;
-    Ok(Connected { link: Link::new(connection)?, identity, seen })
+    let connected = Connected { link: Link::new(connection)?, identity, seen };
+    if seen != Seen::Before {
+        config.say(&describe(config, &connected));
+    }
+    Ok(connected)
 }
 
 fn other_side(config: &Config, error: TransportError) -> Error {
@@ -129,11 +150,6 @@ fn no_answer(config: &Config) -> Error {
 fn failed(config: &Config, why: ConnectError) -> Error {
     Error::Connect { address: config.server.to_string(), why }
 }
-
-/// First pause before a busy server is tried again.
-const BUSY_PAUSE_FIRST: Duration = Duration::from_millis(200);
-/// Longest such pause.
-const BUSY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 #[path = "connect_tests.rs"]

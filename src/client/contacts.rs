@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::event::Mark;
 use super::json;
-use super::receive::{Keyring, Pin};
+use super::keyring::{Keyring, Pin};
 use super::state_file::{Document, Stamp, StateFile, VERSION};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;

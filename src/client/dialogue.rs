@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Error;
-use super::error::ProtocolError;
+use super::cause::ProtocolError;
 use super::link::{Link, Reading};
 use super::reason::{Asked, Refusal};
-use crate::limits::ANSWER_WITHIN;
+use crate::limits::{ANSWER_WITHIN, LAST_WORDS_WITHIN};
 use crate::wire::{ToClient, ToServer};
 
 /// Whoever can put a numbered question to the server and wait for its answer.
@@ -91,7 +91,7 @@ impl Dialogue {
     }
 
     fn last_words(&mut self) -> Option<Error> {
-        match self.next_within(Duration::from_secs(1)) {
+        match self.next_within(LAST_WORDS_WITHIN) {
             Ok(Some(frame @ (ToClient::Error { .. } | ToClient::Refused { .. }))) => {
                 Some(self.unexpected(frame, "an answer"))
             }

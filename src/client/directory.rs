@@ -1,9 +1,9 @@
 //! Who there is, and which keys they have.
 
 use super::Error;
+use super::cause::ProtocolError;
 use super::contacts::Contacts;
 use super::dialogue::Ask;
-use super::error::ProtocolError;
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::names::UserName;
 use crate::text::nearest;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::address::AddressError;
+use super::cause::{ConnectError, ProtocolError};
 use super::reason::Refusal;
 use crate::crypto::bundle::BundleError;
 use crate::crypto::envelope::SealError;
@@ -328,41 +329,6 @@ pub enum Error {
     },
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The operating system refused.
-    #[error("{}", words(.0))]
-    Io(io::Error),
-    /// The name has no address.
-    #[error("no such host")]
-    NoSuchHost,
-    /// Nothing came back.
-    #[error("no answer within {secs} s")]
-    TimedOut {
-        /// How long it was waited for.
-        secs: u64,
-    },
-}
-
-/// What the server sent against the protocol.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProtocolError {
-    /// A frame that can't be read.
-    #[error(transparent)]
-    Frame(#[from] wire::Error),
-    /// A frame that has no place there.
-    #[error("{found} instead of {expected}")]
-    Unexpected {
-        /// The frame that came.
-        found: &'static str,
-        /// What it was waited for.
-        expected: &'static str,
-    },
-}
-
 impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
         Self::Protocol(error.into())
@@ -396,54 +362,7 @@ impl Explain for Error {
     }
 
     fn exit(&self) -> Exit {
-        match self {
-            Self::Address { .. }
-            | Self::Declined
-            | Self::Fingerprint { .. }
-            | Self::KeySize { .. }
-            | Self::Name { .. }
-            | Self::NoTerminal { .. }
-            | Self::Password { .. }
-            | Self::PasswordEmpty { .. }
-            | Self::PasswordsDiffer
-            | Self::TextEmpty
-            | Self::TextMissing
-            | Self::TextNotUtf8
-            | Self::TextTooLong
-            | Self::WhichUser { .. } => Exit::Usage,
-            Self::Connect { .. }
-            | Self::GroupKey { .. }
-            | Self::GroupKeyMissing { .. }
-            | Self::Input { .. }
-            | Self::Key { .. }
-            | Self::KeysMissing { .. }
-            | Self::ListenTimedOut { .. }
-            | Self::Lost { .. }
-            | Self::NoAccount { .. }
-            | Self::NoHome { .. }
-            | Self::NotTopChat { .. }
-            | Self::Output { .. }
-            | Self::PasswordCommand { .. }
-            | Self::Protocol(_)
-            | Self::Silent { .. }
-            | Self::State { .. }
-            | Self::TimedOut { .. } => Exit::Local,
-            Self::Bundle { .. }
-            | Self::BundleOfAnother { .. }
-            | Self::KeyChanged { .. }
-            | Self::Scram { .. }
-            | Self::ServerChanged { .. }
-            | Self::TrustMismatch { .. } => Exit::Identity,
-            Self::Busy { .. } => Exit::Busy,
-            Self::WrongPassphrase { .. } => Exit::Refused,
-            Self::Away { .. } | Self::NoSuchUser { .. } | Self::Unconfirmed { .. } => Exit::Undelivered,
-            Self::OutputClosed => Exit::Done,
-            Self::Interrupted => Exit::Interrupted,
-            Self::File(error) => error.exit(),
-            Self::Lock(error) => error.exit(),
-            Self::Refused(refusal) => refusal.exit(),
-            Self::Seal { .. } | Self::System { .. } => Exit::Unexpected,
-        }
+        super::remedy::exit(self)
     }
 }
 
@@ -451,43 +370,6 @@ fn did_you_mean(nearest: Option<&UserName>) -> String {
     nearest.map_or(String::new(), |name| format!(" Did you mean {name}?"))
 }
 
-/// Rust adds the number of the system's error, which helps nobody here.
-fn words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::HostUnreachable => "the host can't be reached".to_owned(),
-        io::ErrorKind::NetworkUnreachable => "the network can't be reached".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::describe;
-
-    #[test]
-    fn an_unknown_user_is_told_with_the_nearest_name() {
-        let error = Error::NoSuchUser { name: "carl".parse().unwrap(), nearest: Some("carol".parse().unwrap()) };
-        assert_eq!(error.to_string(), "no user \"carl\" here. Did you mean carol? Nothing was sent.");
-        assert_eq!(error.exit(), Exit::Undelivered);
-    }
-
-    #[test]
-    fn a_changed_key_is_told_with_both_fingerprints_and_the_way_on() {
-        let (pinned, now) = (Fingerprint([0x90; 32]), Fingerprint([0x77; 32]));
-        let error = Error::KeyChanged { name: "bob".parse().unwrap(), pinned, now };
-        let told = describe(&error);
-        assert!(told.starts_with("error: BOB'S KEY HAS CHANGED. Nothing was sent."), "{told}");
-        assert!(told.contains(&pinned.grouped()) && told.contains(&now.grouped()), "{told}");
-        assert!(told.contains("topchat trust bob"), "{told}");
-        assert_eq!(error.exit(), Exit::Identity);
-    }
-
-    #[test]
-    fn what_was_typed_is_shown_safely() {
-        let error = Error::Name { text: "a\u{1b}[2J".into(), why: NameError::Character { found: '\u{1b}' } };
-        assert_eq!(error.to_string(), "\"a^[[2J\" can't be a name: a name can't contain ^[");
-        assert_eq!(error.exit(), Exit::Usage);
-    }
-}
+#[path = "error_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 //! Waiting happens on a second handle of the socket, without the lock; the lock is held for the TLS calls alone,
 //! which never block, and is given out [fairly](super::fair).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Error;
 use super::fair::Fair;
@@ -133,7 +133,7 @@ impl Link {
             Pulse::Dead => Err(Error::Silent { secs: (PING_AFTER + PONG_WITHIN).as_secs() }),
             Pulse::Ping => {
                 self.queue(&ToServer::Ping { token: 0 }.encode())?;
-                Ok(now + PONG_WITHIN.min(Duration::from_secs(1)))
+                Ok(now + PONG_WITHIN)
             }
         }
     }

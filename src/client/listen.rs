@@ -30,7 +30,6 @@ pub fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -
     let name = session::choose(config)?;
     let session = session::open(config, &name, Mode::Receiving)?;
     begun();
-    config.say(&session.server);
     config.say(&format!("listening as {name}"));
     let (link, reading, waiting) = session.dialogue.into_parts();
     let mut receiver = Receiver::new(&session.member, &session.contacts);
@@ -105,7 +104,7 @@ impl Audience for Printer<'_> {
             Event::Notice(notice) => {
                 // What went wrong is said even to those who want few words.
                 let plain = Page { colour: false, ..self.page.clone() };
-                eprintln!("{}", plain.notice(&notice, now_ms()));
+                output::words(&format!("{}\n", plain.notice(&notice, now_ms())));
             }
         }
         Ok(!self.has_enough())

@@ -56,3 +56,74 @@ fn refused(name: &UserName, why: ScramError) -> Error {
         why => Error::Scram { why },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::peer_tests::{next, pair, say};
+    use crate::crypto::scram::{self, ServerFirst};
+    use crate::crypto::test_keys::ALICE;
+    use crate::error::{Exit, Explain};
+    use crate::transport::Connection;
+
+    fn alice() -> UserName {
+        "alice".parse().unwrap()
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(text).unwrap()
+    }
+
+    /// Logs Alice in with `password1` at a server that knows `known`, and answers a proof with what `answer` makes
+    /// of whether it holds and of the server's own proof.
+    fn login(known: &str, answer: impl FnOnce(bool, String) -> ToClient + Send) -> Result<Welcome, Error> {
+        let (mut server, link) = pair();
+        let verifier = scram::verifier(&password(known)).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || serve(&mut server, &verifier, answer));
+            let mut dialogue = Dialogue::new(link, "test".to_owned());
+            log_in(&mut dialogue, &alice(), &ALICE, &password("password1"), Mode::Errand)
+        })
+    }
+
+    fn serve(server: &mut Connection, verifier: &crate::wire::Verifier, answer: impl FnOnce(bool, String) -> ToClient) {
+        let ToServer::LoginStart { client_first, .. } = next(server) else { panic!("no LoginStart") };
+        let challenge = ServerFirst::parse(&client_first).unwrap().challenge(verifier);
+        say(server, &ToClient::Challenge { server_first: challenge.message().to_owned() });
+        let ToServer::LoginProof { client_final, signature } = next(server) else { panic!("no LoginProof") };
+        let outcome = challenge.check(&client_final, &server.exporter().unwrap()).unwrap();
+        assert!(ALICE.public().verify(&signed::login(&outcome.auth_message), &signature));
+        say(server, &answer(outcome.proof_holds, outcome.server_final));
+    }
+
+    fn welcome(server_final: String) -> ToClient {
+        ToClient::Welcome { server_final, seats_taken: 1, seats: 10 }
+    }
+
+    #[test]
+    fn the_right_password_logs_in() {
+        let logged_in = login("password1", |holds, server_final| {
+            assert!(holds);
+            welcome(server_final)
+        });
+        assert_eq!(logged_in.unwrap(), Welcome { taken: 1, seats: 10 });
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_the_account_is_not_believed() {
+        for known in ["password1", "password2"] {
+            let liar = login(known, |_, _| welcome(format!("v={}", "A".repeat(43) + "=")));
+            assert_eq!(liar.unwrap_err().exit(), Exit::Identity, "{known}");
+        }
+    }
+
+    #[test]
+    fn a_refused_login_is_a_wrong_name_or_password() {
+        let refused = login("password2", |holds, _| {
+            assert!(!holds);
+            ToClient::Error { request: 0, reason: Reason::new(Code::LoginRefused) }
+        });
+        let error = refused.unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.exit()), ("wrong name or password.", Exit::Refused));
+    }
+}

@@ -1,14 +1,13 @@
 //! The client: from the command line to what a person sees.
 //!
-//! The decisions are pure and stand apart from input and output: what a typed line means ([`typed`]), what a received
-//! message is ([`receive`]), how it is shown ([`render`]). Around them: the account's files ([`account_keys`],
-//! [`contacts`], [`sequence`]), the connection ([`connect`], [`link`], [`login`]), and one module per command.
-
-use std::sync::LazyLock;
+//! The decisions are pure and stand apart from input and output: what a typed line means (`typed`), what a received
+//! message is (`receive`), how it is shown (`render`). Around them: the account's files (`account_keys`,
+//! `contacts`, `sequence`), the connection (`connect`, `link`, `login`), and one module per command.
 
 mod account;
 mod account_keys;
 mod address;
+mod cause;
 mod chat;
 mod compose;
 mod conduct;
@@ -22,6 +21,7 @@ mod event;
 mod export;
 mod fair;
 mod json;
+mod keyring;
 mod lines;
 mod link;
 mod listen;
@@ -31,6 +31,8 @@ mod member;
 pub mod options;
 mod output;
 mod password;
+#[cfg(test)]
+mod peer_tests;
 mod pending;
 mod people;
 mod prompt;
@@ -51,13 +53,8 @@ mod start;
 mod state_file;
 mod typed;
 
+pub use cause::{ConnectError, ProtocolError};
 pub use error::Error;
+pub use output::words;
 pub use reason::{Asked, Refusal};
 pub use run::run;
-
-/// This program's version and that of the OpenSSL it uses.
-pub fn version() -> &'static str {
-    static VERSION: LazyLock<String> =
-        LazyLock::new(|| format!("{} ({})", env!("CARGO_PKG_VERSION"), crate::crypto::openssl_version()));
-    &VERSION
-}

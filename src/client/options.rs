@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(
     name = "topchat",
-    version = crate::client::version(),
+    version = crate::version::long(),
     about = "A small private chat: every message is encrypted and signed on your machine",
     long_about = LONG_ABOUT,
     after_long_help = HONEST_WORDS,
@@ -62,7 +62,7 @@ pub struct Global {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// How long to wait: for the delivery (send; 10 if nothing is said), for messages (listen).
-    #[arg(long, global = true, value_name = "SECONDS")]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=TIMEOUT_MAX))]
     pub timeout: Option<u64>,
     /// If the server is full, wait for a seat.
     #[arg(long, global = true)]
@@ -135,6 +135,9 @@ pub enum Command {
         fingerprint: String,
     },
 }
+
+/// A year: whoever wants to wait longer leaves the flag out.
+const TIMEOUT_MAX: u64 = 365 * 24 * 3600;
 
 const LONG_ABOUT: &str = "\
 A small private chat: every message is encrypted and signed on your machine.

@@ -15,6 +15,11 @@ pub fn write(text: &str) -> Result<(), Error> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::output)
 }
 
+/// Words for the person, on stderr. Whoever closed it wants none.
+pub fn words(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Now, as Unix time in milliseconds.
 pub fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()

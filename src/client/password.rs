@@ -12,6 +12,7 @@ use super::Error;
 use super::config::{Config, PasswordSource};
 use super::prompt::Terminal;
 use crate::crypto::scram::Password;
+use crate::storage::FileError;
 use crate::text::visible;
 
 /// A password, also as it was typed. No `Debug`.
@@ -142,7 +143,11 @@ fn first_line(input: &mut impl Read, from: &str) -> Result<Secret, Error> {
 }
 
 fn file_error(path: &Path, source: std::io::Error) -> Error {
-    crate::storage::FileError::Io { doing: "reading", path: path.to_owned(), source }.into()
+    let path = path.to_owned();
+    match source.kind() {
+        std::io::ErrorKind::NotFound => FileError::Missing { path }.into(),
+        _ => FileError::Io { doing: "reading", path, source }.into(),
+    }
 }
 
 /// Stdin without a buffer of its own.

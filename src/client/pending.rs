@@ -1,8 +1,9 @@
 //! Messages of one's own on their way: when they are shown, and with which mark. Pure.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::limits::DELIVERED_WITHIN;
 use crate::names::Recipient;
 use crate::wire::MessageId;
 use crate::wire::to_client::State;
@@ -113,7 +114,7 @@ impl Pending {
 
 impl Message {
     fn is_due(&self) -> Option<Instant> {
-        self.accepted.filter(|_| !self.shown).map(|accepted| accepted + PATIENCE)
+        self.accepted.filter(|_| !self.shown).map(|accepted| accepted + DELIVERED_WITHIN)
     }
 }
 
@@ -124,12 +125,10 @@ fn sent_to(total: u32) -> String {
     }
 }
 
-/// How long a message waits for "delivered" before it is shown as "sent".
-const PATIENCE: Duration = Duration::from_secs(1);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::DELIVERED_WITHIN;
 
     const ID: MessageId = MessageId([0x8f; 16]);
 
@@ -160,9 +159,9 @@ mod tests {
         let mut pending = pending("bob");
         let now = Instant::now();
         pending.first_accepted(ID, now);
-        assert_eq!(pending.deadline(), Some(now + PATIENCE));
+        assert_eq!(pending.deadline(), Some(now + DELIVERED_WITHIN));
         assert_eq!(pending.due(now), []);
-        assert_eq!(pending.due(now + PATIENCE), [sent("bob")]);
+        assert_eq!(pending.due(now + DELIVERED_WITHIN), [sent("bob")]);
         assert_eq!(pending.deadline(), None);
         let later = pending.status(ID, State::Unconfirmed, 0, 1);
         assert_eq!(later, Some(Told::Later("#8f8f to bob: sent, not confirmed".into())));

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::account_keys::KeyFolder;
 use super::config::Config;
 use super::contacts::Contacts;
-use super::receive::Keyring;
+use super::keyring::Keyring;
 use super::{Error, directory, json, output, session};
 use crate::names::UserName;
 use crate::wire::Fingerprint;

@@ -48,6 +48,8 @@ impl Terminal {
         match rpassword::prompt_password(question) {
             Ok(answer) => Ok(Zeroizing::new(answer)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::Declined),
+            // With the echo off, Ctrl-C comes as a character and not as a signal.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Error::Interrupted),
             Err(error) => Err(reading(error)),
         }
     }

@@ -9,35 +9,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
-use super::event::{Event, Mark, Notice, Opened};
+use super::event::{Event, Notice, Opened};
+use super::keyring::{Keyring, Pin};
 use super::member::Member;
 use super::replay::{Counters, Failures, Seen, SeenIds};
-use crate::crypto::bundle::{self, VerifiedBundle};
+use crate::crypto::bundle;
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::{self, OpenWith};
-use crate::crypto::keys::PublicKey;
 use crate::limits::HELD_MESSAGES;
 use crate::names::{Recipient, UserName};
 use crate::wire::{DeliveryId, Envelope, Fingerprint, Header};
-
-/// The identity keys that this client holds for names.
-pub trait Keyring: Sync {
-    /// The key pinned for this name.
-    fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error>;
-
-    /// Pins the key of a name seen for the first time, durably. Gives the pin that stands then,
-    /// which is another key if somebody was faster.
-    fn pin(&self, bundle: &VerifiedBundle) -> Result<Pin, Error>;
-}
-
-/// A key held for a name.
-#[derive(Clone)]
-pub struct Pin {
-    /// The identity key.
-    pub key: Arc<PublicKey>,
-    /// What is known of it.
-    pub mark: Mark,
-}
 
 /// What the receiver wants done, in this order.
 pub enum Action {

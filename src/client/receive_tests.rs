@@ -1,6 +1,8 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::client::event::Mark;
+use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::envelope::{SealWith, group_fingerprint};
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;

@@ -1,5 +1,7 @@
 //! A new account: keys on this machine, the name on the server.
 
+use std::time::Instant;
+
 use serde::Serialize;
 
 use super::account_keys::{AccountKeys, KeyFolder};
@@ -8,13 +10,14 @@ use super::connect::connect;
 use super::dialogue::Dialogue;
 use super::password::{self, Secret};
 use super::reason::Asked;
-use super::{Error, json, output, session};
+use super::{Error, account_keys, json, output, session};
 use crate::crypto::{bundle, scram};
 use crate::names::UserName;
 use crate::wire::{Code, ToClient, ToServer};
 
 /// `topchat register NAME`.
 pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error> {
+    account_keys::check_size(bits)?;
     // A group key file that can't be used is better told now than at the first message.
     let group = session::group_key(config)?;
     let folder = KeyFolder::new(&config.users_dir(), name);
@@ -49,10 +52,14 @@ pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error>
 pub fn register(config: &Config, name: &UserName, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     let new = !folder.exists();
+    let begun = Instant::now();
     if new {
-        config.say(&format!("making your keys (two of RSA {bits})..."));
+        config.say_begun(&format!("making your keys (two of RSA {bits})... "));
     }
     let keys = folder.load_or_make(secret, bits)?;
+    if new {
+        config.say(&format!("done in {} s", begun.elapsed().as_secs_f64().round().max(1.0)));
+    }
     let result = session::patiently(config, || request(config, name, secret, &keys));
     if let (true, Err(Error::Refused(refusal))) = (new, &result)
         && refusal.code() == Some(Code::NameTaken)

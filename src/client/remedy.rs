@@ -1,11 +1,10 @@
-//! What a person can do about an error: the flag, the file, the command.
+//! What a person can do about an error (the flag, the file, the command), and how the program ends because of it.
 
 use super::Error;
-use super::error::ConnectError;
+use super::cause::ConnectError;
 use crate::crypto::keys::KeyError;
-use crate::error::Explain;
+use crate::error::{Exit, Explain};
 use crate::names::NameError;
-use crate::storage::FileError;
 use crate::text::visible;
 use crate::transport::TransportError;
 
@@ -19,7 +18,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         }
         Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
         Error::Connect { why, .. } => connect_remedy(why),
-        Error::File(error) => return file_remedy(error),
+        Error::File(error) => return error.hint(),
         Error::Fingerprint { .. } => {
             "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
         }
@@ -41,7 +40,9 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         }
         Error::Lock(error) => return error.hint(),
         Error::Lost { why: TransportError::Closed } => "is the server still running?".to_owned(),
-        Error::Name { why: NameError::Reserved, .. } => "to write to everybody, write ALL in capitals".to_owned(),
+        Error::Name { why: NameError::Reserved, .. } => {
+            "take another name; to write to everybody, write ALL in capitals".to_owned()
+        }
         Error::Name { .. } => {
             "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters".to_owned()
         }
@@ -91,6 +92,58 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
     Some(text)
 }
 
+/// How the program ends because of it.
+pub(super) fn exit(error: &Error) -> Exit {
+    match error {
+        Error::Address { .. }
+        | Error::Declined
+        | Error::Fingerprint { .. }
+        | Error::KeySize { .. }
+        | Error::Name { .. }
+        | Error::NoTerminal { .. }
+        | Error::Password { .. }
+        | Error::PasswordEmpty { .. }
+        | Error::PasswordsDiffer
+        | Error::TextEmpty
+        | Error::TextMissing
+        | Error::TextNotUtf8
+        | Error::TextTooLong
+        | Error::WhichUser { .. } => Exit::Usage,
+        Error::Connect { .. }
+        | Error::GroupKey { .. }
+        | Error::GroupKeyMissing { .. }
+        | Error::Input { .. }
+        | Error::Key { .. }
+        | Error::KeysMissing { .. }
+        | Error::ListenTimedOut { .. }
+        | Error::Lost { .. }
+        | Error::NoAccount { .. }
+        | Error::NoHome { .. }
+        | Error::NotTopChat { .. }
+        | Error::Output { .. }
+        | Error::PasswordCommand { .. }
+        | Error::Protocol(_)
+        | Error::Silent { .. }
+        | Error::State { .. }
+        | Error::TimedOut { .. } => Exit::Local,
+        Error::Bundle { .. }
+        | Error::BundleOfAnother { .. }
+        | Error::KeyChanged { .. }
+        | Error::Scram { .. }
+        | Error::ServerChanged { .. }
+        | Error::TrustMismatch { .. } => Exit::Identity,
+        Error::Busy { .. } => Exit::Busy,
+        Error::WrongPassphrase { .. } => Exit::Refused,
+        Error::Away { .. } | Error::NoSuchUser { .. } | Error::Unconfirmed { .. } => Exit::Undelivered,
+        Error::OutputClosed => Exit::Done,
+        Error::Interrupted => Exit::Interrupted,
+        Error::File(error) => error.exit(),
+        Error::Lock(error) => error.exit(),
+        Error::Refused(refusal) => refusal.exit(),
+        Error::Seal { .. } | Error::System { .. } => Exit::Unexpected,
+    }
+}
+
 fn connect_remedy(why: &ConnectError) -> String {
     match why {
         ConnectError::NoSuchHost => "see --server HOST:PORT".to_owned(),
@@ -99,10 +152,6 @@ fn connect_remedy(why: &ConnectError) -> String {
                 .to_owned()
         }
     }
-}
-
-fn file_remedy(error: &FileError) -> Option<String> {
-    error.hint()
 }
 
 fn key_remedy(why: &KeyError, path: &std::path::Path) -> String {

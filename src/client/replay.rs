@@ -1,9 +1,9 @@
 //! What was received before: guards against copies, and notices what never came.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::limits::{OPEN_FAILURES_PER_HOUR, SEEN_IDS};
+use crate::limits::{HOUR, OPEN_FAILURES_PER_HOUR, SEEN_IDS};
 use crate::names::{Recipient, UserName};
 use crate::wire::{Fingerprint, Header, MessageId};
 
@@ -92,7 +92,6 @@ impl Failures {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
 /// Names whose failures are counted at a time: a server could make up any number of them.
 const SENDERS_MAX: usize = 256;
 

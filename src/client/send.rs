@@ -29,10 +29,9 @@ pub struct Message {
 
 /// Sends, waits for the delivery, tells what is known.
 pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
-    if message.to == Recipient::All {
-        session::need_group_key(config)?;
-    }
+    let group = if message.to == Recipient::All { Some(session::need_group_key(config)?) } else { None };
     let mut session = session::for_errand(config)?;
+    session.member.group = group;
     let sequence =
         Sequence::open(&config.account_state(&session.member.name), session.member.identity.public().fingerprint())?;
     let sent = send(config, &mut session, &sequence, message)?;

@@ -98,7 +98,7 @@ impl<'a> Sending<'a> {
             Err(error) => self.say(&error.to_string()),
             Ok(Typed::Nothing) => Ok(Then::GoOn),
             Ok(Typed::Quit) => Ok(Then::Leave),
-            Ok(Typed::Help) => self.say(&format!("\n{}", typed::help())),
+            Ok(Typed::Help) => self.say(&format!("commands:\n{}", typed::help())),
             Ok(Typed::Passwd) => self.say("to change your password, leave with /quit and run: topchat passwd"),
             Ok(Typed::Switch(to)) => self.switch(to),
             Ok(Typed::Who) => self.who(),

@@ -1,26 +1,23 @@
 //! From settings to a logged-in session.
 
-use std::time::Duration;
-
 use super::Error;
 use super::account_keys::{KeyFolder, accounts};
-use super::config::{Config, default_group_key};
-use super::connect::{Connected, connect, jittered};
+use super::config::{Config, PasswordSource, default_group_key};
+use super::connect::{connect, introduce, jittered};
 use super::contacts::Contacts;
 use super::dialogue::Dialogue;
 use super::login::{Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
-use super::servers::Seen;
 use crate::crypto::group_key::GroupKeys;
 use crate::error::{Exit, Explain};
-use crate::limits::SMALL_FILE_MAX;
+use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::private;
 use crate::text::visible;
-use crate::wire::Fingerprint;
 use crate::wire::to_server::Mode;
+use crate::wire::{Code, Fingerprint};
 
 /// A logged-in session.
 pub struct Session {
@@ -32,8 +29,6 @@ pub struct Session {
     pub contacts: Contacts,
     /// How many are here.
     pub welcome: Welcome,
-    /// The connection's other end, in words for a person.
-    pub server: String,
 }
 
 /// Logs in for one errand: chooses the account, gets the password, connects.
@@ -51,7 +46,9 @@ pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Err
         Some(secret) => secret,
         None => {
             // A changed server is noticed before anybody is asked; while somebody is asked, no connection is held open.
-            connect(config)?.link.finish();
+            let connected = connect(config)?;
+            introduce(config, &connected);
+            connected.link.finish();
             password::get(config)?
         }
     };
@@ -62,18 +59,20 @@ pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Err
 pub fn with_secret(config: &Config, name: &UserName, secret: &Secret, mode: Mode) -> Result<Session, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     let keys = folder.load(secret)?;
-    let group = group_key(config)?;
+    let group = if mode == Mode::Receiving { group_key(config)? } else { None };
     let contacts = Contacts::open(&config.account_state(name))?;
-    let (dialogue, welcome, server) = patiently(config, || {
+    let (dialogue, welcome) = patiently(config, || {
         let connected = connect(config)?;
-        let server = describe(config, &connected);
+        if mode == Mode::Receiving && config.password != PasswordSource::Terminal {
+            introduce(config, &connected);
+        }
         let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
         let welcome = log_in(&mut dialogue, name, &keys.identity, secret.password(), mode)?;
-        Ok((dialogue, welcome, server))
+        Ok((dialogue, welcome))
     })?;
     folder.settle(&keys)?;
     let member = Member { name: name.clone(), identity: keys.identity, encryption: keys.encryption, group };
-    Ok(Session { dialogue, member, contacts, welcome, server })
+    Ok(Session { dialogue, member, contacts, welcome })
 }
 
 /// The account to use: the one named, or the only one on this machine.
@@ -114,7 +113,10 @@ pub fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
 
 /// One's own fingerprint, in words for a person.
 pub fn own_fingerprint(fingerprint: Fingerprint) -> String {
-    format!("your fingerprint    {}   (friends can compare it)", fingerprint.grouped())
+    format!(
+        "your fingerprint    {}\n                    (friends can compare it; shown again by: topchat fingerprint)",
+        fingerprint.grouped()
+    )
 }
 
 /// The group key and what it is worth, in words for a person.
@@ -131,16 +133,6 @@ pub fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
     }
 }
 
-/// The server and what is known of it: `connected to HOST:PORT   identity SHA256:… seen for the first time, pinned`.
-pub fn describe(config: &Config, connected: &Connected) -> String {
-    let seen = match connected.seen {
-        Seen::First => " seen for the first time, pinned",
-        Seen::Before => "",
-        Seen::Given => " as given, pinned in place of the one before",
-    };
-    format!("connected to {}   identity {}{seen}", config.server, connected.identity)
-}
-
 /// With `--wait`, tries again as long as the server is full or busy.
 pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut told = false;
@@ -148,7 +140,7 @@ pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Erro
         match attempt() {
             Err(error) if config.wait && error.exit() == Exit::Busy => {
                 if !told {
-                    config.say(&format!("{error} Waiting for a seat..."));
+                    config.say(&format!("{}. Waiting...", busy(&error)));
                     told = true;
                 }
                 std::thread::sleep(jittered(QUEUE_PAUSE));
@@ -158,6 +150,10 @@ pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Erro
     }
 }
 
-/// Longest pause between two tries for a seat. Shorter than what a full server advises to those who don't queue:
-/// a try costs the server a few hashes.
-const QUEUE_PAUSE: Duration = Duration::from_secs(4);
+/// What a person who waits anyway needs to know.
+fn busy(error: &Error) -> String {
+    match error {
+        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => "the server is full".to_owned(),
+        error => error.to_string().trim_end_matches('.').to_owned(),
+    }
+}

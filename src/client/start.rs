@@ -3,7 +3,7 @@
 use super::account_keys::{KeyFolder, accounts};
 use super::chat::chat;
 use super::config::{self, Config, PasswordSource};
-use super::connect::connect;
+use super::connect::{connect, introduce};
 use super::password::{self, Secret};
 use super::prompt::Terminal;
 use super::register::{register, registered};
@@ -22,9 +22,7 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
         Some(terminal) => ask(config, name, &terminal)?,
         None => {
             let name = name.map_or_else(|| session::choose(config), Ok)?;
-            let session = session::open(config, &name, Mode::Receiving)?;
-            config.say(&session.server);
-            session
+            session::open(config, &name, Mode::Receiving)?
         }
     };
     begun();
@@ -39,7 +37,7 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
 /// A changed server is noticed before anybody is asked; while somebody is asked, no connection is held open.
 fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<Session, Error> {
     let connected = connect(config)?;
-    config.say(&session::describe(config, &connected));
+    introduce(config, &connected);
     connected.link.finish();
     let (name, new) = match name.or_else(|| config.user.clone()) {
         Some(name) => offer(config, name, terminal)?,

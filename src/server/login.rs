@@ -58,10 +58,9 @@ impl Session<'_> {
             return Ok(());
         }
         let account = self.shared.accounts.find(&name);
-        let scram = match &account {
-            Some(account) => first.challenge(account.verifier()),
-            None => first.challenge(&scram::fake_verifier(&self.shared.secret, &name)),
-        };
+        // Made for every name, so that a challenge takes the same time whether it is needed or not.
+        let fake = scram::fake_verifier(&self.shared.secret, &name);
+        let scram = first.challenge(account.as_ref().map_or(&fake, |account| account.verifier()));
         self.reply(&ToClient::Challenge { server_first: scram.message().to_owned() });
         let pass = self.take_pass()?;
         self.state = State::Challenged(Challenge { name, mode, account, scram }, pass);
@@ -101,7 +100,7 @@ impl Session<'_> {
         let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
         let Ok(seated) = entered else {
             log::info!("{} found no free seat", account.name());
-            let full = full(self.shared.settings.max_clients);
+            let full = self.full();
             self.refuse(0, full.clone());
             return Err(End::Because(full));
         };
@@ -119,18 +118,19 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Only an account's owner gets so far, and may know how many seats there are.
+    fn full(&self) -> Reason {
+        let seats = self.shared.settings.max_clients;
+        let text = format!("the server is full: {seats} of {seats} clients");
+        Reason { text, ..Reason::retry_after(Code::Full, FULL_RETRY_SECS) }
+    }
+
     fn take_pass(&mut self) -> Result<GuestPass, End> {
         match std::mem::replace(&mut self.state, State::Leaving) {
             State::Guest(pass) | State::Challenged(_, pass) => Ok(pass),
             State::Leaving | State::Member(_) => Err(End::because(Code::NotNow)),
         }
     }
-}
-
-/// No seat is free: all of them are taken, and this is how many there are.
-fn full(seats: usize) -> Reason {
-    let text = format!("{}: {seats} of {seats} clients", Code::Full.words());
-    Reason { text, ..Reason::retry_after(Code::Full, FULL_RETRY_SECS) }
 }
 
 /// A count as it stands on the wire.

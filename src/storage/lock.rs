@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use super::error::shown;
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
+use crate::limits::{LOCK_PAUSE_FIRST, LOCK_PAUSE_MAX};
 
-/// Longest pause between two tries of [`Lock::acquire_within`]: short enough that nobody notices it.
-const PAUSE_MAX: Duration = Duration::from_millis(40);
 /// A process id and a line end are shorter.
 const PID_MAX: u64 = 16;
 
@@ -42,12 +41,12 @@ impl Lock {
     /// Like [`Self::try_acquire`], but gives the holder some time to finish.
     pub fn acquire_within(path: &Path, limit: Duration) -> Result<Self, LockError> {
         let begun = Instant::now();
-        let mut pause = Duration::from_millis(1);
+        let mut pause = LOCK_PAUSE_FIRST;
         loop {
             match Self::try_acquire(path) {
                 Err(LockError::Held { .. }) if begun.elapsed() < limit => {
                     thread::sleep(pause.min(limit.saturating_sub(begun.elapsed())));
-                    pause = PAUSE_MAX.min(pause * 2);
+                    pause = LOCK_PAUSE_MAX.min(pause * 2);
                 }
                 result => return result,
             }

@@ -1,0 +1,91 @@
+use super::*;
+
+fn bob() -> UserName {
+    "bob".parse().unwrap()
+}
+
+#[track_caller]
+fn means(line: &str, meaning: Typed) {
+    assert_eq!(parse(line), Ok(meaning), "{line:?}");
+}
+
+#[track_caller]
+fn says(line: &str, words: &str) {
+    assert_eq!(parse(line).unwrap_err().to_string(), words, "{line:?}");
+}
+
+#[test]
+fn plain_text_goes_to_the_current_recipient_as_it_stands() {
+    for line in ["hello", "  two  spaces ", "a/b", "me@home", "1 > 0"] {
+        means(line, Typed::Send { to: None, text: line.to_owned() });
+    }
+    for line in ["", "   ", "\r\n"] {
+        means(line, Typed::Nothing);
+    }
+}
+
+#[test]
+fn an_addressed_text_goes_to_that_one_alone() {
+    means("@bob hi  there", Typed::Send { to: Some(Recipient::User(bob())), text: "hi  there".into() });
+    means("@ALL hi", Typed::Send { to: Some(Recipient::All), text: "hi".into() });
+    means("@bob /who", Typed::Send { to: Some(Recipient::User(bob())), text: "/who".into() });
+}
+
+#[test]
+fn an_address_that_is_none_sends_nothing() {
+    says("@bob", "no text for bob. Nothing was sent. (To write to bob from now on: /to bob)");
+    says("@Bob hi", "\"Bob\" can't be a name: a name begins with a letter from a to z. Nothing was sent.");
+    says("@ hi", "\"\" can't be a name: a name can't be empty. Nothing was sent.");
+    says("@all hi", "\"all\" can't be a name: ALL means everybody and can't be a name. Nothing was sent.");
+}
+
+#[test]
+fn an_unknown_command_is_never_sent() {
+    says(
+        "/passwrd",
+        "no command /passwrd. Did you mean /passwd? Nothing was sent. (To send text that begins with /, type //)",
+    );
+    says("/zzzzzz", "no command /zzzzzz. Nothing was sent. (To send text that begins with /, type //)");
+    says("/ who", "no command /. Nothing was sent. (To send text that begins with /, type //)");
+    says(
+        "/who\u{1b}",
+        "no command /who^[. Did you mean /who? Nothing was sent. (To send text that begins with /, type //)",
+    );
+    assert!(matches!(parse("/usr/bin/topchat"), Err(TypedError::Unknown { .. })));
+}
+
+#[test]
+fn two_slashes_send_text_that_begins_with_one() {
+    means("//who", Typed::Send { to: None, text: "/who".into() });
+    means("//", Typed::Send { to: None, text: "/".into() });
+}
+
+#[test]
+fn commands_take_exactly_their_words() {
+    means("/to bob", Typed::Switch(Recipient::User(bob())));
+    means("/to ALL", Typed::Switch(Recipient::All));
+    means("/who", Typed::Who);
+    means("/fingerprint", Typed::Fingerprint(None));
+    means("/fingerprint bob", Typed::Fingerprint(Some(bob())));
+    means("/trust bob 77aa 0e51", Typed::Trust { name: bob(), fingerprint: "77aa0e51".into() });
+    means("/quit", Typed::Quit);
+    says("/to", "use it as: /to NAME|ALL");
+    says("/who bob", "use it as: /who");
+    says("/trust bob", "use it as: /trust NAME FINGERPRINT");
+}
+
+#[test]
+fn a_text_over_the_limit_is_refused_whole() {
+    let most = "x".repeat(TEXT_MAX);
+    means(&most, Typed::Send { to: None, text: most.clone() });
+    says(&format!("{most}x"), "that text has 4097 bytes, at most 4096 can be sent. Nothing was sent.");
+    assert!(parse(&format!("@bob {most}")).is_ok());
+}
+
+#[test]
+fn help_names_every_command() {
+    let help = help();
+    for command in COMMANDS {
+        assert!(help.contains(&command.usage()), "{}", command.name);
+    }
+}
