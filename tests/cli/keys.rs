@@ -126,7 +126,7 @@ fn a_key_file_that_holds_something_else_is_refused() {
         home.file(IDENTITY, content.as_bytes());
         refuses_the_keys(&home, 3, &format!("error: the key file {IDENTITY}: {why}\nhint: {AS_MADE}\n"));
     }
-    home.file(IDENTITY, good[..good.len() / 2].as_bytes());
+    home.file(IDENTITY, &good.as_bytes()[..good.len() / 2]);
     let finished = home.run_in(&["users"]);
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(3), ""), "{}", finished.stderr);
     assert!(finished.stderr.starts_with(&format!("error: the key file {IDENTITY}: ")), "{}", finished.stderr);

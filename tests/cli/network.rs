@@ -132,7 +132,7 @@ fn a_changed_server_is_refused_with_both_identities_before_anything_is_sent() {
     assert_eq!(home.run_in(&["users", "--server-fingerprint", &given]).code, Some(0));
     assert_eq!(users(&home).code, Some(0));
     let finished = home.run_in(&["users", "--server-fingerprint", &was]);
-    refused(&finished, 4, &stderr.replace(&now, "NOW").replace(&was, &was).replace("NOW", &now));
+    refused(&finished, 4, &stderr);
 }
 
 /// The identity that is pinned after a first contact.
