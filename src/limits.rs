@@ -85,6 +85,10 @@ pub const OUTBOX_BYTES: usize = 1024 * 1024;
 pub const UNACKNOWLEDGED: usize = 1024;
 /// Bytes gathered before one TLS write: one full TLS record.
 pub const WRITE_BATCH: usize = 16 * 1024;
+/// TLS writes before a session looks at what its client sent: keeps acknowledgements flowing in a flood.
+pub const RECORDS_AT_ONCE: usize = 8;
+/// Connections accepted before the acceptor looks at anything else.
+pub const ACCEPTS_AT_ONCE: usize = 64;
 /// Unsent reply bytes above which a client that does not read is no longer read from.
 pub const REPLY_BACKLOG: usize = 64 * 1024;
 /// How long sessions get to say goodbye at an orderly stop.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use topchat::crypto::{bundle, scram};
 use topchat::server::Settings;
-use topchat::wire::to_server::Mode;
+use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{Bundle, Code, MessageId, ToClient, ToServer, frame, signed};
 
 use crate::support::people::{ALICE, BOB, VERIFIER, password};
+use crate::support::process::ServerProcess;
 use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;
 use crate::support::{PATIENCE, Random};
@@ -197,7 +198,7 @@ fn plain_tcp_and_tls_without_our_protocol_get_no_answer() {
 
 #[test]
 fn the_login_deadline_ends_silent_connections() {
-    let server = TestServer::with(Settings { login_deadline: Duration::from_millis(300), ..Settings::default() });
+    let server = TestServer::with(Settings { login_deadline: Duration::from_secs(2), ..Settings::default() });
     RawClient::connect(server.address).expect_bye(Code::TimedOut);
     let mut dripping = RawClient::connect(server.address);
     dripping.send_bytes(&ToServer::Ping { token: 1 }.encode()[..3]);
@@ -209,11 +210,8 @@ fn the_login_deadline_ends_silent_connections() {
 
 #[test]
 fn a_silent_member_is_pinged_and_then_given_up() {
-    let settings = Settings {
-        ping_after: Duration::from_millis(200),
-        pong_within: Duration::from_millis(200),
-        ..Settings::default()
-    };
+    let settings =
+        Settings { ping_after: Duration::from_secs(1), pong_within: Duration::from_secs(2), ..Settings::default() };
     let server = TestServer::with(settings);
     let mut silent = RawClient::member(server.address, &ALICE, Mode::Receiving);
     assert_eq!(silent.next(), ToClient::Ping { token: 0 });
@@ -296,6 +294,51 @@ fn mutated_frames_never_stop_the_server() {
         while client.try_next().is_ok() {}
     }
     while let ToClient::Deliver { .. } = bob.ask(&ToServer::Ping { token: 9 }) {}
+}
+
+/// A page costs a few bytes to ask for and kilobytes to answer: whoever does not read answers gets no more made.
+#[test]
+fn requests_whose_answers_are_not_read_are_not_answered_without_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(folder.path());
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
+    for number in 0..300 {
+        let name = format!("a-name-as-long-as-they-come-{number}").parse().unwrap();
+        assert_eq!(RawClient::connect(server.address).register_as(&BOB, &name), ToClient::Registered);
+    }
+    let list = ToServer::List { request: 1, scope: Scope::All, after: None }.encode();
+    let before = resident_kib(&server);
+    alice.send_bytes(&list.repeat(6000));
+    for _ in 0..6000 {
+        assert!(matches!(alice.next(), ToClient::Page { more: true, .. }));
+    }
+    // 6000 pages of 256 names would take 50 MB at once.
+    let grown = resident_kib(&server).saturating_sub(before);
+    assert!(grown < 20_000, "memory grew by {grown} KiB");
+}
+
+/// A challenge that is still open when the account goes must not let the old owner in as the new one.
+#[test]
+fn an_account_deleted_during_the_login_lets_nobody_in() {
+    let server = TestServer::start();
+    let mut owner = RawClient::member(server.address, &ALICE, Mode::Errand);
+    let mut late = RawClient::connect(server.address);
+    let first = scram::ClientFirst::new(&ALICE.name, &late.exporter());
+    let start = ToServer::LoginStart { mode: Mode::Receiving, client_first: first.message().to_owned() };
+    let ToClient::Challenge { server_first } = late.ask(&start) else { panic!("no challenge") };
+    assert_eq!(owner.ask(&ToServer::DeleteAccount { request: 1 }), ToClient::Done { request: 1 });
+    assert_eq!(RawClient::connect(server.address).register_as(&BOB, &ALICE.name), ToClient::Registered);
+    let last = first.answer(&server_first, &password()).unwrap();
+    let signature = ALICE.identity.sign(&signed::login(last.auth_message())).unwrap();
+    let proof = ToServer::LoginProof { client_final: last.message().to_owned(), signature };
+    assert_eq!(error_code(&late.ask(&proof)), Code::LoginRefused);
+}
+
+/// The most memory that the process ever had.
+fn resident_kib(server: &ServerProcess) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.running.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// One to three bytes of the frame's body changed; the length stays true, so that decoding is reached.

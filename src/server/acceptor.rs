@@ -12,7 +12,7 @@ use super::hub::SessionId;
 use super::outbox::Outbox;
 use super::session::Session;
 use super::shared::Shared;
-use crate::limits::{ACCEPT_PAUSE, CLIENT_STACK, STOP_WITHIN};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_AT_ONCE, CLIENT_STACK, STOP_WITHIN};
 use crate::transport::{Connection, Stop, wait_input};
 use crate::wire::Code;
 
@@ -39,26 +39,22 @@ impl Acceptor {
 
     /// Accepts until asked to stop, then ends every session.
     pub(super) fn run(mut self, stop: &Stop) -> io::Result<()> {
-        let mut pause = None;
         while !stop.is_asked() {
-            let paused = pause.take().is_some_and(|until| wait_out(stop, until));
-            if !paused {
-                wait_input(&self.listener, stop.wakeup(), None)?;
-            }
+            wait_input(&self.listener, stop.wakeup(), None)?;
             self.join_finished();
             if let Err(error) = self.accept_waiting() {
                 // Out of descriptors or threads: those that are connected go on, and a pause keeps the CPU free.
                 log::warn!("can't take a connection: {error}");
-                pause = Some(Instant::now() + ACCEPT_PAUSE);
+                wait_input(stop.wakeup(), stop.wakeup(), Some(Instant::now() + ACCEPT_PAUSE))?;
             }
         }
         self.end_all();
         Ok(())
     }
 
-    /// Takes every connection that waits. An error means that the machine is short of something.
+    /// Takes connections that wait. An error means that the machine is short of something.
     fn accept_waiting(&mut self) -> io::Result<()> {
-        loop {
+        for _ in 0..ACCEPTS_AT_ONCE {
             match self.listener.accept() {
                 Ok((socket, source)) => self.begin(socket, source)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -66,6 +62,7 @@ impl Acceptor {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     fn begin(&mut self, socket: TcpStream, source: SocketAddr) -> io::Result<()> {
@@ -142,17 +139,6 @@ impl Drop for Finished {
         // Nobody listens any more when the acceptor gave up waiting.
         let _ = self.announce.send(self.id);
     }
-}
-
-/// Waits until `until` or the stop. True, so that it reads as what happened.
-fn wait_out(stop: &Stop, until: Instant) -> bool {
-    while Instant::now() < until && !stop.is_asked() {
-        if let Err(error) = wait_input(stop.wakeup(), stop.wakeup(), Some(until)) {
-            log::error!("waiting: {error}");
-            break;
-        }
-    }
-    true
 }
 
 /// Errors that `accept` passes on from one connection that failed before it was taken (accept(2)).

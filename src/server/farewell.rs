@@ -11,7 +11,11 @@ impl Session<'_> {
     /// Frees the seat, sends what still waits and why it ends, and takes the last acknowledgements.
     pub(super) fn leave(mut self, end: End) {
         self.outbox.close(Code::ShuttingDown);
-        self.state = State::Leaving;
+        // A member's seat is free now; a guest's place only with the thread, which it stands for.
+        let _place = match std::mem::replace(&mut self.state, State::Leaving) {
+            State::Challenged(_, pass) | State::Guest(pass) => Some(pass),
+            State::Leaving | State::Member(_) => None,
+        };
         let until = Instant::now() + LINGER;
         if let End::Because(reason) = end {
             if self.send_the_rest(until).is_err() {
@@ -31,10 +35,11 @@ impl Session<'_> {
     fn send_the_rest(&mut self, until: Instant) -> Result<(), End> {
         loop {
             self.send_waiting()?;
-            if self.connection.unsent() == 0 {
+            if self.connection.unsent() > 0 {
+                self.linger(until)?;
+            } else if self.outbox.is_empty() {
                 return Ok(());
             }
-            self.linger(until)?;
         }
     }
 

@@ -98,6 +98,13 @@ impl Session<'_> {
             return Err(End::because(Code::Disabled));
         }
         let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
+        // Looked up again, behind `enter`: whoever deletes the account or sets a password from now on finds this session.
+        let is_current =
+            |now: &Arc<Account>| now.identity() == account.identity() && now.verifier() == account.verifier();
+        if !self.shared.accounts.find(account.name()).is_some_and(|now| is_current(&now)) {
+            self.shared.hub().leave(self.id);
+            return self.login_refused(account.name());
+        }
         let Ok(seated) = entered else {
             log::info!("{} found no free seat", account.name());
             let full = self.full();

@@ -105,6 +105,11 @@ impl Outbox {
         queue.bytes -= bytes;
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
+    }
+
     /// Why the owner should end, if it should.
     pub(super) fn closing(&self) -> Option<Code> {
         self.lock().closing

@@ -74,6 +74,8 @@ pub(super) struct Session<'a> {
     batch: Vec<Outgoing>,
     /// Something may have come that was not taken yet.
     readable: bool,
+    /// It grows with the login and stays so to the end.
+    frame_limit: usize,
     deadline: Option<Instant>,
     liveness: Liveness,
 }
@@ -110,6 +112,7 @@ impl<'a> Session<'a> {
             recipients: Vec::new(),
             batch: Vec::new(),
             readable: false,
+            frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
             deadline: Some(now + shared.settings.login_deadline),
             liveness: Liveness::new(shared.settings.ping_after, shared.settings.pong_within, now),
         }
@@ -127,6 +130,7 @@ impl<'a> Session<'a> {
     /// The login took place: its deadline is over.
     pub(super) fn logged_in(&mut self, seat: Seat<'a>) {
         self.deadline = None;
+        self.frame_limit = limits::FRAME_MAX;
         self.state = State::Member(seat);
     }
 
@@ -173,9 +177,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Moves what waits in the outbox into TLS, a record at a time, as long as the socket takes it.
+    /// Moves what waits in the outbox into TLS, a record at a time, as long as the socket takes it; but only so many,
+    /// so that a client's own frames are read however much is sent to it.
     pub(super) fn send_waiting(&mut self) -> Result<(), End> {
-        while self.connection.flush()? {
+        for _ in 0..limits::RECORDS_AT_ONCE {
+            if !self.connection.flush()? {
+                break;
+            }
             self.outbox.take(&mut self.batch);
             if self.batch.is_empty() {
                 break;
@@ -195,22 +203,28 @@ impl<'a> Session<'a> {
         self.connection.unsent() > limits::REPLY_BACKLOG
     }
 
-    /// Takes frames that came.
+    /// Takes frames that came, those first that a congestion left.
     fn take_received(&mut self) -> Result<Received, End> {
+        self.handle_received()?;
+        if self.is_congested() {
+            return Ok(Received::More);
+        }
         let received = self.connection.receive()?;
-        while let Some(frame) = self.next_frame()? {
+        self.handle_received()?;
+        Ok(if self.is_congested() { Received::More } else { received })
+    }
+
+    fn handle_received(&mut self) -> Result<(), End> {
+        while !self.is_congested() {
+            let Some(frame) = self.next_frame()? else { break };
             self.liveness.heard(Instant::now());
             self.handle(frame)?;
         }
-        Ok(received)
+        Ok(())
     }
 
     pub(super) fn next_frame(&mut self) -> Result<Option<ToServer>, End> {
-        let limit = match self.state {
-            State::Member(_) => limits::FRAME_MAX,
-            _ => limits::FRAME_MAX_BEFORE_LOGIN,
-        };
-        match self.connection.next_frame(limit)? {
+        match self.connection.next_frame(self.frame_limit)? {
             Some((kind, body)) => Ok(Some(ToServer::decode(kind, body)?)),
             None => Ok(None),
         }

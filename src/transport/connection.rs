@@ -90,6 +90,7 @@ impl Connection {
     /// An end of the connection behind bytes is told by the next call: frames that came before it still count.
     pub fn receive(&mut self) -> Result<Received, TransportError> {
         let mut taken = 0;
+        self.wants_write = false;
         while taken < RECEIVE_AT_ONCE {
             let room = self.received.room(self.read_size);
             match self.tls.ssl_read(room) {
@@ -138,13 +139,15 @@ impl Connection {
     pub fn flush(&mut self) -> Result<bool, TransportError> {
         while let Some(waiting) = self.outgoing.get(self.sent..).filter(|waiting| !waiting.is_empty()) {
             match self.tls.ssl_write(waiting) {
-                Ok(count) => self.sent += count,
+                Ok(count) => {
+                    self.sent += count;
+                    self.wants_write = false;
+                }
                 Err(error) => return self.waiting(error).map(|()| false),
             }
         }
         self.outgoing.clear();
         self.sent = 0;
-        self.wants_write = false;
         Ok(true)
     }
 

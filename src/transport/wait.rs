@@ -83,7 +83,7 @@ pub fn wait(socket: &impl AsFd, interest: Interest, wakeup: &Wakeup, deadline: O
     Ok(ready)
 }
 
-/// Waits for input (a listening socket, a terminal, a pipe) or `wakeup`, which it does not forget. True if there is input.
+/// Waits for input (a listening socket, a terminal, a pipe) or `wakeup`, which it does not forget.
 pub fn wait_input(input: &impl AsFd, wakeup: &Wakeup, deadline: Option<Instant>) -> io::Result<Ready> {
     let mut watched = [PollFd::new(wakeup, PollFlags::IN), PollFd::new(input, PollFlags::IN)];
     poll_until(&mut watched, deadline)?;
