@@ -251,6 +251,12 @@ pub enum Error {
         /// The key that it has now.
         now: Fingerprint,
     },
+    /// A server's fingerprint that can't be one.
+    #[error("\"{}\" is no fingerprint of a server", visible(.text))]
+    ServerFingerprint {
+        /// As typed.
+        text: String,
+    },
     /// Login could not go on, or the server could not prove who it is.
     #[error("login failed: {why}")]
     Scram {

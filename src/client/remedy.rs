@@ -63,6 +63,9 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             "someone may stand between you and the server. If its owner confirms the new identity: \
              --server-fingerprint {now}"
         ),
+        Error::ServerFingerprint { .. } => {
+            "give all of its 64 hex digits, as the server's start lines show them".to_owned()
+        }
         Error::State { path, .. } => {
             format!("the file was left as it is; look at it, or move it away: {}", visible(&path.to_string_lossy()))
         }
@@ -104,6 +107,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::Password { .. }
         | Error::PasswordEmpty { .. }
         | Error::PasswordsDiffer
+        | Error::ServerFingerprint { .. }
         | Error::TextEmpty
         | Error::TextMissing
         | Error::TextNotUtf8

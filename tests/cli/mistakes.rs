@@ -224,8 +224,8 @@ fn values_that_can_not_be_are_refused_by_name() {
         ),
         (
             &["users", "--server-fingerprint", "SHA256:9f"],
-            "error: \"SHA256:9f\" is no fingerprint\n\
-             hint: give at least its first 16 hex digits, as topchat fingerprint shows them\n"
+            "error: \"SHA256:9f\" is no fingerprint of a server\n\
+             hint: give all of its 64 hex digits, as the server's start lines show them\n"
                 .to_owned(),
         ),
         (
