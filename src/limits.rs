@@ -127,8 +127,12 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub const HELD_MESSAGES: usize = 256;
 /// What "per hour" means.
 pub const HOUR: Duration = Duration::from_secs(3600);
-/// "could not be opened" lines per sender and hour: an oracle's questions must not flood the screen.
+/// Lines of one sort about one sender's messages per hour: an oracle's questions must not flood the screen.
 pub const OPEN_FAILURES_PER_HOUR: u32 = 20;
+/// Unknown senders whose lines are counted at a time: a server could make up any number of names.
+pub const CLAIMED_SENDERS: usize = 256;
+/// Most contacts of one account: with the longest keys they take 0.7 MiB, so the file of pins stays readable.
+pub const CONTACTS_MAX: usize = 512;
 /// Message ids that the replay guard remembers in one run.
 pub const SEEN_IDS: usize = 100_000;
 /// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
