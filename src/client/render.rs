@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::event::{Mark, Notice, Opened};
-use crate::limits::CONTACTS_MAX;
+use crate::limits::{CLOCK_SKEW_MS, CONTACTS_MAX};
 use crate::names::{Recipient, UserName};
 use crate::text::visible_lines;
 use crate::wire::Fingerprint;
@@ -57,7 +57,7 @@ impl Page {
         if opened.backlog {
             mark.push_str(", waited");
         }
-        if !opened.backlog && sent_ms.abs_diff(now_ms) > SKEW_MS {
+        if !opened.backlog && sent_ms.abs_diff(now_ms) > CLOCK_SKEW_MS {
             mark.push_str(", sender's clock differs");
         }
         self.text(&head, &opened.text, &mark)
@@ -280,8 +280,6 @@ const MARK_COLUMN: usize = 57;
 const MARK_ROOM: usize = 22;
 /// Narrowest text: on a terminal that is narrower than that, nothing helps.
 const ROOM_MIN: usize = 20;
-/// Clocks that differ by more are told of.
-const SKEW_MS: u64 = 10 * 60 * 1000;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
