@@ -153,8 +153,8 @@ impl Chat<'_> {
 
     /// Waits until at most `most` messages are without an answer, for `time` at most.
     pub(super) fn wait_until_settled(&self, most: usize, time: Duration) {
-        let unsettled = |pending: &mut Pending| pending.unsettled() > most && !self.answers().ended;
-        drop(self.heard.wait_timeout_while(self.pending(), time, unsettled).unwrap_or_else(PoisonError::into_inner));
+        let awaited = |pending: &mut Pending| pending.awaited() > most;
+        drop(self.heard.wait_timeout_while(self.pending(), time, awaited).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Every message's fate is told before the end, if the server tells it soon.
@@ -197,6 +197,8 @@ impl Chat<'_> {
         answers.ended = ended;
         answers.waiting.clear();
         drop(answers);
+        // Under the lock that the waiting thread looks at it with, so that it never misses this.
+        self.pending().end();
         self.heard.notify_all();
     }
 

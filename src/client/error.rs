@@ -12,7 +12,7 @@ use crate::crypto::group_key::GroupKeyError;
 use crate::crypto::keys::KeyError;
 use crate::crypto::scram::{PasswordError, ScramError};
 use crate::error::{Exit, Explain};
-use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN, TEXT_MAX};
+use crate::limits::{CONTACTS_MAX, RSA_BITS_MAX, RSA_BITS_MIN, TEXT_MAX};
 use crate::names::{NameError, UserName};
 use crate::storage::FileError;
 use crate::storage::lock::LockError;
@@ -57,6 +57,12 @@ pub enum Error {
     Busy {
         /// Which server.
         address: String,
+    },
+    /// As many contacts as there may be.
+    #[error("{}: {CONTACTS_MAX} contacts already, none was added", visible(&.path.to_string_lossy()))]
+    ContactsFull {
+        /// Where they stand.
+        path: PathBuf,
     },
     /// No connection.
     #[error("no connection to {address}: {why}")]
@@ -262,6 +268,12 @@ pub enum Error {
         pinned: Fingerprint,
         /// The key that it has now.
         now: Fingerprint,
+    },
+    /// A server's fingerprint that can't be one.
+    #[error("\"{}\" is no fingerprint of a server", visible(.text))]
+    ServerFingerprint {
+        /// As typed.
+        text: String,
     },
     /// Login could not go on, or the server could not prove who it is.
     #[error("login failed: {why}")]

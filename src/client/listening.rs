@@ -56,10 +56,13 @@ pub fn listen(
     turn.take_up()?;
     loop {
         turn.take(waiting.drain(..))?;
+        let given_up = turn.receiving.receiver.due(Instant::now());
+        turn.perform(given_up)?;
         if over.is_asked() || !turn.audience.due(Instant::now())? {
             return Ok(());
         }
-        waiting.extend(link.receive(&mut reading, turn.audience.deadline())?);
+        let deadlines = turn.audience.deadline().into_iter().chain(turn.receiving.receiver.deadline());
+        waiting.extend(link.receive(&mut reading, deadlines.min())?);
     }
 }
 
@@ -134,7 +137,7 @@ impl Turn<'_, '_> {
             ToClient::Skipped { count } => vec![Action::Tell(Notice::Passed { count })],
             frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
                 ToClient::Found { request, bundle } => receiver.found(request, &bundle, Instant::now())?,
-                frame => receiver.not_found(answered(&frame).unwrap_or_default(), Instant::now()),
+                frame => receiver.not_found(answered(&frame).unwrap_or_default(), Instant::now())?,
             },
             frame => return self.audience.other(frame),
         };
@@ -175,3 +178,7 @@ impl Turn<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "listening_tests.rs"]
+mod tests;

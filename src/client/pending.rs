@@ -32,6 +32,7 @@ pub enum Told {
 #[derive(Default)]
 pub struct Pending {
     messages: HashMap<MessageId, Message>,
+    has_ended: bool,
 }
 
 struct Message {
@@ -67,6 +68,16 @@ impl Pending {
                 message.sent.clone()
             })
             .collect()
+    }
+
+    /// No answer will come any more.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// How many may still be shown with their fate: none once [`Self::end`] was called.
+    pub fn awaited(&self) -> usize {
+        if self.has_ended { 0 } else { self.unsettled() }
     }
 
     /// How many have not been shown with their fate.

@@ -18,6 +18,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         }
         Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
         Error::Connect { why, .. } => connect_remedy(why),
+        Error::ContactsFull { .. } => "take those whom you don't know out of the file".to_owned(),
         Error::File(error) | Error::Inbox(error) => return error.hint(),
         Error::Fingerprint { .. } => {
             "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
@@ -67,6 +68,9 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             "someone may stand between you and the server. If its owner confirms the new identity: \
              --server-fingerprint {now}"
         ),
+        Error::ServerFingerprint { .. } => {
+            "give all of its 64 hex digits, as the server's start lines show them".to_owned()
+        }
         Error::State { path, .. } => {
             format!("the file was left as it is; look at it, or move it away: {}", visible(&path.to_string_lossy()))
         }
@@ -111,12 +115,14 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::Password { .. }
         | Error::PasswordEmpty { .. }
         | Error::PasswordsDiffer
+        | Error::ServerFingerprint { .. }
         | Error::TextEmpty
         | Error::TextMissing
         | Error::TextNotUtf8
         | Error::TextTooLong
         | Error::WhichUser { .. } => Exit::Usage,
         Error::Connect { .. }
+        | Error::ContactsFull { .. }
         | Error::GroupKey { .. }
         | Error::GroupKeyMissing { .. }
         | Error::Input { .. }

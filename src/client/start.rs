@@ -55,10 +55,13 @@ fn offer(config: &Config, name: UserName, terminal: &Terminal) -> Result<(UserNa
     if folder.exists() {
         return Ok((name, false));
     }
-    let question = format!("No keys of {name} on this machine. Register {name} as a new account? [y] ");
-    match terminal.ask(&question)?.as_str() {
-        "" | "y" | "Y" | "yes" => Ok((name, true)),
-        _ => Err(Error::KeysMissing { name, folder: folder.path().to_owned() }),
+    let question = format!("No keys of {name} on this machine. Register {name} as a new account? (y)es or (n)o? [y] ");
+    loop {
+        match terminal.ask(&question)?.to_ascii_lowercase().as_str() {
+            "" | "y" | "yes" | "r" | "register" => return Ok((name, true)),
+            "n" | "no" => return Err(Error::KeysMissing { name, folder: folder.path().to_owned() }),
+            _ => {}
+        }
     }
 }
 
