@@ -77,12 +77,15 @@ pub const REGISTRATIONS_PER_CONNECTION: u32 = 1;
 pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// Silence after a ping that counts as a dead peer.
 pub const PONG_WITHIN: Duration = Duration::from_secs(20);
-/// Deliveries that wait for one client before it is cut.
-pub const OUTBOX_DELIVERIES: usize = 256;
-/// Bytes that wait for one client before it is cut.
-pub const OUTBOX_BYTES: usize = 1024 * 1024;
-/// Deliveries that one client may leave unacknowledged before it is cut: four full outboxes.
-pub const UNACKNOWLEDGED: usize = 1024;
+/// Answers and news that wait for one client (about 30 bytes each) before further news are left out.
+pub const OUTBOX_FRAMES: usize = 4096;
+/// Messages of one client whose answer waits for the disk before its next frames are left unread: bounds memory, and
+/// is more than one fsync takes at once from a client that waits for none.
+pub const SENDS_UNANSWERED: usize = 256;
+/// Deliveries that one client may leave unacknowledged before further ones wait in the log.
+pub const UNACKNOWLEDGED: usize = 256;
+/// How long a client with that many may acknowledge none before it is cut: as long as one that answers no ping.
+pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(80);
 /// Bytes gathered before one TLS write: one full TLS record.
 pub const WRITE_BATCH: usize = 16 * 1024;
 /// TLS writes before a session looks at what its client sent: keeps acknowledgements flowing in a flood.
@@ -103,6 +106,43 @@ pub const CLIENT_STACK: usize = 512 * 1024;
 pub const FULL_RETRY_SECS: u32 = 30;
 /// Most accounts in one database: bounds memory (about 2 KiB each).
 pub const ACCOUNTS_MAX: usize = 100_000;
+
+// The message log.
+
+/// Direct messages that may wait for one account: a week of letters; with the next limit it bounds memory and disk.
+pub const MAILBOX_MESSAGES: usize = 200;
+/// Bytes of direct messages that may wait for one account.
+pub const MAILBOX_BYTES: usize = 1024 * 1024;
+/// Direct messages of one sender that may wait for one account: a quarter, so that nobody fills a mailbox alone.
+pub const MAILBOX_PER_SENDER: usize = 50;
+/// For an account that is connected these three count so many times: its messages are on their way, not waiting.
+pub const MAILBOX_CONNECTED: usize = 5;
+/// Days that an accepted direct message waits at least.
+pub const MAILBOX_DAYS: u32 = 30;
+/// Group messages that wait for those who are away: more than anybody reads on return.
+pub const GROUP_MESSAGES: usize = 1000;
+/// Group messages kept for a connected client that reads slowly (about 100 bytes of memory each).
+pub const GROUP_LAG: usize = 50_000;
+/// Message ids that the server remembers to know a resend (about 100 bytes each).
+pub const REMEMBERED_IDS: usize = 100_000;
+/// Messages about whose delivery the sender is still to be told (about 200 bytes each).
+pub const RECEIPTS: usize = 10_000;
+/// Bytes of recent messages kept in memory, so that those who keep up are not served from the disk.
+pub const RECENT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of messages that are in memory only, since the disk is slow or failed, before no more are taken.
+pub const HELD_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of messages that one write and one fsync carry.
+pub const LOG_BATCH: usize = 1024 * 1024;
+/// Bytes after which a new segment of the log begins: an old message keeps no more than one segment on the disk.
+pub const SEGMENT_BYTES: u64 = 1024 * 1024;
+/// Longest segment: one that was nearly full when a batch came.
+pub const SEGMENT_MAX: u64 = SEGMENT_BYTES + 2 * LOG_BATCH as u64;
+/// How long acknowledgements may wait to be written: what a crash takes back is delivered again, and recognised.
+pub const CURSORS_WITHIN: Duration = Duration::from_secs(1);
+/// Outdated lines below which the file of cursors is not rewritten.
+pub const CURSORS_OUTDATED: u64 = 1000;
+/// How often messages over their age are looked for.
+pub const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
 // Failed logins and registrations.
 

@@ -14,7 +14,7 @@ use crate::support::process::{SERVER, ServerProcess, command, run};
 use crate::support::raw::{RawClient, error_code};
 
 /// `make storm` sets more.
-fn rounds() -> usize {
+pub fn rounds() -> usize {
     std::env::var("TOPCHAT_STORM_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
 }
 
@@ -143,7 +143,7 @@ fn all_names(server: &ServerProcess) -> Vec<UserName> {
     }
 }
 
-fn kill(id: u32) {
+pub fn kill(id: u32) {
     assert!(Command::new("kill").args(["-KILL", &id.to_string()]).status().unwrap().success());
 }
 

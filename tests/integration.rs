@@ -6,6 +6,7 @@ mod crypto;
 mod durability;
 mod hostile;
 mod liar;
+mod messages;
 mod protocol_document;
 mod scripts;
 mod sessions;

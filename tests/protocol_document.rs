@@ -165,6 +165,7 @@ fn server_frames() -> Vec<ToClient> {
         ToClient::Pong { token: TOKEN },
         ToClient::Error { request: 0, reason: Reason::retry_after(Code::Full, 30) },
         ToClient::Bye(Reason::new(Code::Replaced)),
+        ToClient::Skipped { count: 42 },
     ]
 }
 

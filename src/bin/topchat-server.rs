@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use topchat::error::{Exit, Explain, describe};
 use topchat::server::options::{Command, Options};
-use topchat::server::{Registration, Server, ServerError, Settings, admin};
+use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin};
 use topchat::transport::Stop;
 
 fn main() -> ExitCode {
@@ -54,6 +54,10 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
     eprintln!("clients     0 of {}   change with --max-clients", settings.max_clients);
     let accounts = server.accounts();
     eprintln!("data        {}   {accounts} accounts, registration {registration}", options.data_dir.display());
+    match settings.durability {
+        Durability::Disk => eprintln!("messages    wait on disk until they are delivered"),
+        Durability::Memory => eprintln!("messages    --durability memory: a crash may take accepted messages back"),
+    }
     eprintln!(
         "The server passes on sealed messages and cannot read them. It does see who writes to whom, when, and how much."
     );

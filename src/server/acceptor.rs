@@ -70,7 +70,7 @@ impl Acceptor {
             log::debug!("no room for a guest from {}", source.ip());
             return Ok(());
         };
-        let outbox = Arc::new(Outbox::new(self.shared.outbox_bounds())?);
+        let outbox = Arc::new(Outbox::new()?);
         self.last_id += 1;
         let id = self.last_id;
         let thread = self.spawn(id, socket, source, Arc::clone(&outbox), pass)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::accounts::{AccountsError, ChangeError};
+use super::store::StoreError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
 use crate::names::UserName;
@@ -57,6 +58,9 @@ pub enum ServerError {
     /// Another server uses the folder.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The message log.
+    #[error(transparent)]
+    Messages(#[from] StoreError),
     /// Standard output.
     #[error("can't write to standard output: {source}")]
     Output {
@@ -77,6 +81,7 @@ impl Explain for ServerError {
             Self::Accounts(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Lock(error) => error.hint().map(|hint| format!("{hint}; --data-dir DIR names another folder")),
+            Self::Messages(error) => error.hint(),
             Self::Listen { source, .. } => Some(listen_hint(source)),
             Self::Certificate { path, .. } => Some(format!(
                 "restore {} from a backup, or move it away: a new one is made, and every client will warn that the server changed",
@@ -96,6 +101,7 @@ impl Explain for ServerError {
             Self::Accounts(error) => error.exit(),
             Self::File(error) => error.exit(),
             Self::Lock(error) => error.exit(),
+            Self::Messages(error) => error.exit(),
             Self::Change { why: ChangeError::NoSuchUser, .. } => Exit::Usage,
             Self::Change { .. } | Self::Listen { .. } | Self::Output { .. } => Exit::Local,
             Self::Certificate { .. } | Self::Secret { .. } => Exit::Configuration,

@@ -16,6 +16,12 @@ impl Session<'_> {
             State::Challenged(_, pass) | State::Guest(pass) => Some(pass),
             State::Leaving | State::Member(_) => None,
         };
+        match &mut self.receiver {
+            // Whoever writes to this account from now on hears that it is away.
+            receiver if matches!(end, End::Gone) => *receiver = None,
+            Some(receiver) => receiver.finish(),
+            None => {}
+        }
         let until = Instant::now() + LINGER;
         if let End::Because(reason) = end {
             if self.send_the_rest(until).is_err() {
@@ -51,7 +57,7 @@ impl Session<'_> {
                 Ok(None) => return Ok(()),
                 Ok(Some(ToServer::Ack(delivery))) => {
                     // One that fits nothing has nobody left to be told.
-                    let _ = self.unacknowledged.acknowledge(delivery);
+                    let _ = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
                 }
                 Ok(Some(_)) => {}
                 Err(_) => self.connection.forget_received(),

@@ -1,11 +1,11 @@
-//! Who is here, and who gets what. Pure: no socket, no thread, no clock, no cryptography.
+//! Who is here. Pure: no socket, no thread, no clock, no cryptography.
 //!
 //! A *seat* is a logged-in session. Handles are whatever the caller reaches a session by.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::names::{Recipient, UserName};
+use crate::names::UserName;
 use crate::wire::to_server::Mode;
 
 /// Tells sessions apart, also those of one account.
@@ -64,17 +64,6 @@ impl<H: Clone> Hub<H> {
         self.remove(id);
     }
 
-    /// Handles of those who get a message: one account's receiving session, or everybody's but the sender's.
-    pub(super) fn recipients(&self, sender: &UserName, to: &Recipient, found: &mut Vec<H>) {
-        match to {
-            Recipient::User(name) => found.extend(self.receiver(name)),
-            Recipient::All => {
-                let others = self.receiving.iter().filter(|(name, _)| *name != sender);
-                found.extend(others.filter_map(|(_, id)| self.sessions.get(id)).map(|session| session.handle.clone()));
-            }
-        }
-    }
-
     /// Handles of every session of an account.
     pub(super) fn sessions_of(&self, name: &UserName) -> Vec<H> {
         let own = self.sessions.values().filter(|session| session.name == *name);
@@ -96,11 +85,6 @@ impl<H: Clone> Hub<H> {
     /// Seats taken.
     pub(super) fn taken(&self) -> usize {
         self.sessions.len()
-    }
-
-    fn receiver(&self, name: &UserName) -> Option<H> {
-        let id = self.receiving.get(name)?;
-        self.sessions.get(id).map(|session| session.handle.clone())
     }
 
     fn seat_to_take_over(&self, name: &UserName, mode: Mode) -> Option<SessionId> {
@@ -141,42 +125,13 @@ mod tests {
         hub
     }
 
-    fn recipients(hub: &Hub<SessionId>, sender: &str, to: &str) -> Vec<SessionId> {
-        let mut found = Vec::new();
-        hub.recipients(&name(sender), &to.parse().unwrap(), &mut found);
-        found
-    }
-
-    #[test]
-    fn a_group_message_goes_to_every_receiving_session_but_the_senders() {
-        let hub = hub(
-            9,
-            &[
-                (1, "alice", Mode::Receiving),
-                (2, "bob", Mode::Receiving),
-                (3, "carol", Mode::Receiving),
-                (4, "bob", Mode::Errand),
-            ],
-        );
-        assert_eq!(recipients(&hub, "alice", "ALL"), [2, 3]);
-        assert_eq!(recipients(&hub, "dave", "ALL"), [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_direct_message_goes_to_the_receiving_session_alone() {
-        let hub = hub(9, &[(1, "alice", Mode::Errand), (2, "bob", Mode::Receiving), (3, "bob", Mode::Errand)]);
-        assert_eq!(recipients(&hub, "alice", "bob"), [2]);
-        assert_eq!(recipients(&hub, "bob", "bob"), [2]);
-        assert!(recipients(&hub, "bob", "alice").is_empty());
-    }
-
     #[test]
     fn a_newer_receiving_session_replaces_the_older_even_when_full() {
         let mut hub = hub(2, &[(1, "alice", Mode::Receiving), (2, "bob", Mode::Receiving)]);
         let seated = hub.enter(3, &name("alice"), Mode::Receiving, 3).unwrap();
         assert_eq!(seated, Seated { replaced: Some(1), taken: 2 });
         hub.leave(1);
-        assert_eq!(recipients(&hub, "bob", "alice"), [3]);
+        assert!(hub.is_online(&name("alice")));
         assert_eq!(hub.taken(), 2);
     }
 

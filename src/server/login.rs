@@ -114,6 +114,9 @@ impl Session<'_> {
         if let Some(replaced) = &seated.replaced {
             replaced.close(Code::Replaced);
         }
+        if mode == Mode::Receiving {
+            self.receiver = Some(self.shared.store.attach(&account, self.id, &self.outbox));
+        }
         let seat = Seat::new(self.shared, self.id, account, mode);
         seat.say_arrived(self.source, seated.taken);
         self.reply(&ToClient::Welcome {

@@ -16,11 +16,11 @@ mod login;
 pub mod options;
 mod outbox;
 mod phase;
-mod receipt;
 mod register;
 mod seat;
 mod session;
 mod shared;
+mod store;
 pub mod throttle;
 
 use std::io;
@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 pub use error::ServerError;
 pub use shared::{Registration, Settings};
+pub use store::{Durability, Quotas, StoreError};
 
 use crate::crypto::keys::PublicKey;
 use crate::storage::folder::LockedFolder;
@@ -50,12 +51,18 @@ impl Server {
     pub fn open(folder: &Path, listen: &str, settings: Settings) -> Result<Self, ServerError> {
         let folder = LockedFolder::open(folder)?;
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
+        let store = store::Store::open(
+            folder.path(),
+            accounts.all().into_iter(),
+            settings.quotas.clone(),
+            settings.durability,
+        )?;
         let tls = identity::load_tls(folder.path())?;
         let secret = identity::load_secret(folder.path())?;
         let listener = bind(listen)?;
         let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
         let address = listener.local_addr().map_err(bound)?;
-        let shared = Arc::new(shared::Shared::new(settings, tls, accounts, secret, &PublicKey::decoy()?));
+        let shared = Arc::new(shared::Shared::new(settings, tls, accounts, store, secret, &PublicKey::decoy()?));
         let acceptor = acceptor::Acceptor::new(listener, Arc::clone(&shared)).map_err(bound)?;
         Ok(Self { acceptor, shared, address, _folder: folder })
     }
@@ -77,7 +84,9 @@ impl Server {
 
     /// Serves until asked to stop, then says goodbye to every client.
     pub fn run(self, stop: &Stop) -> Result<(), ServerError> {
-        self.acceptor.run(stop).map_err(|source| ServerError::Accept { source })
+        let ended = self.acceptor.run(stop).map_err(|source| ServerError::Accept { source });
+        self.shared.store.close();
+        ended
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{Registration, Settings};
+use super::store::days;
+use super::{Durability, Quotas, Registration, Settings};
 use crate::limits;
 use crate::names::UserName;
 
@@ -34,6 +35,29 @@ struct Serving {
     /// Most accounts
     #[arg(long, value_name = "N", default_value_t = limits::ACCOUNTS_MAX as u32, env = "TOPCHAT_MAX_ACCOUNTS")]
     max_accounts: u32,
+    /// What "accepted" waits for: disk loses nothing, memory may lose the last moment in a crash
+    #[arg(long, value_name = "WHERE", default_value = "disk", env = "TOPCHAT_DURABILITY")]
+    durability: Durability,
+    /// Direct messages that may wait for one account
+    #[arg(long, value_name = "N", default_value_t = limits::MAILBOX_MESSAGES as u32, env = "TOPCHAT_MAILBOX_MESSAGES",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    mailbox_messages: u32,
+    /// Direct messages of one sender that may wait for one account
+    #[arg(long, value_name = "N", default_value_t = limits::MAILBOX_PER_SENDER as u32, env = "TOPCHAT_MAILBOX_PER_SENDER",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    mailbox_per_sender: u32,
+    /// KiB of direct messages that may wait for one account
+    #[arg(long, value_name = "N", default_value_t = (limits::MAILBOX_BYTES / 1024) as u32, env = "TOPCHAT_MAILBOX_KIB",
+        value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    mailbox_kib: u32,
+    /// Days that a direct message waits
+    #[arg(long, value_name = "N", default_value_t = limits::MAILBOX_DAYS, env = "TOPCHAT_MAILBOX_DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    mailbox_days: u32,
+    /// Group messages that wait for those who are away
+    #[arg(long, value_name = "N", default_value_t = limits::GROUP_MESSAGES as u32, env = "TOPCHAT_GROUP_MESSAGES",
+        value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    group_messages: u32,
     /// Who may make an account
     #[arg(long, value_name = "WHO", default_value = "open", env = "TOPCHAT_REGISTRATION")]
     registration: Registration,
@@ -76,6 +100,19 @@ pub enum UserCommand {
     },
 }
 
+impl Serving {
+    fn quotas(&self) -> Quotas {
+        Quotas {
+            messages: self.mailbox_messages as usize,
+            bytes: self.mailbox_kib as usize * 1024,
+            per_sender: self.mailbox_per_sender as usize,
+            age: days(self.mailbox_days),
+            group: self.group_messages as usize,
+            ..Quotas::default()
+        }
+    }
+}
+
 impl Options {
     /// What they say about serving.
     pub fn settings(&self) -> Settings {
@@ -83,6 +120,8 @@ impl Options {
             max_clients: self.serving.max_clients as usize,
             max_accounts: self.serving.max_accounts as usize,
             registration: self.serving.registration,
+            durability: self.serving.durability,
+            quotas: self.serving.quotas(),
             ..Settings::default()
         }
     }

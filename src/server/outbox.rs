@@ -1,46 +1,39 @@
-//! What waits to go to one client: bounded, filled by any thread, drained by the client's own.
+//! What waits to go to one client: filled by any thread, drained by the client's own.
+//!
+//! Answers, news of its messages, and that there are messages for it in the log.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::receipt::Receipt;
-use crate::limits::WRITE_BATCH;
+use crate::limits::{OUTBOX_FRAMES, WRITE_BATCH};
 use crate::transport::Wakeup;
-use crate::wire::{Code, DeliveryId};
-
-/// One encoded frame, shared by all who get it.
-#[derive(Clone)]
-pub(super) struct Outgoing {
-    /// The whole frame as bytes.
-    pub(super) frame: Arc<[u8]>,
-    /// For deliveries: their number, and who wants to know what became of them.
-    pub(super) delivery: Option<(DeliveryId, Arc<Receipt>)>,
-}
-
-/// How much may wait.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) deliveries: usize,
-    pub(super) bytes: usize,
-}
+use crate::wire::Code;
 
 /// A client's queue.
 pub(super) struct Outbox {
-    bounds: Bounds,
     queue: Mutex<Queue>,
     wakeup: Wakeup,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Outgoing>,
-    /// How many of these are deliveries. What a client hears of its own messages is not held against it:
-    /// one recipient's acknowledgement may settle hundreds at once. It is bounded by `bytes`.
-    deliveries: usize,
-    bytes: usize,
+    waiting: VecDeque<Arc<[u8]>>,
+    /// Messages of this client whose answer is to come.
+    unanswered: usize,
+    /// There may be messages for it.
+    has_mail: bool,
     closing: Option<Code>,
     sleep: Sleep,
+}
+
+/// What a frame is to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saying {
+    /// The answer to a message that was announced with [`Outbox::expect_answer`]: always taken.
+    Answer,
+    /// More about a message: left out if the client lets too many wait.
+    News,
 }
 
 /// What the owner waits for.
@@ -55,54 +48,70 @@ pub(super) enum Sleep {
     Idle,
 }
 
-/// The frame was not taken: the client is being cut, or is so from now on since too much waits.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotTaken;
+/// The owner sleeps and must be woken by [`Outbox::wake`], once the caller holds no lock any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) struct MustWake(pub(super) bool);
 
 impl Outbox {
-    pub(super) fn new(bounds: Bounds) -> io::Result<Self> {
-        Ok(Self { bounds, queue: Mutex::default(), wakeup: Wakeup::new()? })
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { queue: Mutex::default(), wakeup: Wakeup::new()? })
     }
 
-    /// Adds a frame and wakes the owner if it sleeps. Never blocks: a full queue closes itself.
-    pub(super) fn push(&self, outgoing: Outgoing) -> Result<(), NotTaken> {
+    /// Adds a frame. Never blocks, and does not wake.
+    pub(super) fn say(&self, frame: Arc<[u8]>, saying: Saying) -> MustWake {
         let mut queue = self.lock();
-        if queue.closing.is_some() {
-            return Err(NotTaken);
+        match saying {
+            Saying::Answer => queue.unanswered = queue.unanswered.saturating_sub(1),
+            Saying::News if queue.waiting.len() >= OUTBOX_FRAMES => return MustWake(false),
+            Saying::News => {}
         }
-        let bytes = queue.bytes + outgoing.frame.len();
-        let deliveries = queue.deliveries + usize::from(outgoing.delivery.is_some());
-        let fits = bytes <= self.bounds.bytes && deliveries <= self.bounds.deliveries;
-        if fits {
-            queue.bytes = bytes;
-            queue.deliveries = deliveries;
-            queue.waiting.push_back(outgoing);
-            self.wake(queue, &[Sleep::Idle]);
-        } else {
-            queue.closing = Some(Code::TooSlow);
-            self.wake(queue, &[Sleep::Blocked, Sleep::Idle]);
-        }
-        if fits { Ok(()) } else { Err(NotTaken) }
+        queue.waiting.push_back(frame);
+        queue.rouse(&[Sleep::Idle])
+    }
+
+    /// There is a message for the owner in the log. Never blocks, and does not wake.
+    pub(super) fn announce_mail(&self) -> MustWake {
+        let mut queue = self.lock();
+        queue.has_mail = true;
+        queue.rouse(&[Sleep::Idle])
+    }
+
+    /// Whether mail was announced since the last call.
+    pub(super) fn take_mail(&self) -> bool {
+        std::mem::take(&mut self.lock().has_mail)
+    }
+
+    /// A message of this client was taken and will be answered by another thread.
+    pub(super) fn expect_answer(&self) {
+        self.lock().unanswered += 1;
+    }
+
+    /// How many messages of this client wait for their answer.
+    pub(super) fn unanswered(&self) -> usize {
+        self.lock().unanswered
     }
 
     /// Asks the owner to send what waits, say why, and end. The first reason counts.
     pub(super) fn close(&self, why: Code) {
         let mut queue = self.lock();
         queue.closing.get_or_insert(why);
-        self.wake(queue, &[Sleep::Blocked, Sleep::Idle]);
+        let must_wake = queue.rouse(&[Sleep::Blocked, Sleep::Idle]);
+        drop(queue);
+        if must_wake.0 {
+            self.wake();
+        }
     }
 
     /// Moves frames to `batch`, up to one TLS record's worth.
-    pub(super) fn take(&self, batch: &mut Vec<Outgoing>) {
+    pub(super) fn take(&self, batch: &mut Vec<Arc<[u8]>>) {
         let mut queue = self.lock();
         let mut bytes = 0;
         while bytes < WRITE_BATCH {
-            let Some(outgoing) = queue.waiting.pop_front() else { break };
-            bytes += outgoing.frame.len();
-            queue.deliveries -= usize::from(outgoing.delivery.is_some());
-            batch.push(outgoing);
+            let Some(frame) = queue.waiting.pop_front() else { break };
+            bytes += frame.len();
+            batch.push(frame);
         }
-        queue.bytes -= bytes;
     }
 
     /// Whether nothing waits.
@@ -118,7 +127,7 @@ impl Outbox {
     /// Announces what the owner is about to wait for. False if there is something to do first.
     pub(super) fn fall_asleep(&self, sleep: Sleep) -> bool {
         let mut queue = self.lock();
-        let nothing_to_do = queue.waiting.is_empty() || sleep == Sleep::Blocked;
+        let nothing_to_do = (queue.waiting.is_empty() && !queue.has_mail) || sleep == Sleep::Blocked;
         let may_sleep = nothing_to_do && queue.closing.is_none();
         queue.sleep = if may_sleep { sleep } else { Sleep::Awake };
         may_sleep
@@ -129,21 +138,14 @@ impl Outbox {
         self.lock().sleep = Sleep::Awake;
     }
 
+    /// Wakes the owner. Outside of locks: the woken thread would only run into them.
+    pub(super) fn wake(&self) {
+        self.wakeup.wake();
+    }
+
     /// What the owner waits on.
     pub(super) fn wakeup(&self) -> &Wakeup {
         &self.wakeup
-    }
-
-    /// Wakes an owner in one of these sleeps, outside the lock: the woken thread would only run into it.
-    fn wake(&self, mut queue: MutexGuard<'_, Queue>, from: &[Sleep]) {
-        let sleeps = from.contains(&queue.sleep);
-        if sleeps {
-            queue.sleep = Sleep::Awake;
-        }
-        drop(queue);
-        if sleeps {
-            self.wakeup.wake();
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -152,85 +154,76 @@ impl Outbox {
     }
 }
 
+impl Queue {
+    fn rouse(&mut self, from: &[Sleep]) -> MustWake {
+        let sleeps = from.contains(&self.sleep);
+        if sleeps {
+            self.sleep = Sleep::Awake;
+        }
+        MustWake(sleeps)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::MessageId;
 
-    fn status(length: usize) -> Outgoing {
-        Outgoing { frame: vec![0; length].into(), delivery: None }
+    fn frame(length: usize) -> Arc<[u8]> {
+        vec![0; length].into()
     }
 
-    fn outgoing(length: usize) -> Outgoing {
-        let nobody = Arc::new(outbox(1, 1));
-        let receipt = Arc::new(Receipt::new(&nobody, MessageId([0; 16]), 1));
-        Outgoing { delivery: Some((DeliveryId { epoch: 1, number: 1 }, receipt)), ..status(length) }
+    fn outbox() -> Outbox {
+        Outbox::new().unwrap()
     }
 
-    fn outbox(deliveries: usize, bytes: usize) -> Outbox {
-        Outbox::new(Bounds { deliveries, bytes }).unwrap()
+    fn taken(outbox: &Outbox) -> usize {
+        let mut batch = Vec::new();
+        outbox.take(&mut batch);
+        batch.len()
     }
 
     #[test]
-    fn what_a_sender_hears_of_its_messages_is_bounded_by_bytes_alone() {
-        let outbox = outbox(2, 1000);
-        for _ in 0..10 {
-            assert_eq!(outbox.push(status(50)), Ok(()));
+    fn news_are_left_out_when_too_much_waits_but_answers_never() {
+        let outbox = outbox();
+        outbox.expect_answer();
+        for _ in 0..OUTBOX_FRAMES + 9 {
+            let _ = outbox.say(frame(1), Saying::News);
         }
-        assert_eq!(outbox.push(outgoing(50)), Ok(()));
-        assert_eq!(outbox.push(status(500)), Err(NotTaken));
+        let _ = outbox.say(frame(1), Saying::Answer);
+        assert_eq!((taken(&outbox), outbox.unanswered()), (OUTBOX_FRAMES + 1, 0));
     }
 
     #[test]
-    fn too_many_deliveries_cut_the_client() {
-        let outbox = outbox(2, 1000);
-        assert_eq!(outbox.push(outgoing(1)), Ok(()));
-        assert_eq!(outbox.push(outgoing(1)), Ok(()));
-        assert_eq!(outbox.push(outgoing(1)), Err(NotTaken));
-        assert_eq!(outbox.closing(), Some(Code::TooSlow));
-    }
-
-    #[test]
-    fn too_many_bytes_cut_the_client() {
-        let outbox = outbox(100, 1000);
-        assert_eq!(outbox.push(outgoing(600)), Ok(()));
-        assert_eq!(outbox.push(outgoing(600)), Err(NotTaken));
-        assert_eq!(outbox.closing(), Some(Code::TooSlow));
-    }
-
-    #[test]
-    fn a_closing_client_takes_nothing_but_keeps_what_waits() {
-        let outbox = outbox(100, 1000);
-        outbox.push(outgoing(5)).unwrap();
+    fn a_closing_client_keeps_what_waits_and_the_first_reason_counts() {
+        let outbox = outbox();
+        let _ = outbox.say(frame(5), Saying::News);
         outbox.close(Code::Replaced);
         outbox.close(Code::ShuttingDown);
-        assert_eq!(outbox.push(outgoing(5)), Err(NotTaken));
         assert_eq!(outbox.closing(), Some(Code::Replaced));
-        let mut batch = Vec::new();
-        outbox.take(&mut batch);
-        assert_eq!(batch.len(), 1);
+        assert_eq!(taken(&outbox), 1);
     }
 
     #[test]
-    fn a_batch_is_one_record_and_frees_its_room() {
-        let outbox = outbox(100, 40_000);
+    fn a_batch_is_one_record() {
+        let outbox = outbox();
         for _ in 0..4 {
-            outbox.push(outgoing(10_000)).unwrap();
+            let _ = outbox.say(frame(10_000), Saying::News);
         }
-        let mut batch = Vec::new();
-        outbox.take(&mut batch);
-        assert_eq!(batch.len(), 2);
-        assert_eq!(outbox.push(outgoing(20_000)), Ok(()));
+        assert_eq!([taken(&outbox), taken(&outbox), taken(&outbox)], [2, 2, 0]);
     }
 
     #[test]
     fn only_an_idle_owner_falls_asleep() {
-        let outbox = outbox(9, 1000);
+        let outbox = outbox();
         assert!(outbox.fall_asleep(Sleep::Idle));
-        outbox.push(outgoing(1)).unwrap();
+        assert_eq!(outbox.say(frame(1), Saying::News), MustWake(true));
+        assert_eq!(outbox.say(frame(1), Saying::News), MustWake(false));
         assert!(!outbox.fall_asleep(Sleep::Idle));
         assert!(outbox.fall_asleep(Sleep::Blocked));
-        outbox.take(&mut Vec::new());
+        assert_eq!(outbox.announce_mail(), MustWake(false));
+        taken(&outbox);
+        assert!(!outbox.fall_asleep(Sleep::Idle), "there is mail");
+        assert!(outbox.take_mail() && !outbox.take_mail());
         assert!(outbox.fall_asleep(Sleep::Idle));
         outbox.close(Code::Deleted);
         assert!(!outbox.fall_asleep(Sleep::Idle));

@@ -48,6 +48,7 @@ impl Session<'_> {
             self.refuse(request, Reason::new(code_of(error)));
             return Ok(());
         }
+        self.shared.store.remove(name);
         log::info!("{name} deleted the account");
         self.reply(&ToClient::Done { request });
         let sessions = self.shared.hub().sessions_of(name);
@@ -79,8 +80,9 @@ impl Session<'_> {
             return Ok(Err(Reason::new(Code::BadSignature)));
         }
         let account = Account::new(bytes, verifier, unix_ms())?;
-        let registered = self.shared.accounts.register(account);
+        let registered = self.shared.accounts.register(account.clone());
         if registered == Ok(Outcome::Changed) {
+            self.shared.store.join(&account);
             log::info!("{} registered from {}", checked.name, self.source);
         }
         Ok(registered.map(|_| ()).map_err(|error| Reason::new(code_of(error))))

@@ -12,11 +12,11 @@ use std::time::Instant;
 use super::guests::GuestPass;
 use super::hub::SessionId;
 use super::login::Challenge;
-use super::outbox::{Outbox, Outgoing, Sleep};
+use super::outbox::{Outbox, Sleep};
 use super::phase::{Phase, Tries, Verdict, verdict};
-use super::receipt::Unacknowledged;
 use super::seat::Seat;
 use super::shared::Shared;
+use super::store::Receiver;
 use crate::limits;
 use crate::transport::{Connection, Interest, Liveness, Pulse, Received, TransportError, wait};
 use crate::wire::to_client::Reason;
@@ -66,12 +66,11 @@ pub(super) struct Session<'a> {
     pub(super) source: IpAddr,
     pub(super) connection: Connection,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) unacknowledged: Unacknowledged,
+    /// For a receiving session: its way through the log.
+    pub(super) receiver: Option<Receiver>,
     pub(super) tries: Tries,
     pub(super) state: State<'a>,
-    /// Scratch space of [`chat`](super::chat), kept for its memory.
-    pub(super) recipients: Vec<Arc<Outbox>>,
-    batch: Vec<Outgoing>,
+    batch: Vec<Arc<[u8]>>,
     /// Something may have come that was not taken yet.
     readable: bool,
     /// It grows with the login and stays so to the end.
@@ -106,10 +105,9 @@ impl<'a> Session<'a> {
             source,
             connection,
             outbox,
-            unacknowledged: Unacknowledged::default(),
+            receiver: None,
             tries: Tries::default(),
             state: State::Guest(pass),
-            recipients: Vec::new(),
             batch: Vec::new(),
             readable: false,
             frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
@@ -161,46 +159,55 @@ impl<'a> Session<'a> {
             self.send_waiting()?;
             if self.readable && !self.is_congested() {
                 self.readable = self.take_received()? == Received::More;
-                self.connection.flush()?;
+                self.send_waiting()?;
             }
             if let Some(code) = self.outbox.closing() {
                 return Err(End::because(code));
             }
-            if self.unacknowledged.len() > limits::UNACKNOWLEDGED {
-                return Err(End::because(Code::TooSlow));
-            }
             let until = self.next_moment()?;
-            if !self.readable || self.is_congested() {
+            if (!self.readable || self.is_congested()) && !self.has_more_mail() {
                 let sleep = if self.connection.unsent() > 0 { Sleep::Blocked } else { Sleep::Idle };
                 self.sleep(sleep, until)?;
             }
         }
     }
 
-    /// Moves what waits in the outbox into TLS, a record at a time, as long as the socket takes it; but only so many,
-    /// so that a client's own frames are read however much is sent to it.
+    /// Moves what waits in the outbox and in the log into TLS, a record at a time, as long as the socket takes it; but
+    /// only so many, so that a client's own frames are read however much is sent to it.
     pub(super) fn send_waiting(&mut self) -> Result<(), End> {
         for _ in 0..limits::RECORDS_AT_ONCE {
             if !self.connection.flush()? {
                 break;
             }
             self.outbox.take(&mut self.batch);
+            self.take_mail()?;
             if self.batch.is_empty() {
                 break;
             }
-            for outgoing in self.batch.drain(..) {
-                self.connection.queue(&outgoing.frame);
-                if let Some((delivery, receipt)) = outgoing.delivery {
-                    self.unacknowledged.add(delivery, receipt);
-                }
+            for frame in self.batch.drain(..) {
+                self.connection.queue(&frame);
             }
         }
         Ok(())
     }
 
-    /// A client that lets its answers pile up is not read from.
+    /// Whether [`Self::send_waiting`] left something that could go out at once.
+    fn has_more_mail(&self) -> bool {
+        self.connection.unsent() == 0 && self.receiver.as_ref().is_some_and(Receiver::is_ready)
+    }
+
+    fn take_mail(&mut self) -> Result<(), End> {
+        let has_mail = self.outbox.take_mail();
+        let Some(receiver) = &mut self.receiver else { return Ok(()) };
+        if has_mail {
+            receiver.announce();
+        }
+        receiver.take(&mut self.batch).map_err(|_| End::because(Code::Storage))
+    }
+
+    /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it.
     fn is_congested(&self) -> bool {
-        self.connection.unsent() > limits::REPLY_BACKLOG
+        self.connection.unsent() > limits::REPLY_BACKLOG || self.outbox.unanswered() >= limits::SENDS_UNANSWERED
     }
 
     /// Takes frames that came, those first that a congestion left.
@@ -268,9 +275,13 @@ impl<'a> Session<'a> {
         if let Some(deadline) = self.deadline {
             return if now < deadline { Ok(Some(deadline)) } else { Err(End::because(Code::TimedOut)) };
         }
+        let acknowledge_until = self.receiver.as_ref().and_then(Receiver::deadline);
+        if acknowledge_until.is_some_and(|until| now >= until) {
+            return Err(End::because(Code::TooSlow));
+        }
         match self.liveness.check(now) {
             Pulse::Dead => Err(End::because(Code::TimedOut)),
-            Pulse::Fine(until) => Ok(Some(until)),
+            Pulse::Fine(until) => Ok(Some(acknowledge_until.map_or(until, |sooner| until.min(sooner)))),
             Pulse::Ping => {
                 self.reply(&ToClient::Ping { token: 0 });
                 self.connection.flush()?;

@@ -1,18 +1,17 @@
 //! What all sessions of one server share, and its settings.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::accounts::Accounts;
 use super::guests::Guests;
 use super::hub::Hub;
-use super::outbox::{Bounds, Outbox};
+use super::outbox::Outbox;
+use super::store::{Durability, Quotas, Store};
 use super::throttle::Throttle;
 use crate::crypto::keys::PublicKey;
 use crate::limits;
 use crate::transport::ServerTls;
-use crate::wire::DeliveryId;
 
 /// Who may make an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,6 +31,10 @@ pub struct Settings {
     pub max_accounts: usize,
     /// Who may make an account.
     pub registration: Registration,
+    /// What "accepted" waits for.
+    pub durability: Durability,
+    /// How much may wait for whom.
+    pub quotas: Quotas,
     /// From TCP accept to login.
     pub login_deadline: Duration,
     /// Silence after which a session is pinged.
@@ -46,6 +49,8 @@ impl Default for Settings {
             max_clients: limits::CLIENTS_DEFAULT,
             max_accounts: limits::ACCOUNTS_MAX,
             registration: Registration::Open,
+            durability: Durability::default(),
+            quotas: Quotas::default(),
             login_deadline: limits::LOGIN_DEADLINE,
             ping_after: limits::PING_AFTER,
             pong_within: limits::PONG_WITHIN,
@@ -59,6 +64,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) tls: ServerTls,
     pub(super) accounts: Accounts,
+    pub(super) store: Store,
     pub(super) guests: Arc<Guests>,
     /// Makes the salts of unknown names: steady, and not to be told from real ones.
     pub(super) secret: [u8; 32],
@@ -66,8 +72,6 @@ pub(super) struct Shared {
     pub(super) decoy: Vec<u8>,
     hub: Mutex<Hub<Arc<Outbox>>>,
     throttle: Mutex<Throttle>,
-    epoch: u64,
-    deliveries: AtomicU64,
 }
 
 impl Shared {
@@ -75,6 +79,7 @@ impl Shared {
         settings: Settings,
         tls: ServerTls,
         accounts: Accounts,
+        store: Store,
         secret: [u8; 32],
         decoy: &PublicKey,
     ) -> Self {
@@ -82,11 +87,10 @@ impl Shared {
             guests: Arc::new(Guests::new(settings.max_clients)),
             hub: Mutex::new(Hub::new(settings.max_clients)),
             throttle: Mutex::default(),
-            epoch: unix_ms(),
-            deliveries: AtomicU64::new(0),
             settings,
             tls,
             accounts,
+            store,
             secret,
             decoy: decoy.to_der().to_vec(),
         }
@@ -99,17 +103,6 @@ impl Shared {
 
     pub(super) fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next delivery's number.
-    pub(super) fn next_delivery(&self) -> DeliveryId {
-        let number = self.deliveries.fetch_add(1, Ordering::Relaxed) + 1;
-        DeliveryId { epoch: self.epoch, number }
-    }
-
-    /// How much may wait for one client.
-    pub(super) fn outbox_bounds(&self) -> Bounds {
-        Bounds { deliveries: limits::OUTBOX_DELIVERIES, bytes: limits::OUTBOX_BYTES }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A file that grows by records, each one line, and never loses one that it acknowledged.
+//! A file that grows by records and never loses one that it acknowledged; and reading one whose records are lines.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -35,12 +35,26 @@ impl Medium for File {
     }
 }
 
-/// An open append-only file of newline-terminated records.
+impl Medium for Box<dyn Medium + Send> {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        (**self).sync()
+    }
+
+    fn set_len(&mut self, length: u64) -> io::Result<()> {
+        (**self).set_len(length)
+    }
+}
+
+/// An open append-only file of records.
 #[derive(Debug)]
 pub struct AppendFile<M = File> {
     path: PathBuf,
     medium: M,
-    /// Bytes that were acknowledged: all of them whole lines, all of them on disk.
+    /// Bytes that were acknowledged: all of them whole records, all of them on disk.
     length: u64,
     /// Something may stand after `length`: a failed write that could not be taken back at once.
     dirty: bool,
@@ -61,18 +75,20 @@ impl<M: Medium> AppendFile<M> {
         Self { path: path.to_owned(), medium, length, dirty: false }
     }
 
-    /// Adds whole lines with one write; when this returns `Ok`, all of them are on disk.
+    /// How many bytes were acknowledged.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Adds whole records with one write; when this returns `Ok`, all of them are on disk.
     ///
     /// On an error none of them counts: what was written of them is cut off again, now or, if the disk
     /// refuses even that, before the next append. So the file works again as soon as the disk does.
-    pub fn append(&mut self, lines: &[u8]) -> Result<(), FileError> {
-        debug_assert!(lines.ends_with(b"\n"), "records are whole lines");
-        if self.dirty {
-            self.repair()?;
-        }
-        match self.medium.write_all(lines).and_then(|()| self.medium.sync()) {
+    pub fn append(&mut self, records: &[u8]) -> Result<(), FileError> {
+        self.mend()?;
+        match self.medium.write_all(records).and_then(|()| self.medium.sync()) {
             Ok(()) => {
-                self.length += lines.len() as u64;
+                self.length += records.len() as u64;
                 Ok(())
             }
             Err(error) => {
@@ -83,6 +99,11 @@ impl<M: Medium> AppendFile<M> {
                 Err(FileError::io("writing", &self.path)(error))
             }
         }
+    }
+
+    /// Cuts off what a failed write may have left, if it could not be taken back at once.
+    pub fn mend(&mut self) -> Result<(), FileError> {
+        if self.dirty { self.repair() } else { Ok(()) }
     }
 
     fn repair(&mut self) -> Result<(), FileError> {

@@ -101,8 +101,8 @@ impl FileError {
         }
     }
 
-    /// For `map_err`: the system's error with what was tried on which path.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// For `map_err`: the system's error with what was tried, as "writing", on which path.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::NotFound => Self::Missing { path: path.to_owned() },
             _ => Self::Io { doing, path: path.to_owned(), source },

@@ -1,10 +1,12 @@
 //! Files that survive a crash and that nobody else can read.
 //!
-//! [`private`] reads and writes whole files, [`append`] grows a file by records, [`folder`] makes and checks
+//! [`private`] reads and writes whole files, [`append`] grows a file by records, [`disk`] stands between a store of
+//! several files and the file system, so that tests can make it fail; [`folder`] makes and checks
 //! folders, [`lock`] keeps a second process out. All of them take only what belongs to this user alone,
 //! follow no symbolic link, and answer "done" only for what a crash can't take back.
 
 pub mod append;
+pub mod disk;
 mod error;
 #[cfg(test)]
 pub(crate) mod failing;

@@ -80,6 +80,11 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     sync_folder(parent(path))
 }
 
+/// Opens a file for reading it in parts, if it follows this module's rules.
+pub fn open_to_read(path: &Path) -> Result<File, FileError> {
+    open(path, OpenOptions::new().read(true))
+}
+
 /// Opens a file by these options, if it follows this module's rules; one that the options make is mode 0600.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;

@@ -188,6 +188,11 @@ impl Envelope {
         Ok(envelope)
     }
 
+    /// The clear part of an envelope that was parsed before: what comes behind it is not looked at.
+    pub fn peek(bytes: &[u8]) -> Result<Header, Error> {
+        Header::read(&mut Reader::new(bytes))
+    }
+
     /// What can be said of the sealed parts from outside: RSA blocks of at least 2048 bits; whole DES blocks that hold
     /// at least the 17 bytes of an empty text, padded.
     fn check_lengths(&self) -> Result<(), Error> {

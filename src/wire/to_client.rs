@@ -52,7 +52,7 @@ pub enum State {
     Queued = 2,
     /// Recipients' clients acknowledged it.
     Delivered = 3,
-    /// A recipient's connection ended before it acknowledged: it may have the message or not.
+    /// The server could not keep it. Those who are counted have it, the others may have it or not.
     Unconfirmed = 4,
 }
 
@@ -131,6 +131,11 @@ pub enum ToClient {
     },
     /// The account exists, on disk.
     Registered,
+    /// So many messages waited too long for this client, or too many others came after them: they won't come any more.
+    Skipped {
+        /// How many.
+        count: u64,
+    },
     /// What became of a message; a later one overrides an earlier.
     Status {
         /// Which message.
@@ -181,6 +186,7 @@ impl ToClient {
             PONG => Self::Pong { token: reader.u64("token")? },
             ERROR => Self::Error { request: reader.u32("request")?, reason: Reason::read(&mut reader)? },
             BYE => Self::Bye(Reason::read(&mut reader)?),
+            SKIPPED => Self::Skipped { count: reader.u64("count")? },
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -222,6 +228,7 @@ impl ToClient {
                 reason.write(&mut writer);
             }
             Self::Registered => {}
+            Self::Skipped { count } => writer.u64(*count),
             Self::Status { msg_id, state, reached, total } => {
                 writer.bytes(&msg_id.0);
                 writer.u8(*state as u8);
@@ -251,6 +258,7 @@ impl ToClient {
             Self::Pong { .. } => "Pong",
             Self::Refused { .. } => "Refused",
             Self::Registered => "Registered",
+            Self::Skipped { .. } => "Skipped",
             Self::Status { .. } => "Status",
             Self::Welcome { .. } => "Welcome",
         }
@@ -269,6 +277,7 @@ impl ToClient {
             Self::Pong { .. } => PONG,
             Self::Refused { .. } => REFUSED,
             Self::Registered => REGISTERED,
+            Self::Skipped { .. } => SKIPPED,
             Self::Status { .. } => STATUS,
             Self::Welcome { .. } => WELCOME,
         }
@@ -313,3 +322,4 @@ const PING: u8 = 0x8a;
 const PONG: u8 = 0x8b;
 const ERROR: u8 = 0x8c;
 const BYE: u8 = 0x8d;
+const SKIPPED: u8 = 0x8e;

@@ -9,7 +9,7 @@ use topchat::names::UserName;
 use topchat::transport::{ClientTls, Connection, Interest, Received, TransportError, Wakeup, wait};
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::Mode;
-use topchat::wire::{Code, Envelope, ToClient, ToServer, signed};
+use topchat::wire::{Code, DeliveryId, Envelope, ToClient, ToServer, signed};
 
 use super::PATIENCE;
 use super::people::{Person, VERIFIER, password};
@@ -50,6 +50,14 @@ impl RawClient {
         client
     }
 
+    /// Logged in to an account that is there already.
+    pub fn again(address: SocketAddr, person: &Person, mode: Mode) -> Self {
+        let mut client = Self::connect(address);
+        let welcome = client.login(person, mode);
+        assert!(matches!(welcome, ToClient::Welcome { .. }), "{welcome:?}");
+        client
+    }
+
     pub fn register(&mut self, person: &Person) -> ToClient {
         self.register_as(person, &person.name)
     }
@@ -72,19 +80,29 @@ impl RawClient {
 
     /// Goes through the login and gives its last answer. A Welcome's proof is checked.
     pub fn login_as(&mut self, person: &Person, name: &UserName, mode: Mode) -> ToClient {
+        self.try_login_as(person, name, mode).expect("a frame must come")
+    }
+
+    /// The same with a server that may go away meanwhile.
+    pub fn try_login(&mut self, person: &Person, mode: Mode) -> Result<ToClient, TransportError> {
+        self.try_login_as(person, &person.name, mode)
+    }
+
+    fn try_login_as(&mut self, person: &Person, name: &UserName, mode: Mode) -> Result<ToClient, TransportError> {
         let first = ClientFirst::new(name, &self.exporter());
-        let start = ToServer::LoginStart { mode, client_first: first.message().to_owned() };
-        let server_first = match self.ask(&start) {
+        self.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned() });
+        let server_first = match self.try_next()? {
             ToClient::Challenge { server_first } => server_first,
-            other => return other,
+            other => return Ok(other),
         };
         let last = first.answer(&server_first, &password()).unwrap();
         let signature = person.identity.sign(&signed::login(last.auth_message())).unwrap();
-        let answer = self.ask(&ToServer::LoginProof { client_final: last.message().to_owned(), signature });
+        self.send(&ToServer::LoginProof { client_final: last.message().to_owned(), signature });
+        let answer = self.try_next()?;
         if let ToClient::Welcome { server_final, .. } = &answer {
             last.verify(server_final).expect("the server must prove itself");
         }
-        answer
+        Ok(answer)
     }
 
     pub fn exporter(&self) -> [u8; 32] {
@@ -137,6 +155,17 @@ impl RawClient {
     fn received_frame(&mut self) -> Result<Option<ToClient>, TransportError> {
         let frame = self.connection.next_frame(16384)?;
         Ok(frame.map(|(kind, body)| ToClient::decode(kind, body).expect("the server must speak the protocol")))
+    }
+
+    /// The next frame, which must be a delivery; not acknowledged.
+    #[track_caller]
+    pub fn next_delivery(&mut self) -> (DeliveryId, bool, Envelope) {
+        match self.next() {
+            ToClient::Deliver { delivery, backlog, envelope } => {
+                (delivery, backlog, Envelope::parse(&envelope).unwrap())
+            }
+            other => panic!("no delivery but {other:?}"),
+        }
     }
 
     /// The envelope of the next frame, which must be a delivery; acknowledged.

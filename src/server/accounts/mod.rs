@@ -129,6 +129,11 @@ impl Accounts {
         self.read().find(name).cloned()
     }
 
+    /// All accounts, in alphabetical order.
+    pub fn all(&self) -> Vec<Arc<Account>> {
+        self.read().all().cloned().collect()
+    }
+
     /// How many accounts there are, disabled ones included.
     pub fn len(&self) -> usize {
         self.read().len()

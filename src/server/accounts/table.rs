@@ -20,6 +20,10 @@ impl Table {
         self.accounts.get(name)
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.accounts.len()
     }

@@ -1,0 +1,444 @@
+//! What waits for whom. Pure: no file, no thread, no clock.
+//!
+//! Per account the direct messages that it has not acknowledged, in all the last group messages; so its size is bounded
+//! by the quotas, whatever the log holds.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::quotas::{Held, Quotas};
+use super::segment::Place;
+use crate::names::UserName;
+use crate::wire::Fingerprint;
+
+/// How far an account has acknowledged; what stands in the file of cursors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// The last message.
+    pub(super) number: u64,
+    /// How many group messages there were up to then.
+    pub(super) group: u64,
+    /// Passed over since: direct messages over their age, less group messages of its own.
+    pub(super) passed: i64,
+}
+
+/// An account, as far as the index knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    pub(super) name: UserName,
+    pub(super) identity: Fingerprint,
+    pub(super) created_ms: u64,
+    pub(super) disabled: bool,
+}
+
+/// A message that waits.
+#[derive(Clone, Debug)]
+struct Waiting {
+    number: u64,
+    sender: Arc<UserName>,
+    size: u32,
+    stored_ms: u64,
+    place: Option<Place>,
+}
+
+/// A group message that is kept.
+#[derive(Clone, Debug)]
+struct Shared {
+    number: u64,
+    sender: Arc<UserName>,
+    /// How many group messages there were, this one included.
+    ordinal: u64,
+    place: Option<Place>,
+}
+
+struct Mailbox {
+    owner: Owner,
+    name: Arc<UserName>,
+    cursor: Cursor,
+    /// The cursor differs from the file's.
+    is_dirty: bool,
+    direct: VecDeque<Waiting>,
+    bytes: usize,
+    by_sender: HashMap<Arc<UserName>, usize>,
+}
+
+/// The next message for somebody.
+#[derive(Clone, Debug)]
+pub(super) struct Next {
+    pub(super) number: u64,
+    /// `None`: in memory only.
+    pub(super) place: Option<Place>,
+}
+
+/// All mailboxes and the group's messages.
+pub(super) struct Index {
+    quotas: Quotas,
+    mailboxes: HashMap<UserName, Mailbox>,
+    /// Accounts that are not disabled.
+    active: usize,
+    group: VecDeque<Shared>,
+    /// How many group messages there were in all.
+    ordinal: u64,
+    /// Whose cursor is to be written.
+    dirty: Vec<Arc<UserName>>,
+}
+
+impl Index {
+    pub(super) fn new(quotas: Quotas) -> Self {
+        let (mailboxes, group, dirty) = (HashMap::new(), VecDeque::new(), Vec::new());
+        Self { quotas, mailboxes, active: 0, group, ordinal: 0, dirty }
+    }
+
+    /// An account with what the file of cursors says of it, if anything.
+    pub(super) fn add(&mut self, owner: Owner, cursor: Option<Cursor>) {
+        let name = Arc::new(owner.name.clone());
+        self.active += usize::from(!owner.disabled);
+        let mailbox = Mailbox {
+            name: Arc::clone(&name),
+            owner,
+            cursor: cursor.unwrap_or_default(),
+            is_dirty: false,
+            direct: VecDeque::new(),
+            bytes: 0,
+            by_sender: HashMap::new(),
+        };
+        self.mailboxes.insert((*name).clone(), mailbox);
+    }
+
+    /// A new account begins at the end of the log.
+    pub(super) fn join(&mut self, owner: Owner, end: u64) {
+        let name = owner.name.clone();
+        self.add(owner, Some(Cursor { number: end, group: self.ordinal, passed: 0 }));
+        if let Some(mailbox) = self.mailboxes.get_mut(&name) {
+            mailbox.mark(&mut self.dirty);
+        }
+    }
+
+    /// An account is gone, and its mailbox with it. Gives the numbers that waited there.
+    pub(super) fn remove(&mut self, name: &UserName) -> Vec<u64> {
+        let Some(mailbox) = self.mailboxes.remove(name) else { return Vec::new() };
+        self.active -= usize::from(!mailbox.owner.disabled);
+        mailbox.direct.iter().map(|waiting| waiting.number).collect()
+    }
+
+    /// Whether there is such an account.
+    pub(super) fn has(&self, name: &UserName) -> bool {
+        self.mailboxes.contains_key(name)
+    }
+
+    /// Whom a direct message to this name is for.
+    pub(super) fn identity(&self, name: &UserName) -> Option<Fingerprint> {
+        self.mailboxes.get(name).map(|mailbox| mailbox.owner.identity)
+    }
+
+    /// How many get a group message: all accounts that are not disabled, but the sender's.
+    pub(super) fn members(&self, sender: &UserName) -> usize {
+        let own = self.mailboxes.get(sender).is_some_and(|mailbox| !mailbox.owner.disabled);
+        self.active - usize::from(own)
+    }
+
+    /// How many group messages there were.
+    pub(super) fn ordinal(&self) -> u64 {
+        self.ordinal
+    }
+
+    /// Whether a mailbox has room for one more.
+    pub(super) fn admits(&self, to: &UserName, sender: &UserName, size: usize, is_connected: bool) -> bool {
+        self.mailboxes.get(to).is_some_and(|mailbox| {
+            let of_sender = mailbox.by_sender.get(sender).copied().unwrap_or_default();
+            let held = Held { messages: mailbox.direct.len(), of_sender, bytes: mailbox.bytes };
+            self.quotas.admit(held, size, is_connected)
+        })
+    }
+
+    /// A direct message begins to wait. Numbers only grow.
+    pub(super) fn add_direct(&mut self, to: &UserName, new: New<'_>) {
+        let sender = self.shared_name(new.sender);
+        if let Some(mailbox) = self.mailboxes.get_mut(to) {
+            mailbox.bytes += new.size;
+            *mailbox.by_sender.entry(Arc::clone(&sender)).or_default() += 1;
+            let size = u32::try_from(new.size).unwrap_or(u32::MAX);
+            let New { number, stored_ms, place, .. } = new;
+            mailbox.direct.push_back(Waiting { number, sender, size, stored_ms, place });
+        }
+    }
+
+    /// A group message begins to wait. Numbers only grow.
+    pub(super) fn add_group(&mut self, new: New<'_>) {
+        self.ordinal += 1;
+        let (sender, ordinal) = (self.shared_name(new.sender), self.ordinal);
+        self.group.push_back(Shared { number: new.number, sender, ordinal, place: new.place });
+    }
+
+    /// A message of an earlier run, from the log. True if it waits for the account it names.
+    pub(super) fn restore_direct(&mut self, to: &UserName, identity: Fingerprint, new: New<'_>) -> bool {
+        let waits = self.mailboxes.get(to).is_some_and(|mailbox| {
+            // The name may have a new owner since: with other keys, or with the same ones but later.
+            mailbox.owner.identity == identity
+                && mailbox.owner.created_ms <= new.stored_ms
+                && mailbox.cursor.number < new.number
+        });
+        if waits {
+            self.add_direct(to, new);
+        }
+        waits
+    }
+
+    /// A group message of an earlier run, from the log.
+    pub(super) fn restore_group(&mut self, ordinal: u64, new: New<'_>) {
+        self.ordinal = ordinal.saturating_sub(1);
+        self.add_group(new);
+        // As in the earlier run, whose cursors count already what was let go then.
+        if self.is_trim_due() {
+            while self.group.len() > self.quotas.group {
+                self.group.pop_front();
+            }
+        }
+    }
+
+    /// Accounts without a line in the file of cursors begin where they were made: at their time in the log.
+    pub(super) fn restore_start(&mut self, name: &UserName, cursor: Cursor) {
+        if let Some(mailbox) = self.mailboxes.get_mut(name) {
+            mailbox.cursor = cursor;
+            mailbox.mark(&mut self.dirty);
+        }
+    }
+
+    /// A message is on disk now. Nothing happens if nobody waits for it any more.
+    pub(super) fn set_place(&mut self, number: u64, to: Option<&UserName>, place: Place) {
+        let slot = match to {
+            None => position(&self.group, number, |shared| shared.number)
+                .and_then(|position| self.group.get_mut(position))
+                .map(|shared| &mut shared.place),
+            Some(name) => self.mailboxes.get_mut(name).and_then(|mailbox| {
+                let position = position(&mailbox.direct, number, |waiting| waiting.number)?;
+                mailbox.direct.get_mut(position).map(|waiting| &mut waiting.place)
+            }),
+        };
+        if let Some(slot) = slot {
+            *slot = Some(place);
+        }
+    }
+
+    /// A message could not be kept: it waits no more.
+    pub(super) fn withdraw(&mut self, number: u64, to: Option<&UserName>) {
+        match to {
+            None => {
+                if let Some(position) = position(&self.group, number, |shared| shared.number) {
+                    self.group.remove(position);
+                }
+            }
+            Some(name) => {
+                let mailbox = self.mailboxes.get_mut(name);
+                mailbox.into_iter().for_each(|mailbox| mailbox.withdraw(number));
+            }
+        }
+    }
+
+    /// Where a session of this account begins to read, how many group messages there were up to there, and how many
+    /// messages it will not get any more.
+    pub(super) fn begin(&self, name: &UserName) -> Start {
+        let Some(mailbox) = self.mailboxes.get(name) else { return Start::default() };
+        let Cursor { number, group, passed } = mailbox.cursor;
+        let first = self.group.len().saturating_sub(self.quotas.group);
+        let before = self.group.get(first).map_or(self.ordinal, |shared| shared.ordinal - 1);
+        let own = |shared: &&Shared| shared.number > number && *shared.sender == *name;
+        let own = self.group.iter().take(first).filter(own).count();
+        let over = i128::from(before.saturating_sub(group)) + i128::from(passed) - own as i128;
+        Start { number, group: before.max(group), skipped: u64::try_from(over).unwrap_or_default() }
+    }
+
+    /// The next message for this account after `number`; of the group's those after the `group`-th.
+    pub(super) fn next(&self, name: &UserName, number: u64, group: u64) -> Option<Next> {
+        let mailbox = self.mailboxes.get(name)?;
+        let direct = mailbox.direct.get(mailbox.direct.partition_point(|waiting| waiting.number <= number));
+        let begin = self.group.partition_point(|shared| shared.number <= number || shared.ordinal <= group);
+        let shared = self.group.range(begin..).find(|shared| *shared.sender != *name);
+        match (direct, shared) {
+            (Some(direct), shared) if shared.is_none_or(|shared| direct.number < shared.number) => {
+                Some(Next { number: direct.number, place: direct.place.clone() })
+            }
+            (_, Some(shared)) => Some(Next { number: shared.number, place: shared.place.clone() }),
+            (Some(_) | None, None) => None,
+        }
+    }
+
+    /// How many group messages there were before the oldest that is kept.
+    pub(super) fn passed_group(&self) -> u64 {
+        self.group.front().map_or(self.ordinal, |shared| shared.ordinal - 1)
+    }
+
+    /// How many group messages there were up to this number.
+    pub(super) fn group_until(&self, number: u64) -> u64 {
+        let next = self.group.partition_point(|shared| shared.number <= number);
+        self.group.get(next).map_or(self.ordinal, |shared| shared.ordinal - 1)
+    }
+
+    /// The account has everything up to `number`. Gives what it had not acknowledged before.
+    pub(super) fn acknowledge(&mut self, name: &UserName, number: u64) -> Vec<u64> {
+        let group_until = self.group_until(number);
+        let Some(mailbox) = self.mailboxes.get_mut(name) else { return Vec::new() };
+        let before = mailbox.cursor.number;
+        if number <= before {
+            return Vec::new();
+        }
+        let mut covered = Vec::new();
+        while let Some(waiting) = pop_if(&mut mailbox.direct, |waiting| waiting.number <= number) {
+            mailbox.release(&waiting);
+            covered.push(waiting.number);
+        }
+        let first = self.group.partition_point(|shared| shared.number <= before);
+        let shared = self.group.range(first..).take_while(|shared| shared.number <= number);
+        covered.extend(shared.filter(|shared| *shared.sender != *name).map(|shared| shared.number));
+        mailbox.cursor = Cursor { number, group: group_until.max(mailbox.cursor.group), passed: 0 };
+        mailbox.mark(&mut self.dirty);
+        covered
+    }
+
+    /// What this account has not acknowledged, after `number`.
+    pub(super) fn unacknowledged(&self, name: &UserName, number: u64) -> Vec<u64> {
+        let Some(mailbox) = self.mailboxes.get(name) else { return Vec::new() };
+        let after = number.max(mailbox.cursor.number);
+        let direct = mailbox.direct.iter().map(|waiting| waiting.number).filter(|number| *number > after);
+        let first = self.group.partition_point(|shared| shared.number <= after);
+        let shared = self.group.range(first..).filter(|shared| *shared.sender != *name).map(|shared| shared.number);
+        direct.chain(shared).collect()
+    }
+
+    /// Whether it is time to let old group messages go: now and then only, which spreads the cost.
+    pub(super) fn is_trim_due(&self) -> bool {
+        self.ordinal.is_multiple_of(TRIM_EVERY)
+    }
+
+    /// Lets old group messages go, as far as `is_done` says that those who are connected have them.
+    pub(super) fn trim(&mut self, is_done: impl Fn(u64) -> bool) {
+        while self.group.len() > self.quotas.group {
+            let is_over = self.group.len() > self.quotas.group_lag.max(self.quotas.group);
+            let Some(old) = pop_if(&mut self.group, |old| is_over || is_done(old.number)) else { return };
+            // Its own messages don't count as passed over for their sender.
+            let mailbox = self.mailboxes.get_mut(&*old.sender);
+            if let Some(mailbox) = mailbox.filter(|mailbox| mailbox.cursor.number < old.number) {
+                mailbox.cursor.passed -= 1;
+                mailbox.mark(&mut self.dirty);
+            }
+        }
+    }
+
+    /// Lets direct messages go that were stored before `before_ms`.
+    pub(super) fn expire(&mut self, before_ms: u64) -> Vec<u64> {
+        let mut expired = Vec::new();
+        for mailbox in self.mailboxes.values_mut() {
+            while let Some(waiting) = pop_if(&mut mailbox.direct, |waiting| waiting.stored_ms < before_ms) {
+                mailbox.release(&waiting);
+                mailbox.cursor.passed += 1;
+                mailbox.mark(&mut self.dirty);
+                expired.push(waiting.number);
+            }
+        }
+        expired
+    }
+
+    /// Takes the cursors that changed, as far as everything up to them is on disk.
+    pub(super) fn take_changed(&mut self, safe: u64) -> Vec<(UserName, Fingerprint, Cursor)> {
+        let mut changed = Vec::new();
+        let mailboxes = &mut self.mailboxes;
+        self.dirty.retain(|name| {
+            let Some(mailbox) = mailboxes.get_mut(&**name) else { return false };
+            let waits = mailbox.cursor.number > safe;
+            if !waits && mailbox.is_dirty {
+                mailbox.is_dirty = false;
+                changed.push((mailbox.owner.name.clone(), mailbox.owner.identity, mailbox.cursor));
+            }
+            waits
+        });
+        changed
+    }
+
+    /// These could not be written: they are to be taken again.
+    pub(super) fn put_back(&mut self, changed: &[(UserName, Fingerprint, Cursor)]) {
+        for (name, ..) in changed {
+            if let Some(mailbox) = self.mailboxes.get_mut(name) {
+                mailbox.mark(&mut self.dirty);
+            }
+        }
+    }
+
+    /// Whether a cursor waits to be written.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// The cursors of all accounts, if everything up to them is on disk.
+    pub(super) fn cursors(&self, safe: u64) -> Option<Vec<(UserName, Fingerprint, Cursor)>> {
+        let line = |mailbox: &Mailbox| (mailbox.owner.name.clone(), mailbox.owner.identity, mailbox.cursor);
+        self.mailboxes.values().map(|mailbox| (mailbox.cursor.number <= safe).then(|| line(mailbox))).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    pub(super) fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    /// One copy of each account's name.
+    fn shared_name(&self, name: &UserName) -> Arc<UserName> {
+        self.mailboxes.get(name).map_or_else(|| Arc::new(name.clone()), |mailbox| Arc::clone(&mailbox.name))
+    }
+}
+
+impl Mailbox {
+    fn withdraw(&mut self, number: u64) {
+        let position = position(&self.direct, number, |waiting| waiting.number);
+        if let Some(waiting) = position.and_then(|position| self.direct.remove(position)) {
+            self.release(&waiting);
+        }
+    }
+
+    fn release(&mut self, waiting: &Waiting) {
+        self.bytes -= usize::try_from(waiting.size).unwrap_or_default();
+        if let Some(count) = self.by_sender.get_mut(&waiting.sender) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_sender.remove(&waiting.sender);
+            }
+        }
+    }
+
+    fn mark(&mut self, dirty: &mut Vec<Arc<UserName>>) {
+        if !self.is_dirty {
+            self.is_dirty = true;
+            dirty.push(Arc::clone(&self.name));
+        }
+    }
+}
+
+/// A message that begins to wait.
+#[derive(Debug)]
+pub(super) struct New<'a> {
+    pub(super) number: u64,
+    pub(super) sender: &'a UserName,
+    pub(super) size: usize,
+    pub(super) stored_ms: u64,
+    pub(super) place: Option<Place>,
+}
+
+/// Where a session begins to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) number: u64,
+    pub(super) group: u64,
+    pub(super) skipped: u64,
+}
+
+fn position<T>(sorted: &VecDeque<T>, number: u64, number_of: impl Fn(&T) -> u64) -> Option<usize> {
+    sorted.binary_search_by_key(&number, number_of).ok()
+}
+
+fn pop_if<T>(queue: &mut VecDeque<T>, may: impl FnOnce(&T) -> bool) -> Option<T> {
+    if queue.front().is_some_and(may) { queue.pop_front() } else { None }
+}
+
+/// How many group messages may come before old ones are let go.
+const TRIM_EVERY: u64 = 64;

@@ -1,0 +1,86 @@
+//! Messages in memory: those that are not on disk (yet), and the latest of the others. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::ids::Key;
+
+/// A message that is in memory only.
+pub(super) struct Held {
+    frame: Arc<[u8]>,
+    /// To forget its id if it is not kept.
+    pub(super) key: Key,
+}
+
+/// Frames by number.
+#[derive(Default)]
+pub(super) struct Memory {
+    held: BTreeMap<u64, Held>,
+    held_bytes: usize,
+    /// Ascending.
+    recent: VecDeque<(u64, Arc<[u8]>)>,
+    recent_bytes: usize,
+}
+
+impl Memory {
+    /// A message that is not on disk yet.
+    pub(super) fn hold(&mut self, number: u64, frame: Arc<[u8]>, key: Key) {
+        self.held_bytes += frame.len();
+        self.held.insert(number, Held { frame, key });
+    }
+
+    /// It is on disk: from now on it may be forgotten, the oldest first, so that `limit` bytes are kept.
+    pub(super) fn written(&mut self, number: u64, limit: usize) {
+        let Some(held) = self.release(number) else { return };
+        self.recent_bytes += held.frame.len();
+        self.recent.push_back((number, held.frame));
+        while self.recent_bytes > limit {
+            let Some((_, oldest)) = self.recent.pop_front() else { return };
+            self.recent_bytes -= oldest.len();
+        }
+    }
+
+    /// It is needed no more.
+    pub(super) fn release(&mut self, number: u64) -> Option<Held> {
+        let held = self.held.remove(&number)?;
+        self.held_bytes -= held.frame.len();
+        Some(held)
+    }
+
+    /// The frame of a message, if it is here.
+    pub(super) fn find(&self, number: u64) -> Option<&Arc<[u8]>> {
+        if let Some(held) = self.held.get(&number) {
+            return Some(&held.frame);
+        }
+        let position = self.recent.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.recent.get(position).map(|(_, frame)| frame)
+    }
+
+    /// How many bytes are here only.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Fingerprint, MessageId};
+
+    #[test]
+    fn what_is_not_on_disk_stays_and_the_rest_is_bounded() {
+        let mut memory = Memory::default();
+        let key = Key::new(Fingerprint([0; 32]), MessageId([0; 16]));
+        for number in 1..=5 {
+            memory.hold(number, vec![0; 10].into(), key);
+        }
+        assert_eq!(memory.held_bytes(), 50);
+        for number in [1, 2, 4, 5] {
+            memory.written(number, 25);
+        }
+        let here: Vec<u64> = (1..=5).filter(|number| memory.find(*number).is_some()).collect();
+        assert_eq!((here, memory.held_bytes()), (vec![3, 4, 5], 10));
+        memory.release(3);
+        assert_eq!((memory.find(3).is_some(), memory.held_bytes()), (false, 0));
+    }
+}

@@ -1,0 +1,259 @@
+//! The message log: what was accepted waits here until its recipients have it, whatever happens to the server.
+//!
+//! One log for all, and for each account a cursor: the last message that it acknowledged. A message gets a number and
+//! begins to wait, and those who are connected hear of it, in one step under one lock ([`order`]); so numbers only grow,
+//! for everybody. Sessions take their messages from memory, or when they lag behind, from the disk ([`Receiver`]): a slow
+//! client needs no more memory than a fast one. One thread writes ([`writer`]): it takes all messages that wait, with one
+//! write and one fsync, and only then is their senders' answer given.
+
+mod cursors;
+mod ids;
+mod index;
+mod memory;
+mod order;
+mod quotas;
+mod receipts;
+mod receiver;
+mod record;
+mod segment;
+mod writer;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use index::Owner;
+use order::{Order, Starts, Submission, Wakes};
+pub use quotas::Quotas;
+pub(super) use quotas::days;
+pub(super) use receiver::{NotDelivered, Receiver};
+use writer::Writer;
+
+use super::accounts::Account;
+use super::hub::SessionId;
+use super::outbox::Outbox;
+use super::shared::unix_ms;
+use crate::crypto::digest;
+use crate::error::{Exit, Explain};
+use crate::limits::{ACKNOWLEDGE_WITHIN, SEGMENT_BYTES};
+use crate::names::UserName;
+use crate::storage::FileError;
+use crate::storage::disk::{Disk, RealDisk};
+use crate::text::visible;
+use crate::wire::{Code, Header};
+
+/// Folder of the segments within the data folder.
+pub const FOLDER_NAME: &str = "messages";
+/// File of the cursors within the data folder.
+pub const CURSORS_NAME: &str = "cursors.jsonl";
+
+/// What "accepted" waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Durability {
+    /// The disk: no crash takes an accepted message back.
+    #[default]
+    Disk,
+    /// Nothing: a crash may take back what was accepted in the last moment.
+    Memory,
+}
+
+/// The log and all that is known of what waits in it. Dropping it writes what is left and ends the thread that writes.
+pub(super) struct Store {
+    inner: Arc<Inner>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What sessions and the writing thread share.
+struct Inner {
+    order: Mutex<Order>,
+    /// There is something to write.
+    work: Condvar,
+    epoch: u64,
+}
+
+impl Store {
+    /// Reads the log of a data folder and begins to write.
+    pub(super) fn open(
+        folder: &Path,
+        accounts: impl Iterator<Item = Arc<Account>>,
+        quotas: Quotas,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
+        Self::on(folder, accounts, quotas, durability, SEGMENT_BYTES, || Box::new(RealDisk))
+    }
+
+    /// The same on any disk.
+    fn on(
+        folder: &Path,
+        accounts: impl Iterator<Item = Arc<Account>>,
+        quotas: Quotas,
+        durability: Durability,
+        segment_bytes: u64,
+        disk: impl Fn() -> Box<dyn Disk>,
+    ) -> Result<Self, StoreError> {
+        let epoch = unix_ms();
+        let (cursors, found) = cursors::Cursors::open(folder.join(CURSORS_NAME), disk())?;
+        let mut order = Order::new(quotas, durability, epoch);
+        let mut unknown = HashMap::new();
+        let mut last = 0;
+        for account in accounts {
+            let owner = owner(&account);
+            let cursor = found.get(&owner.name).filter(|(identity, _)| *identity == owner.identity);
+            match cursor {
+                Some((_, cursor)) => last = last.max(cursor.number),
+                None => drop(unknown.insert(owner.name.clone(), owner.created_ms)),
+            }
+            order.index().add(owner, cursor.map(|(_, cursor)| *cursor));
+        }
+        let acknowledged = last;
+        let mut starts = Starts::new(&unknown);
+        let segments =
+            segment::Segments::open(folder.join(FOLDER_NAME), disk(), segment_bytes, |meta, envelope, place| {
+                while let Some(name) = starts.due(meta.stored_ms) {
+                    order.restore_start(&name, meta.number.saturating_sub(1));
+                }
+                match order::header_of(envelope) {
+                    Some(header) => order.restore(&meta, &header, envelope.len(), place),
+                    None => log::error!("message {} of the log is no envelope; nobody will get it", meta.number),
+                }
+            })?;
+        let safe = segments.safe();
+        if acknowledged > safe {
+            log::warn!(
+                "the log ends at message {safe}, but {acknowledged} was acknowledged: part of it was taken away"
+            );
+        }
+        last = last.max(safe);
+        while let Some(name) = starts.due(u64::MAX) {
+            order.restore_start(&name, last);
+        }
+        order.restored(last, last);
+        let inner = Arc::new(Inner { order: Mutex::new(order), work: Condvar::new(), epoch });
+        let writer = Writer::new(Arc::clone(&inner), segments, cursors);
+        let thread = std::thread::Builder::new().name("messages".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(StoreError::Thread)?;
+        Ok(Self { inner, writer: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes a message whose sender is who they say. The answer comes by `origin`, but a refusal comes from here.
+    pub(super) fn submit(&self, header: &Header, envelope: Vec<u8>, origin: &Arc<Outbox>) -> Result<(), Code> {
+        let mut digest = [0; 16];
+        digest.iter_mut().zip(digest::sha256(&envelope)).for_each(|(to, from)| *to = from);
+        let message = Submission { envelope, digest, now_ms: unix_ms() };
+        let mut wakes = Wakes::default();
+        let taken = self.inner.lock().submit(header, message, origin, &mut wakes);
+        self.inner.work.notify_one();
+        wakes.wake();
+        taken
+    }
+
+    /// Lets a session get its account's messages, in place of an older one.
+    pub(super) fn attach(&self, account: &Account, id: SessionId, outbox: &Arc<Outbox>) -> Receiver {
+        let (position, skipped) = self.inner.lock().attach(&owner(account), id, outbox);
+        Receiver::new(Arc::clone(&self.inner), account.name().clone(), id, position, skipped)
+    }
+
+    /// A new account: it gets what comes from now on.
+    pub(super) fn join(&self, account: &Account) {
+        self.inner.lock().join(owner(account));
+        self.inner.work.notify_one();
+    }
+
+    /// An account is gone, and with it what waits for it.
+    pub(super) fn remove(&self, name: &UserName) {
+        let mut wakes = Wakes::default();
+        self.inner.lock().remove(name, &mut wakes);
+        wakes.wake();
+    }
+
+    /// Writes what is left and ends.
+    pub(super) fn close(&self) {
+        self.inner.lock().is_stopping = true;
+        self.inner.work.notify_one();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            log::error!("the thread that writes messages ended by a panic; please report it");
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Inner {
+    /// Every change under this lock is whole before anything can panic.
+    fn lock(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn owner(account: &Account) -> Owner {
+    Owner {
+        name: account.name().clone(),
+        identity: account.identity(),
+        created_ms: account.created_ms(),
+        disabled: account.is_disabled(),
+    }
+}
+
+/// Why the log can't be used. Nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A line of the file of cursors is not what this program wrote.
+    #[error("{}, line {line}: not a cursor", visible(&path.to_string_lossy()))]
+    Cursors {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A segment is not what this program wrote.
+    #[error("{}, byte {offset}: the message log is damaged", visible(&path.to_string_lossy()))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damage begins.
+        offset: u64,
+    },
+    /// A file can't be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// No thread for writing.
+    #[error("can't start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl Explain for StoreError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cursors { path, .. } => Some(format!(
+                "nothing was changed: restore the file from a backup, or move it away ({}): messages are delivered again then, \
+                 and clients know those that they have",
+                visible(&path.to_string_lossy())
+            )),
+            Self::Damaged { path, .. } => Some(format!(
+                "nothing was changed: restore the file from a backup, or move it away ({}): its messages are lost then",
+                visible(&path.to_string_lossy())
+            )),
+            Self::File(error) => error.hint(),
+            Self::Thread(_) => Some("raise the limit of processes: ulimit -u".to_owned()),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Cursors { .. } | Self::Damaged { .. } => Exit::Configuration,
+            Self::File(error) => error.exit(),
+            Self::Thread(_) => Exit::Local,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,479 @@
+//! All that must happen in one order: numbers, who is connected, who has what, who is told.
+//!
+//! Everything here runs under one lock, in memory only.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Weak};
+
+use super::Durability;
+use super::ids::{Ids, Key, Known};
+use super::index::{Cursor, Index, New, Owner};
+use super::memory::Memory;
+use super::quotas::Quotas;
+use super::receipts::{Effects, Receipts, Sent, Told};
+use super::record::Meta;
+use super::segment::Place;
+use crate::limits::{self, LOG_BATCH, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, UNACKNOWLEDGED, WRITE_BATCH};
+use crate::names::{Recipient, UserName};
+use crate::server::hub::SessionId;
+use crate::server::outbox::{Outbox, Saying};
+use crate::wire::to_client::{State, ToClient};
+use crate::wire::{Code, DeliveryId, Envelope, Fingerprint, Header};
+
+/// A message on its way to the disk.
+pub(super) struct Unwritten {
+    pub(super) meta: Meta,
+    pub(super) envelope: Vec<u8>,
+    pub(super) to: Option<UserName>,
+}
+
+/// A session that gets its account's messages.
+struct Attached {
+    id: SessionId,
+    outbox: Arc<Outbox>,
+    /// Messages after this one came while the account was connected.
+    from: u64,
+    /// This session needs nothing up to here.
+    done: u64,
+}
+
+/// What a session has got so far.
+pub(in crate::server) struct Position {
+    pub(super) number: u64,
+    /// How many group messages there were up to there.
+    pub(super) group: u64,
+    /// What came up to here waited for the session.
+    pub(super) backlog_until: u64,
+}
+
+/// A message for a session.
+pub(super) struct Taken {
+    pub(super) number: u64,
+    pub(super) source: Source,
+}
+
+/// Where its bytes are.
+pub(super) enum Source {
+    Disk(Place),
+    /// A whole Deliver frame.
+    Memory(Arc<[u8]>),
+}
+
+/// Outboxes whose owners must be woken, without a lock.
+#[derive(Default)]
+pub(super) struct Wakes(Vec<Arc<Outbox>>);
+
+impl Wakes {
+    pub(super) fn wake(self) {
+        self.0.iter().for_each(|outbox| outbox.wake());
+    }
+}
+
+pub(super) struct Order {
+    index: Index,
+    receipts: Receipts<Weak<Outbox>>,
+    ids: Ids,
+    memory: Memory,
+    attached: BTreeMap<UserName, Attached>,
+    unwritten: Vec<Unwritten>,
+    epoch: u64,
+    durability: Durability,
+    /// The last number that was given.
+    last: u64,
+    /// The last number that is on disk.
+    pub(super) safe: u64,
+    pub(super) is_stopping: bool,
+}
+
+impl Order {
+    pub(super) fn new(quotas: Quotas, durability: Durability, epoch: u64) -> Self {
+        Self {
+            index: Index::new(quotas),
+            receipts: Receipts::new(RECEIPTS),
+            ids: Ids::new(REMEMBERED_IDS),
+            memory: Memory::default(),
+            attached: BTreeMap::new(),
+            unwritten: Vec::new(),
+            epoch,
+            durability,
+            last: 0,
+            safe: 0,
+            is_stopping: false,
+        }
+    }
+
+    pub(super) fn index(&mut self) -> &mut Index {
+        &mut self.index
+    }
+
+    /// The log was read: numbers go on behind it.
+    pub(super) fn restored(&mut self, last: u64, safe: u64) {
+        self.last = last;
+        self.safe = safe;
+    }
+
+    /// Takes a message: gives it a number, lets it wait for its recipients and announces it to those who are connected.
+    pub(super) fn submit(
+        &mut self,
+        header: &Header,
+        message: Submission,
+        origin: &Arc<Outbox>,
+        wakes: &mut Wakes,
+    ) -> Result<(), Code> {
+        let key = Key::new(header.sender_fp, header.msg_id);
+        if let Some(known) = self.ids.find(&key) {
+            return self.submit_again(header, known, &message, origin, wakes);
+        }
+        let to = match &header.recipient {
+            Recipient::All => None,
+            Recipient::User(name) => Some(name.clone()),
+        };
+        let (size, is_group) = (message.envelope.len(), to.is_none());
+        let recipient = self.check(&to, header, size)?;
+        let number = self.last + 1;
+        self.last = number;
+        let total = match &to {
+            Some(_) => 1,
+            None => u32::try_from(self.index.members(&header.sender)).unwrap_or(u32::MAX),
+        };
+        let new = New { number, sender: &header.sender, size, stored_ms: message.now_ms, place: None };
+        match &to {
+            Some(name) => self.index.add_direct(name, new),
+            None => self.index.add_group(new),
+        }
+        let awaited = self.announce(&header.sender, to.as_ref(), wakes);
+        let sent = Sent { sender: header.sender.clone(), to: to.clone(), msg_id: header.msg_id, total, awaited };
+        origin.expect_answer();
+        self.receipts.begin(number, Arc::downgrade(origin), sent);
+        let delivery = DeliveryId { epoch: self.epoch, number };
+        let deliver = ToClient::Deliver { delivery, backlog: false, envelope: message.envelope };
+        self.memory.hold(number, deliver.encode().into(), key);
+        self.ids.add(key, Known { number, digest: message.digest, total });
+        if let ToClient::Deliver { envelope, .. } = deliver {
+            let (group, digest) = (self.index.ordinal(), message.digest);
+            let meta = Meta { number, safe: 0, stored_ms: message.now_ms, group, total, recipient, digest };
+            self.unwritten.push(Unwritten { meta, envelope, to });
+        }
+        if self.durability == Durability::Memory {
+            self.with_effects(wakes, |order, effects| order.receipts.kept(number, effects));
+        }
+        if is_group && self.index.is_trim_due() {
+            self.trim();
+        }
+        Ok(())
+    }
+
+    /// A session of this account gets its messages from now on; one that did before gets no more.
+    ///
+    /// One that is being closed gets none: it was replaced meanwhile. Nor does one whose account was deleted meanwhile,
+    /// whoever has its name now.
+    pub(super) fn attach(&mut self, owner: &Owner, id: SessionId, outbox: &Arc<Outbox>) -> (Position, u64) {
+        let name = &owner.name;
+        let start = self.index.begin(name);
+        let position = Position { number: start.number, group: start.group, backlog_until: self.last };
+        if outbox.closing().is_some() || self.index.identity(name) != Some(owner.identity) {
+            return (position, 0);
+        }
+        // Those who wait for an acknowledgement of the replaced session wait for the new one's.
+        let from = self.attached.get(name).map_or(self.last, |old| old.from);
+        let attached = Attached { id, outbox: Arc::clone(outbox), from, done: start.number };
+        self.attached.insert(name.clone(), attached);
+        (position, start.skipped)
+    }
+
+    /// The session gets no more messages, if another did not take its place before.
+    pub(super) fn detach(&mut self, name: &UserName, id: SessionId, wakes: &mut Wakes) {
+        let Some(attached) = self.attached.get(name).filter(|attached| attached.id == id) else { return };
+        let from = attached.from;
+        self.attached.remove(name);
+        let unacknowledged = self.index.unacknowledged(name, from);
+        self.with_effects(wakes, |order, effects| {
+            unacknowledged.iter().for_each(|number| order.receipts.left(*number, effects));
+        });
+    }
+
+    /// The next messages for a session, and how many it will not get any more.
+    pub(super) fn take(&mut self, name: &UserName, id: SessionId, at: &mut Position, room: usize) -> (Vec<Taken>, u64) {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        if self.attached.get(name).is_none_or(|attached| attached.id != id) {
+            return (taken, 0);
+        }
+        let skipped = self.index.passed_group().saturating_sub(at.group);
+        at.group += skipped;
+        while taken.len() < room.min(UNACKNOWLEDGED) && bytes < WRITE_BATCH {
+            let Some(next) = self.index.next(name, at.number, at.group) else {
+                at.number = self.last;
+                at.group = self.index.ordinal();
+                break;
+            };
+            at.number = next.number;
+            at.group = at.group.max(self.index.group_until(next.number));
+            let source = match (self.memory.find(next.number), next.place) {
+                (Some(frame), _) => {
+                    bytes += frame.len();
+                    Source::Memory(Arc::clone(frame))
+                }
+                (None, Some(place)) => {
+                    bytes += place.length();
+                    Source::Disk(place)
+                }
+                (None, None) => {
+                    log::error!("message {} is neither in memory nor on disk; please report this", next.number);
+                    continue;
+                }
+            };
+            taken.push(Taken { number: next.number, source });
+        }
+        (taken, skipped)
+    }
+
+    /// The account has everything up to `number`.
+    pub(super) fn acknowledge(&mut self, name: &UserName, number: u64, wakes: &mut Wakes) {
+        let covered = self.index.acknowledge(name, number);
+        let from = self.attached.get(name).map(|attached| attached.from);
+        self.with_effects(wakes, |order, effects| {
+            for number in covered {
+                order.receipts.reached(number, from.is_some_and(|from| number > from), effects);
+            }
+        });
+    }
+
+    /// An account begins at the end of the log.
+    pub(super) fn join(&mut self, owner: Owner) {
+        if !self.index.has(&owner.name) {
+            self.index.join(owner, self.last);
+        }
+    }
+
+    /// An account is gone.
+    pub(super) fn remove(&mut self, name: &UserName, wakes: &mut Wakes) {
+        if let Some(id) = self.attached.get(name).map(|attached| attached.id) {
+            self.detach(name, id, wakes);
+        }
+        for number in self.index.remove(name) {
+            self.receipts.forget(number);
+        }
+    }
+
+    /// Takes what is to be written next.
+    pub(super) fn take_unwritten(&mut self) -> Vec<Unwritten> {
+        let mut bytes = 0;
+        let fits = |unwritten: &&Unwritten| {
+            bytes += unwritten.envelope.len();
+            bytes <= LOG_BATCH
+        };
+        let count = self.unwritten.iter().take_while(fits).count();
+        let later = self.unwritten.split_off(count);
+        std::mem::replace(&mut self.unwritten, later)
+    }
+
+    pub(super) fn has_unwritten(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    /// These messages are on disk.
+    pub(super) fn written(&mut self, batch: Vec<Unwritten>, places: Vec<Place>, wakes: &mut Wakes) {
+        for (unwritten, place) in batch.iter().zip(places) {
+            self.safe = unwritten.meta.number;
+            self.index.set_place(unwritten.meta.number, unwritten.to.as_ref(), place);
+            self.memory.written(unwritten.meta.number, RECENT_BYTES);
+        }
+        if self.durability == Durability::Disk {
+            self.with_effects(wakes, |order, effects| {
+                batch.iter().for_each(|unwritten| order.receipts.kept(unwritten.meta.number, effects));
+            });
+        }
+    }
+
+    /// The disk took none of these messages.
+    pub(super) fn failed(&mut self, mut batch: Vec<Unwritten>, wakes: &mut Wakes) {
+        if self.durability == Durability::Memory {
+            // They were accepted: tried again until the disk takes them.
+            batch.append(&mut self.unwritten);
+            self.unwritten = batch;
+            return;
+        }
+        self.with_effects(wakes, |order, effects| {
+            batch.iter().for_each(|unwritten| order.receipts.failed(unwritten.meta.number, effects));
+        });
+    }
+
+    /// Nothing more will be written.
+    pub(super) fn give_up(&mut self) {
+        self.unwritten.clear();
+    }
+
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Lets direct messages go that were stored before `before_ms`.
+    pub(super) fn expire(&mut self, before_ms: u64) {
+        for number in self.index.expire(before_ms) {
+            self.receipts.forget(number);
+        }
+    }
+
+    /// A message of an earlier run, from the log.
+    pub(super) fn restore(&mut self, meta: &Meta, header: &Header, size: usize, place: Place) {
+        let Meta { number, stored_ms, total, digest, .. } = *meta;
+        self.ids.add(Key::new(header.sender_fp, header.msg_id), Known { number, digest, total });
+        let new = New { number, sender: &header.sender, size, stored_ms, place: Some(place) };
+        match &header.recipient {
+            Recipient::All => self.index.restore_group(meta.group, new),
+            Recipient::User(name) => {
+                if self.index.restore_direct(name, meta.recipient, new) {
+                    let (sender, to) = (header.sender.clone(), Some(name.clone()));
+                    let sent = Sent { sender, to, msg_id: header.msg_id, total, awaited: 0 };
+                    self.receipts.restore(number, sent);
+                }
+            }
+        }
+    }
+
+    /// Accounts without a line in the file of cursors.
+    pub(super) fn restore_start(&mut self, name: &UserName, number: u64) {
+        let group = self.index.ordinal();
+        self.index.restore_start(name, Cursor { number, group, passed: 0 });
+    }
+
+    fn check(&self, to: &Option<UserName>, header: &Header, size: usize) -> Result<Fingerprint, Code> {
+        if self.memory.held_bytes() > limits::HELD_BYTES {
+            return Err(Code::Storage);
+        }
+        let Some(name) = to else { return Ok(Fingerprint([0; 32])) };
+        let identity = self.index.identity(name).ok_or(Code::NoSuchUser)?;
+        let is_connected = self.attached.contains_key(name);
+        if self.index.admits(name, &header.sender, size, is_connected) { Ok(identity) } else { Err(Code::MailboxFull) }
+    }
+
+    /// The same id came before.
+    fn submit_again(
+        &mut self,
+        header: &Header,
+        known: Known,
+        message: &Submission,
+        origin: &Arc<Outbox>,
+        wakes: &mut Wakes,
+    ) -> Result<(), Code> {
+        if known.digest != message.digest {
+            return Err(Code::IdReused);
+        }
+        origin.expect_answer();
+        let origin = Arc::downgrade(origin);
+        self.with_effects(wakes, |order, effects| {
+            if !order.receipts.again(known.number, origin.clone(), effects) {
+                effects.told.extend(forgotten(header, known, &origin));
+            }
+        });
+        Ok(())
+    }
+
+    /// Tells those who are connected that there is mail; gives how many.
+    fn announce(&self, sender: &UserName, to: Option<&UserName>, wakes: &mut Wakes) -> u32 {
+        let mut count = 0;
+        let mut announce = |attached: &Attached| {
+            count += 1;
+            if attached.outbox.announce_mail().0 {
+                wakes.0.push(Arc::clone(&attached.outbox));
+            }
+        };
+        match to {
+            Some(name) => self.attached.get(name).into_iter().for_each(announce),
+            None => self.attached.iter().filter(|(name, _)| *name != sender).for_each(|(_, other)| announce(other)),
+        }
+        count
+    }
+
+    /// Lets group messages go that those who are connected have, beyond those that wait for everybody.
+    fn trim(&mut self) {
+        for (name, attached) in &mut self.attached {
+            let next = self.index.next(name, attached.done, 0);
+            attached.done = next.map_or(self.last, |next| next.number.saturating_sub(1));
+        }
+        let done = self.attached.values().map(|attached| attached.done).min().unwrap_or(self.last);
+        self.index.trim(|number| number <= done);
+    }
+
+    fn with_effects(&mut self, wakes: &mut Wakes, change: impl FnOnce(&mut Self, &mut Effects<Weak<Outbox>>)) {
+        let mut effects = Effects::default();
+        change(self, &mut effects);
+        for told in effects.told {
+            self.tell(told, wakes);
+        }
+        for lost in effects.lost {
+            self.index.withdraw(lost.number, lost.to.as_ref());
+            let held = self.memory.release(lost.number);
+            if let Some(held) = held.filter(|_| lost.is_open) {
+                self.ids.withdraw(&held.key, lost.number);
+            }
+        }
+    }
+
+    /// To the sessions that sent it, or if they are gone to the one that the sender has now.
+    fn tell(&self, told: Told<Weak<Outbox>>, wakes: &mut Wakes) {
+        let frame: Arc<[u8]> = told.frame.encode().into();
+        let saying = if told.is_first { Saying::Answer } else { Saying::News };
+        let mut origins: Vec<_> = told.origins.iter().filter_map(Weak::upgrade).collect();
+        origins.retain(|origin| origin.closing().is_none());
+        if origins.is_empty() {
+            origins.extend(self.attached.get(&*told.sender).map(|attached| Arc::clone(&attached.outbox)));
+        }
+        for origin in origins {
+            if origin.say(Arc::clone(&frame), saying).0 {
+                wakes.0.push(origin);
+            }
+        }
+    }
+}
+
+/// A message as it comes to the log.
+pub(super) struct Submission {
+    pub(super) envelope: Vec<u8>,
+    pub(super) digest: [u8; 16],
+    pub(super) now_ms: u64,
+}
+
+/// A message from the log as a frame that says that it waited.
+pub(super) fn backlog_frame(delivery: DeliveryId, envelope: Vec<u8>) -> Arc<[u8]> {
+    ToClient::Deliver { delivery, backlog: true, envelope }.encode().into()
+}
+
+/// The header of a message from the log. It was parsed when it came, so a failure is damage.
+pub(super) fn header_of(envelope: &[u8]) -> Option<Header> {
+    Envelope::peek(envelope).ok()
+}
+
+/// The answer to a resend of which no receipt is left: a direct message was delivered then.
+fn forgotten(header: &Header, known: Known, origin: &Weak<Outbox>) -> Vec<Told<Weak<Outbox>>> {
+    let told = |state, reached, is_first| Told {
+        origins: vec![origin.clone()],
+        sender: Arc::new(header.sender.clone()),
+        frame: ToClient::Status { msg_id: header.msg_id, state, reached, total: known.total },
+        is_first,
+    };
+    let mut answers = vec![told(State::Accepted, 0, true)];
+    if header.recipient != Recipient::All {
+        answers.push(told(State::Delivered, 1, false));
+    }
+    answers
+}
+
+/// Accounts by the time they were made, to find where each begins in the log.
+pub(super) struct Starts {
+    /// Latest first.
+    by_time: Vec<(u64, UserName)>,
+}
+
+impl Starts {
+    pub(super) fn new(owners: &HashMap<UserName, u64>) -> Self {
+        let mut by_time: Vec<_> = owners.iter().map(|(name, created_ms)| (*created_ms, name.clone())).collect();
+        by_time.sort_unstable_by(|a, b| b.cmp(a));
+        Self { by_time }
+    }
+
+    /// Those who were there when a message came at this time, and were not told before.
+    pub(super) fn due(&mut self, stored_ms: u64) -> Option<UserName> {
+        self.by_time.pop_if(|(created_ms, _)| *created_ms <= stored_ms).map(|(_, name)| name)
+    }
+}

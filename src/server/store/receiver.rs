@@ -1,0 +1,175 @@
+//! One session's way through the log.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::order::{Position, Source, Taken, Wakes, backlog_frame};
+use super::segment::{Place, Segment};
+use super::{ACKNOWLEDGE_WITHIN, Inner};
+use crate::limits::UNACKNOWLEDGED;
+use crate::names::UserName;
+use crate::server::hub::SessionId;
+use crate::wire::{DeliveryId, ToClient};
+
+/// Takes the messages of one account for one session, in order, each once. Dropping it ends that.
+pub(in crate::server) struct Receiver {
+    inner: Arc<Inner>,
+    name: UserName,
+    id: SessionId,
+    position: Position,
+    /// To be told before the next message.
+    skipped: u64,
+    /// Delivered and not acknowledged, ascending.
+    outstanding: VecDeque<u64>,
+    /// The last acknowledgement, or when the first delivery after it went out.
+    since: Instant,
+    /// There may be more to take.
+    is_behind: bool,
+    is_finished: bool,
+    opened: Option<(Arc<Segment>, File)>,
+}
+
+/// An acknowledgement of something that was not delivered in this session, or was acknowledged before.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) struct NotDelivered;
+
+/// A message can't be read from the disk; the log says which.
+#[derive(Debug)]
+pub(in crate::server) struct Unreadable;
+
+impl Receiver {
+    pub(super) fn new(inner: Arc<Inner>, name: UserName, id: SessionId, position: Position, skipped: u64) -> Self {
+        Self {
+            inner,
+            name,
+            id,
+            position,
+            skipped,
+            outstanding: VecDeque::new(),
+            since: Instant::now(),
+            is_behind: true,
+            is_finished: false,
+            opened: None,
+        }
+    }
+
+    /// Whether [`Self::take`] may find something.
+    pub(in crate::server) fn is_ready(&self) -> bool {
+        self.is_behind && self.room() > 0
+    }
+
+    /// Takes no more; what was delivered may still be acknowledged, and what was not waits for the next session.
+    pub(in crate::server) fn finish(&mut self) {
+        self.is_finished = true;
+    }
+
+    /// There is mail.
+    pub(in crate::server) fn announce(&mut self) {
+        self.is_behind = true;
+    }
+
+    /// Adds the next frames to `frames`, about one TLS record's worth; none if there is nothing more for now, or if too
+    /// many wait for an acknowledgement.
+    pub(in crate::server) fn take(&mut self, frames: &mut Vec<Arc<[u8]>>) -> Result<(), Unreadable> {
+        if !self.is_ready() {
+            return Ok(());
+        }
+        let room = self.room();
+        let (taken, skipped) = self.inner.lock().take(&self.name, self.id, &mut self.position, room);
+        let skipped = skipped + std::mem::take(&mut self.skipped);
+        if skipped > 0 {
+            frames.push(ToClient::Skipped { count: skipped }.encode().into());
+        }
+        if taken.is_empty() {
+            self.is_behind = false;
+            self.opened = None;
+        } else if self.outstanding.is_empty() {
+            self.since = Instant::now();
+        }
+        for Taken { number, source } in taken {
+            frames.push(self.frame(number, source)?);
+            self.outstanding.push_back(number);
+        }
+        Ok(())
+    }
+
+    /// The client has `delivery` and all that it got before.
+    pub(in crate::server) fn acknowledge(&mut self, delivery: DeliveryId) -> Result<(), NotDelivered> {
+        let position = self.outstanding.binary_search(&delivery.number).map_err(|_| NotDelivered)?;
+        if delivery.epoch != self.inner.epoch {
+            return Err(NotDelivered);
+        }
+        self.outstanding.drain(..=position);
+        self.since = Instant::now();
+        let mut wakes = Wakes::default();
+        self.inner.lock().acknowledge(&self.name, delivery.number, &mut wakes);
+        self.inner.work.notify_one();
+        wakes.wake();
+        Ok(())
+    }
+
+    /// Until when the client must acknowledge something, if it let as many wait as it may.
+    pub(in crate::server) fn deadline(&self) -> Option<Instant> {
+        (self.outstanding.len() >= UNACKNOWLEDGED).then(|| self.since + ACKNOWLEDGE_WITHIN)
+    }
+
+    fn room(&self) -> usize {
+        if self.is_finished { 0 } else { UNACKNOWLEDGED.saturating_sub(self.outstanding.len()) }
+    }
+
+    /// What the last delivery is to be acknowledged with.
+    #[cfg(test)]
+    pub(super) fn last_delivered(&self) -> Option<DeliveryId> {
+        self.outstanding.back().map(|number| DeliveryId { epoch: self.inner.epoch, number: *number })
+    }
+
+    fn frame(&mut self, number: u64, source: Source) -> Result<Arc<[u8]>, Unreadable> {
+        let delivery = DeliveryId { epoch: self.inner.epoch, number };
+        match source {
+            Source::Memory(frame) if number > self.position.backlog_until => Ok(frame),
+            Source::Memory(frame) => Ok(as_backlog(&frame).unwrap_or(frame)),
+            Source::Disk(place) => {
+                let envelope = self.read(&place).map_err(|error| {
+                    let path = place.segment.path().display();
+                    log::error!("reading message {number} from {path}: {error}");
+                    Unreadable
+                })?;
+                if number > self.position.backlog_until {
+                    return Ok(ToClient::Deliver { delivery, backlog: false, envelope }.encode().into());
+                }
+                Ok(backlog_frame(delivery, envelope))
+            }
+        }
+    }
+
+    fn read(&mut self, place: &Place) -> std::io::Result<Vec<u8>> {
+        let is_open = self.opened.as_ref().is_some_and(|(segment, _)| Arc::ptr_eq(segment, &place.segment));
+        if !is_open {
+            let file = place.segment.open().map_err(std::io::Error::other)?;
+            self.opened = Some((Arc::clone(&place.segment), file));
+        }
+        match &self.opened {
+            Some((_, file)) => place.read(file),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let mut wakes = Wakes::default();
+        self.inner.lock().detach(&self.name, self.id, &mut wakes);
+        wakes.wake();
+    }
+}
+
+/// The same delivery, as one that waited.
+fn as_backlog(frame: &[u8]) -> Option<Arc<[u8]>> {
+    let (kind, body) = frame.get(crate::wire::frame::PREFIX..)?.split_first()?;
+    match ToClient::decode(*kind, body) {
+        Ok(ToClient::Deliver { delivery, envelope, .. }) => Some(backlog_frame(delivery, envelope)),
+        Ok(_) | Err(_) => None,
+    }
+}

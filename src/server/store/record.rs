@@ -1,0 +1,140 @@
+//! How one message stands in the log.
+//!
+//! ```text
+//! u32 length of all that follows the checksum   u32 CRC-32 of that length and all that follows
+//! u64 number   u64 safe   u64 stored_ms   u64 group   u32 total   [32] recipient   [16] digest   envelope
+//! ```
+//!
+//! Big-endian. Numbers only grow; there may be gaps. `safe` is the last number that was on disk when this record was
+//! written: it tells a torn write from damage.
+
+use crate::limits::FRAME_MAX;
+use crate::wire::Fingerprint;
+
+/// What the server notes about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Meta {
+    /// Its place in the order of all messages.
+    pub(super) number: u64,
+    /// The last number that was on disk when this was written.
+    pub(super) safe: u64,
+    /// When it came, as Unix time in milliseconds.
+    pub(super) stored_ms: u64,
+    /// How many group messages there were so far, this one included.
+    pub(super) group: u64,
+    /// How many recipients it has.
+    pub(super) total: u32,
+    /// Identity of the recipient when it came, so that no later owner of the name gets it; zeros for the group.
+    pub(super) recipient: Fingerprint,
+    /// Tells a resend from other bytes under the same id.
+    pub(super) digest: [u8; 16],
+}
+
+/// What stands at a position of the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<'a> {
+    /// A whole record of so many bytes.
+    Record { meta: Meta, envelope: &'a [u8], length: usize },
+    /// No whole record.
+    Nothing,
+}
+
+/// Adds a record.
+pub(super) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(FIELDS + envelope.len()).expect("an envelope fits a frame").to_be_bytes();
+    let begin = out.len();
+    out.extend([length, [0; 4]].concat());
+    for number in [meta.number, meta.safe, meta.stored_ms, meta.group] {
+        out.extend(number.to_be_bytes());
+    }
+    out.extend(meta.total.to_be_bytes());
+    out.extend(meta.recipient.0);
+    out.extend(meta.digest);
+    out.extend(envelope);
+    let written = out.get_mut(begin..).and_then(|record| record.split_first_chunk_mut::<HEAD>());
+    if let Some((head, body)) = written {
+        let [l0, l1, l2, l3, ..] = *head;
+        let [c0, c1, c2, c3] = checksum(length, body).to_be_bytes();
+        *head = [l0, l1, l2, l3, c0, c1, c2, c3];
+    }
+}
+
+/// Reads the record that begins here, if there is a whole and undamaged one.
+pub(super) fn read(bytes: &[u8]) -> Found<'_> {
+    try_read(bytes).unwrap_or(Found::Nothing)
+}
+
+fn try_read(bytes: &[u8]) -> Option<Found<'_>> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (sum, rest) = rest.split_first_chunk::<4>()?;
+    let size = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    if !(FIELDS..=FIELDS + FRAME_MAX).contains(&size) {
+        return None;
+    }
+    let mut body = rest.get(..size)?;
+    if checksum(*length, body) != u32::from_be_bytes(*sum) {
+        return None;
+    }
+    let meta = Meta {
+        number: u64::from_be_bytes(take(&mut body)?),
+        safe: u64::from_be_bytes(take(&mut body)?),
+        stored_ms: u64::from_be_bytes(take(&mut body)?),
+        group: u64::from_be_bytes(take(&mut body)?),
+        total: u32::from_be_bytes(take(&mut body)?),
+        recipient: Fingerprint(take(&mut body)?),
+        digest: take(&mut body)?,
+    };
+    Some(Found::Record { meta, envelope: body, length: HEAD + size })
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (field, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*field)
+}
+
+fn checksum(length: [u8; 4], body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+/// Length and checksum.
+const HEAD: usize = 8;
+/// All fields between checksum and envelope.
+const FIELDS: usize = 4 * 8 + 4 + 32 + 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta() -> Meta {
+        let (recipient, digest) = (Fingerprint([5; 32]), [6; 16]);
+        Meta { number: 1, safe: 0, stored_ms: 2, group: 3, total: 4, recipient, digest }
+    }
+
+    #[test]
+    fn a_record_is_read_back() {
+        let mut bytes = Vec::new();
+        write(&meta(), b"first", &mut bytes);
+        let length = bytes.len();
+        write(&Meta { number: 2, ..meta() }, b"", &mut bytes);
+        assert_eq!(read(&bytes), Found::Record { meta: meta(), envelope: b"first", length });
+        assert!(matches!(read(&bytes[length..]), Found::Record { envelope: b"", .. }));
+    }
+
+    #[test]
+    fn no_cut_and_no_changed_bit_passes() {
+        let mut bytes = Vec::new();
+        write(&meta(), b"an envelope", &mut bytes);
+        for length in 0..bytes.len() {
+            assert_eq!(read(&bytes[..length]), Found::Nothing, "cut to {length}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(&changed), Found::Nothing, "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,664 @@
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::storage::failing::FailingDisk;
+use crate::wire::frame::PREFIX;
+use crate::wire::to_client::State;
+use crate::wire::{Bundle, Envelope, Fingerprint, MessageId, Suite, ToClient, Verifier};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A store with the accounts alice, bob and carol, whose disk may fail.
+struct Scene {
+    folder: tempfile::TempDir,
+    accounts: Vec<Arc<Account>>,
+    quotas: Quotas,
+    durability: Durability,
+    segment_bytes: u64,
+    disk: FailingDisk,
+    store: Option<Store>,
+    sessions: SessionId,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(Quotas::default(), Durability::Disk, FailingDisk::default())
+    }
+
+    fn with(quotas: Quotas, durability: Durability, disk: FailingDisk) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = ["alice", "bob", "carol"].map(|name| account(name, 1)).into();
+        let mut scene =
+            Self { folder, accounts, quotas, durability, segment_bytes: 2000, disk, store: None, sessions: 0 };
+        scene.open();
+        scene
+    }
+
+    fn open(&mut self) {
+        self.store = Some(self.try_open().unwrap());
+    }
+
+    fn try_open(&mut self) -> Result<Store, StoreError> {
+        self.store = None;
+        let (accounts, disk) = (self.accounts.clone(), self.disk.clone());
+        let quotas = self.quotas.clone();
+        Store::on(self.folder.path(), accounts.into_iter(), quotas, self.durability, self.segment_bytes, || {
+            Box::new(disk.clone())
+        })
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path().join(FOLDER_NAME)).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    }
+
+    /// Sends and waits for the first answer.
+    fn send(&self, from: &str, to: &str, id: u8) -> Client {
+        let client = self.send_silently(from, to, id);
+        client.wait();
+        client
+    }
+
+    fn send_silently(&self, from: &str, to: &str, id: u8) -> Client {
+        let client = Client::new();
+        self.submit(from, to, id, b"", &client).unwrap();
+        client
+    }
+
+    fn submit(&self, from: &str, to: &str, id: u8, text: &[u8], client: &Client) -> Result<(), Code> {
+        let envelope = envelope(from, to, id, text);
+        self.store().submit(&envelope.header, envelope.encode(), &client.outbox)
+    }
+
+    fn attach(&mut self, name: &str) -> Reader {
+        self.sessions += 1;
+        let client = Client::new();
+        let account = self.accounts.iter().find(|account| account.name().as_str() == name).unwrap();
+        let receiver = self.store().attach(account, self.sessions, &client.outbox);
+        Reader { receiver, client, skipped: 0 }
+    }
+
+    /// What waits for somebody, read and acknowledged.
+    fn collect(&mut self, name: &str) -> Vec<u8> {
+        let mut reader = self.attach(name);
+        let got = reader.read();
+        reader.acknowledge();
+        got.into_iter().map(|(id, backlog)| if backlog { id } else { panic!("{id} did not wait") }).collect()
+    }
+}
+
+/// Who sends, and what comes back.
+#[derive(Clone)]
+struct Client {
+    outbox: Arc<Outbox>,
+    heard: Arc<Mutex<Vec<ToClient>>>,
+}
+
+impl Client {
+    fn new() -> Self {
+        Self { outbox: Arc::new(Outbox::new().unwrap()), heard: Arc::default() }
+    }
+
+    fn heard(&self) -> Vec<ToClient> {
+        let mut frames = Vec::new();
+        self.outbox.take(&mut frames);
+        let mut heard = self.heard.lock().unwrap();
+        heard.extend(frames.iter().map(|frame| decode(frame)));
+        heard.clone()
+    }
+
+    fn wait(&self) {
+        let begun = Instant::now();
+        while self.heard().is_empty() {
+            assert!(begun.elapsed() < PATIENCE, "no answer");
+            std::thread::yield_now();
+        }
+    }
+
+    fn states(&self) -> Vec<(State, u32)> {
+        let state = |frame| match frame {
+            ToClient::Status { state, reached, .. } => Some((state, reached)),
+            _ => None,
+        };
+        self.heard().into_iter().filter_map(state).collect()
+    }
+
+    fn is_accepted(&self) -> bool {
+        matches!(self.heard().first(), Some(ToClient::Status { state: State::Accepted | State::Queued, .. }))
+    }
+}
+
+struct Reader {
+    receiver: Receiver,
+    client: Client,
+    skipped: u64,
+}
+
+impl Reader {
+    /// Ids and whether they waited.
+    fn read(&mut self) -> Vec<(u8, bool)> {
+        let mut got = Vec::new();
+        loop {
+            if self.client.outbox.take_mail() {
+                self.receiver.announce();
+            }
+            let mut frames = Vec::new();
+            self.receiver.take(&mut frames).unwrap();
+            if frames.is_empty() {
+                return got;
+            }
+            for frame in frames {
+                match decode(&frame) {
+                    ToClient::Deliver { backlog, envelope, .. } => {
+                        got.push((Envelope::peek(&envelope).unwrap().msg_id.0[0], backlog));
+                    }
+                    ToClient::Skipped { count } => self.skipped += count,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if let Some(number) = self.receiver.last_delivered() {
+            self.receiver.acknowledge(number).unwrap();
+        }
+    }
+}
+
+fn account(name: &str, created_ms: u64) -> Arc<Account> {
+    let bundle = Bundle {
+        name: name.parse().unwrap(),
+        identity: name.as_bytes().to_vec(),
+        encryption: vec![1],
+        number: 1,
+        signature: vec![1],
+    };
+    let verifier = Verifier { salt: [0; 16], iterations: 1, stored_key: [0; 32], server_key: [0; 32] };
+    Arc::new(Account::new(bundle.encode(), verifier, created_ms).unwrap())
+}
+
+fn envelope(from: &str, to: &str, id: u8, text: &[u8]) -> Envelope {
+    let suite = if to == "ALL" { Suite::GroupCbc } else { Suite::Direct };
+    let header = Header {
+        suite,
+        sender: from.parse().unwrap(),
+        sender_fp: Fingerprint(digest::sha256(from.as_bytes())),
+        recipient: to.parse().unwrap(),
+        recipient_fp: Fingerprint([0; 32]),
+        msg_id: MessageId([id; 16]),
+        seq: 1,
+        prev: 0,
+        sent_ms: 0,
+    };
+    let header_bytes = header.encode();
+    Envelope { header, header_bytes, commitment: [0; 32], ciphertext: text.to_vec(), signature: vec![0; 256] }
+}
+
+fn decode(frame: &[u8]) -> ToClient {
+    let (kind, body) = frame[PREFIX..].split_first().unwrap();
+    ToClient::decode(*kind, body).unwrap()
+}
+
+#[test]
+fn what_waits_comes_in_order_once_and_only_to_whom_it_is_for() {
+    let mut scene = Scene::new();
+    for (from, to, id) in
+        [("alice", "bob", 1), ("alice", "ALL", 2), ("carol", "bob", 3), ("bob", "ALL", 4), ("alice", "carol", 5)]
+    {
+        scene.send(from, to, id);
+    }
+    assert_eq!(scene.collect("bob"), [1, 2, 3]);
+    assert_eq!(scene.collect("bob"), [0; 0]);
+    scene.open();
+    assert_eq!(scene.collect("bob"), [0; 0]);
+    assert_eq!(scene.collect("carol"), [2, 4, 5]);
+    assert_eq!(scene.collect("alice"), [4]);
+}
+
+#[test]
+fn a_session_goes_from_what_waited_to_what_is_live_without_a_gap() {
+    let mut scene = Scene::new();
+    scene.send("alice", "bob", 1);
+    let mut bob = scene.attach("bob");
+    scene.send("alice", "bob", 2);
+    assert_eq!(bob.read(), [(1, true), (2, false)]);
+    scene.send("alice", "ALL", 3);
+    assert_eq!(bob.read(), [(3, false)]);
+    assert_eq!(bob.read(), []);
+}
+
+#[test]
+fn what_was_not_acknowledged_comes_again_after_a_restart_and_in_a_new_session() {
+    let mut scene = Scene::new();
+    for id in 1..=3 {
+        scene.send("alice", "bob", id);
+    }
+    let mut bob = scene.attach("bob");
+    assert_eq!(bob.read().len(), 3);
+    let mut newer = scene.attach("bob");
+    assert_eq!(newer.read(), [(1, true), (2, true), (3, true)]);
+    assert_eq!(bob.read(), []);
+    drop((bob, newer));
+    scene.open();
+    assert_eq!(scene.collect("bob"), [1, 2, 3]);
+}
+
+#[test]
+fn a_session_that_is_being_closed_does_not_take_the_newers_place() {
+    let mut scene = Scene::new();
+    let mut newer = scene.attach("bob");
+    let late = Client::new();
+    late.outbox.close(Code::Replaced);
+    let bob = Arc::clone(&scene.accounts[1]);
+    let receiver = scene.store().attach(&bob, 99, &late.outbox);
+    let mut late = Reader { receiver, client: late, skipped: 0 };
+    scene.send("alice", "bob", 1);
+    assert_eq!((late.read(), newer.read()), (vec![], vec![(1, false)]));
+}
+
+#[test]
+fn a_session_of_a_deleted_account_gets_nothing_of_the_names_next_owner() {
+    let mut scene = Scene::new();
+    let mut before = scene.attach("bob");
+    let old = Arc::clone(&scene.accounts[1]);
+    scene.store().remove(old.name());
+    scene.store().inner.lock().join(Owner { identity: Fingerprint([9; 32]), ..owner(&old) });
+    let mut after = scene.attach("bob");
+    scene.send("alice", "bob", 1);
+    assert_eq!((before.read(), after.read()), (vec![], vec![]));
+}
+
+#[test]
+fn an_acknowledgement_of_another_run_or_of_nothing_is_refused() {
+    let mut scene = Scene::new();
+    scene.send("alice", "bob", 1);
+    let mut bob = scene.attach("bob");
+    let epoch = scene.store().inner.epoch;
+    let acknowledge =
+        |bob: &mut Reader, epoch, number| bob.receiver.acknowledge(crate::wire::DeliveryId { epoch, number });
+    assert_eq!(acknowledge(&mut bob, epoch, 1), Err(NotDelivered));
+    bob.read();
+    assert_eq!(acknowledge(&mut bob, epoch - 1, 1), Err(NotDelivered));
+    assert_eq!(acknowledge(&mut bob, epoch, 2), Err(NotDelivered));
+    assert_eq!(acknowledge(&mut bob, epoch, 1), Ok(()));
+    assert_eq!(acknowledge(&mut bob, epoch, 1), Err(NotDelivered));
+}
+
+#[test]
+fn the_sender_hears_queued_then_delivered_and_for_the_group_how_many() {
+    let mut scene = Scene::new();
+    let to_bob = scene.send("alice", "bob", 1);
+    let to_all = scene.send("alice", "ALL", 2);
+    assert_eq!(to_bob.states(), [(State::Queued, 0)]);
+    assert_eq!(to_all.states(), [(State::Accepted, 0), (State::Queued, 0)]);
+    scene.collect("bob");
+    assert_eq!(to_bob.states()[1..], [(State::Delivered, 1)]);
+    assert_eq!(to_all.states()[2..], [(State::Delivered, 1)]);
+    scene.collect("carol");
+    assert_eq!(to_all.states()[3..], [(State::Delivered, 2)]);
+}
+
+#[test]
+fn a_sender_that_came_back_hears_of_its_earlier_messages() {
+    let mut scene = Scene::new();
+    drop(scene.send("alice", "bob", 1));
+    scene.open();
+    let alice = scene.attach("alice");
+    scene.collect("bob");
+    assert_eq!(alice.client.states(), [(State::Delivered, 1)]);
+}
+
+#[test]
+fn a_full_mailbox_refuses_and_the_others_are_served() {
+    let quotas = Quotas { messages: 3, per_sender: 2, ..Quotas::default() };
+    let mut scene = Scene::with(quotas, Durability::Disk, FailingDisk::default());
+    let client = Client::new();
+    let to_bob = |scene: &Scene, from, id| scene.submit(from, "bob", id, b"", &client);
+    assert_eq!([to_bob(&scene, "alice", 1), to_bob(&scene, "alice", 2)], [Ok(()), Ok(())]);
+    assert_eq!(to_bob(&scene, "alice", 3), Err(Code::MailboxFull));
+    assert_eq!(to_bob(&scene, "carol", 4), Ok(()));
+    assert_eq!(to_bob(&scene, "carol", 5), Err(Code::MailboxFull));
+    assert_eq!(scene.submit("alice", "carol", 6, b"", &client), Ok(()));
+    scene.open();
+    assert_eq!(scene.submit("carol", "bob", 7, b"", &client), Err(Code::MailboxFull));
+    assert_eq!(scene.collect("bob"), [1, 2, 4]);
+    assert_eq!(scene.submit("carol", "bob", 8, b"", &client), Ok(()));
+    assert_eq!(scene.submit("alice", "nobody", 9, b"", &client), Err(Code::NoSuchUser));
+}
+
+#[test]
+fn the_last_group_messages_wait_and_the_others_are_counted() {
+    let quotas = Quotas { group: 10, ..Quotas::default() };
+    let mut scene = Scene::with(quotas, Durability::Disk, FailingDisk::default());
+    for id in 1..=200 {
+        scene.send(if id % 2 == 0 { "alice" } else { "carol" }, "ALL", id);
+    }
+    for restarted in [false, true] {
+        if restarted {
+            scene.open();
+        }
+        let mut bob = scene.attach("bob");
+        assert_eq!(bob.read(), (191..=200).map(|id| (id, true)).collect::<Vec<_>>());
+        assert_eq!(bob.skipped, 190);
+        let mut alice = scene.attach("alice");
+        assert_eq!(alice.read().len(), 5);
+        assert_eq!(alice.skipped, 95, "its own don't count");
+    }
+    let mut bob = scene.attach("bob");
+    bob.read();
+    bob.acknowledge();
+    let mut again = scene.attach("bob");
+    assert_eq!((again.read(), again.skipped), (vec![], 0));
+}
+
+#[test]
+fn a_connected_reader_that_lags_behind_gets_all_from_the_disk() {
+    let quotas = Quotas { group: 10, ..Quotas::default() };
+    let mut scene = Scene::with(quotas, Durability::Disk, FailingDisk::default());
+    let mut bob = scene.attach("bob");
+    for id in 1..=200 {
+        scene.send("alice", "ALL", id);
+    }
+    assert_eq!(bob.read(), (1..=200).map(|id| (id, false)).collect::<Vec<_>>());
+    bob.acknowledge();
+    assert_eq!(bob.skipped, 0);
+}
+
+#[test]
+fn a_resend_is_answered_as_before_and_delivered_once() {
+    let mut scene = Scene::new();
+    scene.send("alice", "bob", 1);
+    assert_eq!(scene.send("alice", "bob", 1).states(), [(State::Queued, 0)]);
+    scene.open();
+    assert_eq!(scene.send("alice", "bob", 1).states(), [(State::Queued, 0)]);
+    assert_eq!(scene.submit("alice", "bob", 1, b"other bytes", &Client::new()), Err(Code::IdReused));
+    assert_eq!(scene.collect("bob"), [1]);
+    assert_eq!(scene.send("alice", "bob", 1).states(), [(State::Accepted, 0), (State::Delivered, 1)]);
+    assert_eq!(scene.collect("bob"), [0; 0]);
+    scene.send("carol", "bob", 1);
+    assert_eq!(scene.collect("bob"), [1], "ids are per sender");
+}
+
+#[test]
+fn a_new_account_begins_at_the_end_and_an_old_owners_mail_goes_with_him() {
+    let mut scene = Scene::new();
+    scene.send("alice", "ALL", 1);
+    let dave = account("dave", unix_ms());
+    scene.accounts.push(Arc::clone(&dave));
+    scene.store().join(&dave);
+    scene.send("alice", "ALL", 2);
+    assert_eq!(scene.collect("dave"), [2]);
+    scene.send("alice", "dave", 3);
+    scene.store().remove(dave.name());
+    assert_eq!(scene.submit("alice", "dave", 4, b"", &Client::new()), Err(Code::NoSuchUser));
+    scene.accounts.pop();
+    // The same name and keys again: what waited for the first account is gone all the same.
+    let second = account("dave", unix_ms() + 1);
+    scene.accounts.push(second);
+    scene.open();
+    assert_eq!(scene.collect("dave"), [0; 0]);
+}
+
+#[test]
+fn an_account_whose_cursor_was_lost_begins_at_its_time() {
+    let mut scene = Scene::new();
+    scene.send("alice", "ALL", 1);
+    let now = unix_ms();
+    while unix_ms() == now {
+        std::thread::yield_now();
+    }
+    scene.accounts.push(account("dave", unix_ms()));
+    scene.store().join(&scene.accounts[3]);
+    scene.send("alice", "ALL", 2);
+    scene.store = None;
+    std::fs::remove_file(scene.folder.path().join(CURSORS_NAME)).unwrap();
+    scene.open();
+    assert_eq!(scene.collect("dave"), [2]);
+    assert_eq!(scene.collect("bob"), [1, 2]);
+}
+
+#[test]
+fn segments_that_nobody_needs_are_deleted_and_numbers_go_on() {
+    let mut scene = Scene::new();
+    for id in 1..=40 {
+        scene.send("alice", "bob", id);
+    }
+    assert!(scene.segments().len() > 5);
+    assert_eq!(scene.collect("bob").len(), 40);
+    scene.open();
+    scene.store = None;
+    assert_eq!(scene.segments().len(), 1);
+    scene.open();
+    scene.send("alice", "bob", 41);
+    assert_eq!(scene.collect("bob"), [41]);
+}
+
+#[test]
+fn a_message_over_its_age_goes_and_is_counted() {
+    let quotas = Quotas { age: Duration::ZERO, ..Quotas::default() };
+    let mut scene = Scene::with(quotas, Durability::Disk, FailingDisk::default());
+    scene.send("alice", "bob", 1);
+    let now = unix_ms();
+    while unix_ms() <= now {
+        std::thread::yield_now();
+    }
+    scene.store().inner.lock().expire(unix_ms());
+    let mut bob = scene.attach("bob");
+    assert_eq!((bob.read(), bob.skipped), (vec![], 1));
+}
+
+/// Every cut of the last segment is a torn end; every cut of an earlier one is damage, told with its place.
+#[test]
+fn the_log_cut_at_every_byte_is_recovered_or_refused_and_left_alone() {
+    let mut scene = Scene::new();
+    for id in 1..=8 {
+        scene.send("alice", "bob", id);
+    }
+    scene.store = None;
+    let segments = scene.segments();
+    assert_eq!(segments.len(), 2);
+    for (position, path) in segments.iter().enumerate() {
+        let whole = std::fs::read(path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(path, &whole[..length]).unwrap();
+            match scene.try_open() {
+                Ok(store) => {
+                    scene.store = Some(store);
+                    let mut bob = scene.attach("bob");
+                    let got: Vec<u8> = bob.read().into_iter().map(|(id, _)| id).collect();
+                    assert_eq!(got, (1..=got.len() as u8).collect::<Vec<_>>(), "segment {position} cut to {length}");
+                    let in_first = got.len() >= 4 || position == 1;
+                    assert!(in_first, "segment {position} cut to {length}: {got:?}");
+                    drop(bob);
+                    scene.store = None;
+                }
+                Err(StoreError::Damaged { path: named, .. }) => {
+                    assert_eq!((&named, std::fs::read(path).unwrap().len()), (path, length));
+                    assert!(position == 0 || length < 8, "segment {position} cut to {length}");
+                }
+                Err(other) => panic!("{other}"),
+            }
+            std::fs::write(path, &whole).unwrap();
+        }
+    }
+    scene.open();
+    assert_eq!(scene.collect("bob").len(), 8);
+}
+
+#[test]
+fn a_changed_byte_before_the_end_is_damage_and_the_file_stays() {
+    let mut scene = Scene::new();
+    scene.segment_bytes = 1_000_000;
+    scene.open();
+    for id in 1..=3 {
+        scene.send("alice", "bob", id);
+    }
+    scene.store = None;
+    let path = scene.segments().remove(0);
+    let whole = std::fs::read(&path).unwrap();
+    let record = (whole.len() - 8) / 3;
+    for offset in 8..8 + 2 * record {
+        let mut changed = whole.clone();
+        changed[offset] ^= 0x55;
+        std::fs::write(&path, &changed).unwrap();
+        match scene.try_open() {
+            Err(StoreError::Damaged { path: named, offset: told }) => {
+                assert_eq!((named, told), (path.clone(), if offset < 8 + record { 8 } else { 8 + record as u64 }));
+            }
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("byte {offset} was changed unnoticed"),
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), changed);
+    }
+}
+
+#[test]
+fn cursors_cut_at_every_byte_lose_nothing_but_time() {
+    let mut scene = Scene::new();
+    for id in 1..=3 {
+        scene.send("alice", "bob", id);
+        let mut bob = scene.attach("bob");
+        bob.read();
+        bob.acknowledge();
+        drop(bob);
+        scene.open();
+    }
+    scene.send("alice", "bob", 4);
+    scene.store = None;
+    let path = scene.folder.path().join(CURSORS_NAME);
+    let whole = std::fs::read(&path).unwrap();
+    for length in 0..=whole.len() {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        scene.open();
+        let mut bob = scene.attach("bob");
+        let got = bob.read();
+        assert_eq!(got.last(), Some(&(4, true)), "cut to {length}");
+        drop(bob);
+        scene.store = None;
+    }
+    std::fs::write(&path, [&whole, &b"{}\n"[..]].concat()).unwrap();
+    assert!(matches!(scene.try_open(), Err(StoreError::Cursors { .. })));
+}
+
+/// Fails each operation of a scenario in turn, some of them, or all from there on, with a restart behind.
+#[test]
+fn whatever_fails_what_was_accepted_arrives_once_and_in_order() {
+    let clean = FailingDisk::default();
+    scenario(&clean, "clean");
+    assert!(clean.operations() > 20, "{}", clean.operations());
+    for first in 3..clean.operations() + 2 {
+        for count in [1, 2, 3, usize::MAX] {
+            scenario(&FailingDisk::new(first, count), &format!("{first}+{count}"));
+        }
+    }
+}
+
+fn scenario(disk: &FailingDisk, case: &str) {
+    let mut scene = Scene::with(Quotas::default(), Durability::Disk, disk.clone());
+    let mut got: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+    let mut sent: Vec<(u8, &str, Client)> = Vec::new();
+    let mut bob = scene.attach("bob");
+    let targets = ["bob", "carol", "ALL", "bob", "carol", "bob", "ALL", "carol", "bob", "ALL"];
+    for (id, to) in (1..).zip(targets) {
+        let client = scene.send_silently("alice", to, id);
+        got[0].extend(bob.read().iter().map(|(id, _)| *id));
+        if id % 3 == 0 {
+            bob.acknowledge();
+        }
+        sent.push((id, to, client));
+        if id % 4 != 0 {
+            settle(&mut bob, &sent);
+        }
+    }
+    bob.acknowledge();
+    drop(bob);
+    settle_all(&sent);
+    scene.store = None;
+    disk.heal();
+    scene.open();
+    got[0].extend(scene.collect("bob"));
+    got[1].extend(scene.collect("carol"));
+    for (id, to, client) in &sent {
+        if !client.is_accepted() {
+            assert!(!case.starts_with("clean"), "{id} was refused: {:?}", client.heard());
+            continue;
+        }
+        for (name, got) in ["bob", "carol"].iter().zip(&got) {
+            if to == name || *to == "ALL" {
+                assert!(got.contains(id), "{case}: {id} was accepted and {name} never got it: {got:?}");
+            }
+        }
+    }
+    for got in &got {
+        let mut seen = HashSet::new();
+        let first_time: Vec<_> = got.iter().filter(|id| seen.insert(**id)).collect();
+        assert!(first_time.is_sorted(), "{case}: {got:?}");
+    }
+}
+
+/// Acknowledges until the last message is answered: one that the disk refused waits for that.
+fn settle(bob: &mut Reader, sent: &[(u8, &str, Client)]) {
+    let begun = Instant::now();
+    while sent.last().is_some_and(|(.., client)| client.heard().is_empty()) {
+        bob.acknowledge();
+        assert!(begun.elapsed() < PATIENCE, "no answer");
+        std::thread::yield_now();
+    }
+}
+
+fn settle_all(sent: &[(u8, &str, Client)]) {
+    for (.., client) in sent {
+        client.wait();
+    }
+}
+
+#[test]
+fn with_a_broken_disk_live_messages_arrive_and_nothing_is_promised() {
+    let mut scene = Scene::new();
+    let mut bob = scene.attach("bob");
+    scene.disk.break_down();
+    let live = scene.send_silently("alice", "bob", 1);
+    let begun = Instant::now();
+    while bob.read().is_empty() {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    bob.acknowledge();
+    live.wait();
+    assert_eq!(live.states(), [(State::Accepted, 0), (State::Delivered, 1)]);
+    let refused = |client: &Client| matches!(client.heard()[..], [ToClient::Refused { .. }]);
+    assert!(refused(&scene.send("alice", "carol", 2)));
+    let to_all = scene.send_silently("alice", "ALL", 3);
+    while bob.read().is_empty() {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    bob.acknowledge();
+    to_all.wait();
+    assert_eq!(to_all.states(), [(State::Unconfirmed, 1)]);
+    scene.disk.heal();
+    assert_eq!(scene.send("alice", "carol", 2).states(), [(State::Queued, 0)]);
+    assert_eq!(scene.collect("carol"), [2]);
+    drop(bob);
+    scene.open();
+    scene.send("alice", "carol", 4);
+    assert_eq!(scene.collect("carol"), [4]);
+}
+
+#[test]
+fn durability_memory_answers_at_once_and_writes_when_it_can() {
+    let mut scene = Scene::with(Quotas::default(), Durability::Memory, FailingDisk::default());
+    scene.disk.break_down();
+    let client = scene.send_silently("alice", "bob", 1);
+    assert_eq!(client.states(), [(State::Queued, 0)]);
+    scene.disk.heal();
+    scene.open();
+    assert_eq!(scene.collect("bob"), [1]);
+}

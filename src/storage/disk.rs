@@ -1,0 +1,44 @@
+//! What a store of several files does to the disk, behind one door.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use super::append::Medium;
+use super::{FileError, private};
+
+/// Changes files; tests put a failing one in the disk's place.
+pub trait Disk: Send {
+    /// Opens an existing file for appending.
+    fn open(&mut self, path: &Path) -> Result<Box<dyn Medium + Send>, FileError>;
+
+    /// Makes a file that does not exist yet, whole or not at all.
+    fn create(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError>;
+
+    /// Puts new content in a file's place, or makes it, whole or not at all.
+    fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError>;
+
+    /// Deletes a file for good.
+    fn remove(&mut self, path: &Path) -> Result<(), FileError>;
+}
+
+/// The disk itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&mut self, path: &Path) -> Result<Box<dyn Medium + Send>, FileError> {
+        Ok(Box::new(private::open(path, OpenOptions::new().read(true).append(true))?))
+    }
+
+    fn create(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        private::create_new(path, bytes)
+    }
+
+    fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        private::replace(path, bytes)
+    }
+
+    fn remove(&mut self, path: &Path) -> Result<(), FileError> {
+        private::remove(path)
+    }
+}
