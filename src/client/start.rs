@@ -26,8 +26,8 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
         }
     };
     begun();
-    config.say(&session::own_fingerprint(session.member.identity.public().fingerprint()));
-    config.say(&session::group_line(config, session.member.group.as_ref()));
+    config.say(&session::own_fingerprint(session.again.member.identity.public().fingerprint()));
+    config.say(&session::group_line(config, session.again.member.group.as_ref()));
     let (taken, seats) = (session.welcome.taken, session.welcome.seats);
     config.say(&format!("seats               {taken} of {seats} taken"));
     config.say("Enter sends to ALL.  @bob hi  writes to bob alone.  /help  /quit");
@@ -120,7 +120,7 @@ fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
     register(config, name, &secret, RSA_BITS_DEFAULT)?;
     config.say(&registered(config, name));
-    session::with_secret(config, name, &secret, Mode::Receiving)
+    session::with_secret(config, name, secret, Mode::Receiving)
 }
 
 fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
@@ -128,7 +128,7 @@ fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Sessi
     let mut tries = LOGIN_TRIES;
     loop {
         let result = Secret::new(&terminal.ask_secret(&question)?)
-            .and_then(|secret| session::with_secret(config, name, &secret, Mode::Receiving));
+            .and_then(|secret| session::with_secret(config, name, secret, Mode::Receiving));
         match result {
             Err(error) if is_wrong_password(&error) => {
                 tries -= 1;
