@@ -173,8 +173,21 @@ pub const HELD_MESSAGES: usize = 256;
 pub const HOUR: Duration = Duration::from_secs(3600);
 /// "could not be opened" lines per sender and hour: an oracle's questions must not flood the screen.
 pub const OPEN_FAILURES_PER_HOUR: u32 = 20;
-/// Message ids that the replay guard remembers in one run.
-pub const SEEN_IDS: usize = 100_000;
+/// Message ids that the replay guard remembers across restarts (about 300 bytes each on disk): years of talk among ten.
+pub const SEEN_IDS: usize = 20_000;
+/// Bytes that an inbox or outbox may grow by before it is rewritten without what is outdated.
+pub const JOURNAL_GROWTH: u64 = 1024 * 1024;
+/// Messages that the inbox keeps because their sender's key or group key does not fit (yet): they are tried again at the
+/// next start, and whoever invents such messages fills no disk.
+pub const KEPT_MESSAGES: usize = 256;
+/// Messages of one's own that may wait for the server: more than a person types while a connection is away.
+pub const WAITING_MESSAGES: usize = 1000;
+/// How long an older process of the same account may take to let go of the inbox.
+pub const INBOX_WITHIN: Duration = Duration::from_secs(5);
+/// First pause before a lost connection is tried again; each further one is twice as long, and a random part shorter.
+pub const RECONNECT_PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// Longest such pause: whoever comes back to the network waits no longer. A session that held so long starts anew.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
 pub const INPUT_LINE_MAX: usize = 64 * 1024;
 /// Longest wait for another process's lock on a client file.

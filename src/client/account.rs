@@ -26,7 +26,7 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     let folder = KeyFolder::new(&config.users_dir(), &name);
     let keys = folder.load(&secret)?;
     let new = new_password(config, new_password_file)?;
-    let mut session = session::with_secret(config, &name, &secret, Mode::Errand)?;
+    let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
     let verifier = scram::verifier(new.password()).map_err(|why| Error::Scram { why })?;
     folder.write_new(&keys, &new)?;
     let changed = session.dialogue.ask(&|request| ToServer::SetPassword { request, verifier: verifier.clone() });

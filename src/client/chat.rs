@@ -5,75 +5,93 @@ use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::circuit::Circuit;
 use super::conduct::{Part, conduct};
 use super::config::Config;
 use super::contacts::Contacts;
 use super::dialogue::answered;
-use super::event::{Event, Notice};
-use super::link::Link;
-use super::listening::{Audience, listen};
+use super::event::{Notice, Opened};
+use super::inbox::Inbox;
+use super::listening::{Audience, Receiving};
 use super::member::Member;
+use super::outbox::Outbox;
 use super::output::now_ms;
 use super::pending::{Pending, Sent, Told};
 use super::receive::Receiver;
+use super::reconnect::{Follower, listen_on};
 use super::render::Own;
 use super::screen::Screen;
 use super::sending::Sending;
 use super::sequence::Sequence;
 use super::session::Session;
 use super::{Error, send};
+use crate::limits::STOP_WITHIN;
 use crate::transport::Stop;
-use crate::wire::ToClient;
+use crate::wire::{MessageId, ToClient, ToServer};
 
-/// What the listening and the sending thread share. No lock of it is held over input or output.
+/// What the listening and the sending thread share. No lock of it is held over the network or the terminal.
 pub(super) struct Chat<'a> {
     pub(super) config: &'a Config,
     pub(super) member: &'a Member,
     pub(super) contacts: &'a Contacts,
     pub(super) sequence: Sequence,
-    pub(super) link: &'a Link,
+    pub(super) circuit: &'a Circuit,
     pub(super) screen: Screen,
+    outbox: Mutex<Outgoing>,
     pending: Mutex<Pending>,
     /// The listening thread has heard of a message, or has ended.
     heard: Condvar,
     answers: Mutex<Answers>,
 }
 
-/// Who waits for which answer. Nobody can once the listening thread has ended.
+/// What waits for the server, and whether a thread is sending it.
+struct Outgoing {
+    outbox: Outbox,
+    is_sending: bool,
+}
+
+/// Who waits for which answer. Nobody can while there is no connection.
 #[derive(Default)]
 struct Answers {
     waiting: HashMap<u32, Sender<ToClient>>,
     ended: bool,
 }
 
-/// Chats until the person leaves, the server ends it, or a signal comes.
+/// Chats until the person leaves, the server ends it for good, or a signal comes. A lost connection is got back.
 pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error> {
-    let Session { dialogue, member, contacts, .. } = session;
-    let (link, reading, waiting) = dialogue.into_parts();
+    let Session { dialogue, again, contacts, .. } = session;
+    let member = &*again.member;
+    let folder = config.account_state(&member.name);
+    let (inbox, ledger) = Inbox::open(&folder)?;
+    let circuit = Circuit::default();
     let chat = Chat {
         config,
-        member: &member,
+        member,
         contacts: &contacts,
-        sequence: Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?,
-        link: &link,
+        sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
+        circuit: &circuit,
         screen: Screen::new(),
+        outbox: Mutex::new(Outgoing { outbox: Outbox::open(&folder)?, is_sending: false }),
         pending: Mutex::default(),
         heard: Condvar::new(),
         answers: Mutex::default(),
     };
-    let mut receiver = Receiver::new(&member, &contacts);
+    chat.take_up()?;
+    let mut receiving = Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger) };
     let listening = |over: &Stop| {
-        let result = listen(&link, reading, waiting, &mut receiver, &mut Listener { chat: &chat }, over);
+        let mut listener = Listener { chat: &chat };
+        let result = listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over);
         chat.listening_ended();
         result
     };
     let sending = |over: &Stop| Sending::new(&chat).run(over);
     let result = conduct(
-        &link,
+        &circuit,
         stop,
         vec![Part { name: "listening", run: Box::new(listening) }, Part { name: "sending", run: Box::new(sending) }],
     );
     chat.screen.end();
+    chat.tell_what_waits();
     result
 }
 
@@ -88,7 +106,7 @@ impl Chat<'_> {
         self.screen.line(&self.screen.page().notice(notice, now_ms()))
     }
 
-    /// Sends the answer to the request with this number to `answer`. False if no answer will come any more.
+    /// Sends the answer to the request with this number to `answer`. False if no answer will come.
     pub(super) fn expect_answer(&self, request: u32, answer: Sender<ToClient>) -> bool {
         let mut answers = self.answers();
         let open = !answers.ended;
@@ -108,18 +126,82 @@ impl Chat<'_> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What waits for the server. The lock covers the outbox's file, too.
+    pub(super) fn outbox(&self) -> OutboxGuard<'_> {
+        OutboxGuard(self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sends what waits, in order. If the other thread is doing that, it takes along what came since.
+    /// Without a connection all of it stays, and is shown as waiting.
+    pub(super) fn send_what_waits(&self) -> Result<(), Error> {
+        while let Some(link) = self.circuit.link() {
+            let mut outbox = self.outbox();
+            if !self.circuit.is(&link) {
+                continue;
+            }
+            let Some(envelope) = outbox.begin() else { return Ok(()) };
+            drop(outbox);
+            let sent = link.send(&ToServer::Send { envelope });
+            self.outbox().end();
+            if sent.is_err() && self.circuit.is(&link) {
+                // The listening thread finds out by itself, and sends it again on the next connection.
+                break;
+            }
+        }
+        self.show_waiting()
+    }
+
     /// Waits until at most `most` messages are without an answer, for `time` at most.
     pub(super) fn wait_until_settled(&self, most: usize, time: Duration) {
         let unsettled = |pending: &mut Pending| pending.unsettled() > most && !self.answers().ended;
         drop(self.heard.wait_timeout_while(self.pending(), time, unsettled).unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn listening_ended(&self) {
+    /// Every message's fate is told before the end, if the server tells it soon.
+    pub(super) fn wait_for_the_last(&self) {
+        if self.circuit.link().is_some() {
+            self.wait_until_settled(0, STOP_WITHIN);
+        }
+    }
+
+    /// What an earlier run has not got rid of.
+    fn take_up(&self) -> Result<(), Error> {
+        let earlier: Vec<_> = self.outbox().waiting();
+        if !earlier.is_empty() {
+            self.remark(&format!("{} sent now", of_earlier(earlier.len())))?;
+        }
+        for (id, to, sent_ms) in earlier {
+            self.pending().add_earlier(id, to, i64::try_from(sent_ms).unwrap_or(i64::MAX));
+        }
+        Ok(())
+    }
+
+    fn tell_what_waits(&self) {
+        match self.outbox().waiting().len() {
+            0 => {}
+            1 => self.config.say("1 message was not sent: it waits here, and is sent when you chat the next time"),
+            count => self.config.say(&format!(
+                "{count} messages were not sent: they wait here, and are sent when you chat the next time"
+            )),
+        }
+    }
+
+    fn show_waiting(&self) -> Result<(), Error> {
+        let waiting = self.pending().waiting();
+        waiting.iter().try_for_each(|sent| self.show_own(sent, "waiting"))
+    }
+
+    /// Whoever waits for an answer on a connection that is no more gets none.
+    fn nobody_answers(&self, ended: bool) {
         let mut answers = self.answers();
-        answers.ended = true;
+        answers.ended = ended;
         answers.waiting.clear();
         drop(answers);
         self.heard.notify_all();
+    }
+
+    fn listening_ended(&self) {
+        self.nobody_answers(true);
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
@@ -130,6 +212,64 @@ impl Chat<'_> {
         let own = Own { from: &self.member.name, to: &sent.to, text: &sent.text, sent_ms: sent.sent_ms, state };
         self.screen.line(&self.screen.page().own(&own))
     }
+
+    /// The server has answered a message: it need not go out again. `taken`: it has it.
+    fn answered(&self, id: MessageId, taken: bool) -> Result<(), Error> {
+        let first = self.outbox().answered(id);
+        if let Some((to, seq)) = first {
+            if taken && let Err(error) = self.sequence.accepted(&to, seq) {
+                // Recipients then learn less about what is missing, no more.
+                log::warn!("{error}");
+            }
+            self.send_what_waits()?;
+        }
+        if taken {
+            self.pending().accepted(id, Instant::now());
+        }
+        Ok(())
+    }
+}
+
+/// The outbox, while nobody else has it.
+pub(super) struct OutboxGuard<'a>(MutexGuard<'a, Outgoing>);
+
+impl OutboxGuard<'_> {
+    /// A new message; it is on disk when this returns.
+    pub(super) fn add(&mut self, envelope: &crate::wire::Envelope) -> Result<(), Error> {
+        match self.0.outbox.has_room() {
+            true => self.0.outbox.add(envelope),
+            false => Err(Error::OutboxFull { count: crate::limits::WAITING_MESSAGES }),
+        }
+    }
+
+    fn begin(&mut self) -> Option<Vec<u8>> {
+        let next = if self.0.is_sending { None } else { self.0.outbox.next(UNANSWERED_MAX) };
+        self.0.is_sending |= next.is_some();
+        next
+    }
+
+    fn end(&mut self) {
+        self.0.is_sending = false;
+    }
+
+    fn lost(&mut self) {
+        self.0.outbox.lost();
+    }
+
+    fn answered(&mut self, id: MessageId) -> Option<(crate::names::Recipient, u64)> {
+        self.0.outbox.answered(id).map(|header| (header.recipient, header.seq))
+    }
+
+    fn waiting(&self) -> Vec<(MessageId, crate::names::Recipient, u64)> {
+        self.0.outbox.waiting().map(|(id, to, sent_ms)| (id, to.clone(), sent_ms)).collect()
+    }
+}
+
+fn of_earlier(count: usize) -> String {
+    match count {
+        1 => "1 message of an earlier run is".to_owned(),
+        count => format!("{count} messages of an earlier run are"),
+    }
 }
 
 /// The chat as the listening thread's audience.
@@ -138,24 +278,23 @@ struct Listener<'a> {
 }
 
 impl Audience for Listener<'_> {
-    fn show(&mut self, event: Event) -> Result<bool, Error> {
-        match event {
-            Event::Message(opened) => {
-                self.chat.screen.line(&self.chat.screen.page().message(&opened, now_ms()))?;
-            }
-            Event::Notice(notice) => self.chat.notice(&notice)?,
-        }
-        Ok(true)
+    fn room(&self) -> Option<u64> {
+        None
+    }
+
+    fn message(&mut self, opened: &Opened) -> Result<(), Error> {
+        self.chat.screen.line(&self.chat.screen.page().message(opened, now_ms()))
+    }
+
+    fn notice(&mut self, notice: &Notice) -> Result<(), Error> {
+        self.chat.notice(notice)
     }
 
     fn other(&mut self, frame: ToClient) -> Result<(), Error> {
         let chat = self.chat;
         match frame {
             ToClient::Status { msg_id, state, reached, total } => {
-                let accepted = chat.pending().first_accepted(msg_id, Instant::now());
-                if let Some((to, seq)) = accepted {
-                    chat.sequence.accepted(&to, seq)?;
-                }
+                chat.answered(msg_id, true)?;
                 let told = chat.pending().status(msg_id, state, reached, total);
                 chat.heard.notify_all();
                 match told {
@@ -165,11 +304,16 @@ impl Audience for Listener<'_> {
                 }
             }
             ToClient::Refused { msg_id, reason } => {
+                chat.answered(msg_id, false)?;
                 let refused = chat.pending().refused(msg_id);
                 chat.heard.notify_all();
                 match refused {
                     None => Ok(()),
-                    Some(sent) => chat.show_own(&sent, &send::refused(&sent.to, reason).to_string()),
+                    Some((sent, false)) => chat.show_own(&sent, &send::refused(&sent.to, reason).to_string()),
+                    Some((sent, true)) => {
+                        let why = send::refused(&sent.to, reason);
+                        chat.remark(&format!("#{} to {}: {why}", msg_id.short(), sent.to))
+                    }
                 }
             }
             frame => {
@@ -196,3 +340,27 @@ impl Audience for Listener<'_> {
         Ok(true)
     }
 }
+
+impl Follower for Listener<'_> {
+    fn connected(&mut self, is_back: bool) -> Result<(), Error> {
+        let chat = self.chat;
+        chat.screen.offline(false);
+        chat.nobody_answers(false);
+        chat.outbox().lost();
+        if is_back {
+            chat.remark("back online")?;
+        }
+        chat.send_what_waits()
+    }
+
+    fn lost(&mut self, words: &str) -> Result<(), Error> {
+        let chat = self.chat;
+        chat.screen.offline(true);
+        chat.nobody_answers(true);
+        chat.show_waiting()?;
+        chat.remark(words)
+    }
+}
+
+/// Messages on their way without an answer before the next one goes out.
+const UNANSWERED_MAX: usize = 32;

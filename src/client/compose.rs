@@ -5,6 +5,7 @@ use super::config::Config;
 use super::member::Member;
 use super::sequence::Numbers;
 use crate::crypto::envelope::{self, SealError, SealWith, group_fingerprint};
+use crate::crypto::group_key::GroupKey;
 use crate::crypto::keys::PublicKey;
 use crate::crypto::random;
 use crate::names::{Recipient, UserName};
@@ -16,6 +17,8 @@ pub enum SealFor<'a> {
     Group {
         /// DES-ECB instead of CBC.
         ecb: bool,
+        /// The key; the member's own if none is given.
+        key: Option<&'a GroupKey>,
     },
     /// One account, with the key of its checked bundle.
     User(&'a UserName, &'a PublicKey),
@@ -32,9 +35,10 @@ pub fn compose(
 ) -> Result<Envelope, Error> {
     let (suite, recipient, with) = match to {
         SealFor::User(name, key) => (Suite::Direct, Recipient::User((*name).clone()), SealWith::Direct(key)),
-        SealFor::Group { ecb } => {
+        SealFor::Group { ecb, key } => {
             let suite = if *ecb { Suite::GroupEcb } else { Suite::GroupCbc };
-            (suite, Recipient::All, SealWith::Group(member.group_key(config)?))
+            let key = key.map_or_else(|| member.group_key(config), Ok)?;
+            (suite, Recipient::All, SealWith::Group(key))
         }
     };
     let header = Header {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Error;
-use super::link::Link;
+use super::circuit::Circuit;
 use crate::transport::{Stop, wait_input};
 
 /// What a thread does.
@@ -20,19 +20,19 @@ pub struct Part<'a> {
 
 /// Runs all parts. The first one to end tells how the session ended; a signal is [`Error::Interrupted`],
 /// unless it was a polite request (SIGTERM).
-pub fn conduct<'a>(link: &Link, stop: &Stop, parts: Vec<Part<'a>>) -> Result<(), Error> {
+pub fn conduct<'a>(circuit: &Circuit, stop: &Stop, parts: Vec<Part<'a>>) -> Result<(), Error> {
     let over = Stop::new().map_err(Error::system("making a wake-up"))?;
     let first = Mutex::new(None);
     let ended = |result| {
         first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(result);
         over.ask();
-        link.wake();
+        circuit.wake();
     };
     thread::scope(|scope| -> Result<(), Error> {
         for part in parts {
             let (over, ended) = (&over, &ended);
             let spawned = thread::Builder::new().name(part.name.to_owned()).spawn_scoped(scope, move || {
-                let _ended = EndAll { over, link };
+                let _ended = EndAll { over, circuit };
                 ended((part.run)(over));
             });
             if let Err(source) = spawned {
@@ -47,19 +47,19 @@ pub fn conduct<'a>(link: &Link, stop: &Stop, parts: Vec<Part<'a>>) -> Result<(),
         }
         Ok(())
     })?;
-    link.finish();
+    circuit.finish();
     first.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Ok(()))
 }
 
 /// Ends the other threads when it is dropped, also by a panic.
 struct EndAll<'a> {
     over: &'a Stop,
-    link: &'a Link,
+    circuit: &'a Circuit,
 }
 
 impl Drop for EndAll<'_> {
     fn drop(&mut self) {
         self.over.ask();
-        self.link.wake();
+        self.circuit.wake();
     }
 }

@@ -109,7 +109,7 @@ pub fn recipient(text: &str) -> Result<Recipient, Error> {
 }
 
 fn fingerprint(text: &str) -> Result<Fingerprint, Error> {
-    Fingerprint::from_hex(text.trim()).ok_or_else(|| Error::Fingerprint { text: text.to_owned() })
+    Fingerprint::from_hex(text.trim()).ok_or_else(|| Error::ServerFingerprint { text: text.to_owned() })
 }
 
 fn default_keys() -> Result<PathBuf, Error> {

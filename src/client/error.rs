@@ -92,6 +92,9 @@ pub enum Error {
         /// Where it should be.
         path: PathBuf,
     },
+    /// What came can't be put on disk, so it is not taken.
+    #[error("what comes can't be kept: {0}")]
+    Inbox(FileError),
     /// Reading stdin failed.
     #[error("reading {what}: {source}")]
     Input {
@@ -193,12 +196,21 @@ pub enum Error {
         /// The flag that gives it.
         flag: &'static str,
     },
+    /// A message went out, and no answer came.
+    #[error("no answer within {secs} s: nothing is known to be delivered")]
+    NotKnown {
+        /// How long it was waited for.
+        secs: u64,
+    },
     /// Something else answers there.
     #[error("{address} is not a TopChat server")]
     NotTopChat {
         /// Where.
         address: String,
     },
+    /// There is no connection at this moment.
+    #[error("there is no connection to the server now. Nothing was sent.")]
+    Offline,
     /// Writing to stdout failed.
     #[error("writing the output: {source}")]
     Output {
@@ -251,11 +263,23 @@ pub enum Error {
         /// The key that it has now.
         now: Fingerprint,
     },
+    /// A server's fingerprint that can't be one.
+    #[error("\"{}\" is no fingerprint of a server", visible(.text))]
+    ServerFingerprint {
+        /// As typed.
+        text: String,
+    },
     /// Login could not go on, or the server could not prove who it is.
     #[error("login failed: {why}")]
     Scram {
         /// Why.
         why: ScramError,
+    },
+    /// Too much waits for the connection to come back.
+    #[error("{count} messages wait for the connection already. Nothing was sent.")]
+    OutboxFull {
+        /// How many.
+        count: usize,
     },
     /// A file of this program holds something else.
     #[error("{}: {why}", visible(&.path.to_string_lossy()))]

@@ -29,6 +29,12 @@ pub struct Opened {
     pub text: Zeroizing<String>,
     /// Whether it waited for this client.
     pub backlog: bool,
+    /// When it came, as Unix time in milliseconds.
+    pub received_ms: i64,
+    /// A later one told of it before it came.
+    pub is_late: bool,
+    /// It may have been shown before: a crash came between showing it and recording that.
+    pub is_repeated: bool,
 }
 
 /// Something other than a message. Says nothing that came out of an envelope that does not hold.
@@ -82,6 +88,11 @@ pub enum Notice {
         /// Those of one's own; none if there is no group key.
         ours: Option<String>,
     },
+    /// The server keeps only so many messages for who is away: these won't come any more.
+    Passed {
+        /// How many.
+        count: u64,
+    },
     /// The signature does not match the sender's key.
     Rejected {
         /// Whom it is marked from.
@@ -103,12 +114,4 @@ pub enum Notice {
         /// Which message.
         id: MessageId,
     },
-}
-
-/// What a received message led to.
-pub enum Event {
-    /// A message.
-    Message(Box<Opened>),
-    /// Anything else.
-    Notice(Notice),
 }

@@ -39,6 +39,7 @@ pub fn message(opened: &Opened) -> String {
         signature: &'static str,
         key: &'static str,
         backlog: bool,
+        repeated: bool,
     }
     let header = &opened.envelope.header;
     line(&Message {
@@ -54,6 +55,7 @@ pub fn message(opened: &Opened) -> String {
             Mark::Known => "known",
         },
         backlog: opened.backlog,
+        repeated: opened.is_repeated,
     })
 }
 
@@ -71,6 +73,8 @@ pub fn notice(notice: &Notice) -> String {
         pinned: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         now: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
     }
     let mut told = Told { r#type: "notice", notice: kind(notice), ..Told::default() };
     match notice {
@@ -84,6 +88,7 @@ pub fn notice(notice: &Notice) -> String {
             (told.from, told.pinned, told.now) = (Some(name.as_str()), Some(pinned.to_hex()), Some(now.to_hex()));
         }
         Notice::Missing { from, .. } => told.from = Some(from.as_str()),
+        Notice::Passed { count } => told.count = Some(*count),
         Notice::Malformed | Notice::OtherGroupKey { .. } => {}
     }
     line(&told)
@@ -103,6 +108,7 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::NotForMe { .. } => "not-for-me",
         Notice::NotOpened { .. } => "not-opened",
         Notice::OtherGroupKey { .. } => "other-group-key",
+        Notice::Passed { .. } => "passed-over",
         Notice::Rejected { .. } => "rejected",
         Notice::Reused { .. } => "id-reused",
         Notice::UnknownSender { .. } => "unknown-sender",
@@ -145,6 +151,9 @@ mod tests {
             mark: Mark::New,
             text: Zeroizing::new(text.to_owned()),
             backlog: false,
+            received_ms: 1_795_435_452_000,
+            is_late: false,
+            is_repeated: false,
         };
         let line = message(&opened);
         assert!(line.starts_with(r#"{"v":1,"type":"message","id":"8f8f"#), "{line}");

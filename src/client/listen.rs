@@ -3,15 +3,19 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::circuit::Circuit;
 use super::conduct::{Part, conduct};
 use super::config::Config;
-use super::event::Event;
+use super::event::{Notice, Opened};
 use super::export::export;
-use super::listening::{Audience, listen};
+use super::inbox::Inbox;
+use super::listening::{Audience, Receiving};
 use super::output::now_ms;
 use super::receive::Receiver;
+use super::reconnect::{Follower, listen_on};
 use super::render::Page;
 use super::screen;
+use super::session::Session;
 use super::{Error, json, output, session};
 use crate::transport::Stop;
 use crate::wire::ToClient;
@@ -25,25 +29,26 @@ pub struct Wanted {
     pub export: Option<PathBuf>,
 }
 
-/// Prints messages until there are enough, the time is over, or somebody ends it.
+/// Prints messages until there are enough, the time is over, or somebody ends it. A lost connection is got back.
 pub fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     let name = session::choose(config)?;
-    let session = session::open(config, &name, Mode::Receiving)?;
+    let Session { dialogue, again, contacts, .. } = session::open(config, &name, Mode::Receiving)?;
     begun();
+    let (inbox, ledger) = Inbox::open(&config.account_state(&name))?;
     config.say(&format!("listening as {name}"));
-    let (link, reading, waiting) = session.dialogue.into_parts();
-    let mut receiver = Receiver::new(&session.member, &session.contacts);
+    let mut receiving = Receiving { inbox, receiver: Receiver::new(&again.member, &contacts, ledger) };
+    let circuit = Circuit::default();
     let begun = Instant::now();
     let until = config.timeout.map(|timeout| begun + timeout);
     let page = screen::page(&std::io::stdout());
     let mut printer = Printer { config, wanted, page, got: 0, begun, until };
     let printing = &mut printer;
     let interrupted = conduct(
-        &link,
+        &circuit,
         stop,
         vec![Part {
             name: "listening",
-            run: Box::new(|over| listen(&link, reading, waiting, &mut receiver, printing, over)),
+            run: Box::new(|over| listen_on(config, &again, dialogue, &circuit, &mut receiving, printing, over)),
         }],
     );
     match (interrupted, printer.missing()) {
@@ -76,38 +81,44 @@ impl Printer<'_> {
     fn has_enough(&self) -> bool {
         self.wanted.count.is_some_and(|count| self.got >= count)
     }
+
+    /// What went wrong is said even to those who want few words.
+    fn plain(&self) -> Page {
+        Page { colour: false, ..self.page.clone() }
+    }
 }
 
 impl Audience for Printer<'_> {
-    fn show(&mut self, event: Event) -> Result<bool, Error> {
-        match event {
-            // What came in the same moment as the last message wanted is left alone: exactly so many are printed.
-            Event::Message(_) if self.has_enough() => {}
-            Event::Message(opened) => {
-                if let Some(dir) = &self.wanted.export {
-                    // A copy from an earlier run is there already.
-                    export(dir, &opened).or_else(|error| match error {
-                        Error::File(crate::storage::FileError::Exists { .. }) => {
-                            log::warn!("{error}");
-                            Ok(())
-                        }
-                        error => Err(error),
-                    })?;
+    /// What came in the same moment as the last message wanted stays in the inbox: exactly so many are printed.
+    fn room(&self) -> Option<u64> {
+        self.wanted.count.map(|count| count.saturating_sub(self.got))
+    }
+
+    fn message(&mut self, opened: &Opened) -> Result<(), Error> {
+        if let Some(dir) = &self.wanted.export {
+            // A copy from an earlier run is there already.
+            export(dir, opened).or_else(|error| match error {
+                Error::File(crate::storage::FileError::Exists { .. }) => {
+                    log::warn!("{error}");
+                    Ok(())
                 }
-                output::line(&match self.config.json {
-                    true => json::message(&opened),
-                    false => self.page.message(&opened, now_ms()),
-                })?;
-                self.got += 1;
-            }
-            Event::Notice(notice) if self.config.json => output::line(&json::notice(&notice))?,
-            Event::Notice(notice) => {
-                // What went wrong is said even to those who want few words.
-                let plain = Page { colour: false, ..self.page.clone() };
-                output::words(&format!("{}\n", plain.notice(&notice, now_ms())));
-            }
+                error => Err(error),
+            })?;
         }
-        Ok(!self.has_enough())
+        output::line(&match self.config.json {
+            true => json::message(opened),
+            false => self.page.message(opened, now_ms()),
+        })?;
+        self.got += 1;
+        Ok(())
+    }
+
+    fn notice(&mut self, notice: &Notice) -> Result<(), Error> {
+        if self.config.json {
+            return output::line(&json::notice(notice));
+        }
+        output::words(&format!("{}\n", self.plain().notice(notice, now_ms())));
+        Ok(())
     }
 
     fn other(&mut self, _frame: ToClient) -> Result<(), Error> {
@@ -120,5 +131,19 @@ impl Audience for Printer<'_> {
 
     fn due(&mut self, now: Instant) -> Result<bool, Error> {
         Ok(!self.has_enough() && self.until.is_none_or(|until| now < until))
+    }
+}
+
+impl Follower for Printer<'_> {
+    fn connected(&mut self, is_back: bool) -> Result<(), Error> {
+        if is_back {
+            self.config.say(&self.plain().remark("connected again", now_ms()));
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, words: &str) -> Result<(), Error> {
+        output::words(&format!("{}\n", self.plain().remark(words, now_ms())));
+        Ok(())
     }
 }

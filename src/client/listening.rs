@@ -1,22 +1,29 @@
-//! The listening thread: receives frames, acknowledges, verifies, opens and shows.
+//! The listening thread: receives frames, puts messages on disk, acknowledges, verifies, opens and shows.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Error;
 use super::dialogue::answered;
-use super::event::Event;
+use super::event::{Notice, Opened};
+use super::inbox::{Inbox, Incoming};
 use super::link::{Link, Reading};
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
-use super::receive::{Action, Now, Receiver};
+use super::receive::{Action, Receiver};
 use crate::transport::Stop;
-use crate::wire::{ToClient, ToServer};
+use crate::wire::{DeliveryId, Envelope, ToClient, ToServer};
 
 /// Who looks at what comes.
 pub trait Audience {
-    /// A message or a notice. False ends the listening.
-    fn show(&mut self, event: Event) -> Result<bool, Error>;
+    /// How many more messages are wanted; `None` for all.
+    fn room(&self) -> Option<u64>;
+
+    /// A message.
+    fn message(&mut self, opened: &Opened) -> Result<(), Error>;
+
+    /// Something other than a message.
+    fn notice(&mut self, notice: &Notice) -> Result<(), Error>;
 
     /// A frame that is no delivery and nothing that the receiver asked for.
     fn other(&mut self, frame: ToClient) -> Result<(), Error>;
@@ -28,52 +35,143 @@ pub trait Audience {
     fn due(&mut self, now: Instant) -> Result<bool, Error>;
 }
 
+/// What stays the same over all connections of a run.
+pub struct Receiving<'a> {
+    /// What came, on disk.
+    pub inbox: Inbox,
+    /// What to make of it.
+    pub receiver: Receiver<'a>,
+}
+
 /// Listens until the audience has enough, the server says goodbye, or `over` is asked.
 pub fn listen(
     link: &Link,
     mut reading: Reading,
     mut waiting: VecDeque<ToClient>,
-    receiver: &mut Receiver<'_>,
+    receiving: &mut Receiving<'_>,
     audience: &mut dyn Audience,
     over: &Stop,
 ) -> Result<(), Error> {
+    let mut turn = Turn { link, receiving, audience };
+    turn.take_up()?;
     loop {
-        for frame in waiting.drain(..) {
-            if !take(link, frame, receiver, audience)? {
-                return Ok(());
-            }
-        }
-        if over.is_asked() || !audience.due(Instant::now())? {
+        turn.take(waiting.drain(..))?;
+        if over.is_asked() || !turn.audience.due(Instant::now())? {
             return Ok(());
         }
-        waiting.extend(link.receive(&mut reading, audience.deadline())?);
+        waiting.extend(link.receive(&mut reading, turn.audience.deadline())?);
     }
 }
 
-/// One frame. False ends the listening.
-fn take(link: &Link, frame: ToClient, receiver: &mut Receiver<'_>, audience: &mut dyn Audience) -> Result<bool, Error> {
-    let now = Now { instant: Instant::now(), unix_ms: now_ms() };
-    let actions = match frame {
-        ToClient::Bye(reason) => return Err(Error::Refused(Refusal { asked: Asked::Session, reason })),
-        ToClient::Deliver { delivery, backlog, envelope } => receiver.delivered(delivery, backlog, &envelope, now)?,
-        frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
-            ToClient::Found { request, bundle } => receiver.found(request, &bundle, now)?,
-            frame => receiver.not_found(answered(&frame).unwrap_or_default(), now),
-        },
-        frame => {
-            audience.other(frame)?;
-            return Ok(true);
-        }
-    };
-    let mut go_on = true;
-    for action in actions {
-        match action {
-            Action::Ack(delivery) => link.send(&ToServer::Ack(delivery))?,
-            Action::Lookup { request, name, fingerprint } => {
-                link.send(&ToServer::Lookup { request, name, fingerprint: Some(fingerprint) })?;
+/// A delivery as it came.
+struct Delivered {
+    delivery: DeliveryId,
+    backlog: bool,
+    envelope: Vec<u8>,
+}
+
+struct Turn<'a, 'r> {
+    link: &'a Link,
+    receiving: &'a mut Receiving<'r>,
+    audience: &'a mut dyn Audience,
+}
+
+impl Turn<'_, '_> {
+    /// What an earlier run, or an earlier connection, left in the inbox.
+    fn take_up(&mut self) -> Result<(), Error> {
+        let Receiving { inbox, receiver } = &mut *self.receiving;
+        receiver.restart();
+        let mut actions = Vec::new();
+        for entry in inbox.entries() {
+            if !receiver.keeps(entry.entry) {
+                actions.extend(receiver.arrived(entry, Instant::now())?);
             }
-            Action::Show(event) => go_on &= audience.show(event)?,
         }
+        self.perform(actions)
     }
-    Ok(go_on)
+
+    /// Frames that came together: messages that follow each other cost one write.
+    fn take(&mut self, frames: impl Iterator<Item = ToClient>) -> Result<(), Error> {
+        let mut deliveries = Vec::new();
+        for frame in frames {
+            match frame {
+                ToClient::Deliver { delivery, backlog, envelope } => {
+                    deliveries.push(Delivered { delivery, backlog, envelope });
+                }
+                frame => {
+                    self.deliver(std::mem::take(&mut deliveries))?;
+                    self.other(frame)?;
+                }
+            }
+        }
+        self.deliver(deliveries)
+    }
+
+    /// Steps 1 and 2, then the others.
+    fn deliver(&mut self, deliveries: Vec<Delivered>) -> Result<(), Error> {
+        let Some(last) = deliveries.last().map(|last| last.delivery) else { return Ok(()) };
+        let Receiving { inbox, receiver } = &mut *self.receiving;
+        let (mut incoming, mut actions) = (Vec::new(), Vec::new());
+        for Delivered { delivery, backlog, envelope } in deliveries {
+            match Envelope::parse(&envelope) {
+                Ok(envelope) => incoming.push(Incoming { delivery, backlog, envelope }),
+                Err(_) => actions.push(receiver.malformed()),
+            }
+        }
+        let entries = inbox.receive(incoming, now_ms())?;
+        // What is on disk is shown, whatever has become of the connection meanwhile.
+        let acknowledged = self.link.send(&ToServer::Ack(last));
+        for entry in entries {
+            actions.extend(receiver.arrived(entry, Instant::now())?);
+        }
+        self.perform(actions).and(acknowledged)
+    }
+
+    fn other(&mut self, frame: ToClient) -> Result<(), Error> {
+        let receiver = &mut self.receiving.receiver;
+        let actions = match frame {
+            ToClient::Bye(reason) => return Err(Error::Refused(Refusal { asked: Asked::Session, reason })),
+            ToClient::Skipped { count } => vec![Action::Tell(Notice::Passed { count })],
+            frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
+                ToClient::Found { request, bundle } => receiver.found(request, &bundle, Instant::now())?,
+                frame => receiver.not_found(answered(&frame).unwrap_or_default(), Instant::now()),
+            },
+            frame => return self.audience.other(frame),
+        };
+        self.perform(actions)
+    }
+
+    /// What is shown is recorded before; what the audience has no room for stays in the inbox.
+    fn perform(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
+        let mut room = self.audience.room().map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
+        actions.retain(|action| {
+            let stays = room > 0 || !matches!(action, Action::Show(..));
+            room -= usize::from(stays && matches!(action, Action::Show(..)));
+            stays
+        });
+        let shows = actions.iter().filter_map(|action| match action {
+            Action::Show(entry, _) => Some(*entry),
+            _ => None,
+        });
+        self.receiving.inbox.opened(&shows.collect::<Vec<_>>())?;
+        let mut done = Vec::new();
+        let result = actions.into_iter().try_for_each(|action| self.act(action, &mut done));
+        self.receiving.inbox.done(&done, self.receiving.receiver.ledger());
+        result
+    }
+
+    fn act(&mut self, action: Action, done: &mut Vec<(u64, bool)>) -> Result<(), Error> {
+        match action {
+            Action::Done { entry, counted } => done.push((entry, counted)),
+            Action::Lookup { request, name, fingerprint } => {
+                self.link.send(&ToServer::Lookup { request, name, fingerprint: Some(fingerprint) })?;
+            }
+            Action::Show(entry, opened) => {
+                self.audience.message(&opened)?;
+                done.push((entry, true));
+            }
+            Action::Tell(notice) => self.audience.notice(&notice)?,
+        }
+        Ok(())
+    }
 }

@@ -2,13 +2,15 @@
 //!
 //! The decisions are pure and stand apart from input and output: what a typed line means (`typed`), what a received
 //! message is (`receive`), how it is shown (`render`). Around them: the account's files (`account_keys`,
-//! `contacts`, `sequence`), the connection (`connect`, `link`, `login`), and one module per command.
+//! `contacts`, `sequence`, `inbox`, `outbox`), the connection (`connect`, `link`, `login`, `reconnect`), and one module per
+//! command.
 
 mod account;
 mod account_keys;
 mod address;
 mod cause;
 mod chat;
+mod circuit;
 mod compose;
 mod conduct;
 mod config;
@@ -20,6 +22,8 @@ pub mod error;
 mod event;
 mod export;
 mod fair;
+mod inbox;
+mod journal;
 mod json;
 mod keyring;
 mod lines;
@@ -29,6 +33,7 @@ mod listening;
 mod login;
 mod member;
 pub mod options;
+mod outbox;
 mod output;
 mod password;
 #[cfg(test)]
@@ -38,6 +43,7 @@ mod people;
 mod prompt;
 mod reason;
 mod receive;
+mod reconnect;
 mod register;
 mod remedy;
 mod render;

@@ -17,8 +17,6 @@ pub struct Sent {
     pub text: String,
     /// When, as Unix time in milliseconds.
     pub sent_ms: i64,
-    /// Its number.
-    pub seq: u64,
 }
 
 /// What to do about a status.
@@ -41,12 +39,34 @@ struct Message {
     /// The server has it, since then.
     accepted: Option<Instant>,
     shown: bool,
+    /// It was told that some of the group have it.
+    is_partly: bool,
 }
 
 impl Pending {
     /// A message goes out.
     pub fn add(&mut self, id: MessageId, sent: Sent) {
-        self.messages.insert(id, Message { sent, accepted: None, shown: false });
+        self.messages.insert(id, Message { sent, accepted: None, shown: false, is_partly: false });
+    }
+
+    /// A message of an earlier run goes out: only its fate will be told.
+    pub fn add_earlier(&mut self, id: MessageId, to: Recipient, sent_ms: i64) {
+        let sent = Sent { to, text: String::new(), sent_ms };
+        self.messages.insert(id, Message { sent, accepted: None, shown: true, is_partly: false });
+    }
+
+    /// There is no connection: messages that the server has not answered are shown as waiting.
+    pub fn waiting(&mut self) -> Vec<Sent> {
+        let waits = |message: &&mut Message| message.accepted.is_none() && !message.shown;
+        let mut waiting: Vec<_> = self.messages.values_mut().filter(waits).collect();
+        waiting.sort_by_key(|message| message.sent.sent_ms);
+        waiting
+            .into_iter()
+            .map(|message| {
+                message.shown = true;
+                message.sent.clone()
+            })
+            .collect()
     }
 
     /// How many have not been shown with their fate.
@@ -54,11 +74,11 @@ impl Pending {
         self.messages.values().filter(|message| !message.shown).count()
     }
 
-    /// The recipient and number of a message that the server takes with this status, the first time that it says so.
-    pub fn first_accepted(&mut self, id: MessageId, now: Instant) -> Option<(Recipient, u64)> {
-        let message = self.messages.get_mut(&id).filter(|message| message.accepted.is_none())?;
-        message.accepted = Some(now);
-        Some((message.sent.to.clone(), message.sent.seq))
+    /// The server has a message.
+    pub fn accepted(&mut self, id: MessageId, now: Instant) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.accepted.get_or_insert(now);
+        }
     }
 
     /// What became of a message.
@@ -70,13 +90,16 @@ impl Pending {
             // A moment later it is delivered, most times: one line says both.
             (State::Accepted, false) => return None,
             (State::Queued, _) => ("queued".to_owned(), false),
+            (State::Delivered, true) if reached < total => (format!("delivered to {reached} of {total}"), false),
             (State::Delivered, _) => ("delivered".to_owned(), true),
-            (State::Unconfirmed, true) => (format!("confirmed by {reached} of {total}"), true),
+            (State::Unconfirmed, true) => (format!("delivered to {reached} of {total}, not kept for the others"), true),
             (State::Unconfirmed, false) => ("sent, not confirmed".to_owned(), true),
         };
         let told = if message.shown {
-            // That everybody has it is what people expect anyway.
-            let silent = group && state == State::Delivered;
+            // That everybody has it is what people expect anyway; that some are away is told once.
+            let partly = group && matches!(state, State::Delivered | State::Queued);
+            let silent = partly && (last || message.is_partly);
+            message.is_partly |= partly;
             (!silent).then(|| Told::Later(format!("#{} to {}: {mark}", id.short(), message.sent.to)))
         } else {
             message.shown = true;
@@ -88,9 +111,9 @@ impl Pending {
         told
     }
 
-    /// The server refused a message: it is shown with the reason and forgotten.
-    pub fn refused(&mut self, id: MessageId) -> Option<Sent> {
-        self.messages.remove(&id).map(|message| message.sent)
+    /// The server refused a message: it is forgotten, and shown with the reason. Also tells whether it was shown before.
+    pub fn refused(&mut self, id: MessageId) -> Option<(Sent, bool)> {
+        self.messages.remove(&id).map(|message| (message.sent, message.shown))
     }
 
     /// Messages that the server has had for a while without news: shown as sent.
@@ -133,7 +156,7 @@ mod tests {
     const ID: MessageId = MessageId([0x8f; 16]);
 
     fn sent(to: &str) -> Sent {
-        Sent { to: to.parse().unwrap(), text: "hi".into(), sent_ms: 0, seq: 4 }
+        Sent { to: to.parse().unwrap(), text: "hi".into(), sent_ms: 0 }
     }
 
     fn pending(to: &str) -> Pending {
@@ -145,9 +168,7 @@ mod tests {
     #[test]
     fn a_direct_message_is_shown_once_when_it_is_delivered() {
         let mut pending = pending("bob");
-        let now = Instant::now();
-        assert_eq!(pending.first_accepted(ID, now), Some(("bob".parse().unwrap(), 4)));
-        assert_eq!(pending.first_accepted(ID, now), None);
+        pending.accepted(ID, Instant::now());
         assert_eq!(pending.status(ID, State::Accepted, 0, 1), None);
         assert_eq!(pending.status(ID, State::Delivered, 1, 1), Some(Told::Show(sent("bob"), "delivered".into())));
         assert_eq!(pending.unsettled(), 0);
@@ -158,7 +179,7 @@ mod tests {
     fn without_news_it_is_shown_as_sent_and_its_fate_told_later() {
         let mut pending = pending("bob");
         let now = Instant::now();
-        pending.first_accepted(ID, now);
+        pending.accepted(ID, now);
         assert_eq!(pending.deadline(), Some(now + DELIVERED_WITHIN));
         assert_eq!(pending.due(now), []);
         assert_eq!(pending.due(now + DELIVERED_WITHIN), [sent("bob")]);
@@ -176,9 +197,31 @@ mod tests {
     }
 
     #[test]
+    fn that_only_some_of_the_group_have_it_is_told_once() {
+        let mut pending = pending("ALL");
+        pending.status(ID, State::Accepted, 0, 5);
+        let later = pending.status(ID, State::Delivered, 3, 5);
+        assert_eq!(later, Some(Told::Later("#8f8f to ALL: delivered to 3 of 5".into())));
+        assert_eq!(pending.status(ID, State::Delivered, 4, 5), None);
+        assert_eq!(pending.status(ID, State::Delivered, 5, 5), None);
+        assert!(pending.messages.is_empty());
+    }
+
+    #[test]
+    fn without_a_connection_it_is_shown_as_waiting_once_and_its_fate_told_later() {
+        let mut pending = pending("bob");
+        assert_eq!(pending.waiting(), [sent("bob")]);
+        assert_eq!(pending.waiting(), []);
+        assert_eq!(pending.unsettled(), 0);
+        pending.accepted(ID, Instant::now());
+        let later = pending.status(ID, State::Queued, 0, 1);
+        assert_eq!(later, Some(Told::Later("#8f8f to bob: queued".into())));
+    }
+
+    #[test]
     fn a_refused_message_is_given_back_and_forgotten() {
         let mut pending = pending("bob");
-        assert_eq!(pending.refused(ID), Some(sent("bob")));
+        assert_eq!(pending.refused(ID), Some((sent("bob"), false)));
         assert_eq!(pending.refused(ID), None);
     }
 }

@@ -1,29 +1,36 @@
 //! The receiver's ten steps (`docs/PROTOCOL.md`, "Receiving"), as a state machine without input or output.
 //!
-//! 1 strict parse, 2 acknowledge, 3 addressed to me, 4 the sender's key is the one I hold, 5 signature, 6 seen before?,
-//! 7 decrypt, 8 commitment, 9 record the id, 10 show. From step 7 on nothing is ever sent because of a message: an
-//! answer that depends on decryption would be an oracle (Bleichenbacher 1998), so [`Action::Show`] is all that is left.
+//! 1 strict parse, 2 acknowledge (these two come before: see `listening`), 3 addressed to me, 4 the sender's key is the
+//! one I hold, 5 signature, 6 seen before?, 7 decrypt, 8 commitment, 9 record the id, 10 show. From step 7 on nothing is
+//! ever sent because of a message: an answer that depends on decryption would be an oracle (Bleichenbacher 1998), so
+//! [`Action::Show`] and [`Action::Tell`] are all that is left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
-use super::event::{Event, Notice, Opened};
+use super::event::{Notice, Opened};
+use super::inbox::Entry;
 use super::keyring::{Keyring, Pin};
 use super::member::Member;
-use super::replay::{Counters, Failures, Seen, SeenIds};
+use super::replay::{Failures, Ledger, Seen};
 use crate::crypto::bundle;
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::{self, OpenWith};
-use crate::limits::HELD_MESSAGES;
+use crate::limits::{HELD_MESSAGES, KEPT_MESSAGES};
 use crate::names::{Recipient, UserName};
-use crate::wire::{DeliveryId, Envelope, Fingerprint, Header};
+use crate::wire::{Fingerprint, Header};
 
 /// What the receiver wants done, in this order.
 pub enum Action {
-    /// Tell the server that everything up to this delivery is safe.
-    Ack(DeliveryId),
+    /// Nothing more will come of this entry of the inbox. `counted`: its signature held.
+    Done {
+        /// Which one.
+        entry: u64,
+        /// Whether its counter is true.
+        counted: bool,
+    },
     /// Ask the server for the bundle of this name with this identity key.
     Lookup {
         /// Comes back with the answer.
@@ -33,53 +40,42 @@ pub enum Action {
         /// Which key.
         fingerprint: Fingerprint,
     },
-    /// Show something.
-    Show(Event),
+    /// Record that this entry of the inbox holds, show it, and then it is done.
+    Show(u64, Box<Opened>),
+    /// Say something.
+    Tell(Notice),
 }
 
-/// The time at which something came.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// For intervals.
-    pub instant: Instant,
-    /// Unix time in milliseconds.
-    pub unix_ms: i64,
-}
-
-/// The receiving side of one session.
+/// The receiving side of one run.
 pub struct Receiver<'a> {
     member: &'a Member,
     keyring: &'a dyn Keyring,
     held: HashMap<UserName, Held>,
     last_request: u32,
-    seen: SeenIds,
-    counters: Counters,
+    ledger: Ledger,
     failures: Failures,
+    /// Entries that stay in the inbox until the next start.
+    kept: HashSet<u64>,
 }
 
 /// Messages whose sender's key was asked for.
 struct Held {
     request: u32,
     fingerprint: Fingerprint,
-    messages: Vec<Delivered>,
-}
-
-struct Delivered {
-    envelope: Envelope,
-    backlog: bool,
+    messages: Vec<Entry>,
 }
 
 impl<'a> Receiver<'a> {
-    /// For messages to `member`, with the keys of `keyring`.
-    pub fn new(member: &'a Member, keyring: &'a dyn Keyring) -> Self {
+    /// For messages to `member`, with the keys of `keyring` and what is known of earlier messages.
+    pub fn new(member: &'a Member, keyring: &'a dyn Keyring, ledger: Ledger) -> Self {
         Self {
             member,
             keyring,
             held: HashMap::new(),
             last_request: REQUESTS_FROM,
-            seen: SeenIds::default(),
-            counters: Counters::default(),
+            ledger,
             failures: Failures::default(),
+            kept: HashSet::new(),
         }
     }
 
@@ -88,30 +84,42 @@ impl<'a> Receiver<'a> {
         request > REQUESTS_FROM
     }
 
-    /// Steps 1 to 3 of a delivery, then the rest as far as keys are at hand.
-    pub fn delivered(
-        &mut self,
-        delivery: DeliveryId,
-        backlog: bool,
-        envelope: &[u8],
-        now: Now,
-    ) -> Result<Vec<Action>, Error> {
-        let mut actions = vec![Action::Ack(delivery)];
-        match Envelope::parse(envelope) {
-            // The server did the same before it took the message, so this is the server's fault.
-            Err(_) => actions.push(Action::Show(Event::Notice(Notice::Malformed))),
-            Ok(envelope) if !self.is_for_me(&envelope.header) => {
-                let header = &envelope.header;
+    /// What is known of the messages so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// A new connection: what was asked for on the old one will not be answered.
+    pub fn restart(&mut self) {
+        self.held.clear();
+    }
+
+    /// Whether this entry was told of already and waits for the next start.
+    pub fn keeps(&self, entry: u64) -> bool {
+        self.kept.contains(&entry)
+    }
+
+    /// Bytes that are no envelope. The server parsed them before it took the message, so this is the server's fault.
+    pub fn malformed(&self) -> Action {
+        Action::Tell(Notice::Malformed)
+    }
+
+    /// A message that is in the inbox: step 3, then the rest as far as keys are at hand.
+    pub fn arrived(&mut self, message: Entry, now: Instant) -> Result<Vec<Action>, Error> {
+        let mut actions = Vec::new();
+        match self.is_for_me(&message.envelope.header) {
+            true => self.with_key(message, now, &mut actions)?,
+            false => {
+                let header = &message.envelope.header;
                 let notice = Notice::NotForMe { from: header.sender.clone(), id: header.msg_id };
-                self.fail(&header.sender, notice, now, &mut actions);
+                self.fail(&message, notice, Signed::No, now, &mut actions);
             }
-            Ok(envelope) => self.with_key(Delivered { envelope, backlog }, now, &mut actions)?,
         }
         Ok(actions)
     }
 
     /// The bundle that was asked for has come: pins its key and goes on with what was held.
-    pub fn found(&mut self, request: u32, bundle: &[u8], now: Now) -> Result<Vec<Action>, Error> {
+    pub fn found(&mut self, request: u32, bundle: &[u8], now: Instant) -> Result<Vec<Action>, Error> {
         let Some((name, held)) = self.take_held(request) else { return Ok(Vec::new()) };
         let mut actions = Vec::new();
         match bundle::verify(bundle) {
@@ -127,7 +135,7 @@ impl<'a> Receiver<'a> {
     }
 
     /// The server has no such bundle.
-    pub fn not_found(&mut self, request: u32, now: Now) -> Vec<Action> {
+    pub fn not_found(&mut self, request: u32, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         if let Some((_, held)) = self.take_held(request) {
             self.give_up(held, now, &mut actions);
@@ -148,7 +156,7 @@ impl<'a> Receiver<'a> {
     }
 
     /// Step 4.
-    fn with_key(&mut self, message: Delivered, now: Now, actions: &mut Vec<Action>) -> Result<(), Error> {
+    fn with_key(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) -> Result<(), Error> {
         let header = &message.envelope.header;
         if self.held.contains_key(&header.sender) {
             self.hold(message, now, actions);
@@ -160,51 +168,68 @@ impl<'a> Receiver<'a> {
             Some(pin) => {
                 let (pinned, sent) = (pin.key.fingerprint(), header.sender_fp);
                 let notice = Notice::KeyChanged { name: header.sender.clone(), pinned, now: sent };
-                self.fail(&header.sender, notice, now, actions);
+                self.keep(&message, notice, Signed::No, now, actions);
             }
         }
         Ok(())
     }
 
     /// Steps 5 and 6.
-    fn verify(&mut self, message: Delivered, pin: &Pin, now: Now, actions: &mut Vec<Action>) {
+    fn verify(&mut self, message: Entry, pin: &Pin, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (from, id) = (header.sender.clone(), header.msg_id);
         if !envelope::verify(&message.envelope, &pin.key) {
-            return self.fail(&from, Notice::Rejected { from: from.clone(), id }, now, actions);
+            return self.fail(&message, Notice::Rejected { from, id }, Signed::No, now, actions);
         }
         let digest = sha256(&message.envelope.encode());
-        match self.seen.get(header) {
-            Some(seen) if seen.digest == digest => {
-                let notice = Notice::Copy { from: from.clone(), id, first_ms: seen.first_ms };
-                self.fail(&from, notice, now, actions);
+        match self.ledger.seen.get(header) {
+            // Itself, after a crash or a failed write before it was shown.
+            Some(seen) if seen.entry == message.entry => self.open(message, pin, seen, now, actions),
+            Some(seen) if seen.digest != digest => {
+                self.fail(&message, Notice::Reused { from, id }, Signed::Yes, now, actions);
             }
-            Some(_) => self.fail(&from, Notice::Reused { from: from.clone(), id }, now, actions),
+            // The server did not hear that it came: nobody's fault.
+            Some(seen) if seen.number == message.number => actions.push(done(&message, Signed::Yes)),
+            Some(seen) => {
+                let notice = Notice::Copy { from, id, first_ms: seen.first_ms };
+                self.fail(&message, notice, Signed::Yes, now, actions);
+            }
             None => {
-                if self.counters.tells_of_missing(header) {
-                    let to = header.recipient.clone();
-                    actions.push(Action::Show(Event::Notice(Notice::Missing { from, to })));
-                }
-                self.open(message, pin, Seen { digest, first_ms: now.unix_ms }, now, actions);
+                let place = self.ledger.counters.count(header);
+                let (first_ms, number, entry) = (message.received_ms, message.number, message.entry);
+                self.open(message, pin, Seen { digest, first_ms, number, entry, place }, now, actions);
             }
         }
     }
 
     /// Steps 7 to 10.
-    fn open(&mut self, message: Delivered, pin: &Pin, seen: Seen, now: Now, actions: &mut Vec<Action>) {
+    fn open(&mut self, message: Entry, pin: &Pin, seen: Seen, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (from, id) = (header.sender.clone(), header.msg_id);
+        if seen.place.missing {
+            let to = header.recipient.clone();
+            actions.push(Action::Tell(Notice::Missing { from: from.clone(), to }));
+        }
         let Some(with) = self.key_for(header) else {
             let notice = self.other_group_key(header);
-            return self.fail(&from, notice, now, actions);
+            return self.keep(&message, notice, Signed::Yes, now, actions);
         };
         let Ok(text) = envelope::open(&message.envelope, with) else {
-            return self.fail(&from, Notice::NotOpened { from: from.clone(), id }, now, actions);
+            return self.fail(&message, Notice::NotOpened { from, id }, Signed::Yes, now, actions);
         };
-        self.seen.record(header, seen);
-        let Delivered { envelope, backlog } = message;
-        let opened = Opened { envelope, sender: Arc::clone(&pin.key), mark: pin.mark, text, backlog };
-        actions.push(Action::Show(Event::Message(Box::new(opened))));
+        self.ledger.seen.record(header.sender_fp, header.msg_id, seen);
+        let Entry { entry, backlog, received_ms, is_repeated, envelope, .. } = message;
+        let opened = Opened {
+            envelope,
+            sender: Arc::clone(&pin.key),
+            mark: pin.mark,
+            text,
+            backlog,
+            received_ms,
+            is_late: seen.place.late,
+            is_repeated,
+        };
+        actions.push(Action::Show(entry, Box::new(opened)));
     }
 
     /// `None` for a group message under a key that is not in the file.
@@ -223,12 +248,12 @@ impl<'a> Receiver<'a> {
         Notice::OtherGroupKey { theirs: header.recipient_fp.short(), ours }
     }
 
-    fn ask(&mut self, message: Delivered, now: Now, actions: &mut Vec<Action>) {
+    fn ask(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (name, fingerprint) = (header.sender.clone(), header.sender_fp);
         if self.held_messages() >= HELD_MESSAGES {
-            let notice = Notice::UnknownSender { from: name.clone(), id: header.msg_id };
-            return self.fail(&name, notice, now, actions);
+            let notice = Notice::UnknownSender { from: name, id: header.msg_id };
+            return self.fail(&message, notice, Signed::No, now, actions);
         }
         self.last_request = self.last_request.checked_add(1).unwrap_or(REQUESTS_FROM + 1);
         let request = self.last_request;
@@ -236,14 +261,14 @@ impl<'a> Receiver<'a> {
         actions.push(Action::Lookup { request, name, fingerprint });
     }
 
-    fn hold(&mut self, message: Delivered, now: Now, actions: &mut Vec<Action>) {
+    fn hold(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let room = self.held_messages() < HELD_MESSAGES;
         match self.held.get_mut(&header.sender) {
             Some(held) if room => held.messages.push(message),
             _ => {
                 let notice = Notice::UnknownSender { from: header.sender.clone(), id: header.msg_id };
-                self.fail(&header.sender, notice, now, actions);
+                self.fail(&message, notice, Signed::No, now, actions);
             }
         }
     }
@@ -257,19 +282,45 @@ impl<'a> Receiver<'a> {
         self.held.remove_entry(&name)
     }
 
-    fn give_up(&mut self, held: Held, now: Now, actions: &mut Vec<Action>) {
+    fn give_up(&mut self, held: Held, now: Instant, actions: &mut Vec<Action>) {
         for message in held.messages {
             let header = &message.envelope.header;
             let notice = Notice::UnknownSender { from: header.sender.clone(), id: header.msg_id };
-            self.fail(&header.sender, notice, now, actions);
+            self.fail(&message, notice, Signed::No, now, actions);
         }
     }
 
-    fn fail(&mut self, sender: &UserName, notice: Notice, now: Now, actions: &mut Vec<Action>) {
-        if self.failures.may_show(sender, now.instant) {
-            actions.push(Action::Show(Event::Notice(notice)));
+    /// Something that a person can put right (a key to compare, a key file to get) keeps a message from being shown: it
+    /// is tried again at the next start, as far as there is room.
+    fn keep(&mut self, message: &Entry, notice: Notice, signed: Signed, now: Instant, actions: &mut Vec<Action>) {
+        if self.kept.len() >= KEPT_MESSAGES {
+            return self.fail(message, notice, signed, now, actions);
+        }
+        self.kept.insert(message.entry);
+        self.tell(&message.envelope.header.sender, notice, now, actions);
+    }
+
+    fn fail(&mut self, message: &Entry, notice: Notice, signed: Signed, now: Instant, actions: &mut Vec<Action>) {
+        self.tell(&message.envelope.header.sender, notice, now, actions);
+        actions.push(done(message, signed));
+    }
+
+    fn tell(&mut self, sender: &UserName, notice: Notice, now: Instant, actions: &mut Vec<Action>) {
+        if self.failures.may_show(sender, now) {
+            actions.push(Action::Tell(notice));
         }
     }
+}
+
+/// Whether step 5 was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signed {
+    Yes,
+    No,
+}
+
+fn done(message: &Entry, signed: Signed) -> Action {
+    Action::Done { entry: message.entry, counted: signed == Signed::Yes }
 }
 
 fn group_id(header: &Header) -> [u8; 16] {

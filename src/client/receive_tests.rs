@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::client::event::Mark;
@@ -8,7 +9,7 @@ use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
 use crate::limits::OPEN_FAILURES_PER_HOUR;
-use crate::wire::{MessageId, Suite};
+use crate::wire::{Envelope, MessageId, Suite};
 
 /// Pins in memory.
 #[derive(Default)]
@@ -58,12 +59,20 @@ fn sealed(header: Header, text: &str) -> Envelope {
     envelope::seal(header, text, SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap()
 }
 
-fn now() -> Now {
-    Now { instant: Instant::now(), unix_ms: 1_700_000_000_000 }
+/// A message in the inbox: each has an entry and a number of its own.
+fn entry(bytes: &[u8]) -> Entry {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let entry = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    let envelope = Envelope::parse(bytes).unwrap();
+    Entry { entry, number: entry, backlog: false, received_ms: 1_700_000_000_000, is_repeated: false, envelope }
 }
 
 fn deliver(receiver: &mut Receiver<'_>, bytes: &[u8]) -> Vec<Action> {
-    receiver.delivered(DeliveryId { epoch: 1, number: 1 }, false, bytes, now()).unwrap()
+    receiver.arrived(entry(bytes), Instant::now()).unwrap()
+}
+
+fn new<'a>(member: &'a Member, keyring: &'a Memory) -> Receiver<'a> {
+    Receiver::new(member, keyring, Ledger::default())
 }
 
 /// Actions in words.
@@ -71,14 +80,12 @@ fn told(actions: &[Action]) -> Vec<String> {
     actions
         .iter()
         .map(|action| match action {
-            Action::Ack(_) => "ack".to_owned(),
+            Action::Done { .. } => "done".to_owned(),
             Action::Lookup { name, .. } => format!("look up {name}"),
-            Action::Show(Event::Message(opened)) => {
+            Action::Show(_, opened) => {
                 format!("{}: {} ({:?})", opened.envelope.header.sender, *opened.text, opened.mark)
             }
-            Action::Show(Event::Notice(notice)) => {
-                format!("{notice:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
-            }
+            Action::Tell(notice) => format!("{notice:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
         })
         .collect()
 }
@@ -86,20 +93,13 @@ fn told(actions: &[Action]) -> Vec<String> {
 #[track_caller]
 fn leads_to(envelope: &Envelope, expected: &[&str]) {
     let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
-    let mut receiver = Receiver::new(&member, &keyring);
+    let mut receiver = new(&member, &keyring);
     assert_eq!(told(&deliver(&mut receiver, &envelope.encode())), expected);
 }
 
 #[test]
-fn a_good_message_is_acknowledged_and_shown() {
-    leads_to(&sealed(header(1), "hi"), &["ack", "alice: hi (Known)"]);
-}
-
-#[test]
-fn junk_is_acknowledged_and_said_once_more_only() {
-    let (member, keyring) = (bob(None), Memory::default());
-    let mut receiver = Receiver::new(&member, &keyring);
-    assert_eq!(told(&deliver(&mut receiver, b"junk")), ["ack", "Malformed"]);
+fn a_good_message_is_shown() {
+    leads_to(&sealed(header(1), "hi"), &["alice: hi (Known)"]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_changed_signature_text_or_field_is_rejected() {
     ] {
         let mut envelope = sealed(header(1), "hi");
         change(&mut envelope);
-        leads_to(&envelope, &["ack", "Rejected"]);
+        leads_to(&envelope, &["Rejected", "done"]);
     }
 }
 
@@ -123,18 +123,18 @@ fn a_changed_signature_text_or_field_is_rejected() {
 fn a_message_under_another_key_for_that_name_is_not_shown() {
     let header = Header { sender_fp: BOB.public().fingerprint(), ..header(1) };
     let forged = envelope::seal(header, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
-    leads_to(&forged, &["ack", "KeyChanged"]);
+    leads_to(&forged, &["KeyChanged"]);
 }
 
 #[test]
 fn a_message_for_somebody_else_or_another_key_is_not_for_me() {
     let to_carol = Header { recipient: "carol".parse().unwrap(), ..header(1) };
-    leads_to(&sealed(to_carol, "hi"), &["ack", "NotForMe"]);
+    leads_to(&sealed(to_carol, "hi"), &["NotForMe", "done"]);
     let old_key = Header { recipient_fp: CAROL_ENCRYPTION.public().fingerprint(), ..header(1) };
     let old_key = envelope::seal(old_key, "hi", SealWith::Direct(CAROL_ENCRYPTION.public()), &ALICE).unwrap();
-    leads_to(&old_key, &["ack", "NotForMe"]);
+    leads_to(&old_key, &["NotForMe", "done"]);
     let from_myself = Header { sender: "bob".parse().unwrap(), ..header(1) };
-    leads_to(&sealed(from_myself, "hi"), &["ack", "NotForMe"]);
+    leads_to(&sealed(from_myself, "hi"), &["NotForMe", "done"]);
 }
 
 #[test]
@@ -145,45 +145,51 @@ fn a_copied_text_signed_anew_does_not_open() {
     let mut copy = Envelope { header_bytes: stolen.encode(), header: stolen, ..original };
     copy.signature = BOB.sign(&copy.signed_bytes()).unwrap();
     let (member, keyring) = (bob(None), Memory::default().knows("mallory", &BOB));
-    let mut receiver = Receiver::new(&member, &keyring);
-    assert_eq!(told(&deliver(&mut receiver, &copy.encode())), ["ack", "NotOpened"]);
+    let mut receiver = new(&member, &keyring);
+    assert_eq!(told(&deliver(&mut receiver, &copy.encode())), ["NotOpened", "done"]);
 }
 
 #[test]
 fn a_copy_is_shown_once_and_named_a_copy_after_that() {
     let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
-    let mut receiver = Receiver::new(&member, &keyring);
+    let mut receiver = new(&member, &keyring);
     let header = header(1);
     let bytes = sealed(header.clone(), "hi").encode();
-    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["ack", "alice: hi (Known)"]);
-    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["ack", "Copy"]);
+    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["Copy", "done"]);
+    let redelivered = Entry { number: receiver.ledger().seen.get(&header).unwrap().number, ..entry(&bytes) };
+    assert_eq!(
+        told(&receiver.arrived(redelivered, Instant::now()).unwrap()),
+        ["done"],
+        "only the acknowledgement got lost"
+    );
     let reused = sealed(header, "something else").encode();
-    assert_eq!(told(&deliver(&mut receiver, &reused)), ["ack", "Reused"]);
+    assert_eq!(told(&deliver(&mut receiver, &reused)), ["Reused", "done"]);
 }
 
 #[test]
 fn junk_with_the_id_of_a_message_does_not_hide_it() {
     let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
-    let mut receiver = Receiver::new(&member, &keyring);
+    let mut receiver = new(&member, &keyring);
     let header = header(1);
     let mut junk = sealed(header.clone(), "hi");
     junk.ciphertext[0] ^= 1;
     junk.signature = ALICE.sign(&junk.signed_bytes()).unwrap();
-    assert_eq!(told(&deliver(&mut receiver, &junk.encode())), ["ack", "NotOpened"]);
-    assert_eq!(told(&deliver(&mut receiver, &sealed(header, "hi").encode())), ["ack", "alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &junk.encode())), ["NotOpened", "done"]);
+    assert_eq!(told(&deliver(&mut receiver, &sealed(header, "hi").encode())), ["alice: hi (Known)"]);
 }
 
 #[test]
 fn failures_to_open_are_shown_twenty_times_only() {
     let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
-    let mut receiver = Receiver::new(&member, &keyring);
+    let mut receiver = new(&member, &keyring);
     let mut shown = 0;
     for seq in 1..=OPEN_FAILURES_PER_HOUR as u64 + 5 {
         let mut junk = sealed(header(seq), "hi");
         junk.ciphertext[0] ^= 1;
         junk.signature = ALICE.sign(&junk.signed_bytes()).unwrap();
         let actions = deliver(&mut receiver, &junk.encode());
-        shown += actions.iter().filter(|action| matches!(action, Action::Show(_))).count();
+        shown += actions.iter().filter(|action| matches!(action, Action::Tell(_))).count();
     }
     assert_eq!(shown, OPEN_FAILURES_PER_HOUR as usize);
 }
@@ -191,31 +197,35 @@ fn failures_to_open_are_shown_twenty_times_only() {
 #[test]
 fn an_unknown_senders_messages_wait_for_the_key_in_order_while_others_go_on() {
     let (member, keyring) = (bob(None), Memory::default().knows("carol", &BOB));
-    let mut receiver = Receiver::new(&member, &keyring);
+    let mut receiver = new(&member, &keyring);
     let actions = deliver(&mut receiver, &sealed(header(1), "one").encode());
-    assert_eq!(told(&actions), ["ack", "look up alice"]);
+    assert_eq!(told(&actions), ["look up alice"]);
     let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
-    assert_eq!(told(&deliver(&mut receiver, &sealed(header(2), "two").encode())), ["ack"]);
+    assert_eq!(told(&deliver(&mut receiver, &sealed(header(2), "two").encode())), [] as [&str; 0]);
     let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
     let from_carol = envelope::seal(from_carol, "me too", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
-    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["ack", "carol: me too (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: me too (Known)"]);
 
     assert!(Receiver::asked(*request));
     let bundle = bundle::make(&"alice".parse().unwrap(), &ALICE, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
-    let shown = receiver.found(*request, &bundle, now()).unwrap();
+    let shown = receiver.found(*request, &bundle, Instant::now()).unwrap();
     assert_eq!(told(&shown), ["alice: one (New)", "alice: two (New)"]);
-    assert!(receiver.found(*request, &bundle, now()).unwrap().is_empty(), "an answer counts once");
+    assert!(receiver.found(*request, &bundle, Instant::now()).unwrap().is_empty(), "an answer counts once");
 }
 
 #[test]
 fn a_key_of_another_name_or_another_key_opens_nothing() {
     for (name, key) in [("mallory", &ALICE), ("alice", &BOB)] {
         let (member, keyring) = (bob(None), Memory::default());
-        let mut receiver = Receiver::new(&member, &keyring);
+        let mut receiver = new(&member, &keyring);
         let actions = deliver(&mut receiver, &sealed(header(1), "hi").encode());
         let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
         let bundle = bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
-        assert_eq!(told(&receiver.found(*request, &bundle, now()).unwrap()), ["UnknownSender"], "{name}");
+        assert_eq!(
+            told(&receiver.found(*request, &bundle, Instant::now()).unwrap()),
+            ["UnknownSender", "done"],
+            "{name}"
+        );
         assert!(keyring.0.lock().unwrap().is_empty(), "{name} was pinned");
     }
 }
@@ -223,7 +233,7 @@ fn a_key_of_another_name_or_another_key_opens_nothing() {
 #[test]
 fn strangers_can_not_fill_the_memory() {
     let (member, keyring) = (bob(None), Memory::default());
-    let mut receiver = Receiver::new(&member, &keyring);
+    let mut receiver = new(&member, &keyring);
     let bytes = sealed(header(1), "hi").encode();
     for _ in 0..HELD_MESSAGES + 50 {
         deliver(&mut receiver, &bytes);
@@ -243,18 +253,44 @@ fn a_group_message_under_another_group_key_is_told_after_its_signature_held() {
     let good = envelope::seal(to_all(&ours), "hi", SealWith::Group(ours.writer()), &ALICE).unwrap();
     let other = envelope::seal(to_all(&theirs), "hi", SealWith::Group(theirs.writer()), &ALICE).unwrap();
     let (member, keyring) = (bob(Some(ours)), Memory::default().knows("alice", &ALICE));
-    let mut receiver = Receiver::new(&member, &keyring);
-    assert_eq!(told(&deliver(&mut receiver, &good.encode())), ["ack", "alice: hi (Known)"]);
-    assert_eq!(told(&deliver(&mut receiver, &other.encode())), ["ack", "OtherGroupKey"]);
+    let mut receiver = new(&member, &keyring);
+    assert_eq!(told(&deliver(&mut receiver, &good.encode())), ["alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &other.encode())), ["OtherGroupKey"]);
     let unsigned = Envelope { signature: vec![0; 256], ..other };
-    assert_eq!(told(&deliver(&mut receiver, &unsigned.encode())), ["ack", "Rejected"]);
+    assert_eq!(told(&deliver(&mut receiver, &unsigned.encode())), ["Rejected", "done"]);
 }
 
 #[test]
 fn a_gap_in_the_senders_counter_is_told_before_the_message() {
     let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
-    let mut receiver = Receiver::new(&member, &keyring);
+    let mut receiver = new(&member, &keyring);
     deliver(&mut receiver, &sealed(header(1), "one").encode());
     let told = told(&deliver(&mut receiver, &sealed(header(3), "three").encode()));
-    assert_eq!(told, ["ack", "Missing", "alice: three (Known)"]);
+    assert_eq!(told, ["Missing", "alice: three (Known)"]);
+}
+
+#[test]
+fn a_message_that_could_not_be_recorded_is_no_copy_of_itself() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = new(&member, &keyring);
+    deliver(&mut receiver, &sealed(header(1), "one").encode());
+    let entry = entry(&sealed(header(3), "three").encode());
+    for _ in 0..2 {
+        let actions = receiver.arrived(entry.clone(), Instant::now()).unwrap();
+        assert_eq!(told(&actions), ["Missing", "alice: three (Known)"]);
+        receiver.restart();
+    }
+}
+
+#[test]
+fn what_a_person_can_put_right_stays_in_the_inbox_as_far_as_there_is_room() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &BOB));
+    let mut receiver = new(&member, &keyring);
+    let message = entry(&sealed(header(1), "hi").encode());
+    assert_eq!(told(&receiver.arrived(message.clone(), Instant::now()).unwrap()), ["KeyChanged"]);
+    assert!(receiver.keeps(message.entry));
+    let bytes = sealed(header(1), "hi").encode();
+    let gone = |actions: Vec<Action>| actions.iter().any(|action| matches!(action, Action::Done { .. }));
+    let dropped = (0..KEPT_MESSAGES + 9).filter(|_| gone(deliver(&mut receiver, &bytes))).count();
+    assert_eq!(dropped, 10);
 }

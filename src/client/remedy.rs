@@ -18,7 +18,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         }
         Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
         Error::Connect { why, .. } => connect_remedy(why),
-        Error::File(error) => return error.hint(),
+        Error::File(error) | Error::Inbox(error) => return error.hint(),
         Error::Fingerprint { .. } => {
             "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
         }
@@ -49,6 +49,10 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
         Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir".to_owned(),
         Error::NoSuchUser { .. } => "see who there is: topchat users".to_owned(),
+        Error::Offline => {
+            "wait until it is back; texts to ALL, and to those you wrote to in this run, are kept".to_owned()
+        }
+        Error::OutboxFull { .. } => "wait until the connection is back".to_owned(),
         Error::NoTerminal { flag, .. } => format!("give it with {flag}"),
         Error::NotTopChat { .. } => "see --server HOST:PORT; its start lines name the server's address".to_owned(),
         Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL".to_owned(),
@@ -63,11 +67,17 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             "someone may stand between you and the server. If its owner confirms the new identity: \
              --server-fingerprint {now}"
         ),
+        Error::ServerFingerprint { .. } => {
+            "give all of its 64 hex digits, as the server's start lines show them".to_owned()
+        }
         Error::State { path, .. } => {
             format!("the file was left as it is; look at it, or move it away: {}", visible(&path.to_string_lossy()))
         }
         Error::TextEmpty | Error::TextMissing => "topchat send NAME TEXT, or: echo TEXT | topchat send NAME".to_owned(),
         Error::TextTooLong => "split it, or send a file some other way".to_owned(),
+        Error::NotKnown { .. } => {
+            "it may have arrived; send it again, or wait longer with --timeout SECONDS".to_owned()
+        }
         Error::TimedOut { .. } => "try again, or wait longer with --timeout SECONDS".to_owned(),
         Error::TrustMismatch { .. } => {
             "compare it with the contact by voice: it may be somebody else's key. Nothing was changed".to_owned()
@@ -104,6 +114,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::Password { .. }
         | Error::PasswordEmpty { .. }
         | Error::PasswordsDiffer
+        | Error::ServerFingerprint { .. }
         | Error::TextEmpty
         | Error::TextMissing
         | Error::TextNotUtf8
@@ -119,9 +130,12 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::Lost { .. }
         | Error::NoAccount { .. }
         | Error::NoHome { .. }
+        | Error::NotKnown { .. }
         | Error::NotTopChat { .. }
         | Error::Output { .. }
         | Error::PasswordCommand { .. }
+        | Error::Offline
+        | Error::OutboxFull { .. }
         | Error::Protocol(_)
         | Error::Silent { .. }
         | Error::State { .. }
@@ -137,7 +151,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         Error::Away { .. } | Error::NoSuchUser { .. } | Error::Unconfirmed { .. } => Exit::Undelivered,
         Error::OutputClosed => Exit::Done,
         Error::Interrupted => Exit::Interrupted,
-        Error::File(error) => error.exit(),
+        Error::File(error) | Error::Inbox(error) => error.exit(),
         Error::Lock(error) => error.exit(),
         Error::Refused(refusal) => refusal.exit(),
         Error::Seal { .. } | Error::System { .. } => Exit::Unexpected,

@@ -56,7 +56,13 @@ impl Page {
         if opened.backlog {
             mark.push_str(", waited");
         }
-        if !opened.backlog && sent_ms.abs_diff(now_ms) > SKEW_MS {
+        if opened.is_late {
+            mark.push_str(", out of order");
+        }
+        if opened.is_repeated {
+            mark.push_str(", repeated");
+        }
+        if !opened.backlog && sent_ms.abs_diff(opened.received_ms) > SKEW_MS {
             mark.push_str(", sender's clock differs");
         }
         self.text(&head, &opened.text, &mark)
@@ -105,6 +111,12 @@ impl Page {
             }
             Notice::OtherGroupKey { theirs, ours: None } => {
                 format!("a message to ALL uses group key {theirs}; you have none. Ask the sender for the key file.")
+            }
+            Notice::Passed { count: 1 } => {
+                "1 message waited too long, or too many came after it: it won't come any more".to_owned()
+            }
+            Notice::Passed { count } => {
+                format!("{count} messages waited too long, or too many came after them: they won't come any more")
             }
             Notice::Rejected { from, id } => format!(
                 "REJECTED a message marked from {from} (#{}): the signature does not match {from}'s key. \

@@ -33,7 +33,16 @@ fn opened(text: &str) -> Opened {
         signature: Vec::new(),
     };
     let text = Zeroizing::new(text.to_owned());
-    Opened { envelope, sender: Arc::new(ALICE.public().clone()), mark: Mark::Known, text, backlog: false }
+    Opened {
+        envelope,
+        sender: Arc::new(ALICE.public().clone()),
+        mark: Mark::Known,
+        text,
+        backlog: false,
+        received_ms: NOON,
+        is_late: false,
+        is_repeated: false,
+    }
 }
 
 #[test]

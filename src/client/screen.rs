@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::tz::TimeZone;
 
@@ -11,12 +11,28 @@ use super::{Error, output};
 
 /// Lines of both threads, and the prompt below them.
 pub struct Screen {
-    /// Empty where nobody is prompted.
-    prompt: Mutex<String>,
+    prompt: Mutex<Prompt>,
     /// Whether there is a person to prompt.
     interactive: bool,
     /// How a prompt that stands there is taken away before a line comes in its place.
     clear: &'static str,
+}
+
+#[derive(Default)]
+struct Prompt {
+    /// Empty where nobody is prompted.
+    text: String,
+    /// Takes its place while there is no connection.
+    offline: bool,
+}
+
+impl Prompt {
+    fn shown(&self) -> &str {
+        match self.text.is_empty() {
+            false if self.offline => "offline> ",
+            _ => &self.text,
+        }
+    }
 }
 
 impl Screen {
@@ -34,7 +50,7 @@ impl Screen {
 
     /// A line above the prompt.
     pub fn line(&self, text: &str) -> Result<(), Error> {
-        let prompt = self.prompt.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let prompt = self.state().shown().to_owned();
         match prompt.is_empty() {
             true => output::line(text),
             false => output::write(&format!("{}{text}\n{prompt}", self.clear)),
@@ -46,22 +62,34 @@ impl Screen {
         if !self.interactive {
             return Ok(());
         }
-        prompt.clone_into(&mut self.prompt.lock().unwrap_or_else(PoisonError::into_inner));
-        output::write(prompt)
+        let mut state = self.state();
+        prompt.clone_into(&mut state.text);
+        let shown = state.shown().to_owned();
+        drop(state);
+        output::write(&shown)
+    }
+
+    /// Whether there is a connection; shows from the next line on.
+    pub fn offline(&self, offline: bool) {
+        self.state().offline = offline;
     }
 
     /// A typed line has ended the prompt.
     pub fn answered(&self) {
-        self.prompt.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.state().text.clear();
     }
 
     /// Leaves the cursor at the beginning of a line.
     pub fn end(&self) {
-        let stands = !std::mem::take(&mut *self.prompt.lock().unwrap_or_else(PoisonError::into_inner)).is_empty();
+        let stands = !std::mem::take(&mut self.state().text).is_empty();
         if stands {
             // Whoever closed the terminal has no use for a line end.
             let _ = output::write("\n");
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Prompt> {
+        self.prompt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,21 +1,25 @@
 //! `topchat send`: one message, and the truth about what became of it.
 
 use std::io::{self, IsTerminal, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::compose::{SealFor, compose};
 use super::config::Config;
+use super::dialogue::Dialogue;
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
+use super::reconnect::{Again, Pauses, attempt, is_lost};
 use super::sequence::Sequence;
 use super::session::Session;
 use super::{Error, directory, json, output, session};
+use crate::crypto::group_key::GroupKeys;
 use crate::limits::{ANSWER_WITHIN, TEXT_MAX};
 use crate::names::Recipient;
+use crate::transport::Stop;
 use crate::wire::to_client::{Reason, State};
-use crate::wire::{Code, MessageId, ToClient, ToServer};
+use crate::wire::{Code, Envelope, MessageId, ToClient, ToServer};
 
 /// What is to be sent.
 pub struct Message {
@@ -31,13 +35,15 @@ pub struct Message {
 pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
     let group = if message.to == Recipient::All { Some(session::need_group_key(config)?) } else { None };
     let mut session = session::for_errand(config)?;
-    session.member.group = group;
-    let sequence =
-        Sequence::open(&config.account_state(&session.member.name), session.member.identity.public().fingerprint())?;
-    let sent = send(config, &mut session, &sequence, message)?;
-    let outcome = wait(config, &mut session, &sequence, message, sent);
-    session.dialogue.link().finish();
-    report(config, &message.to, sent.id, outcome)
+    let member = &*session.again.member;
+    let sequence = Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?;
+    let limit = config.timeout.unwrap_or(ANSWER_WITHIN);
+    let deadline = Instant::now() + limit;
+    let envelope = seal(config, &mut session, group.as_ref(), &sequence, message)?;
+    let id = envelope.header.msg_id;
+    let mut progress = Progress { config, sequence, envelope, accepted: false, deadline, limit };
+    let outcome = progress.send(session);
+    report(config, &message.to, id, outcome)
 }
 
 /// The text from the command line, or from stdin, which is never a terminal.
@@ -57,69 +63,111 @@ pub fn text(argument: Option<String>) -> Result<String, Error> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Sent {
-    id: MessageId,
-    seq: u64,
-}
-
 /// What became of a message that was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Delivered,
     Queued,
     SentTo(u32),
+    /// The server keeps it; no more was heard in time.
+    Accepted,
+    /// The server could not keep it, and the recipient may have it or not.
     Unconfirmed,
 }
 
-fn send(config: &Config, session: &mut Session, sequence: &Sequence, message: &Message) -> Result<Sent, Error> {
+fn seal(
+    config: &Config,
+    session: &mut Session,
+    group: Option<&GroupKeys>,
+    sequence: &Sequence,
+    message: &Message,
+) -> Result<Envelope, Error> {
     let key = match &message.to {
         Recipient::All => None,
         Recipient::User(name) => Some((name, directory::contact(&mut session.dialogue, &session.contacts, name)?)),
     };
-    let seal_for = match &key {
-        None => SealFor::Group { ecb: message.ecb },
-        Some((name, bundle)) => SealFor::User(name, &bundle.encryption),
+    let seal_for = match (&key, group) {
+        (Some((name, bundle)), _) => SealFor::User(name, &bundle.encryption),
+        (None, group) => SealFor::Group { ecb: message.ecb, key: group.map(GroupKeys::writer) },
     };
     let numbers = sequence.next(&message.to)?;
-    let envelope = compose(config, &session.member, &seal_for, &message.text, numbers, now_ms())?;
-    session.dialogue.send(&ToServer::Send { envelope: envelope.encode() })?;
-    Ok(Sent { id: envelope.header.msg_id, seq: numbers.seq })
+    compose(config, &session.again.member, &seal_for, &message.text, numbers, now_ms())
 }
 
-fn wait(
-    config: &Config,
-    session: &mut Session,
-    sequence: &Sequence,
-    message: &Message,
-    sent: Sent,
-) -> Result<Outcome, Error> {
-    let limit = config.timeout.unwrap_or(ANSWER_WITHIN);
-    let deadline = Instant::now() + limit;
-    let mut accepted = false;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match session.dialogue.next_within(left) {
-            Ok(Some(ToClient::Status { msg_id, state, total, .. })) if msg_id == sent.id => {
-                if !accepted {
-                    sequence.accepted(&message.to, sent.seq)?;
-                    accepted = true;
-                }
-                if let Some(outcome) = outcome(&message.to, state, total) {
-                    return Ok(outcome);
-                }
+/// One message on its way, over as many connections as the time allows: always the same bytes, which the server knows.
+struct Progress<'a> {
+    config: &'a Config,
+    sequence: Sequence,
+    envelope: Envelope,
+    accepted: bool,
+    deadline: Instant,
+    limit: Duration,
+}
+
+impl Progress<'_> {
+    fn send(&mut self, session: Session) -> Result<Outcome, Error> {
+        let Session { mut dialogue, again, .. } = session;
+        let mut pauses = Pauses::default();
+        loop {
+            let outcome = self.on(&mut dialogue);
+            dialogue.link().finish();
+            match outcome {
+                // What the server has taken arrives without us.
+                Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Accepted),
+                Err(error) if is_lost(&error) => log::debug!("{error}"),
+                outcome => return outcome,
             }
-            Ok(Some(ToClient::Refused { msg_id, reason })) if msg_id == sent.id => {
-                return Err(refused(&message.to, reason));
-            }
-            Ok(Some(_)) => {}
-            // What the server has taken may arrive without us.
-            Ok(None) | Err(_) if accepted => return Ok(Outcome::Unconfirmed),
-            Ok(None) => {
-                return Err(Error::TimedOut { address: config.server.to_string(), secs: limit.as_secs() });
-            }
-            Err(error) => return Err(error),
+            dialogue = self.reconnect(&again, &mut pauses)?;
         }
+    }
+
+    /// Sends the message on this connection and waits for the last word.
+    fn on(&mut self, dialogue: &mut Dialogue) -> Result<Outcome, Error> {
+        dialogue.send(&ToServer::Send { envelope: self.envelope.encode() })?;
+        let (to, id, seq) = {
+            let header = &self.envelope.header;
+            (header.recipient.clone(), header.msg_id, header.seq)
+        };
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            match dialogue.next_within(left)? {
+                Some(ToClient::Status { msg_id, state, total, .. }) if msg_id == id => {
+                    if !self.accepted {
+                        self.accepted = true;
+                        if let Err(error) = self.sequence.accepted(&to, seq) {
+                            // Recipients then learn less about what is missing, no more.
+                            log::warn!("{error}");
+                        }
+                    }
+                    if let Some(outcome) = outcome(&to, state, total) {
+                        return Ok(outcome);
+                    }
+                }
+                Some(ToClient::Refused { msg_id, reason }) if msg_id == id => return Err(refused(&to, reason)),
+                Some(_) => {}
+                None if self.accepted => return Ok(Outcome::Accepted),
+                None => return Err(self.timed_out()),
+            }
+        }
+    }
+
+    fn reconnect(&self, again: &Again, pauses: &mut Pauses) -> Result<Dialogue, Error> {
+        // A signal ends the program at once: there is no session to be ended.
+        let never = Stop::new().map_err(Error::system("making a wake-up"))?;
+        loop {
+            let pause = pauses.next().min(self.deadline.saturating_duration_since(Instant::now()));
+            std::thread::sleep(pause);
+            match attempt(self.config, again, Some(self.deadline), &never)? {
+                Some(Ok(dialogue)) => return Ok(dialogue),
+                Some(Err(error)) if !is_lost(&error) => return Err(error),
+                Some(Err(_)) => {}
+                None => return Err(self.timed_out()),
+            }
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        Error::NotKnown { secs: self.limit.as_secs() }
     }
 }
 
@@ -166,6 +214,7 @@ fn words(id: MessageId, outcome: Outcome) -> String {
         Outcome::Delivered => format!("{id} delivered"),
         Outcome::Queued => format!("{id} queued"),
         Outcome::SentTo(total) => format!("{id} sent to {total}"),
+        Outcome::Accepted => format!("{id} sent"),
         Outcome::Unconfirmed => format!("{id} not confirmed"),
     }
 }
@@ -184,6 +233,7 @@ fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
         Outcome::Delivered => ("delivered", None),
         Outcome::Queued => ("queued", None),
         Outcome::SentTo(total) => ("sent", Some(total)),
+        Outcome::Accepted => ("sent", None),
         Outcome::Unconfirmed => ("unconfirmed", None),
     };
     json::line(&Sent { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })

@@ -1,5 +1,6 @@
 //! The sending thread: reads what is typed, seals, signs and sends.
 
+use std::collections::HashMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
 use super::Error;
@@ -11,10 +12,12 @@ use super::event::Notice;
 use super::lines::{Line, Lines};
 use super::output::now_ms;
 use super::pending::Sent;
+use super::reconnect::is_lost;
 use super::typed::{self, Typed};
-use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, STOP_WITHIN};
+use crate::crypto::keys::PublicKey;
+use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX};
 use crate::names::{Recipient, UserName};
-use crate::transport::{Stop, TransportError, wait_input};
+use crate::transport::{Stop, wait_input};
 use crate::wire::to_server::Scope;
 use crate::wire::{ToClient, ToServer};
 
@@ -23,6 +26,8 @@ pub(super) struct Sending<'a> {
     chat: &'a Chat<'a>,
     to: Recipient,
     last_request: u32,
+    /// Keys that were checked in this run, to seal with while there is no connection.
+    keys: HashMap<UserName, PublicKey>,
 }
 
 /// Whether the chat goes on.
@@ -35,7 +40,7 @@ enum Then {
 impl<'a> Sending<'a> {
     /// Begins by writing to everybody.
     pub(super) fn new(chat: &'a Chat<'a>) -> Self {
-        Self { chat, to: Recipient::All, last_request: 0 }
+        Self { chat, to: Recipient::All, last_request: 0, keys: HashMap::new() }
     }
 
     /// Reads and sends until the input ends, the person leaves, or `over` is asked.
@@ -72,7 +77,7 @@ impl<'a> Sending<'a> {
 
     /// Every message's fate is told before the end, if the server tells it soon.
     fn leave(&self) -> Result<(), Error> {
-        self.chat.wait_until_settled(0, STOP_WITHIN);
+        self.chat.wait_for_the_last();
         Ok(())
     }
 
@@ -84,6 +89,7 @@ impl<'a> Sending<'a> {
             Line::NotUtf8 => self.say("that line is not UTF-8. Nothing was sent."),
         };
         let then = match result {
+            Err(Error::Lost { .. } | Error::Silent { .. }) => self.tell(&Error::Offline)?,
             Err(error) if !ends_the_chat(&error) => self.tell(&error)?,
             result => result?,
         };
@@ -116,25 +122,40 @@ impl<'a> Sending<'a> {
                 chat.member.group_key(chat.config)?;
                 None
             }
-            Recipient::User(name) => Some((name, directory::contact(self, chat.contacts, name)?)),
+            Recipient::User(name) => Some((name, self.key_of(name)?)),
         };
         let seal_for = match &key {
-            None => SealFor::Group { ecb: false },
-            Some((name, bundle)) => SealFor::User(name, &bundle.encryption),
+            None => SealFor::Group { ecb: false, key: None },
+            Some((name, key)) => SealFor::User(name, key),
         };
         let numbers = chat.sequence.next(&to)?;
         let sent_ms = now_ms();
         let envelope = compose(chat.config, chat.member, &seal_for, &text, numbers, sent_ms)?;
-        let sent = Sent { to: to.clone(), text, sent_ms, seq: numbers.seq };
-        chat.pending().add(envelope.header.msg_id, sent);
-        chat.link.send(&ToServer::Send { envelope: envelope.encode() })?;
+        chat.outbox().add(&envelope)?;
+        chat.pending().add(envelope.header.msg_id, Sent { to, text, sent_ms });
+        chat.send_what_waits()?;
         Ok(Then::GoOn)
+    }
+
+    /// The key to seal with, checked now; without a connection, as it was checked in this run.
+    fn key_of(&mut self, name: &UserName) -> Result<PublicKey, Error> {
+        match directory::contact(self, self.chat.contacts, name) {
+            Ok(bundle) => {
+                self.keys.insert(name.clone(), bundle.encryption.clone());
+                Ok(bundle.encryption)
+            }
+            Err(error) if is_lost(&error) => self.keys.get(name).cloned().ok_or(Error::Offline),
+            Err(error) => {
+                self.keys.remove(name);
+                Err(error)
+            }
+        }
     }
 
     /// Whoever is chosen for all that follows must exist and have the key that is pinned.
     fn switch(&mut self, to: Recipient) -> Result<Then, Error> {
         if let Recipient::User(name) = &to {
-            directory::contact(self, self.chat.contacts, name)?;
+            self.key_of(name)?;
         }
         self.to = to;
         Ok(Then::GoOn)
@@ -192,14 +213,14 @@ impl Ask for Sending<'_> {
         self.last_request += 1;
         let request = self.last_request;
         let (answer, answers) = mpsc::channel();
-        let ended = || Error::Lost { why: TransportError::Closed };
+        let Some(link) = self.chat.circuit.link() else { return Err(Error::Offline) };
         if !self.chat.expect_answer(request, answer) {
-            return Err(ended());
+            return Err(Error::Offline);
         }
-        self.chat.link.send(&question(request))?;
+        link.send(&question(request))?;
         match answers.recv_timeout(ANSWER_WITHIN) {
             Ok(answer) => refused(answer),
-            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::Offline),
             Err(RecvTimeoutError::Timeout) => {
                 self.chat.forget_answer(request);
                 Err(Error::TimedOut { address: self.chat.config.server.to_string(), secs: ANSWER_WITHIN.as_secs() })
@@ -210,15 +231,7 @@ impl Ask for Sending<'_> {
 
 /// Errors of one line are told and the chat goes on; these are errors of the whole.
 fn ends_the_chat(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Lost { .. }
-            | Error::Silent { .. }
-            | Error::Protocol(_)
-            | Error::Output { .. }
-            | Error::OutputClosed
-            | Error::Input { .. }
-    )
+    matches!(error, Error::Protocol(_) | Error::Output { .. } | Error::OutputClosed | Error::Input { .. })
 }
 
 fn input(source: std::io::Error) -> Error {

@@ -1,5 +1,7 @@
 //! From settings to a logged-in session.
 
+use std::sync::Arc;
+
 use super::Error;
 use super::account_keys::{KeyFolder, accounts};
 use super::config::{Config, PasswordSource, default_group_key};
@@ -9,6 +11,7 @@ use super::dialogue::Dialogue;
 use super::login::{Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
+use super::reconnect::Again;
 use crate::crypto::group_key::GroupKeys;
 use crate::error::{Exit, Explain};
 use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
@@ -23,8 +26,8 @@ use crate::wire::{Code, Fingerprint};
 pub struct Session {
     /// The connection.
     pub dialogue: Dialogue,
-    /// Who is logged in.
-    pub member: Member,
+    /// Who is logged in, and what logs in once more.
+    pub again: Again,
     /// Whom they know.
     pub contacts: Contacts,
     /// How many are here.
@@ -52,13 +55,13 @@ pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Err
             password::get(config)?
         }
     };
-    with_secret(config, name, &secret, mode)
+    with_secret(config, name, secret, mode)
 }
 
 /// Logs in as `name` with this password.
-pub fn with_secret(config: &Config, name: &UserName, secret: &Secret, mode: Mode) -> Result<Session, Error> {
+pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode) -> Result<Session, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
-    let keys = folder.load(secret)?;
+    let keys = folder.load(&secret)?;
     let group = if mode == Mode::Receiving { group_key(config)? } else { None };
     let contacts = Contacts::open(&config.account_state(name))?;
     let (dialogue, welcome) = patiently(config, || {
@@ -72,7 +75,17 @@ pub fn with_secret(config: &Config, name: &UserName, secret: &Secret, mode: Mode
     })?;
     folder.settle(&keys)?;
     let member = Member { name: name.clone(), identity: keys.identity, encryption: keys.encryption, group };
-    Ok(Session { dialogue, member, contacts, welcome })
+    let again = Again { member: Arc::new(member), secret: Arc::new(secret), mode };
+    Ok(Session { dialogue, again, contacts, welcome })
+}
+
+/// Logs in once more, as part of a session that lost its connection.
+pub fn log_in_again(config: &Config, again: &Again) -> Result<Dialogue, Error> {
+    let connected = connect(config)?;
+    let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
+    let Member { name, identity, .. } = &*again.member;
+    log_in(&mut dialogue, name, identity, again.secret.password(), again.mode)?;
+    Ok(dialogue)
 }
 
 /// The account to use: the one named, or the only one on this machine.

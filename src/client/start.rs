@@ -26,8 +26,8 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
         }
     };
     begun();
-    config.say(&session::own_fingerprint(session.member.identity.public().fingerprint()));
-    config.say(&session::group_line(config, session.member.group.as_ref()));
+    config.say(&session::own_fingerprint(session.again.member.identity.public().fingerprint()));
+    config.say(&session::group_line(config, session.again.member.group.as_ref()));
     let (taken, seats) = (session.welcome.taken, session.welcome.seats);
     config.say(&format!("seats               {taken} of {seats} taken"));
     config.say("Enter sends to ALL.  @bob hi  writes to bob alone.  /help  /quit");
@@ -55,10 +55,13 @@ fn offer(config: &Config, name: UserName, terminal: &Terminal) -> Result<(UserNa
     if folder.exists() {
         return Ok((name, false));
     }
-    let question = format!("No keys of {name} on this machine. Register {name} as a new account? [y] ");
-    match terminal.ask(&question)?.as_str() {
-        "" | "y" | "Y" | "yes" => Ok((name, true)),
-        _ => Err(Error::KeysMissing { name, folder: folder.path().to_owned() }),
+    let question = format!("No keys of {name} on this machine. Register {name} as a new account? (y)es or (n)o? [y] ");
+    loop {
+        match terminal.ask(&question)?.to_ascii_lowercase().as_str() {
+            "" | "y" | "yes" | "r" | "register" => return Ok((name, true)),
+            "n" | "no" => return Err(Error::KeysMissing { name, folder: folder.path().to_owned() }),
+            _ => {}
+        }
     }
 }
 
@@ -117,7 +120,7 @@ fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
     register(config, name, &secret, RSA_BITS_DEFAULT)?;
     config.say(&registered(config, name));
-    session::with_secret(config, name, &secret, Mode::Receiving)
+    session::with_secret(config, name, secret, Mode::Receiving)
 }
 
 fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
@@ -125,7 +128,7 @@ fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Sessi
     let mut tries = LOGIN_TRIES;
     loop {
         let result = Secret::new(&terminal.ask_secret(&question)?)
-            .and_then(|secret| session::with_secret(config, name, &secret, Mode::Receiving));
+            .and_then(|secret| session::with_secret(config, name, secret, Mode::Receiving));
         match result {
             Err(error) if is_wrong_password(&error) => {
                 tries -= 1;

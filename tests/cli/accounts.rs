@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use topchat::wire::to_server::Mode;
 
-use super::home::{Home, PASSWORD, printed, refused};
+use super::home::{Home, PASSWORD, keys_made, lightly_locked, printed, refused, without_contact};
 use crate::support::people::{ALICE, BOB};
 use crate::support::process::{self, Finished};
 use crate::support::raw::RawClient;
@@ -36,15 +36,15 @@ fn fingerprint(home: &Home, name: &str) -> String {
 fn registering_makes_locked_keys_and_tells_the_fingerprint() {
     let server = TestServer::start();
     let home = Home::new(server.address);
-    let finished = home.run_in(&["register", "alice", "--bits", "2048"]);
+    let finished = keys_made(home.run_in(&["register", "alice", "--bits", "2048"]));
     let fingerprint = fingerprint(&home, "alice");
     refused(
         &finished,
         0,
         &format!(
-            "making your keys (two of RSA 2048)...\n\
-             registered alice.   keys in keys/users/alice, locked with your password\n\
-             your fingerprint    {fingerprint}   (friends can compare it)\n\
+            "registered alice.   keys in keys/users/alice, locked with your password\n\
+             your fingerprint    {fingerprint}\n                    \
+             (friends can compare it; shown again by: topchat fingerprint)\n\
              group ALL           no key: get the file from a member and put it at keys/group.key\n"
         ),
     );
@@ -75,7 +75,7 @@ fn a_contacts_fingerprint_is_pinned_at_first_sight_and_then_known_without_a_serv
     let shown = format!("bob  {}\n", BOB.identity.public().fingerprint().grouped());
     let first = alice.run_in(&["fingerprint", "bob"]);
     printed(&first, &shown);
-    assert_eq!(first.stderr, "bob was seen for the first time and pinned. Compare, by voice:\n");
+    assert_eq!(without_contact(&first.stderr), "bob was seen for the first time and pinned. Compare, by voice:\n");
     drop(server);
     let again = alice.run(&["fingerprint", "bob"]);
     printed(&again, &shown);
@@ -134,12 +134,11 @@ fn left_overs(home: &Home) -> bool {
 
 /// Places Alice's keys as a crash in the middle of `passwd` leaves them: under which password each file is.
 fn crashed(home: &Home, identity: &str, encryption: &str, new: [bool; 2]) {
-    let lock = |password: &str, key: &topchat::crypto::keys::PrivateKey| key.to_pem(password.as_bytes()).unwrap();
-    home.file(IDENTITY, lock(identity, &ALICE.identity).as_bytes());
-    home.file("keys/users/alice/encryption.pem", lock(encryption, &ALICE.encryption).as_bytes());
+    home.file(IDENTITY, &lightly_locked(&ALICE.identity, identity));
+    home.file("keys/users/alice/encryption.pem", &lightly_locked(&ALICE.encryption, encryption));
     for (part, key, there) in [("identity", &ALICE.identity, new[0]), ("encryption", &ALICE.encryption, new[1])] {
         if there {
-            home.file(&format!("keys/users/alice/{part}.pem.new"), lock(NEW_PASSWORD, key).as_bytes());
+            home.file(&format!("keys/users/alice/{part}.pem.new"), &lightly_locked(key, NEW_PASSWORD));
         }
     }
 }
@@ -203,7 +202,8 @@ fn keys_made_by_the_script_are_taken() {
         0,
         &format!(
             "registered alice.   keys in keys/users/alice, locked with your password\n\
-             your fingerprint    {fingerprint}   (friends can compare it)\n\
+             your fingerprint    {fingerprint}\n                    \
+             (friends can compare it; shown again by: topchat fingerprint)\n\
              group ALL           no key: get the file from a member and put it at keys/group.key\n"
         ),
     );

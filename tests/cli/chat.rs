@@ -82,7 +82,8 @@ fn the_start_tells_the_server_the_key_and_the_seats() {
     let group = crate::support::people::GROUP.writer().short_id();
     let expected = format!(
         "connected to {}   identity SHA256:{identity} seen for the first time, pinned\n\
-         your fingerprint    {}   (friends can compare it)\n\
+         your fingerprint    {}\n                    \
+         (friends can compare it; shown again by: topchat fingerprint)\n\
          group ALL           key {group} loaded. DES is weak (56 bits): good against a curious look, not against a lab.\n\
          seats               1 of 10 taken\n\
          Enter sends to ALL.  @bob hi  writes to bob alone.  /help  /quit",

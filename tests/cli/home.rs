@@ -1,5 +1,6 @@
 //! Somebody's own machine: a home folder, their keys, their password, and the client to be run there.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -8,10 +9,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{LazyLock, Mutex};
 use std::thread::JoinHandle;
 
+use openssl::pkey::PKey;
+use openssl::symm::Cipher;
 use tempfile::TempDir;
-use topchat::wire::to_client::ToClient;
+use topchat::crypto::keys::PrivateKey;
+use topchat::wire::{Fingerprint, ToClient};
 
 use crate::support::PATIENCE;
 use crate::support::people::{GROUP, Person};
@@ -57,7 +62,7 @@ impl Home {
         let folder = home.path("keys/users").join(person.name.as_str());
         fs::create_dir_all(&folder).unwrap();
         for (part, key) in [("identity", &person.identity), ("encryption", &person.encryption)] {
-            private_file(&folder, &format!("{part}.pem"), key.to_pem(PASSWORD.as_bytes()).unwrap().as_bytes());
+            private_file(&folder, &format!("{part}.pem"), &lightly_locked(key, PASSWORD));
             private_file(&folder, &format!("{part}.pub.pem"), key.public().to_pem().as_bytes());
         }
         home.file("keys/group.key", GROUP.to_text().as_bytes());
@@ -209,6 +214,20 @@ impl Chatting {
     }
 }
 
+/// The key, locked in a way that is opened in no time (PBKDF2 with 2048 rounds, as `openssl genpkey -aes256` writes it):
+/// most tests are not about the lock, and open it dozens of times.
+pub fn lightly_locked(key: &PrivateKey, password: &str) -> Vec<u8> {
+    static OPEN: LazyLock<Mutex<HashMap<Fingerprint, Vec<u8>>>> = LazyLock::new(Mutex::default);
+    let mut open = OPEN.lock().unwrap();
+    let der = open.entry(key.public().fingerprint()).or_insert_with(|| {
+        let pem = key.to_pem(b"between two formats").unwrap();
+        let key = PKey::private_key_from_pem_passphrase(pem.as_bytes(), b"between two formats").unwrap();
+        key.private_key_to_pkcs8().unwrap()
+    });
+    let key = PKey::private_key_from_der(der).unwrap();
+    key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), password.as_bytes()).unwrap()
+}
+
 /// The openssl command, run in `folder`; no word may hold a space.
 #[track_caller]
 pub fn openssl(folder: &Path, words: &str) -> Vec<u8> {
@@ -228,11 +247,35 @@ pub fn without_time(line: &str) -> String {
     if is_time { format!("HH:MM{}", &line[5..]) } else { line.to_owned() }
 }
 
-/// Failed as it should: this exit code, these words on stderr, nothing on stdout.
+/// Ended with this exit code, with these words on stderr and nothing on stdout.
+///
+/// Whom one is connected to is told by the chat, and by every command at first contact; the words need to name it only
+/// where it matters.
 #[track_caller]
 pub fn refused(finished: &Finished, code: i32, stderr: &str) {
-    let expected = (Some(code), "", stderr);
-    assert_eq!((finished.code, finished.stdout.as_str(), finished.stderr.as_str()), expected);
+    let told = match stderr.starts_with("connected to ") {
+        true => &finished.stderr,
+        false => without_contact(&finished.stderr),
+    };
+    assert_eq!((finished.code, finished.stdout.as_str(), told), (Some(code), "", stderr));
+}
+
+/// Takes away `making your keys (two of RSA 2048)... done in 1 s`, which must be the first line.
+#[track_caller]
+pub fn keys_made(finished: Finished) -> Finished {
+    let (first, rest) = finished.stderr.split_once('\n').unwrap();
+    let time = first.strip_prefix("making your keys (two of RSA 2048)... done in ");
+    let seconds = time.and_then(|time| time.strip_suffix(" s")).and_then(|seconds| seconds.parse::<u32>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds >= 1), "{first}");
+    Finished { stderr: rest.to_owned(), ..finished }
+}
+
+/// What was said apart from whom one is connected to.
+pub fn without_contact(stderr: &str) -> &str {
+    match stderr.split_once('\n') {
+        Some((first, rest)) if first.starts_with("connected to ") => rest,
+        _ => stderr,
+    }
 }
 
 /// Done: exit code 0, and this on stdout.

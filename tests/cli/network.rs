@@ -132,7 +132,7 @@ fn a_changed_server_is_refused_with_both_identities_before_anything_is_sent() {
     assert_eq!(home.run_in(&["users", "--server-fingerprint", &given]).code, Some(0));
     assert_eq!(users(&home).code, Some(0));
     let finished = home.run_in(&["users", "--server-fingerprint", &was]);
-    refused(&finished, 4, &stderr.replace(&now, "NOW").replace(&was, &was).replace("NOW", &now));
+    refused(&finished, 4, &stderr);
 }
 
 /// The identity that is pinned after a first contact.
@@ -152,9 +152,7 @@ fn a_full_server_says_so_and_a_queue_waits_for_the_seat() {
     refused(&home.run_in(&["send", "bob", "hi"]), 5, stderr);
 
     let mut queue = Running::start(home.topchat(&["users", "--wait"]).args(["--password-file", "password"]));
-    queue.wait_for(
-        "the server is full: 1 of 1 clients. Try again in about 30 s, or run with --wait to queue. Waiting for a seat...",
-    );
+    queue.wait_for("the server is full. Waiting...");
     drop(seated);
     assert_eq!(queue.wait().code(), Some(0));
 }

@@ -1,1 +1,6 @@
-//! .
+//! The real client before a server that lies: no lie reaches the screen as truth, and none makes the client talk.
+
+mod deliveries;
+mod login;
+mod lookups;
+mod server;

@@ -36,8 +36,7 @@ impl Running {
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let (send, lines) = channel();
         std::thread::spawn(move || {
-            let mut whole_lines = stderr.split(b'\n').map_while(Result::ok);
-            while let Some(line) = whole_lines.next() {
+            for line in stderr.split(b'\n').map_while(Result::ok) {
                 if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                     break;
                 }

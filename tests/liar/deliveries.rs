@@ -1,0 +1,392 @@
+//! Lies among the messages: what is shown was signed by whom it says, and nobody learns whether a message opened.
+
+use std::cell::Cell;
+
+use topchat::crypto::digest::sha256;
+use topchat::crypto::envelope::{self, SealWith};
+use topchat::crypto::group_key::GroupKeys;
+use topchat::wire::{Envelope, Header, Suite, ToClient, ToServer, signed};
+
+use super::server::{Liar, Line, talk};
+use crate::cli::home::{Home, Listening};
+use crate::support::people::{ALICE, BOB, CAROL, GROUP, Person};
+use crate::support::process::Finished;
+
+/// Alice, who listens to what the liar delivers.
+struct Stage {
+    liar: Liar,
+    home: Home,
+    /// Whether she has Bob's key.
+    knows_bob: Cell<bool>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let liar = Liar::start();
+        let home = Home::with_keys(liar.address(), &ALICE);
+        Self { liar, home, knows_bob: Cell::new(false) }
+    }
+
+    fn listen(&self) -> (Line, Listening) {
+        let home = &self.home;
+        std::thread::scope(|scope| {
+            let listening = scope.spawn(|| home.listen(&[]));
+            let line = self.liar.member();
+            (line, listening.join().unwrap())
+        })
+    }
+
+    /// Delivers these and then the good message `the end`, answers what the client asks meanwhile, and says goodbye.
+    /// Gives what the client sent and what it printed.
+    fn play(&self, deliveries: &[Vec<u8>]) -> (Vec<Vec<u8>>, Finished) {
+        let (mut line, listening) = self.listen();
+        for delivery in deliveries {
+            line.deliver(delivery.clone());
+        }
+        line.deliver(BOB.seal_to(&ALICE, "the end", 0xee).encode());
+        let mut acknowledged = 0;
+        while acknowledged <= deliveries.len() || !self.knows_bob.get() {
+            match line.take() {
+                ToServer::Ack(_) => acknowledged += 1,
+                ToServer::Lookup { request, name, .. } => {
+                    let person = if name == BOB.name { &BOB } else { &CAROL };
+                    line.send(&ToClient::Found { request, bundle: person.bundle() });
+                    self.knows_bob.set(self.knows_bob.get() || name == BOB.name);
+                }
+                other => panic!("nothing else is expected, but {other:?}"),
+            }
+        }
+        let sent = line.end();
+        (sent, listening.finish())
+    }
+}
+
+fn decoded(frame: &[u8]) -> ToServer {
+    ToServer::decode(frame[4], &frame[5..]).unwrap()
+}
+
+/// The lines of stdout without times and marks.
+fn shown(finished: &Finished) -> Vec<String> {
+    let line =
+        |line: &str| line.split('[').next().unwrap_or_default().trim_end().get(17..).unwrap_or_default().to_owned();
+    finished.stdout.lines().map(line).collect()
+}
+
+/// What was told on stderr about messages.
+fn told(finished: &Finished) -> Vec<String> {
+    let told = |line: &str| line.split_once(" !! ").map(|(_, told)| told.to_owned());
+    finished.stderr.lines().filter_map(told).collect()
+}
+
+const THE_END: &str = "bob   > you  the end";
+
+/// A message of Bob's to Alice with this plaintext under a signature that holds, sealed by the openssl command.
+fn sealed_by_hand(home: &Home, header: Header, plaintext: &[u8]) -> Envelope {
+    home.file("plain.bin", plaintext);
+    let ciphertext = match header.suite {
+        Suite::Direct => {
+            home.file("to.pem", ALICE.encryption.public().to_pem().as_bytes());
+            home.openssl("pkeyutl -encrypt -pubin -inkey to.pem -pkeyopt rsa_padding_mode:pkcs1 -in plain.bin")
+        }
+        Suite::GroupCbc | Suite::GroupEcb => {
+            let text = GROUP.to_text();
+            let key = text.lines().last().and_then(|entry| entry.split(' ').nth(1)).unwrap().repeat(3);
+            let iv = [7; 8];
+            let hex = data_encoding::HEXLOWER.encode(&iv);
+            let body = home.openssl(&format!("enc -des-ede3-cbc -K {key} -iv {hex} -in plain.bin"));
+            [&iv[..], &body].concat()
+        }
+    };
+    let commitment = sha256(&signed::commitment(&header.encode(), plaintext));
+    signed_by_bob(header, commitment, ciphertext)
+}
+
+fn signed_by_bob(header: Header, commitment: [u8; 32], ciphertext: Vec<u8>) -> Envelope {
+    let header_bytes = header.encode();
+    let signature = BOB.identity.sign(&signed::envelope(&header_bytes, &commitment, &ciphertext)).unwrap();
+    Envelope { header, header_bytes, commitment, ciphertext, signature }
+}
+
+fn header(to: &str, id: u8) -> Header {
+    let fingerprint = match to {
+        "ALL" => envelope::group_fingerprint(&GROUP.writer().id),
+        _ => ALICE.encryption.public().fingerprint(),
+    };
+    BOB.header(to, fingerprint, id)
+}
+
+fn text(bytes: &[u8]) -> Vec<u8> {
+    [&[9; 16], &b"\x01"[..], bytes].concat()
+}
+
+#[test]
+fn from_decryption_on_nothing_is_sent_whether_a_message_opens_or_not() {
+    let stage = Stage::new();
+    // Bob's key is known from here on, so that both runs begin alike.
+    stage.play(&[]);
+
+    let good = |id| BOB.seal_to(&ALICE, "hello", id);
+    let mut changed_bit = good(3).ciphertext;
+    changed_bit[17] ^= 1;
+    let by_hand = |to, id, plaintext: &[u8]| sealed_by_hand(&stage.home, header(to, id), plaintext);
+    let lies = [
+        signed_by_bob(header("alice", 1), [0; 32], vec![0x55; 256]),
+        // A number over the modulus.
+        signed_by_bob(header("alice", 2), [0; 32], vec![0xff; 256]),
+        signed_by_bob(header("alice", 3), good(3).commitment, changed_bit),
+        // A block too many.
+        signed_by_bob(header("alice", 4), good(4).commitment, good(4).ciphertext.repeat(2)),
+        // Good text under the commitment to another.
+        signed_by_bob(header("alice", 5), [1; 32], good(5).ciphertext),
+        // A salt alone, another type of content, no UTF-8.
+        by_hand("alice", 6, &[9; 16]),
+        by_hand("alice", 7, &[&[9; 16], &b"\x02hi"[..]].concat()),
+        by_hand("alice", 8, &text(b"caf\xe9")),
+        by_hand("ALL", 9, &text(b"caf\xe9")),
+        signed_by_bob(header("ALL", 10), [0; 32], vec![0x55; 64]),
+    ];
+    let truths: Vec<_> = (1..=10).map(|id| good(id).encode()).collect();
+    let (opened, finished) = stage.play(&truths);
+    assert_eq!(shown(&finished).len(), 11);
+    let (not_opened, finished) = stage.play(&lies.map(|lie| lie.encode()));
+    assert_eq!(not_opened, opened, "the client talks differently when messages don't open");
+    assert_eq!(shown(&finished), [THE_END]);
+    let expected = (1..=10).map(|id: u8| format!("a message from bob (#{id:02x}{id:02x}) could not be opened"));
+    assert_eq!(told(&finished), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_changed_byte_in_any_part_is_rejected_and_not_shown() {
+    let stage = Stage::new();
+    let good = BOB.seal_to(&ALICE, "hello", 3).encode();
+    let parsed = Envelope::parse(&good).unwrap();
+    let header = parsed.header_bytes.len();
+    // The last byte of msg_id, seq, sent_ms, H, C and S; prev is 0 and any other one would break the layout.
+    let last_bytes = [header - 25, header - 17, header - 1, header + 31, header + 36 + 255, good.len() - 1];
+    let deliveries = last_bytes.map(|position| {
+        let mut changed = good.clone();
+        changed[position] ^= 4;
+        changed
+    });
+    let (_, finished) = stage.play(&deliveries);
+    assert_eq!(shown(&finished), [THE_END]);
+    let told = told(&finished);
+    assert_eq!(told.len(), deliveries.len(), "{told:?}");
+    for line in &told {
+        let rejected = "REJECTED a message marked from bob (#";
+        let why = "): the signature does not match bob's key. It was not shown.";
+        assert!(line.starts_with(rejected) && line.ends_with(why), "{line}");
+    }
+}
+
+#[test]
+fn a_message_is_never_shown_as_from_somebody_else() {
+    let stage = Stage::new();
+    // Bob's message with Carol's name over it: under his fingerprint, and under hers.
+    let bobs = BOB.seal_to(&ALICE, "I owe you", 4);
+    let relabelled = |fingerprint| {
+        let header = Header { sender: CAROL.name.clone(), sender_fp: fingerprint, ..bobs.header.clone() };
+        Envelope { header_bytes: header.encode(), header, ..bobs.clone() }.encode()
+    };
+    // Carol takes the signature off and signs the rest as her own: the commitment names Bob.
+    let resigned = {
+        let header = Header {
+            sender: CAROL.name.clone(),
+            sender_fp: CAROL.identity.public().fingerprint(),
+            ..bobs.header.clone()
+        };
+        let header_bytes = header.encode();
+        let bytes = signed::envelope(&header_bytes, &bobs.commitment, &bobs.ciphertext);
+        Envelope { signature: CAROL.identity.sign(&bytes).unwrap(), header, header_bytes, ..bobs.clone() }.encode()
+    };
+    let (_, finished) = stage.play(&[
+        CAROL.seal_to(&ALICE, "hi", 5).encode(),
+        relabelled(CAROL.identity.public().fingerprint()),
+        resigned,
+        relabelled(BOB.identity.public().fingerprint()),
+    ]);
+    assert_eq!(shown(&finished), ["carol > you  hi", THE_END]);
+    let told = told(&finished);
+    assert_eq!(
+        told[..2],
+        [
+            "REJECTED a message marked from carol (#0404): the signature does not match carol's key. It was not shown.",
+            "a message from carol (#0404) could not be opened",
+        ]
+    );
+    assert!(told[2].starts_with("CAROL'S KEY HAS CHANGED.  was "), "{told:?}");
+}
+
+#[test]
+fn a_key_that_the_server_made_up_for_a_known_contact_is_told_with_both_fingerprints() {
+    let stage = Stage::new();
+    stage.play(&[]);
+    let false_bob = Person { name: BOB.name.clone(), ..Person::new("bob") };
+    let (sent, finished) = stage.play(&[false_bob.seal_to(&ALICE, "send money", 6).encode()]);
+    assert_eq!(shown(&finished), [THE_END]);
+    let (was, now) = (BOB.identity.public().fingerprint(), false_bob.identity.public().fingerprint());
+    assert_eq!(
+        told(&finished),
+        [
+            format!("BOB'S KEY HAS CHANGED.  was {}", was.grouped()),
+            format!("                        now {}", now.grouped()),
+            "They made new keys, or someone (the server's owner could) stands in their place. Sending to bob is stopped."
+                .to_owned(),
+            format!("  compare by voice, then  /trust bob {}", now.to_hex()),
+        ]
+    );
+    assert!(talk(&sent).is_empty(), "the server's key is not even asked for");
+}
+
+#[test]
+fn a_copy_is_shown_once_and_noticed() {
+    let stage = Stage::new();
+    let message = BOB.seal_to(&ALICE, "once", 7).encode();
+    let other = BOB.seal_to(&ALICE, "other text under the same id", 7).encode();
+    let (_, finished) = stage.play(&[message.clone(), message, other]);
+    assert_eq!(shown(&finished), ["bob   > you  once", THE_END]);
+    let told = told(&finished);
+    assert!(told[0].starts_with("ignored a copy of bob's message #0707 (already received "), "{told:?}");
+    assert_eq!(told[1], "REJECTED a message from bob (#0707): that id was used for other text before");
+}
+
+#[test]
+fn junk_under_a_real_messages_id_does_not_hide_it() {
+    let stage = Stage::new();
+    let real = BOB.seal_to(&ALICE, "the real one", 8);
+    let mut unsigned = real.clone();
+    unsigned.ciphertext.fill(0x55);
+    let signed_junk = signed_by_bob(header("alice", 8), [0; 32], vec![0x55; 256]);
+    let (_, finished) = stage.play(&[unsigned.encode(), signed_junk.encode(), real.encode()]);
+    assert_eq!(shown(&finished), ["bob   > you  the real one", THE_END]);
+    assert_eq!(
+        told(&finished),
+        [
+            "REJECTED a message marked from bob (#0808): the signature does not match bob's key. It was not shown.",
+            "a message from bob (#0808) could not be opened",
+        ]
+    );
+}
+
+#[test]
+fn what_is_for_somebody_else_or_another_key_is_not_shown() {
+    let stage = Stage::new();
+    let to_carol = BOB.seal_to(&CAROL, "for carol alone", 9);
+    // The server writes Alice's name over Carol's: her name, then her key too.
+    let mut renamed = to_carol.header.clone();
+    renamed.recipient = "alice".parse().unwrap();
+    let renamed = Envelope { header_bytes: renamed.encode(), header: renamed, ..to_carol.clone() };
+    let mut rekeyed = renamed.header.clone();
+    rekeyed.recipient_fp = ALICE.encryption.public().fingerprint();
+    let rekeyed = Envelope { header_bytes: rekeyed.encode(), header: rekeyed, ..to_carol.clone() };
+    // Her own message, sent back to her as if it were new.
+    let own = ALICE.seal_to(&ALICE, "from myself", 10);
+    let (_, finished) = stage.play(&[to_carol.encode(), renamed.encode(), rekeyed.encode(), own.encode()]);
+    assert_eq!(shown(&finished), [THE_END]);
+    let not_for_me = |from: &str, id: &str| {
+        format!("a message marked from {from} (#{id}) is not for you or your key. It was not shown.")
+    };
+    assert_eq!(
+        told(&finished),
+        [
+            not_for_me("bob", "0909"),
+            not_for_me("bob", "0909"),
+            not_for_me("alice", "0a0a"),
+            "REJECTED a message marked from bob (#0909): the signature does not match bob's key. It was not shown."
+                .to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn another_group_key_is_named_after_the_signature_held() {
+    let stage = Stage::new();
+    let others = GroupKeys::generate().unwrap();
+    let key = others.writer();
+    let header = BOB.header("ALL", envelope::group_fingerprint(&key.id), 11);
+    let sealed = envelope::seal(header, "hi", SealWith::Group(key), &BOB.identity).unwrap();
+    let mut unsigned = sealed.clone();
+    unsigned.signature[5] ^= 1;
+    let (_, finished) = stage.play(&[sealed.encode(), unsigned.encode()]);
+    assert_eq!(shown(&finished), [THE_END]);
+    assert_eq!(
+        told(&finished),
+        [
+            format!(
+                "a message to ALL uses group key {}; yours is {}. Ask the sender for the new key file.",
+                key.short_id(),
+                GROUP.writer().short_id()
+            ),
+            "REJECTED a message marked from bob (#0b0b): the signature does not match bob's key. It was not shown."
+                .to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn bytes_that_are_no_message_are_acknowledged_and_told_in_one_line() {
+    let stage = Stage::new();
+    let good = BOB.seal_to(&ALICE, "hello", 12).encode();
+    let mut named = good.clone();
+    named[7..10].copy_from_slice(b"\x1b[2");
+    let lies = [Vec::new(), b"hello".to_vec(), good[..good.len() - 1].to_vec(), [&good[..], b"\0"].concat(), named];
+    let (sent, finished) = stage.play(&lies);
+    assert_eq!(shown(&finished), [THE_END]);
+    let told = told(&finished);
+    assert!(
+        told.iter().all(|line| line == "the server passed on bytes that are no message. Nothing was shown."),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), lies.len());
+    let acks = sent.iter().filter(|frame| matches!(decoded(frame), ToServer::Ack(_))).count();
+    assert_eq!(acks, lies.len() + 1);
+}
+
+#[test]
+fn no_text_reaches_the_terminal_raw() {
+    let stage = Stage::new();
+    let text = "a\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{7}\u{8}\u{7f}\r12:00 carol > you  I owe you\nsecond\u{2028}line\u{85}\u{e0041}";
+    let (_, finished) = stage.play(&[BOB.seal_to(&ALICE, text, 13).encode()]);
+    let allowed =
+        |c: char| c == '\n' || !c.is_control() && !matches!(c, '\u{202e}' | '\u{2066}' | '\u{2028}' | '\u{e0041}');
+    for stream in [&finished.stdout, &finished.stderr] {
+        assert!(stream.chars().all(allowed), "{stream:?}");
+    }
+    let lines: Vec<_> = finished.stdout.lines().collect();
+    assert!(
+        lines[0].contains("bob   > you  a^[[2J<U+009B>31m<U+202E><U+2066>^G^H^?^M12:00 carol > you  I owe you"),
+        "{lines:?}"
+    );
+    assert_eq!(lines[1], "               | second<U+2028>line<U+0085><U+E0041>");
+}
+
+#[test]
+fn an_oracles_questions_are_told_twenty_times_and_no_more() {
+    let stage = Stage::new();
+    let lies: Vec<_> =
+        (0..30).map(|id| signed_by_bob(header("alice", 100 + id), [0; 32], vec![0x55; 256]).encode()).collect();
+    let (sent, finished) = stage.play(&lies);
+    assert_eq!(told(&finished).len(), 20);
+    assert_eq!(shown(&finished), [THE_END]);
+    assert!(matches!(talk(&sent)[..], [ToServer::Lookup { .. }]));
+}
+
+#[test]
+fn a_key_that_the_server_does_not_give_leaves_the_message_unshown() {
+    let stage = Stage::new();
+    for bundle in [CAROL.bundle(), CAROL.bundle_as(&BOB.name), b"junk".to_vec()] {
+        let (mut line, listening) = stage.listen();
+        line.deliver(BOB.seal_to(&ALICE, "hello", 14).encode());
+        let ToServer::Ack(_) = line.take() else { panic!("no Ack") };
+        let ToServer::Lookup { request, fingerprint, .. } = line.take() else { panic!("no Lookup") };
+        assert_eq!(fingerprint, Some(BOB.identity.public().fingerprint()));
+        line.send(&ToClient::Found { request, bundle });
+        line.end();
+        let finished = listening.finish();
+        assert_eq!(shown(&finished), [""; 0]);
+        assert_eq!(
+            told(&finished),
+            ["a message marked from bob (#0e0e) was not shown: the server gives no key of bob that holds"]
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! A server under the test's control: it speaks the protocol, logs clients in honestly, and then does as it is told.
+//! It keeps every byte that a client sends.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Instant;
+
+use topchat::crypto::certificate;
+use topchat::crypto::scram::{ServerChallenge, ServerFirst};
+use topchat::transport::{Connection, Interest, Received, ServerTls, TransportError, Wakeup, wait};
+use topchat::wire::to_client::Reason;
+use topchat::wire::{Code, DeliveryId, Envelope, MessageId, ToClient, ToServer, Verifier, frame};
+
+use crate::support::PATIENCE;
+use crate::support::people::VERIFIER;
+
+/// Listens and has a certificate.
+pub struct Liar {
+    listener: TcpListener,
+    tls: ServerTls,
+}
+
+/// One connection of a client.
+pub struct Line {
+    connection: Connection,
+    wakeup: Wakeup,
+    /// Every frame that came since the login, as it came.
+    pub received: Vec<Vec<u8>>,
+    deliveries: u64,
+}
+
+impl Liar {
+    pub fn start() -> Self {
+        let pem = certificate::self_signed().unwrap();
+        let tls = ServerTls::new(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap();
+        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// The next client, after TLS.
+    pub fn accept(&self) -> Line {
+        let (socket, _) = self.listener.accept().unwrap();
+        let connection = Connection::accept(socket, &self.tls).unwrap();
+        let mut line = Line { connection, wakeup: Wakeup::new().unwrap(), received: Vec::new(), deliveries: 0 };
+        let deadline = Instant::now() + PATIENCE;
+        while !line.connection.handshake().unwrap() {
+            line.wait(deadline);
+        }
+        line
+    }
+
+    /// The next client, logged in.
+    pub fn member(&self) -> Line {
+        let mut line = self.accept();
+        line.log_in();
+        line
+    }
+}
+
+impl Line {
+    /// An honest login.
+    pub fn log_in(&mut self) {
+        let challenge = self.challenge(&VERIFIER);
+        let server_final = self.server_final(&challenge);
+        self.welcome(server_final);
+        self.received.clear();
+    }
+
+    /// Answers the client's first message with a challenge for this verifier.
+    pub fn challenge(&mut self, verifier: &Verifier) -> ServerChallenge {
+        let ToServer::LoginStart { client_first, .. } = self.take() else { panic!("no LoginStart") };
+        let challenge = ServerFirst::parse(&client_first).unwrap().challenge(verifier);
+        self.send(&ToClient::Challenge { server_first: challenge.message().to_owned() });
+        challenge
+    }
+
+    /// Takes the client's proof, which must hold, and gives the server's.
+    pub fn server_final(&mut self, challenge: &ServerChallenge) -> String {
+        let ToServer::LoginProof { client_final, .. } = self.take() else { panic!("no LoginProof") };
+        let outcome = challenge.check(&client_final, &self.connection.exporter().unwrap()).unwrap();
+        assert!(outcome.proof_holds);
+        outcome.server_final
+    }
+
+    pub fn welcome(&mut self, server_final: String) {
+        self.send(&ToClient::Welcome { server_final, seats_taken: 1, seats: 10 });
+    }
+
+    /// Answers a lookup of any name with this bundle, whatever was asked for.
+    pub fn answer_lookup(&mut self, bundle: Vec<u8>) {
+        let ToServer::Lookup { request, .. } = self.take() else { panic!("no Lookup") };
+        self.send(&ToClient::Found { request, bundle });
+    }
+
+    /// Takes a message and says that it was delivered.
+    pub fn take_message(&mut self) -> Envelope {
+        let ToServer::Send { envelope } = self.take() else { panic!("no Send") };
+        let envelope = Envelope::parse(&envelope).unwrap();
+        let msg_id = envelope.header.msg_id;
+        self.status(msg_id);
+        envelope
+    }
+
+    fn status(&mut self, msg_id: MessageId) {
+        let state = topchat::wire::to_client::State::Delivered;
+        self.send(&ToClient::Status { msg_id, state, reached: 1, total: 1 });
+    }
+
+    /// Delivers these bytes as a message.
+    pub fn deliver(&mut self, envelope: Vec<u8>) {
+        self.deliveries += 1;
+        let delivery = DeliveryId { epoch: 1, number: self.deliveries };
+        self.send(&ToClient::Deliver { delivery, backlog: false, envelope });
+    }
+
+    pub fn send(&mut self, frame: &ToClient) {
+        self.send_bytes(&frame.encode());
+    }
+
+    /// Bytes inside TLS, whatever they are. A client that is gone is found out by the next read.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.connection.queue(bytes);
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(false) = self.connection.flush() {
+            self.wait(deadline);
+        }
+    }
+
+    /// Says goodbye and takes all that the client still sends. Gives every frame since the login.
+    pub fn end(mut self) -> Vec<Vec<u8>> {
+        self.send(&ToClient::Bye(Reason::new(Code::ShuttingDown)));
+        self.drain()
+    }
+
+    /// Takes all that the client sends until it leaves. Gives every frame since the login.
+    pub fn drain(mut self) -> Vec<Vec<u8>> {
+        while self.try_take().is_ok() {}
+        self.received
+    }
+
+    /// Closes the connection without a word.
+    pub fn close(mut self) {
+        self.connection.finish();
+    }
+
+    /// The next frame.
+    #[track_caller]
+    pub fn take(&mut self) -> ToServer {
+        self.try_take().expect("a frame must come")
+    }
+
+    pub fn try_take(&mut self) -> Result<ToServer, TransportError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some((kind, body)) = self.connection.next_frame(16384)? {
+                self.received.push(frame::encode(kind, body));
+                return Ok(ToServer::decode(kind, body).expect("the client must speak the protocol"));
+            }
+            if self.connection.receive()? == Received::All {
+                // What came with the last read may be a whole frame already.
+                if let Some((kind, body)) = self.connection.next_frame(16384)? {
+                    self.received.push(frame::encode(kind, body));
+                    return Ok(ToServer::decode(kind, body).expect("the client must speak the protocol"));
+                }
+                self.wait(deadline);
+            }
+        }
+    }
+
+    fn wait(&self, deadline: Instant) {
+        assert!(Instant::now() < deadline, "nothing came in time");
+        let interest = Interest { read: true, ..self.connection.interest() };
+        wait(&self.connection, interest, &self.wakeup, Some(deadline)).unwrap();
+    }
+}
+
+/// The frames without what a client says whatever came: acknowledgements and its goodbye.
+pub fn talk(received: &[Vec<u8>]) -> Vec<ToServer> {
+    received
+        .iter()
+        .map(|frame| ToServer::decode(frame[4], &frame[5..]).unwrap())
+        .filter(|frame| !matches!(frame, ToServer::Ack(_) | ToServer::Bye))
+        .collect()
+}
