@@ -374,6 +374,35 @@ fn a_connected_reader_that_lags_behind_gets_all_from_the_disk() {
 }
 
 #[test]
+fn many_threads_at_once_and_everybody_gets_all_in_the_order_of_each_sender() {
+    let mut scene = Scene::new();
+    let mut readers = [scene.attach("bob"), scene.attach("alice")];
+    let scene = &scene;
+    let ids = |odd: u8| (1..=250).filter(move |id| id % 2 == odd);
+    std::thread::scope(|scope| {
+        for (sender, odd) in [("alice", 0), ("carol", 1)] {
+            let clients =
+                move || ids(odd).map(|id| scene.send_silently(sender, "ALL", id)).for_each(|sent| sent.wait());
+            scope.spawn(clients);
+        }
+        let [bob, alice] = &mut readers;
+        for (reader, expected) in [(bob, vec![0, 1]), (alice, vec![1])] {
+            scope.spawn(move || {
+                let (mut got, begun) = (Vec::new(), Instant::now());
+                while got.len() < expected.len() * 125 {
+                    assert!(begun.elapsed() < PATIENCE, "{} came", got.len());
+                    got.extend(reader.read().into_iter().map(|(id, _)| id));
+                    reader.acknowledge();
+                }
+                for odd in expected {
+                    assert!(got.iter().copied().filter(|id| id % 2 == odd).eq(ids(odd)));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_resend_is_answered_as_before_and_delivered_once() {
     let mut scene = Scene::new();
     scene.send("alice", "bob", 1);
