@@ -77,6 +77,8 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         answers: Mutex::default(),
     };
     chat.take_up()?;
+    // Whoever types at once is not told that there is no connection.
+    circuit.set(Some(dialogue.shared_link()));
     let mut receiving = Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger) };
     let listening = |over: &Stop| {
         let mut listener = Listener { chat: &chat };
@@ -338,7 +340,7 @@ impl Audience for Listener<'_> {
         if !due.is_empty() {
             self.chat.heard.notify_all();
         }
-        due.iter().try_for_each(|sent| self.chat.show_own(sent, "sent"))?;
+        due.iter().try_for_each(|(sent, mark)| self.chat.show_own(sent, mark))?;
         Ok(true)
     }
 }
@@ -346,10 +348,10 @@ impl Audience for Listener<'_> {
 impl Follower for Listener<'_> {
     fn connected(&mut self, is_back: bool) -> Result<(), Error> {
         let chat = self.chat;
-        chat.screen.offline(false);
-        chat.nobody_answers(false);
-        chat.outbox().lost();
         if is_back {
+            chat.screen.offline(false);
+            chat.nobody_answers(false);
+            chat.outbox().lost();
             chat.remark("back online")?;
         }
         chat.send_what_waits()

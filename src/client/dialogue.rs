@@ -1,6 +1,7 @@
 //! Requests and answers on a connection that one thread has for itself.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -19,7 +20,7 @@ pub trait Ask {
 
 /// A connection and what came on it that nobody has asked for yet.
 pub struct Dialogue {
-    link: Link,
+    link: Arc<Link>,
     reading: Reading,
     waiting: VecDeque<ToClient>,
     address: String,
@@ -32,12 +33,17 @@ impl Dialogue {
     /// A dialogue with the server at `address`.
     pub fn new(link: Link, address: String) -> Self {
         let (reading, waiting) = (Reading::new(), VecDeque::new());
-        Self { link, reading, waiting, address, last_request: 0, asked: Asked::Session }
+        Self { link: Arc::new(link), reading, waiting, address, last_request: 0, asked: Asked::Session }
     }
 
     /// The connection.
     pub fn link(&self) -> &Link {
         &self.link
+    }
+
+    /// A second handle on it.
+    pub fn shared_link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
     }
 
     /// Names what refusals from now on are about.
@@ -86,7 +92,7 @@ impl Dialogue {
     }
 
     /// The connection, what the receiving thread needs, and the frames that have come already.
-    pub fn into_parts(self) -> (Link, Reading, VecDeque<ToClient>) {
+    pub fn into_parts(self) -> (Arc<Link>, Reading, VecDeque<ToClient>) {
         (self.link, self.reading, self.waiting)
     }
 

@@ -40,20 +40,20 @@ struct Message {
     /// The server has it, since then.
     accepted: Option<Instant>,
     shown: bool,
-    /// It was told that some of the group have it.
-    is_partly: bool,
+    /// How many of the group it goes to.
+    total: u32,
 }
 
 impl Pending {
     /// A message goes out.
     pub fn add(&mut self, id: MessageId, sent: Sent) {
-        self.messages.insert(id, Message { sent, accepted: None, shown: false, is_partly: false });
+        self.messages.insert(id, Message { sent, accepted: None, shown: false, total: 0 });
     }
 
     /// A message of an earlier run goes out: only its fate will be told.
     pub fn add_earlier(&mut self, id: MessageId, to: Recipient, sent_ms: i64) {
         let sent = Sent { to, text: String::new(), sent_ms };
-        self.messages.insert(id, Message { sent, accepted: None, shown: true, is_partly: false });
+        self.messages.insert(id, Message { sent, accepted: None, shown: true, total: 0 });
     }
 
     /// There is no connection: messages that the server has not answered are shown as waiting.
@@ -96,21 +96,22 @@ impl Pending {
     pub fn status(&mut self, id: MessageId, state: State, reached: u32, total: u32) -> Option<Told> {
         let message = self.messages.get_mut(&id)?;
         let group = message.sent.to == Recipient::All;
+        message.total = total;
         let (mark, last) = match (state, group) {
-            (State::Accepted, true) => (sent_to(total), total == 0),
+            (State::Accepted, true) if total == 0 || message.shown => (sent_to(total), total == 0),
             // A moment later it is delivered, most times: one line says both.
-            (State::Accepted, false) => return None,
-            (State::Queued, _) => ("queued".to_owned(), false),
+            (State::Accepted, _) => return None,
+            (State::Queued, false) => ("queued".to_owned(), false),
+            (State::Queued, true) => (format!("queued for {total}"), false),
             (State::Delivered, true) if reached < total => (format!("delivered to {reached} of {total}"), false),
-            (State::Delivered, _) => ("delivered".to_owned(), true),
+            (State::Delivered, true) => (sent_to(total), true),
+            (State::Delivered, false) => ("delivered".to_owned(), true),
             (State::Unconfirmed, true) => (format!("delivered to {reached} of {total}, not kept for the others"), true),
             (State::Unconfirmed, false) => ("sent, not confirmed".to_owned(), true),
         };
         let told = if message.shown {
-            // That everybody has it is what people expect anyway; that some are away is told once.
-            let partly = group && matches!(state, State::Delivered | State::Queued);
-            let silent = partly && (last || message.is_partly);
-            message.is_partly |= partly;
+            // A line for each member who comes back would be in the way of the talk.
+            let silent = group && matches!(state, State::Delivered | State::Queued);
             (!silent).then(|| Told::Later(format!("#{} to {}: {mark}", id.short(), message.sent.to)))
         } else {
             message.shown = true;
@@ -128,14 +129,15 @@ impl Pending {
     }
 
     /// Messages that the server has had for a while without news: shown as sent.
-    pub fn due(&mut self, now: Instant) -> Vec<Sent> {
+    pub fn due(&mut self, now: Instant) -> Vec<(Sent, String)> {
         let mut due: Vec<_> =
             self.messages.values_mut().filter(|message| message.is_due().is_some_and(|due| due <= now)).collect();
         due.sort_by_key(|message| message.accepted);
         due.into_iter()
             .map(|message| {
                 message.shown = true;
-                message.sent.clone()
+                let group = message.sent.to == Recipient::All;
+                (message.sent.clone(), if group { sent_to(message.total) } else { "sent".to_owned() })
             })
             .collect()
     }
@@ -193,29 +195,30 @@ mod tests {
         pending.accepted(ID, now);
         assert_eq!(pending.deadline(), Some(now + DELIVERED_WITHIN));
         assert_eq!(pending.due(now), []);
-        assert_eq!(pending.due(now + DELIVERED_WITHIN), [sent("bob")]);
+        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(sent("bob"), "sent".to_owned())]);
         assert_eq!(pending.deadline(), None);
         let later = pending.status(ID, State::Unconfirmed, 0, 1);
         assert_eq!(later, Some(Told::Later("#8f8f to bob: sent, not confirmed".into())));
     }
 
     #[test]
-    fn a_group_message_tells_how_many_it_went_to() {
-        let mut pending = pending("ALL");
-        assert_eq!(pending.status(ID, State::Accepted, 0, 2), Some(Told::Show(sent("ALL"), "sent to 2".into())));
-        assert_eq!(pending.status(ID, State::Delivered, 2, 2), None);
-        assert!(pending.messages.is_empty());
+    fn a_group_message_tells_how_many_it_went_to_and_that_some_are_away() {
+        for (reached, mark) in [(5, "sent to 5"), (3, "delivered to 3 of 5")] {
+            let mut pending = pending("ALL");
+            assert_eq!(pending.status(ID, State::Accepted, 0, 5), None);
+            assert_eq!(pending.status(ID, State::Delivered, reached, 5), Some(Told::Show(sent("ALL"), mark.into())));
+            assert_eq!(pending.status(ID, State::Delivered, 5, 5), None, "nobody waits for the last of them");
+            assert!(pending.messages.is_empty());
+        }
     }
 
     #[test]
-    fn that_only_some_of_the_group_have_it_is_told_once() {
+    fn a_group_message_without_news_is_shown_with_the_number_of_those_it_is_for() {
         let mut pending = pending("ALL");
-        pending.status(ID, State::Accepted, 0, 5);
-        let later = pending.status(ID, State::Delivered, 3, 5);
-        assert_eq!(later, Some(Told::Later("#8f8f to ALL: delivered to 3 of 5".into())));
-        assert_eq!(pending.status(ID, State::Delivered, 4, 5), None);
-        assert_eq!(pending.status(ID, State::Delivered, 5, 5), None);
-        assert!(pending.messages.is_empty());
+        let now = Instant::now();
+        pending.accepted(ID, now);
+        assert_eq!(pending.status(ID, State::Accepted, 0, 2), None);
+        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(sent("ALL"), "sent to 2".to_owned())]);
     }
 
     #[test]

@@ -55,7 +55,6 @@ pub fn listen_on(
     loop {
         let begun = Instant::now();
         let (link, reading, waiting) = dialogue.into_parts();
-        let link = Arc::new(link);
         circuit.set(Some(Arc::clone(&link)));
         follower.connected(is_back)?;
         let mut why = match listen(&link, reading, waiting, receiving, follower, over) {

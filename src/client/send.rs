@@ -69,9 +69,7 @@ enum Outcome {
     Delivered,
     Queued,
     SentTo(u32),
-    /// The server keeps it; no more was heard in time.
-    Accepted,
-    /// The server could not keep it, and the recipient may have it or not.
+    /// The server has it, and no more was heard in time; or it could not keep it, and the recipient may have it or not.
     Unconfirmed,
 }
 
@@ -113,7 +111,7 @@ impl Progress<'_> {
             dialogue.link().finish();
             match outcome {
                 // What the server has taken arrives without us.
-                Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Accepted),
+                Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Unconfirmed),
                 Err(error) if is_lost(&error) => log::debug!("{error}"),
                 outcome => return outcome,
             }
@@ -145,7 +143,7 @@ impl Progress<'_> {
                 }
                 Some(ToClient::Refused { msg_id, reason }) if msg_id == id => return Err(refused(&to, reason)),
                 Some(_) => {}
-                None if self.accepted => return Ok(Outcome::Accepted),
+                None if self.accepted => return Ok(Outcome::Unconfirmed),
                 None => return Err(self.timed_out()),
             }
         }
@@ -214,7 +212,6 @@ fn words(id: MessageId, outcome: Outcome) -> String {
         Outcome::Delivered => format!("{id} delivered"),
         Outcome::Queued => format!("{id} queued"),
         Outcome::SentTo(total) => format!("{id} sent to {total}"),
-        Outcome::Accepted => format!("{id} sent"),
         Outcome::Unconfirmed => format!("{id} not confirmed"),
     }
 }
@@ -233,7 +230,6 @@ fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
         Outcome::Delivered => ("delivered", None),
         Outcome::Queued => ("queued", None),
         Outcome::SentTo(total) => ("sent", Some(total)),
-        Outcome::Accepted => ("sent", None),
         Outcome::Unconfirmed => ("unconfirmed", None),
     };
     json::line(&Sent { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })

@@ -131,8 +131,13 @@ impl<'a> Sending<'a> {
         let numbers = chat.sequence.next(&to)?;
         let sent_ms = now_ms();
         let envelope = compose(chat.config, chat.member, &seal_for, &text, numbers, sent_ms)?;
-        chat.outbox().add(&envelope)?;
-        chat.pending().add(envelope.header.msg_id, Sent { to, text, sent_ms });
+        let id = envelope.header.msg_id;
+        // Before it can go out: the other thread may send it and hear of it at once.
+        chat.pending().add(id, Sent { to, text, sent_ms });
+        if let Err(error) = chat.outbox().add(&envelope) {
+            chat.pending().refused(id);
+            return Err(error);
+        }
         chat.send_what_waits()?;
         Ok(Then::GoOn)
     }

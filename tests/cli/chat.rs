@@ -33,13 +33,13 @@ fn every_line_does_what_it_says() {
     let bob = bobs.listen(&["--json"]);
 
     let mut chat = home.chat();
-    says(&mut chat, "hello", &[&own("HH:MM alice > ALL  hello", "sent to 2")]);
+    says(&mut chat, "hello", &[&own("HH:MM alice > ALL  hello", "delivered to 1 of 2")]);
     says(&mut chat, "@bob hi", &[&own("HH:MM alice > bob  hi", "delivered")]);
-    says(&mut chat, "//text", &[&own("HH:MM alice > ALL  /text", "sent to 2")]);
+    says(&mut chat, "//text", &[&own("HH:MM alice > ALL  /text", "delivered to 1 of 2")]);
     chat.types("/to bob");
     says(&mut chat, "psst", &[&own("HH:MM alice > bob  psst", "delivered")]);
     chat.types("/to ALL");
-    says(&mut chat, "all again", &[&own("HH:MM alice > ALL  all again", "sent to 2")]);
+    says(&mut chat, "all again", &[&own("HH:MM alice > ALL  all again", "delivered to 1 of 2")]);
     says(&mut chat, "@carol hi", &[&own("HH:MM alice > carol  hi", "queued")]);
     says(&mut chat, "/who", &["HH:MM   here now: alice, bob"]);
     let slashes = "Nothing was sent. (To send text that begins with /, type //)";
