@@ -301,7 +301,7 @@ fn send_until_the_end(
 ) -> (Vec<u64>, Vec<u64>, u64) {
     let (mut accepted, mut waiting, mut last) = (Vec::new(), BTreeSet::new(), last);
     let Some(mut alice) = try_again(address, &ALICE, Mode::Errand) else { return (accepted, again.to_vec(), last) };
-    let mut numbers = again.to_vec().into_iter();
+    let mut numbers = again.iter().copied();
     loop {
         while waiting.len() < 8 {
             let number = numbers.next().unwrap_or_else(|| {
