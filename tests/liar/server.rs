@@ -41,10 +41,13 @@ impl Liar {
 
     /// The next client, after TLS.
     pub fn accept(&self) -> Line {
+        let (wakeup, deadline) = (Wakeup::new().unwrap(), Instant::now() + PATIENCE);
+        let waiting = Interest { read: true, write: false };
+        let ready = wait(&self.listener, waiting, &wakeup, Some(deadline)).unwrap();
+        assert!(ready.readable, "no client came in time");
         let (socket, _) = self.listener.accept().unwrap();
         let connection = Connection::accept(socket, &self.tls).unwrap();
-        let mut line = Line { connection, wakeup: Wakeup::new().unwrap(), received: Vec::new(), deliveries: 0 };
-        let deadline = Instant::now() + PATIENCE;
+        let mut line = Line { connection, wakeup, received: Vec::new(), deliveries: 0 };
         while !line.connection.handshake().unwrap() {
             line.wait(deadline);
         }
