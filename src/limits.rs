@@ -131,12 +131,32 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub const HELD_MESSAGES: usize = 256;
 /// What "per hour" means.
 pub const HOUR: Duration = Duration::from_secs(3600);
-/// "could not be opened" lines per sender and hour: an oracle's questions must not flood the screen.
+/// Lines of one sort about one sender's messages per hour: an oracle's questions must not flood the screen.
 pub const OPEN_FAILURES_PER_HOUR: u32 = 20;
+/// Unknown senders whose lines are counted at a time: a server could make up any number of names.
+pub const CLAIMED_SENDERS: usize = 256;
+/// Most contacts of one account: with the longest keys they take 0.7 MiB, so the file of pins stays readable.
+pub const CONTACTS_MAX: usize = 512;
 /// Message ids that the replay guard remembers in one run.
 pub const SEEN_IDS: usize = 100_000;
 /// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
 pub const INPUT_LINE_MAX: usize = 64 * 1024;
+/// Bytes of input read at once: a terminal gives at most 4096, a pipe more.
+pub const INPUT_READ: usize = 16 * 1024;
+/// Messages on their way without an answer before the next one is read: input from a pipe waits for the server.
+pub const UNSETTLED_MAX: usize = 32;
+/// Longest line that can be a password, in bytes: what typing adds to [`PASSWORD_MAX`] before normalisation fits many times.
+pub const PASSWORD_LINE_MAX: usize = 1024;
+/// Most output of a password command behind the password, in bytes, before it is cut off: what a pipe holds.
+pub const PASSWORD_OUTPUT_MAX: u64 = 64 * 1024;
+/// How often a person may mistype a new password before the command ends.
+pub const NEW_PASSWORD_TRIES: u32 = 3;
+/// Fewest hex digits of a fingerprint that are trusted: nobody finds another key with the same 64 bits.
+pub const FINGERPRINT_DIGITS_MIN: usize = 16;
+/// Difference of two clocks that is told, in milliseconds: ten minutes are more than a clock that nobody sets gets wrong.
+pub const CLOCK_SKEW_MS: u64 = 10 * 60 * 1000;
+/// Longest `--timeout`, in seconds: a year; whoever wants to wait longer leaves the flag out.
+pub const TIMEOUT_SECS_MAX: u64 = 365 * 24 * 3600;
 /// Longest wait for another process's lock on a client file.
 pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
 /// First pause before another try for a lock; each further one is twice as long.

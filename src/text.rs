@@ -60,14 +60,21 @@ fn push_visible(shown: &mut String, c: char) {
 }
 
 /// Control characters (C0, DEL, C1), bidirectional controls, line and paragraph separators,
-/// characters without width that hide or join text, tag characters, and non-characters.
+/// characters without width or ink that hide or join text, tag characters, and non-characters.
+///
+/// Two characters without width pass: U+200C and U+200D, without which Persian is misspelt and a family of emoji falls
+/// apart; and so do the variation selectors U+FE00 to U+FE0F, which choose between a sign and its emoji. Texts that
+/// differ in these alone look alike. A name can hold none of them.
 fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        | '\u{ad}' | '\u{61c}' | '\u{180e}'
+        | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
         | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fdd0}'..='\u{fdef}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        // The last two of every plane.
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// Levenshtein's distance in characters, with one row of memory.
@@ -111,6 +118,39 @@ mod tests {
         assert_eq!(visible("\u{7f}\u{9b}2J"), "^?<U+009B>2J");
         assert_eq!(visible("abc\u{202e}fed"), "abc<U+202E>fed");
         assert_eq!(visible("bo\u{200b}b\u{2066}"), "bo<U+200B>b<U+2066>");
+    }
+
+    #[test]
+    fn characters_without_ink_become_visible() {
+        for c in [
+            '\u{34f}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{3164}',
+            '\u{ffa0}',
+            '\u{fdd0}',
+            '\u{fdef}',
+            '\u{fffe}',
+            '\u{ffff}',
+            '\u{1fffe}',
+            '\u{10ffff}',
+            '\u{e0001}',
+            '\u{e0100}',
+            '\u{e01ef}',
+        ] {
+            assert_eq!(visible_char(c), format!("<U+{:04X}>", u32::from(c)));
+        }
+    }
+
+    #[test]
+    fn what_persian_and_emoji_need_stays() {
+        for text in [
+            "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}",
+            "\u{2764}\u{fe0f}",
+            "\u{1f469}\u{200d}\u{1f680}",
+        ] {
+            assert!(matches!(visible(text), Cow::Borrowed(same) if same == text));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::config::Config;
 use super::dialogue::Ask;
 use super::password::{self, Secret};
 use super::prompt::Terminal;
+use super::reason::Asked;
 use super::session::Session;
 use super::{Error, session};
 use crate::crypto::scram;
@@ -19,25 +20,30 @@ use crate::wire::to_server::Mode;
 /// crash opens them; [`KeyFolder::settle`] puts things in order at the next login.
 pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), Error> {
     let name = session::choose(config)?;
-    let secret = match password::given(config)? {
-        Some(secret) => secret,
-        None => password::get(config)?,
-    };
     let folder = KeyFolder::new(&config.users_dir(), &name);
+    if !folder.exists() {
+        return Err(Error::KeysMissing { name, folder: folder.path().to_owned() });
+    }
+    let given = password::given(config)?;
+    if given.is_none() || new_password_file.is_none() {
+        session::look(config)?;
+    }
+    let secret = given.map_or_else(|| password::get(config), Ok)?;
     let keys = folder.load(&secret)?;
     let new = new_password(config, new_password_file)?;
     let mut session = session::with_secret(config, &name, &secret, Mode::Errand)?;
     let verifier = scram::verifier(new.password()).map_err(|why| Error::Scram { why })?;
+    let _lock = folder.lock()?;
     folder.write_new(&keys, &new)?;
     let changed = session.dialogue.ask(&|request| ToServer::SetPassword { request, verifier: verifier.clone() });
     session.dialogue.link().finish();
     match changed {
         Ok(_) => folder.promote_new()?,
-        Err(refused @ Error::Refused(_)) => {
+        Err(Error::Refused(refusal)) if refusal.asked == Asked::Request => {
             folder.remove_new()?;
-            return Err(refused);
+            return Err(Error::Refused(refusal));
         }
-        // Nobody knows which password counts now: both open the keys.
+        // Also after a goodbye, which answers nothing. Nobody knows which password counts now: both open the keys.
         Err(error) => return Err(error),
     }
     config.say(&format!("the password of {name} is changed, for the login and the key files"));

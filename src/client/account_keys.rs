@@ -5,6 +5,7 @@
 //! stays.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
@@ -12,9 +13,10 @@ use data_encoding::BASE64;
 use super::Error;
 use super::password::Secret;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
-use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
+use crate::limits::{LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
+use crate::storage::lock::{Lock, LockError};
 use crate::storage::private;
 
 /// The folder of one account's key files.
@@ -31,6 +33,7 @@ pub struct AccountKeys {
     /// Opens direct messages.
     pub encryption: PrivateKey,
     from_new: [bool; 2],
+    made: [bool; 2],
 }
 
 /// Names of the two key files, without their ending.
@@ -47,31 +50,49 @@ impl KeyFolder {
         &self.folder
     }
 
-    /// Whether there is a key file.
+    /// Whether the account's identity is here.
     pub fn exists(&self) -> bool {
-        fs::symlink_metadata(self.file(PARTS[0], "pem")).is_ok()
+        self.has(PARTS[0], "pem")
     }
 
-    /// Opens both keys.
+    /// Whether one of the key files is here, so that there is a password already.
+    pub fn has_any(&self) -> bool {
+        PARTS.iter().any(|part| self.has(part, "pem"))
+    }
+
+    /// Whether there is nothing to be made.
+    pub fn has_all(&self) -> bool {
+        PARTS.iter().all(|part| self.has(part, "pem"))
+    }
+
+    /// Opens both keys. Each must fit its public half; one that is missing is written again.
     pub fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
         let (identity, new_identity) = self.load_part(PARTS[0], secret)?;
         let (encryption, new_encryption) = self.load_part(PARTS[1], secret)?;
-        Ok(AccountKeys { identity, encryption, from_new: [new_identity, new_encryption] })
+        self.check_public(PARTS[0], &identity)?;
+        self.check_public(PARTS[1], &encryption)?;
+        Ok(AccountKeys { identity, encryption, from_new: [new_identity, new_encryption], made: [false; 2] })
     }
 
     /// Opens the keys that are there and makes those that are not. What was made is on disk when this returns.
     pub fn load_or_make(&self, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
         check_size(bits)?;
         private::ensure_folder(&self.folder)?;
-        for part in PARTS {
-            let path = self.file(part, "pem");
-            if fs::symlink_metadata(&path).is_err() {
-                let key = PrivateKey::generate(bits).map_err(|why| Error::Key { path: path.clone(), why })?;
+        let made = PARTS.map(|part| !self.has(part, "pem"));
+        for (part, missing) in PARTS.into_iter().zip(made) {
+            if missing {
+                let path = self.file(part, "pem");
+                let key = PrivateKey::generate(bits).map_err(|why| Error::Key { path, why })?;
                 self.write(part, "pem", &key, secret)?;
                 private::replace(&self.file(part, "pub.pem"), key.public().to_pem().as_bytes())?;
             }
         }
-        self.load(secret)
+        Ok(AccountKeys { made, ..self.load(secret)? })
+    }
+
+    /// Keeps other processes from [settling](Self::settle) what this one is changing.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        Ok(Lock::acquire_within(&self.lock_file(), LOCK_WITHIN)?)
     }
 
     /// Writes both keys a second time, locked with a new password. The old files stay until [`Self::settle`].
@@ -98,19 +119,31 @@ impl KeyFolder {
         Ok(())
     }
 
-    /// Removes every key file of an account that does not exist.
-    pub fn remove_all(&self) -> Result<(), Error> {
-        for ending in ["pem", "pub.pem"] {
-            for part in PARTS {
-                private::remove(&self.file(part, ending))?;
+    /// Removes the key files that [`Self::load_or_make`] made, of an account that does not exist. Others stay.
+    pub fn remove_made(&self, keys: &AccountKeys) -> Result<(), Error> {
+        for (part, _) in PARTS.iter().zip(keys.made).filter(|(_, made)| *made) {
+            private::remove(&self.file(part, "pem"))?;
+            private::remove(&self.file(part, "pub.pem"))?;
+        }
+        match fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+            removed => {
+                removed.map_err(|source| FileError::Io { doing: "removing", path: self.folder.clone(), source }.into())
             }
         }
-        fs::remove_dir(&self.folder)
-            .map_err(|source| FileError::Io { doing: "removing", path: self.folder.clone(), source }.into())
     }
 
-    /// After a login with `keys`: what an interrupted change of the password left is put in order.
+    /// After a login with `keys`: what an interrupted change of the password left is put in order. A change that is
+    /// going on in another process is left to that one.
     pub fn settle(&self, keys: &AccountKeys) -> Result<(), Error> {
+        if !PARTS.iter().any(|part| self.has(part, NEW)) {
+            return Ok(());
+        }
+        let _lock = match Lock::try_acquire(&self.lock_file()) {
+            Ok(lock) => lock,
+            Err(LockError::Held { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         for (part, from_new) in PARTS.iter().zip(keys.from_new) {
             if from_new {
                 self.promote(part)?;
@@ -122,10 +155,30 @@ impl KeyFolder {
 
     /// The public half of the identity, which needs no password.
     pub fn public_identity(&self) -> Result<PublicKey, Error> {
-        let path = self.file(PARTS[0], "pub.pem");
-        let pem = self.read(&path)?;
+        self.public(PARTS[0])
+    }
+
+    fn public(&self, part: &str) -> Result<PublicKey, Error> {
+        let path = self.file(part, "pub.pem");
+        let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
         let der = pem_body(&pem).ok_or_else(|| Error::Key { path: path.clone(), why: KeyError::Malformed })?;
         PublicKey::from_der(&der).map_err(|why| Error::Key { path, why })
+    }
+
+    fn check_public(&self, part: &str, key: &PrivateKey) -> Result<(), Error> {
+        let path = self.file(part, "pub.pem");
+        match self.public(part) {
+            Ok(public) if public.fingerprint() == key.public().fingerprint() => Ok(()),
+            Ok(_) => Err(Error::State { path, why: format!("not the public half of {part}.pem") }),
+            Err(Error::File(FileError::Missing { .. })) => {
+                // Only those who look at it miss it.
+                if let Err(error) = private::replace(&path, key.public().to_pem().as_bytes()) {
+                    log::warn!("{error}");
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The key, and whether it came from the second file.
@@ -150,12 +203,16 @@ impl KeyFolder {
     }
 
     fn read(&self, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
-        match private::read(path, SMALL_FILE_MAX) {
-            Ok(bytes) => Ok(zeroize::Zeroizing::new(bytes)),
-            Err(FileError::Missing { .. }) if !self.exists() => {
-                Err(Error::KeysMissing { name: self.name.clone(), folder: self.folder.clone() })
+        let bytes = private::read(path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
+        Ok(zeroize::Zeroizing::new(bytes))
+    }
+
+    fn unreadable(&self, error: FileError) -> Error {
+        match error {
+            FileError::Missing { .. } if !self.has_any() => {
+                Error::KeysMissing { name: self.name.clone(), folder: self.folder.clone() }
             }
-            Err(error) => Err(error.into()),
+            error => error.into(),
         }
     }
 
@@ -167,7 +224,19 @@ impl KeyFolder {
 
     fn promote(&self, part: &str) -> Result<(), Error> {
         let (new, path) = (self.file(part, NEW), self.file(part, "pem"));
-        fs::rename(&new, &path).map_err(|source| FileError::Io { doing: "renaming", path: new, source }.into())
+        match fs::rename(&new, &path) {
+            // Somebody was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound && self.has(part, "pem") => Ok(()),
+            renamed => renamed.map_err(|source| FileError::Io { doing: "renaming", path: new, source }.into()),
+        }
+    }
+
+    fn has(&self, part: &str, ending: &str) -> bool {
+        fs::symlink_metadata(self.file(part, ending)).is_ok()
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.folder.join("lock")
     }
 
     fn file(&self, part: &str, ending: &str) -> PathBuf {

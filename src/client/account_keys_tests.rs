@@ -104,3 +104,60 @@ fn keys_of_impossible_sizes_are_refused() {
         assert_eq!(error.exit(), Exit::Usage);
     }
 }
+
+#[test]
+fn a_login_leaves_alone_what_a_change_of_the_password_is_doing() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    let lock = folder.lock().unwrap();
+    folder.write_new(&keys, &secret("password2")).unwrap();
+    folder.settle(&folder.load(&secret("password1")).unwrap()).unwrap();
+    folder.load(&secret("password2")).unwrap();
+    folder.settle(&folder.load(&secret("password2")).unwrap()).unwrap();
+    folder.promote_new().unwrap();
+    folder.promote_new().unwrap();
+    drop(lock);
+    folder.load(&secret("password2")).unwrap();
+    assert!(matches!(folder.load(&secret("password1")), Err(Error::WrongPassphrase { .. })));
+}
+
+#[test]
+fn only_keys_made_in_this_run_are_taken_away_again() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    fs::remove_file(folder.file("encryption", "pem")).unwrap();
+    assert!(folder.has_any() && !folder.has_all());
+    let again = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    folder.remove_made(&again).unwrap();
+    assert!(!folder.has("encryption", "pem"));
+    assert_eq!(folder.public_identity().unwrap().fingerprint(), keys.identity.public().fingerprint());
+
+    let all = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    folder.remove_made(&folder.load(&secret("password1")).unwrap()).unwrap();
+    assert!(folder.has_all());
+    folder.remove_made(&AccountKeys { made: [true; 2], ..all }).unwrap();
+    assert!(!folder.path().exists());
+}
+
+#[test]
+fn a_public_half_is_readable_by_anybody_written_where_it_is_missing_and_compared() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    folder.load_or_make(&secret("password1"), BITS).unwrap();
+    let path = folder.file("identity", "pub.pem");
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    folder.public_identity().unwrap();
+    mode(0o622);
+    assert!(matches!(folder.public_identity(), Err(Error::File(FileError::LooseMode { .. }))));
+
+    fs::remove_file(&path).unwrap();
+    folder.load(&secret("password1")).unwrap();
+    folder.public_identity().unwrap();
+
+    fs::copy(folder.file("encryption", "pub.pem"), &path).unwrap();
+    let error = folder.load(&secret("password1")).err().unwrap();
+    assert!(error.to_string().ends_with("identity.pub.pem: not the public half of identity.pem"), "{error}");
+}

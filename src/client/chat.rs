@@ -110,8 +110,8 @@ impl Chat<'_> {
 
     /// Waits until at most `most` messages are without an answer, for `time` at most.
     pub(super) fn wait_until_settled(&self, most: usize, time: Duration) {
-        let unsettled = |pending: &mut Pending| pending.unsettled() > most && !self.answers().ended;
-        drop(self.heard.wait_timeout_while(self.pending(), time, unsettled).unwrap_or_else(PoisonError::into_inner));
+        let awaited = |pending: &mut Pending| pending.awaited() > most;
+        drop(self.heard.wait_timeout_while(self.pending(), time, awaited).unwrap_or_else(PoisonError::into_inner));
     }
 
     fn listening_ended(&self) {
@@ -119,6 +119,8 @@ impl Chat<'_> {
         answers.ended = true;
         answers.waiting.clear();
         drop(answers);
+        // Under the lock that the waiting thread looks at it with, so that it never misses this.
+        self.pending().end();
         self.heard.notify_all();
     }
 

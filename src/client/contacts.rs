@@ -14,6 +14,7 @@ use super::keyring::{Keyring, Pin};
 use super::state_file::{Document, Stamp, StateFile, VERSION};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
+use crate::limits::CONTACTS_MAX;
 use crate::names::UserName;
 
 /// The pins of one account on one server. Other processes may change them at any time.
@@ -82,11 +83,19 @@ impl Contacts {
     /// Pins this key in place of the one before. The person has compared it.
     pub fn trust(&self, bundle: &VerifiedBundle) -> Result<(), Error> {
         self.file.change(|pins: &mut Pins| {
+            self.make_sure_of_room(pins, bundle)?;
             pins.contacts.insert(bundle.name.to_string(), contact(bundle));
             Ok(())
         })?;
         self.memory().new.remove(&bundle.name);
         Ok(())
+    }
+
+    fn make_sure_of_room(&self, pins: &Pins, bundle: &VerifiedBundle) -> Result<(), Error> {
+        match pins.contacts.len() < CONTACTS_MAX || pins.contacts.contains_key(bundle.name.as_str()) {
+            true => Ok(()),
+            false => Err(Error::ContactsFull { path: self.file.path().to_owned() }),
+        }
     }
 
     fn refresh(&self) -> Result<(), Error> {
@@ -132,6 +141,7 @@ impl Keyring for Contacts {
         }
         let first = self.file.change(|pins: &mut Pins| {
             let first = !pins.contacts.contains_key(bundle.name.as_str());
+            self.make_sure_of_room(pins, bundle)?;
             pins.contacts.entry(bundle.name.to_string()).or_insert_with(|| contact(bundle));
             Ok(first)
         })?;
@@ -197,6 +207,47 @@ mod tests {
         assert!(other.check(&bundle(&ALICE)).is_err());
         one.trust(&bundle(&ALICE)).unwrap();
         other.check(&bundle(&ALICE)).unwrap();
+    }
+
+    /// The longest keys of as many contacts as there may be, with the longest names.
+    #[test]
+    fn a_full_list_of_contacts_can_be_read_and_takes_no_more() {
+        let place = tempfile::tempdir().unwrap();
+        let contacts = Contacts::open(place.path()).unwrap();
+        let key = PrivateKey::generate(crate::limits::RSA_BITS_MAX).unwrap();
+        let named = |number: usize| VerifiedBundle {
+            name: format!("{number:a>32}").parse().unwrap(),
+            number: 1,
+            identity: key.public().clone(),
+            encryption: BOB_ENCRYPTION.public().clone(),
+        };
+        let fill = |pins: &mut Pins| {
+            pins.contacts.extend((0..CONTACTS_MAX).map(|number| {
+                let bundle = named(number);
+                (bundle.name.to_string(), contact(&bundle))
+            }));
+            Ok(())
+        };
+        contacts.file.change(fill).unwrap();
+        for refused in [contacts.pin(&bundle(&BOB)).map(|_| ()), contacts.trust(&bundle(&BOB))] {
+            assert!(matches!(refused, Err(Error::ContactsFull { .. })));
+        }
+        let contacts = Contacts::open(place.path()).unwrap();
+        assert_eq!(contacts.check(&named(7)).unwrap().mark, Mark::Known);
+        contacts.trust(&named(7)).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let place = tempfile::tempdir().unwrap();
+        let contacts = Contacts::open(place.path()).unwrap();
+        contacts.check(&bundle(&BOB)).unwrap();
+        let too_long = contacts.file.change(|pins: &mut Pins| {
+            pins.contacts.values_mut().for_each(|contact| contact.first_seen = "x".repeat(2 << 20));
+            Ok(())
+        });
+        assert!(matches!(too_long, Err(Error::File(crate::storage::FileError::TooLarge { .. }))));
+        Contacts::open(place.path()).unwrap().check(&bundle(&BOB)).unwrap();
     }
 
     #[test]

@@ -131,7 +131,36 @@ pub fn answered(frame: &ToClient) -> Option<u32> {
 /// An answer; one that refuses is an error.
 pub fn refused(answer: ToClient) -> Result<ToClient, Error> {
     match answer {
-        ToClient::Error { reason, .. } => Err(Error::Refused(Refusal { asked: Asked::Session, reason })),
+        ToClient::Error { reason, .. } => Err(Error::Refused(Refusal { asked: Asked::Request, reason })),
         answer => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::peer_tests::{next, pair, say};
+    use crate::wire::Code;
+    use crate::wire::to_client::Reason;
+
+    /// What becomes of a request that the server says this to.
+    fn asked(answer: impl FnOnce(u32) -> ToClient) -> Asked {
+        let (mut server, link) = pair();
+        // The first request has the number 1.
+        say(&mut server, &answer(1));
+        let mut dialogue = Dialogue::new(link, "test".to_owned());
+        let result = dialogue.ask(&|request| ToServer::DeleteAccount { request });
+        assert_eq!(next(&mut server), ToServer::DeleteAccount { request: 1 });
+        match result {
+            Err(Error::Refused(refusal)) => refusal.asked,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_goodbye_is_no_answer_to_a_request() {
+        assert_eq!(asked(|_| ToClient::Bye(Reason::new(Code::ShuttingDown))), Asked::Session);
+        let refused = |request| ToClient::Error { request, reason: Reason::new(Code::Storage) };
+        assert_eq!(asked(refused), Asked::Request);
     }
 }

@@ -5,6 +5,7 @@ use super::cause::ProtocolError;
 use super::contacts::Contacts;
 use super::dialogue::Ask;
 use crate::crypto::bundle::{self, VerifiedBundle};
+use crate::limits::FINGERPRINT_DIGITS_MIN;
 use crate::names::UserName;
 use crate::text::nearest;
 use crate::wire::to_client::Entry;
@@ -81,11 +82,8 @@ fn digits(typed: &str) -> Option<String> {
     let text = text.strip_prefix("SHA256:").unwrap_or(text);
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).map(|c| c.to_ascii_lowercase()).collect();
     let hex = digits.chars().all(|c| c.is_ascii_hexdigit());
-    (hex && (DIGITS_MIN..=64).contains(&digits.len())).then_some(digits)
+    (hex && (FINGERPRINT_DIGITS_MIN..=64).contains(&digits.len())).then_some(digits)
 }
-
-/// Fewest digits that are trusted: 64 bits.
-const DIGITS_MIN: usize = 16;
 
 #[cfg(test)]
 #[path = "directory_tests.rs"]

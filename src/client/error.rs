@@ -12,7 +12,7 @@ use crate::crypto::group_key::GroupKeyError;
 use crate::crypto::keys::KeyError;
 use crate::crypto::scram::{PasswordError, ScramError};
 use crate::error::{Exit, Explain};
-use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN, TEXT_MAX};
+use crate::limits::{CONTACTS_MAX, RSA_BITS_MAX, RSA_BITS_MIN, TEXT_MAX};
 use crate::names::{NameError, UserName};
 use crate::storage::FileError;
 use crate::storage::lock::LockError;
@@ -57,6 +57,12 @@ pub enum Error {
     Busy {
         /// Which server.
         address: String,
+    },
+    /// As many contacts as there may be.
+    #[error("{}: {CONTACTS_MAX} contacts already, none was added", visible(&.path.to_string_lossy()))]
+    ContactsFull {
+        /// Where they stand.
+        path: PathBuf,
     },
     /// No connection.
     #[error("no connection to {address}: {why}")]

@@ -43,6 +43,11 @@ pub enum Notice {
         /// When it was first received, as Unix time in milliseconds.
         first_ms: i64,
     },
+    /// Lines about messages of this sender are not shown for a while: there were too many.
+    HeldBack {
+        /// Whose; of all senders that nothing is known of, if none is named.
+        from: Option<UserName>,
+    },
     /// A sender's key is not the one that was pinned.
     KeyChanged {
         /// Whose.
@@ -52,6 +57,13 @@ pub enum Notice {
         /// The key in the message.
         now: Fingerprint,
     },
+    /// The server did not answer when it was asked for a sender's key.
+    KeyNotGiven {
+        /// Whom the messages are marked from.
+        from: UserName,
+        /// How many messages waited for the key.
+        count: usize,
+    },
     /// Bytes that are no envelope: the server should not have passed them on.
     Malformed,
     /// The sender's counter tells of messages that never came.
@@ -60,6 +72,13 @@ pub enum Notice {
         from: UserName,
         /// To whom they were sent.
         to: Recipient,
+    },
+    /// A sender seen for the first time whose key can't be pinned: there are too many contacts already.
+    NoRoom {
+        /// Who signed it.
+        from: UserName,
+        /// Which message.
+        id: MessageId,
     },
     /// A message to somebody else, or of a suite that doesn't fit.
     NotForMe {

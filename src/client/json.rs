@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::event::{Mark, Notice, Opened};
 use super::render::timestamp;
+use crate::names::UserName;
 use crate::text::visible_char;
 
 /// One object as one line, without its line end.
@@ -66,7 +67,17 @@ pub fn notice(notice: &Notice) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        first: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        theirs: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ours: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pinned: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +85,10 @@ pub fn notice(notice: &Notice) -> String {
     }
     let mut told = Told { r#type: "notice", notice: kind(notice), ..Told::default() };
     match notice {
-        Notice::Copy { from, id, .. }
+        Notice::Copy { from, id, first_ms } => {
+            (told.from, told.id, told.first) = (Some(from.as_str()), Some(id.to_hex()), Some(time(*first_ms)));
+        }
+        Notice::NoRoom { from, id }
         | Notice::NotForMe { from, id }
         | Notice::NotOpened { from, id }
         | Notice::Rejected { from, id }
@@ -83,8 +97,11 @@ pub fn notice(notice: &Notice) -> String {
         Notice::KeyChanged { name, pinned, now } => {
             (told.from, told.pinned, told.now) = (Some(name.as_str()), Some(pinned.to_hex()), Some(now.to_hex()));
         }
-        Notice::Missing { from, .. } => told.from = Some(from.as_str()),
-        Notice::Malformed | Notice::OtherGroupKey { .. } => {}
+        Notice::HeldBack { from } => told.from = from.as_ref().map(UserName::as_str),
+        Notice::KeyNotGiven { from, count } => (told.from, told.count) = (Some(from.as_str()), Some(*count)),
+        Notice::Missing { from, to } => (told.from, told.to) = (Some(from.as_str()), Some(to.as_str())),
+        Notice::OtherGroupKey { theirs, ours } => (told.theirs, told.ours) = (Some(theirs.as_str()), ours.as_deref()),
+        Notice::Malformed => {}
     }
     line(&told)
 }
@@ -97,9 +114,12 @@ pub fn time(ms: i64) -> String {
 fn kind(notice: &Notice) -> &'static str {
     match notice {
         Notice::Copy { .. } => "copy",
+        Notice::HeldBack { .. } => "held-back",
         Notice::KeyChanged { .. } => "key-changed",
+        Notice::KeyNotGiven { .. } => "key-not-given",
         Notice::Malformed => "malformed",
         Notice::Missing { .. } => "missing",
+        Notice::NoRoom { .. } => "no-room",
         Notice::NotForMe { .. } => "not-for-me",
         Notice::NotOpened { .. } => "not-opened",
         Notice::OtherGroupKey { .. } => "other-group-key",
@@ -160,5 +180,17 @@ mod tests {
         let line = notice(&Notice::Rejected { from: "bob".parse().unwrap(), id: MessageId([0xc0; 16]) });
         let back: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&back["v"], &back["type"], &back["notice"]), (&1.into(), &"notice".into(), &"rejected".into()));
+    }
+
+    #[test]
+    fn a_notice_tells_a_script_what_it_tells_a_person() {
+        let bob: UserName = "bob".parse().unwrap();
+        let read = |told: Notice| -> serde_json::Value { serde_json::from_str(&notice(&told)).unwrap() };
+        let copy = read(Notice::Copy { from: bob.clone(), id: MessageId([0xc0; 16]), first_ms: 1_795_435_451_999 });
+        assert_eq!((&copy["from"], &copy["first"]), (&"bob".into(), &"2026-11-23T12:04:11Z".into()));
+        let missing = read(Notice::Missing { from: bob, to: crate::names::Recipient::All });
+        assert_eq!((&missing["from"], &missing["to"]), (&"bob".into(), &"ALL".into()));
+        let other = read(Notice::OtherGroupKey { theirs: "1a2b".to_owned(), ours: Some("3c4d".to_owned()) });
+        assert_eq!((&other["theirs"], &other["ours"]), (&"1a2b".into(), &"3c4d".into()));
     }
 }

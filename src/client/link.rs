@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::Error;
 use super::fair::Fair;
-use crate::limits::{ANSWER_WITHIN, FRAME_MAX, PING_AFTER, PONG_WITHIN, REPLY_BACKLOG};
-use crate::transport::{Connection, Interest, Liveness, Pulse, Received, TransportError, Wakeup, Watch, wait};
+use crate::limits::{ANSWER_WITHIN, FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, PING_AFTER, PONG_WITHIN, REPLY_BACKLOG};
+use crate::transport::{Connection, Interest, Liveness, Pulse, Received, Wakeup, Watch, wait};
 use crate::wire::{ToClient, ToServer};
 
 /// A connection after its handshake.
@@ -23,14 +23,17 @@ pub struct Reading {
     liveness: Liveness,
     /// More may have come than one call took.
     more: bool,
+    /// The longest frame that may come: more after the Welcome.
+    limit: usize,
     /// How the connection ended, once everything before the end was given out.
-    ended: Option<TransportError>,
+    ended: Option<Error>,
 }
 
 impl Reading {
     /// The server was heard just now.
     pub fn new() -> Self {
-        Self { liveness: Liveness::new(PING_AFTER, PONG_WITHIN, Instant::now()), more: true, ended: None }
+        let liveness = Liveness::new(PING_AFTER, PONG_WITHIN, Instant::now());
+        Self { liveness, more: true, limit: FRAME_MAX_BEFORE_LOGIN, ended: None }
     }
 }
 
@@ -82,7 +85,7 @@ impl Link {
     /// Answers pings, pings a silent server, and sends what waits to be sent.
     pub fn receive(&self, reading: &mut Reading, deadline: Option<Instant>) -> Result<Vec<ToClient>, Error> {
         if let Some(ended) = reading.ended.take() {
-            return Err(ended.into());
+            return Err(ended);
         }
         let quiet_until = self.check_silence(reading)?;
         if !reading.more {
@@ -90,18 +93,20 @@ impl Link {
             let until = deadline.map_or(quiet_until, |deadline| deadline.min(quiet_until));
             wait(&self.watch, interest, &self.wakeup, Some(until)).map_err(Error::system("waiting"))?;
         }
-        let mut frames = self.take(reading)?;
+        let mut frames = self.take(reading);
         if !frames.is_empty() {
             reading.liveness.heard(Instant::now());
         }
         for frame in &frames {
-            if let ToClient::Ping { token } = frame {
-                self.queue(&ToServer::Pong { token: *token }.encode())?;
+            if let ToClient::Ping { token } = frame
+                && let Err(error) = self.queue(&ToServer::Pong { token: *token }.encode())
+            {
+                reading.ended.get_or_insert(error);
             }
         }
         frames.retain(|frame| !matches!(frame, ToClient::Ping { .. } | ToClient::Pong { .. }));
         match reading.ended.take() {
-            Some(ended) if frames.is_empty() => Err(ended.into()),
+            Some(ended) if frames.is_empty() => Err(ended),
             ended => {
                 reading.ended = ended;
                 Ok(frames)
@@ -138,21 +143,40 @@ impl Link {
         }
     }
 
-    /// One turn on the connection.
-    fn take(&self, reading: &mut Reading) -> Result<Vec<ToClient>, Error> {
+    /// One turn on the connection. Whatever ends it, the frames before that count.
+    fn take(&self, reading: &mut Reading) -> Vec<ToClient> {
         let mut connection = self.connection.turn();
         match connection.receive() {
             Ok(received) => reading.more = received == Received::More,
-            Err(ended) => reading.ended = Some(ended),
+            Err(ended) => reading.ended = Some(ended.into()),
         }
         let mut frames = Vec::new();
-        while let Some((kind, body)) = connection.next_frame(FRAME_MAX)? {
-            frames.push(ToClient::decode(kind, body)?);
+        loop {
+            match next_frame(&mut connection, reading.limit) {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    if matches!(frame, ToClient::Welcome { .. }) {
+                        reading.limit = FRAME_MAX;
+                    }
+                    frames.push(frame);
+                }
+                Err(junk) => {
+                    reading.ended = Some(junk);
+                    break;
+                }
+            }
         }
         if reading.ended.is_none() {
-            connection.flush()?;
+            reading.ended = connection.flush().err().map(Error::from);
         }
-        Ok(frames)
+        frames
+    }
+}
+
+fn next_frame(connection: &mut Connection, limit: usize) -> Result<Option<ToClient>, Error> {
+    match connection.next_frame(limit)? {
+        Some((kind, body)) => Ok(Some(ToClient::decode(kind, body)?)),
+        None => Ok(None),
     }
 }
 

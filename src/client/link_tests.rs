@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::client::peer_tests::{next, pair, say, wait_for};
+use crate::transport::TransportError;
 use crate::wire::DeliveryId;
 
 fn delivery(number: u64) -> ToClient {
@@ -27,16 +28,50 @@ fn what_came_before_the_end_is_given_out_before_the_end() {
     let (mut server, link) = pair();
     say(&mut server, &ToClient::Registered);
     server.finish();
-    let mut reading = Reading::new();
-    let mut frames = Vec::new();
-    let end = loop {
-        match link.receive(&mut reading, None) {
-            Ok(more) => frames.extend(more),
-            Err(end) => break end,
-        }
-    };
+    let (frames, end) = all(&link);
     assert_eq!(frames, [ToClient::Registered]);
     assert!(matches!(end, Error::Lost { why: TransportError::Closed }), "{end}");
+}
+
+#[test]
+fn what_came_before_junk_is_given_out_before_the_junk_ends_it() {
+    let (mut server, link) = pair();
+    server.queue(&ToClient::Registered.encode());
+    server.queue(&[0, 0, 0, 1, 0xff]);
+    assert!(server.flush().unwrap());
+    let (frames, end) = all(&link);
+    assert_eq!(frames, [ToClient::Registered]);
+    assert!(matches!(end, Error::Protocol(_)), "{end}");
+}
+
+#[test]
+fn long_frames_are_for_those_who_are_logged_in() {
+    let long =
+        ToClient::Deliver { delivery: DeliveryId { epoch: 1, number: 1 }, backlog: false, envelope: vec![0; 5000] };
+    let welcome = ToClient::Welcome { server_final: String::new(), seats_taken: 1, seats: 10 };
+    let (mut server, link) = pair();
+    say(&mut server, &long);
+    let (frames, end) = all(&link);
+    assert_eq!(frames, []);
+    assert!(matches!(end, Error::Lost { why: TransportError::Frame(_) }), "{end}");
+
+    let (mut server, link) = pair();
+    say(&mut server, &welcome);
+    say(&mut server, &long);
+    server.finish();
+    assert_eq!(all(&link).0, [welcome, long]);
+}
+
+/// Every frame until the end.
+fn all(link: &Link) -> (Vec<ToClient>, Error) {
+    let mut reading = Reading::new();
+    let mut frames = Vec::new();
+    loop {
+        match link.receive(&mut reading, None) {
+            Ok(more) => frames.extend(more),
+            Err(end) => return (frames, end),
+        }
+    }
 }
 
 #[test]
@@ -52,15 +87,19 @@ fn a_wake_up_ends_the_wait() {
 fn a_reader_in_a_flood_never_starves_the_writer() {
     let (server, link) = pair();
     let (received, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (flood, flooded) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut reading = Reading::new();
+            let (mut reading, flood) = (Reading::new(), flood);
             while done.load(Ordering::Relaxed) == 0 {
                 let frames = link.receive(&mut reading, None).unwrap();
-                received.fetch_add(frames.len() as u64, Ordering::Relaxed);
+                if received.fetch_add(frames.len() as u64, Ordering::Relaxed) == 0 && !frames.is_empty() {
+                    flood.send(()).unwrap();
+                }
             }
         });
         scope.spawn(|| {
+            { flooded }.recv().unwrap();
             for token in 0..WRITES {
                 link.send(&ToServer::Ping { token }).unwrap();
             }

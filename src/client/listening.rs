@@ -9,9 +9,9 @@ use super::event::Event;
 use super::link::{Link, Reading};
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
-use super::receive::{Action, Now, Receiver};
+use super::receive::{Action, Delivered, Now, Receiver};
 use crate::transport::Stop;
-use crate::wire::{ToClient, ToServer};
+use crate::wire::{Envelope, ToClient, ToServer};
 
 /// Who looks at what comes.
 pub trait Audience {
@@ -43,32 +43,46 @@ pub fn listen(
                 return Ok(());
             }
         }
-        if over.is_asked() || !audience.due(Instant::now())? {
+        let given_up = receiver.due(now());
+        if over.is_asked() || !perform(link, given_up, audience)? || !audience.due(Instant::now())? {
             return Ok(());
         }
-        waiting.extend(link.receive(&mut reading, audience.deadline())?);
+        let deadline = audience.deadline().into_iter().chain(receiver.deadline()).min();
+        waiting.extend(link.receive(&mut reading, deadline)?);
     }
 }
 
 /// One frame. False ends the listening.
 fn take(link: &Link, frame: ToClient, receiver: &mut Receiver<'_>, audience: &mut dyn Audience) -> Result<bool, Error> {
-    let now = Now { instant: Instant::now(), unix_ms: now_ms() };
+    let now = now();
     let actions = match frame {
         ToClient::Bye(reason) => return Err(Error::Refused(Refusal { asked: Asked::Session, reason })),
-        ToClient::Deliver { delivery, backlog, envelope } => receiver.delivered(delivery, backlog, &envelope, now)?,
+        ToClient::Deliver { delivery, backlog, envelope } => {
+            let parsed = Envelope::parse(&envelope);
+            // Before any key is looked at: neither whether nor when this goes out depends on what the message holds.
+            link.send(&ToServer::Ack(delivery))?;
+            match parsed {
+                Ok(envelope) => receiver.arrived(Delivered { envelope, backlog }, now)?,
+                Err(_) => vec![receiver.malformed()],
+            }
+        }
         frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
             ToClient::Found { request, bundle } => receiver.found(request, &bundle, now)?,
-            frame => receiver.not_found(answered(&frame).unwrap_or_default(), now),
+            frame => receiver.not_found(answered(&frame).unwrap_or_default(), now)?,
         },
         frame => {
             audience.other(frame)?;
             return Ok(true);
         }
     };
+    perform(link, actions, audience)
+}
+
+/// What the receiver wants done. False ends the listening.
+fn perform(link: &Link, actions: Vec<Action>, audience: &mut dyn Audience) -> Result<bool, Error> {
     let mut go_on = true;
     for action in actions {
         match action {
-            Action::Ack(delivery) => link.send(&ToServer::Ack(delivery))?,
             Action::Lookup { request, name, fingerprint } => {
                 link.send(&ToServer::Lookup { request, name, fingerprint: Some(fingerprint) })?;
             }
@@ -77,3 +91,11 @@ fn take(link: &Link, frame: ToClient, receiver: &mut Receiver<'_>, audience: &mu
     }
     Ok(go_on)
 }
+
+fn now() -> Now {
+    Now { instant: Instant::now(), unix_ms: now_ms() }
+}
+
+#[cfg(test)]
+#[path = "listening_tests.rs"]
+mod tests;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::limits::TIMEOUT_SECS_MAX;
+
 /// What was typed behind `topchat`.
 #[derive(Debug, Parser)]
 #[command(
@@ -62,7 +64,7 @@ pub struct Global {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// How long to wait: for the delivery (send; 10 if nothing is said), for messages (listen).
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=TIMEOUT_MAX))]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=TIMEOUT_SECS_MAX))]
     pub timeout: Option<u64>,
     /// If the server is full, wait for a seat.
     #[arg(long, global = true)]
@@ -96,6 +98,9 @@ pub enum Command {
         ecb: bool,
     },
     /// Print messages as they come.
+    ///
+    /// With --count the server sees when so many messages have opened, since the session ends then; with --export, also
+    /// if one could not be written.
     Listen {
         /// End after so many messages.
         #[arg(long, value_name = "N")]
@@ -135,9 +140,6 @@ pub enum Command {
         fingerprint: String,
     },
 }
-
-/// A year: whoever wants to wait longer leaves the flag out.
-const TIMEOUT_MAX: u64 = 365 * 24 * 3600;
 
 const LONG_ABOUT: &str = "\
 A small private chat: every message is encrypted and signed on your machine.

@@ -1,8 +1,6 @@
 //! Where the password comes from: a file, a command, or the person at the terminal.
 
-use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,7 +10,8 @@ use super::Error;
 use super::config::{Config, PasswordSource};
 use super::prompt::Terminal;
 use crate::crypto::scram::Password;
-use crate::storage::FileError;
+use crate::limits::{NEW_PASSWORD_TRIES, PASSWORD_LINE_MAX, PASSWORD_OUTPUT_MAX};
+use crate::storage::private;
 use crate::text::visible;
 
 /// A password, also as it was typed. No `Debug`.
@@ -65,15 +64,14 @@ pub fn given(config: &Config) -> Result<Option<Secret>, Error> {
     }
 }
 
-/// The first line of a file; `-` is stdin.
+/// The first line of a file; `-` is stdin. Links are refused and pipes not waited for; that others may read it is said.
 pub fn from_file(path: &Path) -> Result<Secret, Error> {
     let shown = visible(&path.to_string_lossy()).into_owned();
     if path == Path::new("-") {
         return first_line(&mut Unbuffered, "stdin");
     }
-    let mut file = File::open(path).map_err(|source| file_error(path, source))?;
-    let found = file.metadata().map_err(|source| file_error(path, source))?;
-    if found.is_file() && found.mode() & 0o077 != 0 {
+    let (mut file, is_loose) = private::open_given(path)?;
+    if is_loose {
         log::warn!("{shown} is open to others: chmod 600 {shown}");
     }
     first_line(&mut file, &shown)
@@ -90,7 +88,7 @@ pub fn ask_new(terminal: &Terminal, question: &str) -> Result<Secret, Error> {
             Err(error) => error,
         };
         tries += 1;
-        if tries == TRIES {
+        if tries == NEW_PASSWORD_TRIES {
             return Err(problem);
         }
         terminal.say(&format!("{problem}. Once more, please."))?;
@@ -121,14 +119,14 @@ fn from_command(command: &str) -> Result<Secret, Error> {
 /// Lets a command that prints more than the password come to its end.
 fn drain(output: &mut impl Read) {
     // What is not the password does not matter, whether it can be read or not.
-    let _ = std::io::copy(&mut output.take(OUTPUT_MAX), &mut std::io::sink());
+    let _ = std::io::copy(&mut output.take(PASSWORD_OUTPUT_MAX), &mut std::io::sink());
 }
 
 /// Byte by byte, so that nothing behind the line is taken away from whoever reads on.
 fn first_line(input: &mut impl Read, from: &str) -> Result<Secret, Error> {
-    let mut line = Zeroizing::new(Vec::with_capacity(LINE_MAX));
+    let mut line = Zeroizing::new(Vec::with_capacity(PASSWORD_LINE_MAX));
     let mut byte = [0];
-    while line.len() < LINE_MAX {
+    while line.len() < PASSWORD_LINE_MAX {
         match input.read(&mut byte).map_err(|source| Error::Input { what: "the password", source })? {
             0 => break,
             _ if byte == *b"\n" => break,
@@ -142,14 +140,6 @@ fn first_line(input: &mut impl Read, from: &str) -> Result<Secret, Error> {
     }
 }
 
-fn file_error(path: &Path, source: std::io::Error) -> Error {
-    let path = path.to_owned();
-    match source.kind() {
-        std::io::ErrorKind::NotFound => FileError::Missing { path }.into(),
-        _ => FileError::Io { doing: "reading", path, source }.into(),
-    }
-}
-
 /// Stdin without a buffer of its own.
 struct Unbuffered;
 
@@ -159,12 +149,6 @@ impl Read for Unbuffered {
     }
 }
 
-/// Longer lines are no passwords: four bytes for each of the longest after normalisation, and some.
-const LINE_MAX: usize = 1024;
-/// Most output of a password command behind the password.
-const OUTPUT_MAX: u64 = 64 * 1024;
-/// How often a person may mistype a new password.
-const TRIES: u32 = 3;
 const FLAG: &str = "--password-file FILE or --password-command COMMAND";
 
 #[cfg(test)]
@@ -183,6 +167,23 @@ mod tests {
         assert!(matches!(read(b"\npassword1"), Err(Error::PasswordEmpty { .. })));
         assert!(matches!(read(b"short"), Err(Error::Password { .. })));
         assert!(matches!(read(&[0xff; 9]), Err(Error::PasswordEmpty { .. })));
+    }
+
+    #[test]
+    fn a_password_file_is_a_file_and_may_be_open_to_others() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        std::fs::write(path("password"), "password1\n").unwrap();
+        std::fs::set_permissions(path("password"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(*from_file(&path("password")).unwrap().typed, "password1");
+        symlink(path("password"), path("link")).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, path("fifo"), fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        for name in ["link", "fifo"] {
+            let refused = from_file(&path(name));
+            assert!(matches!(refused, Err(Error::File(crate::storage::FileError::NotRegular { .. }))), "{name}");
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub enum Told {
 #[derive(Default)]
 pub struct Pending {
     messages: HashMap<MessageId, Message>,
+    has_ended: bool,
 }
 
 struct Message {
@@ -47,6 +48,16 @@ impl Pending {
     /// A message goes out.
     pub fn add(&mut self, id: MessageId, sent: Sent) {
         self.messages.insert(id, Message { sent, accepted: None, shown: false });
+    }
+
+    /// No answer will come any more.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// How many may still be shown with their fate: none once [`Self::end`] was called.
+    pub fn awaited(&self) -> usize {
+        if self.has_ended { 0 } else { self.unsettled() }
     }
 
     /// How many have not been shown with their fate.

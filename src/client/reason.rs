@@ -15,6 +15,8 @@ pub enum Asked {
     Login(UserName),
     /// A registration of this name.
     Register(UserName),
+    /// What a request with a number asked for: this is the answer to it, and it was not done.
+    Request,
     /// Something within a session.
     Session,
 }

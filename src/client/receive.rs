@@ -1,29 +1,32 @@
 //! The receiver's ten steps (`docs/PROTOCOL.md`, "Receiving"), as a state machine without input or output.
 //!
-//! 1 strict parse, 2 acknowledge, 3 addressed to me, 4 the sender's key is the one I hold, 5 signature, 6 seen before?,
+//! 1 strict parse, 2 acknowledge (`listening` does these two before it asks the receiver, so that the acknowledgement
+//! knows nothing of keys), 3 addressed to me, 4 the sender's key is the one I hold, 5 signature, 6 seen before?,
 //! 7 decrypt, 8 commitment, 9 record the id, 10 show. From step 7 on nothing is ever sent because of a message: an
 //! answer that depends on decryption would be an oracle (Bleichenbacher 1998), so [`Action::Show`] is all that is left.
+//!
+//! A sender seen for the first time is pinned when a signature holds under the key that the server gave, not before:
+//! made-up names leave nothing behind.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
-use super::event::{Event, Notice, Opened};
+use super::event::{Event, Mark, Notice, Opened};
 use super::keyring::{Keyring, Pin};
 use super::member::Member;
-use super::replay::{Counters, Failures, Seen, SeenIds};
-use crate::crypto::bundle;
+use super::replay::{Counters, Failures, Seen, SeenIds, Verdict};
+use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::{self, OpenWith};
-use crate::limits::HELD_MESSAGES;
+use crate::crypto::keys::PublicKey;
+use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
 use crate::names::{Recipient, UserName};
-use crate::wire::{DeliveryId, Envelope, Fingerprint, Header};
+use crate::wire::{Envelope, Fingerprint, Header, MessageId};
 
 /// What the receiver wants done, in this order.
 pub enum Action {
-    /// Tell the server that everything up to this delivery is safe.
-    Ack(DeliveryId),
     /// Ask the server for the bundle of this name with this identity key.
     Lookup {
         /// Comes back with the answer.
@@ -50,6 +53,8 @@ pub struct Now {
 pub struct Receiver<'a> {
     member: &'a Member,
     keyring: &'a dyn Keyring,
+    /// One's own key: nobody else's counts for one's own name.
+    own: Pin,
     held: HashMap<UserName, Held>,
     last_request: u32,
     seen: SeenIds,
@@ -61,12 +66,25 @@ pub struct Receiver<'a> {
 struct Held {
     request: u32,
     fingerprint: Fingerprint,
+    /// When the answer is given up.
+    deadline: Instant,
     messages: Vec<Delivered>,
 }
 
-struct Delivered {
-    envelope: Envelope,
-    backlog: bool,
+impl Held {
+    /// Whether one of the messages is signed by this key.
+    fn is_signed_by(&self, key: &PublicKey) -> bool {
+        let mut asked = self.messages.iter().filter(|message| message.envelope.header.sender_fp == self.fingerprint);
+        asked.any(|message| envelope::verify(&message.envelope, key))
+    }
+}
+
+/// A message that has passed step 1.
+pub struct Delivered {
+    /// As it was sent.
+    pub envelope: Envelope,
+    /// Whether it waited for this client.
+    pub backlog: bool,
 }
 
 impl<'a> Receiver<'a> {
@@ -75,6 +93,7 @@ impl<'a> Receiver<'a> {
         Self {
             member,
             keyring,
+            own: Pin { key: Arc::new(member.identity.public().clone()), mark: Mark::Known },
             held: HashMap::new(),
             last_request: REQUESTS_FROM,
             seen: SeenIds::default(),
@@ -88,63 +107,77 @@ impl<'a> Receiver<'a> {
         request > REQUESTS_FROM
     }
 
-    /// Steps 1 to 3 of a delivery, then the rest as far as keys are at hand.
-    pub fn delivered(
-        &mut self,
-        delivery: DeliveryId,
-        backlog: bool,
-        envelope: &[u8],
-        now: Now,
-    ) -> Result<Vec<Action>, Error> {
-        let mut actions = vec![Action::Ack(delivery)];
-        match Envelope::parse(envelope) {
-            // The server did the same before it took the message, so this is the server's fault.
-            Err(_) => actions.push(Action::Show(Event::Notice(Notice::Malformed))),
-            Ok(envelope) if !self.is_for_me(&envelope.header) => {
-                let header = &envelope.header;
+    /// Bytes that are no envelope. The server parsed them before it took the message, so this is the server's fault.
+    pub fn malformed(&self) -> Action {
+        Action::Show(Event::Notice(Notice::Malformed))
+    }
+
+    /// Step 3 of a message that was parsed and acknowledged, then the rest as far as keys are at hand.
+    pub fn arrived(&mut self, message: Delivered, now: Now) -> Result<Vec<Action>, Error> {
+        let mut actions = Vec::new();
+        match self.is_for_me(&message.envelope.header) {
+            true => self.with_key(message, now, &mut actions)?,
+            false => {
+                let header = &message.envelope.header;
                 let notice = Notice::NotForMe { from: header.sender.clone(), id: header.msg_id };
                 self.fail(&header.sender, notice, now, &mut actions);
             }
-            Ok(envelope) => self.with_key(Delivered { envelope, backlog }, now, &mut actions)?,
         }
         Ok(actions)
     }
 
-    /// The bundle that was asked for has come: pins its key and goes on with what was held.
+    /// The bundle that was asked for has come: pins its key if that has signed something, and goes on with what was held.
     pub fn found(&mut self, request: u32, bundle: &[u8], now: Now) -> Result<Vec<Action>, Error> {
         let Some((name, held)) = self.take_held(request) else { return Ok(Vec::new()) };
         let mut actions = Vec::new();
-        match bundle::verify(bundle) {
-            Ok(bundle) if bundle.name == name && bundle.identity.fingerprint() == held.fingerprint => {
-                self.keyring.pin(&bundle)?;
-                for message in held.messages {
-                    self.with_key(message, now, &mut actions)?;
-                }
-            }
-            _ => self.give_up(held, now, &mut actions),
+        let asked = |bundle: &VerifiedBundle| bundle.name == name && bundle.identity.fingerprint() == held.fingerprint;
+        match bundle::verify(bundle).ok().filter(asked).filter(|bundle| held.is_signed_by(&bundle.identity)) {
+            Some(bundle) => match self.keyring.pin(&bundle) {
+                Ok(_) => self.go_on(held.messages, now, &mut actions)?,
+                Err(Error::ContactsFull { .. }) => self.give_up(held, no_room, now, &mut actions)?,
+                Err(error) => return Err(error),
+            },
+            None => self.give_up(held, unknown_sender, now, &mut actions)?,
         }
         Ok(actions)
     }
 
     /// The server has no such bundle.
-    pub fn not_found(&mut self, request: u32, now: Now) -> Vec<Action> {
+    pub fn not_found(&mut self, request: u32, now: Now) -> Result<Vec<Action>, Error> {
         let mut actions = Vec::new();
         if let Some((_, held)) = self.take_held(request) {
-            self.give_up(held, now, &mut actions);
+            self.give_up(held, unknown_sender, now, &mut actions)?;
+        }
+        Ok(actions)
+    }
+
+    /// When [`Self::due`] is to be called.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.held.values().map(|held| held.deadline).min()
+    }
+
+    /// Gives up the messages whose sender's key did not come in time, with one line for each sender. The next message
+    /// of that sender asks again.
+    pub fn due(&mut self, now: Now) -> Vec<Action> {
+        let mut late: Vec<_> = self.held.iter().filter(|(_, held)| held.deadline <= now.instant).collect();
+        late.sort_by_key(|(_, held)| held.request);
+        let late: Vec<UserName> = late.into_iter().map(|(name, _)| name.clone()).collect();
+        let mut actions = Vec::new();
+        for (name, held) in late.iter().filter_map(|name| self.held.remove_entry(name)).collect::<Vec<_>>() {
+            let notice = Notice::KeyNotGiven { from: name.clone(), count: held.messages.len() };
+            self.fail(&name, notice, now, &mut actions);
         }
         actions
     }
 
-    /// Step 3. That kind and suite fit each other was checked by parsing. One's own name is not a sender to be shown:
-    /// the server never sends a message back.
+    /// Step 3. That kind and suite fit each other was checked by parsing.
     fn is_for_me(&self, header: &Header) -> bool {
-        let addressed = match &header.recipient {
+        match &header.recipient {
             Recipient::All => true,
             Recipient::User(name) => {
                 *name == self.member.name && header.recipient_fp == self.member.encryption.public().fingerprint()
             }
-        };
-        addressed && header.sender != self.member.name
+        }
     }
 
     /// Step 4.
@@ -154,9 +187,16 @@ impl<'a> Receiver<'a> {
             self.hold(message, now, actions);
             return Ok(());
         }
-        match self.keyring.pinned(&header.sender)? {
+        let is_own = header.sender == self.member.name;
+        let pin = if is_own { Some(self.own.clone()) } else { self.keyring.pinned(&header.sender)? };
+        match pin {
             None => self.ask(message, now, actions),
             Some(pin) if pin.key.fingerprint() == header.sender_fp => self.verify(message, &pin, now, actions),
+            // There is nothing to compare by voice: whoever signed it, it was not this account.
+            Some(_) if is_own => {
+                let notice = Notice::Rejected { from: header.sender.clone(), id: header.msg_id };
+                self.fail(&header.sender, notice, now, actions);
+            }
             Some(pin) => {
                 let (pinned, sent) = (pin.key.fingerprint(), header.sender_fp);
                 let notice = Notice::KeyChanged { name: header.sender.clone(), pinned, now: sent };
@@ -232,7 +272,8 @@ impl<'a> Receiver<'a> {
         }
         self.last_request = self.last_request.checked_add(1).unwrap_or(REQUESTS_FROM + 1);
         let request = self.last_request;
-        self.held.insert(name.clone(), Held { request, fingerprint, messages: vec![message] });
+        let deadline = now.instant + ANSWER_WITHIN;
+        self.held.insert(name.clone(), Held { request, fingerprint, deadline, messages: vec![message] });
         actions.push(Action::Lookup { request, name, fingerprint });
     }
 
@@ -257,19 +298,44 @@ impl<'a> Receiver<'a> {
         self.held.remove_entry(&name)
     }
 
-    fn give_up(&mut self, held: Held, now: Now, actions: &mut Vec<Action>) {
-        for message in held.messages {
+    fn go_on(&mut self, messages: Vec<Delivered>, now: Now, actions: &mut Vec<Action>) -> Result<(), Error> {
+        messages.into_iter().try_for_each(|message| self.with_key(message, now, actions))
+    }
+
+    /// Nothing more can be done about the messages under the key that was asked for. Those under another one for the same
+    /// name have waited for nothing so far: they ask for theirs.
+    fn give_up(
+        &mut self,
+        held: Held,
+        why: fn(UserName, MessageId) -> Notice,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Error> {
+        let is_asked = |message: &Delivered| message.envelope.header.sender_fp == held.fingerprint;
+        let (asked, others): (Vec<_>, Vec<_>) = held.messages.into_iter().partition(is_asked);
+        for message in asked {
             let header = &message.envelope.header;
-            let notice = Notice::UnknownSender { from: header.sender.clone(), id: header.msg_id };
-            self.fail(&header.sender, notice, now, actions);
+            self.fail(&header.sender, why(header.sender.clone(), header.msg_id), now, actions);
         }
+        self.go_on(others, now, actions)
     }
 
     fn fail(&mut self, sender: &UserName, notice: Notice, now: Now, actions: &mut Vec<Action>) {
-        if self.failures.may_show(sender, now.instant) {
-            actions.push(Action::Show(Event::Notice(notice)));
-        }
+        let told = match self.failures.judge(sender, &notice, now.instant) {
+            Verdict::Show => notice,
+            Verdict::HoldBackFrom(from) => Notice::HeldBack { from },
+            Verdict::Silent => return,
+        };
+        actions.push(Action::Show(Event::Notice(told)));
     }
+}
+
+fn unknown_sender(from: UserName, id: MessageId) -> Notice {
+    Notice::UnknownSender { from, id }
+}
+
+fn no_room(from: UserName, id: MessageId) -> Notice {
+    Notice::NoRoom { from, id }
 }
 
 fn group_id(header: &Header) -> [u8; 16] {

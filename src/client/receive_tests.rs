@@ -12,24 +12,30 @@ use crate::wire::{MessageId, Suite};
 
 /// Pins in memory.
 #[derive(Default)]
-struct Memory(Mutex<HashMap<UserName, Pin>>);
+struct Memory {
+    pins: Mutex<HashMap<UserName, Pin>>,
+    is_full: bool,
+}
 
 impl Memory {
     fn knows(self, name: &str, key: &PrivateKey) -> Self {
         let pin = Pin { key: Arc::new(key.public().clone()), mark: Mark::Known };
-        self.0.lock().unwrap().insert(name.parse().unwrap(), pin);
+        self.pins.lock().unwrap().insert(name.parse().unwrap(), pin);
         self
     }
 }
 
 impl Keyring for Memory {
     fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
-        Ok(self.0.lock().unwrap().get(name).cloned())
+        Ok(self.pins.lock().unwrap().get(name).cloned())
     }
 
     fn pin(&self, bundle: &VerifiedBundle) -> Result<Pin, Error> {
+        if self.is_full {
+            return Err(Error::ContactsFull { path: "contacts.json".into() });
+        }
         let new = Pin { key: Arc::new(bundle.identity.clone()), mark: Mark::New };
-        Ok(self.0.lock().unwrap().entry(bundle.name.clone()).or_insert(new).clone())
+        Ok(self.pins.lock().unwrap().entry(bundle.name.clone()).or_insert(new).clone())
     }
 }
 
@@ -63,7 +69,10 @@ fn now() -> Now {
 }
 
 fn deliver(receiver: &mut Receiver<'_>, bytes: &[u8]) -> Vec<Action> {
-    receiver.delivered(DeliveryId { epoch: 1, number: 1 }, false, bytes, now()).unwrap()
+    match Envelope::parse(bytes) {
+        Ok(envelope) => receiver.arrived(Delivered { envelope, backlog: false }, now()).unwrap(),
+        Err(_) => vec![receiver.malformed()],
+    }
 }
 
 /// Actions in words.
@@ -71,7 +80,6 @@ fn told(actions: &[Action]) -> Vec<String> {
     actions
         .iter()
         .map(|action| match action {
-            Action::Ack(_) => "ack".to_owned(),
             Action::Lookup { name, .. } => format!("look up {name}"),
             Action::Show(Event::Message(opened)) => {
                 format!("{}: {} ({:?})", opened.envelope.header.sender, *opened.text, opened.mark)
@@ -91,15 +99,15 @@ fn leads_to(envelope: &Envelope, expected: &[&str]) {
 }
 
 #[test]
-fn a_good_message_is_acknowledged_and_shown() {
-    leads_to(&sealed(header(1), "hi"), &["ack", "alice: hi (Known)"]);
+fn a_good_message_is_shown() {
+    leads_to(&sealed(header(1), "hi"), &["alice: hi (Known)"]);
 }
 
 #[test]
-fn junk_is_acknowledged_and_said_once_more_only() {
+fn junk_is_named_as_what_it_is() {
     let (member, keyring) = (bob(None), Memory::default());
     let mut receiver = Receiver::new(&member, &keyring);
-    assert_eq!(told(&deliver(&mut receiver, b"junk")), ["ack", "Malformed"]);
+    assert_eq!(told(&deliver(&mut receiver, b"junk")), ["Malformed"]);
 }
 
 #[test]
@@ -115,7 +123,7 @@ fn a_changed_signature_text_or_field_is_rejected() {
     ] {
         let mut envelope = sealed(header(1), "hi");
         change(&mut envelope);
-        leads_to(&envelope, &["ack", "Rejected"]);
+        leads_to(&envelope, &["Rejected"]);
     }
 }
 
@@ -123,18 +131,26 @@ fn a_changed_signature_text_or_field_is_rejected() {
 fn a_message_under_another_key_for_that_name_is_not_shown() {
     let header = Header { sender_fp: BOB.public().fingerprint(), ..header(1) };
     let forged = envelope::seal(header, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
-    leads_to(&forged, &["ack", "KeyChanged"]);
+    leads_to(&forged, &["KeyChanged"]);
 }
 
 #[test]
 fn a_message_for_somebody_else_or_another_key_is_not_for_me() {
     let to_carol = Header { recipient: "carol".parse().unwrap(), ..header(1) };
-    leads_to(&sealed(to_carol, "hi"), &["ack", "NotForMe"]);
+    leads_to(&sealed(to_carol, "hi"), &["NotForMe"]);
     let old_key = Header { recipient_fp: CAROL_ENCRYPTION.public().fingerprint(), ..header(1) };
     let old_key = envelope::seal(old_key, "hi", SealWith::Direct(CAROL_ENCRYPTION.public()), &ALICE).unwrap();
-    leads_to(&old_key, &["ack", "NotForMe"]);
-    let from_myself = Header { sender: "bob".parse().unwrap(), ..header(1) };
-    leads_to(&sealed(from_myself, "hi"), &["ack", "NotForMe"]);
+    leads_to(&old_key, &["NotForMe"]);
+}
+
+#[test]
+fn a_message_to_oneself_is_shown_and_nobody_else_speaks_in_ones_name() {
+    let from_myself = Header { sender: "bob".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let own = envelope::seal(from_myself, "milk", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    leads_to(&own, &["bob: milk (Known)"]);
+    let of_alice = Header { sender: "bob".parse().unwrap(), ..header(1) };
+    leads_to(&sealed(of_alice, "milk"), &["Rejected"]);
+    leads_to(&Envelope { signature: vec![0; 256], ..own }, &["Rejected"]);
 }
 
 #[test]
@@ -146,7 +162,7 @@ fn a_copied_text_signed_anew_does_not_open() {
     copy.signature = BOB.sign(&copy.signed_bytes()).unwrap();
     let (member, keyring) = (bob(None), Memory::default().knows("mallory", &BOB));
     let mut receiver = Receiver::new(&member, &keyring);
-    assert_eq!(told(&deliver(&mut receiver, &copy.encode())), ["ack", "NotOpened"]);
+    assert_eq!(told(&deliver(&mut receiver, &copy.encode())), ["NotOpened"]);
 }
 
 #[test]
@@ -155,10 +171,10 @@ fn a_copy_is_shown_once_and_named_a_copy_after_that() {
     let mut receiver = Receiver::new(&member, &keyring);
     let header = header(1);
     let bytes = sealed(header.clone(), "hi").encode();
-    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["ack", "alice: hi (Known)"]);
-    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["ack", "Copy"]);
+    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &bytes)), ["Copy"]);
     let reused = sealed(header, "something else").encode();
-    assert_eq!(told(&deliver(&mut receiver, &reused)), ["ack", "Reused"]);
+    assert_eq!(told(&deliver(&mut receiver, &reused)), ["Reused"]);
 }
 
 #[test]
@@ -169,8 +185,8 @@ fn junk_with_the_id_of_a_message_does_not_hide_it() {
     let mut junk = sealed(header.clone(), "hi");
     junk.ciphertext[0] ^= 1;
     junk.signature = ALICE.sign(&junk.signed_bytes()).unwrap();
-    assert_eq!(told(&deliver(&mut receiver, &junk.encode())), ["ack", "NotOpened"]);
-    assert_eq!(told(&deliver(&mut receiver, &sealed(header, "hi").encode())), ["ack", "alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &junk.encode())), ["NotOpened"]);
+    assert_eq!(told(&deliver(&mut receiver, &sealed(header, "hi").encode())), ["alice: hi (Known)"]);
 }
 
 #[test]
@@ -185,7 +201,7 @@ fn failures_to_open_are_shown_twenty_times_only() {
         let actions = deliver(&mut receiver, &junk.encode());
         shown += actions.iter().filter(|action| matches!(action, Action::Show(_))).count();
     }
-    assert_eq!(shown, OPEN_FAILURES_PER_HOUR as usize);
+    assert_eq!(shown, OPEN_FAILURES_PER_HOUR as usize + 1, "and one line about all others");
 }
 
 #[test]
@@ -193,12 +209,12 @@ fn an_unknown_senders_messages_wait_for_the_key_in_order_while_others_go_on() {
     let (member, keyring) = (bob(None), Memory::default().knows("carol", &BOB));
     let mut receiver = Receiver::new(&member, &keyring);
     let actions = deliver(&mut receiver, &sealed(header(1), "one").encode());
-    assert_eq!(told(&actions), ["ack", "look up alice"]);
+    assert_eq!(told(&actions), ["look up alice"]);
     let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
-    assert_eq!(told(&deliver(&mut receiver, &sealed(header(2), "two").encode())), ["ack"]);
+    assert_eq!(told(&deliver(&mut receiver, &sealed(header(2), "two").encode())), [] as [&str; 0]);
     let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
     let from_carol = envelope::seal(from_carol, "me too", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
-    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["ack", "carol: me too (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: me too (Known)"]);
 
     assert!(Receiver::asked(*request));
     let bundle = bundle::make(&"alice".parse().unwrap(), &ALICE, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
@@ -216,8 +232,77 @@ fn a_key_of_another_name_or_another_key_opens_nothing() {
         let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
         let bundle = bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
         assert_eq!(told(&receiver.found(*request, &bundle, now()).unwrap()), ["UnknownSender"], "{name}");
-        assert!(keyring.0.lock().unwrap().is_empty(), "{name} was pinned");
+        assert!(keyring.pins.lock().unwrap().is_empty(), "{name} was pinned");
     }
+}
+
+/// The number of the one lookup among these actions.
+#[track_caller]
+fn request(actions: &[Action]) -> u32 {
+    let mut lookups = actions.iter().filter_map(|action| match action {
+        Action::Lookup { request, .. } => Some(*request),
+        Action::Show(_) => None,
+    });
+    lookups.next().expect("a lookup")
+}
+
+fn bundle_of(name: &str, key: &PrivateKey) -> Vec<u8> {
+    bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode()
+}
+
+#[test]
+fn a_name_is_not_pinned_before_a_signature_holds() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = Receiver::new(&member, &keyring);
+    let unsigned = Envelope { signature: vec![0; 256], ..sealed(header(1), "hi") };
+    let request = request(&deliver(&mut receiver, &unsigned.encode()));
+    let shown = receiver.found(request, &bundle_of("alice", &ALICE), now()).unwrap();
+    assert_eq!(told(&shown), ["UnknownSender"]);
+    assert!(keyring.pins.lock().unwrap().is_empty());
+}
+
+#[test]
+fn junk_under_another_key_does_not_take_a_true_message_with_it() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = Receiver::new(&member, &keyring);
+    let header_of_junk = Header { sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let junk = envelope::seal(header_of_junk, "junk", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    let first = request(&deliver(&mut receiver, &junk.encode()));
+    deliver(&mut receiver, &sealed(header(2), "true").encode());
+    let actions = receiver.not_found(first, now()).unwrap();
+    assert_eq!(told(&actions), ["UnknownSender", "look up alice"]);
+    let shown = receiver.found(request(&actions), &bundle_of("alice", &ALICE), now()).unwrap();
+    assert_eq!(told(&shown), ["alice: true (New)"]);
+}
+
+#[test]
+fn without_room_for_a_contact_one_line_is_shown_and_the_rest_goes_on() {
+    let (member, keyring) = (bob(None), Memory { is_full: true, ..Memory::default() }.knows("carol", &BOB));
+    let mut receiver = Receiver::new(&member, &keyring);
+    let request = request(&deliver(&mut receiver, &sealed(header(1), "hi").encode()));
+    assert_eq!(told(&receiver.found(request, &bundle_of("alice", &ALICE), now()).unwrap()), ["NoRoom"]);
+    let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let from_carol = envelope::seal(from_carol, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: hi (Known)"]);
+}
+
+#[test]
+fn a_key_that_never_comes_is_given_up_with_one_line_and_asked_for_again() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = Receiver::new(&member, &keyring);
+    assert_eq!(receiver.deadline(), None);
+    let first = request(&deliver(&mut receiver, &sealed(header(1), "one").encode()));
+    deliver(&mut receiver, &sealed(header(2), "two").encode());
+    let deadline = receiver.deadline().unwrap();
+    let at = |instant| Now { instant, unix_ms: 0 };
+    assert!(receiver.due(at(deadline - std::time::Duration::from_millis(1))).is_empty());
+    let actions = receiver.due(at(deadline));
+    let [Action::Show(Event::Notice(Notice::KeyNotGiven { count: 2, .. }))] = actions.as_slice() else {
+        panic!("{:?}", told(&actions))
+    };
+    assert_eq!(receiver.deadline(), None);
+    assert!(receiver.found(first, &bundle_of("alice", &ALICE), now()).unwrap().is_empty(), "too late");
+    assert_ne!(request(&deliver(&mut receiver, &sealed(header(3), "three").encode())), first);
 }
 
 #[test]
@@ -244,10 +329,10 @@ fn a_group_message_under_another_group_key_is_told_after_its_signature_held() {
     let other = envelope::seal(to_all(&theirs), "hi", SealWith::Group(theirs.writer()), &ALICE).unwrap();
     let (member, keyring) = (bob(Some(ours)), Memory::default().knows("alice", &ALICE));
     let mut receiver = Receiver::new(&member, &keyring);
-    assert_eq!(told(&deliver(&mut receiver, &good.encode())), ["ack", "alice: hi (Known)"]);
-    assert_eq!(told(&deliver(&mut receiver, &other.encode())), ["ack", "OtherGroupKey"]);
+    assert_eq!(told(&deliver(&mut receiver, &good.encode())), ["alice: hi (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &other.encode())), ["OtherGroupKey"]);
     let unsigned = Envelope { signature: vec![0; 256], ..other };
-    assert_eq!(told(&deliver(&mut receiver, &unsigned.encode())), ["ack", "Rejected"]);
+    assert_eq!(told(&deliver(&mut receiver, &unsigned.encode())), ["Rejected"]);
 }
 
 #[test]
@@ -256,5 +341,5 @@ fn a_gap_in_the_senders_counter_is_told_before_the_message() {
     let mut receiver = Receiver::new(&member, &keyring);
     deliver(&mut receiver, &sealed(header(1), "one").encode());
     let told = told(&deliver(&mut receiver, &sealed(header(3), "three").encode()));
-    assert_eq!(told, ["ack", "Missing", "alice: three (Known)"]);
+    assert_eq!(told, ["Missing", "alice: three (Known)"]);
 }

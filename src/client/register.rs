@@ -26,7 +26,7 @@ pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error>
         None => {
             connect(config)?.link.finish();
             // Keys that are there already have a password already.
-            if folder.exists() { password::get(config)? } else { password::get_new(config)? }
+            if folder.has_any() { password::get(config)? } else { password::get_new(config)? }
         }
     };
     let keys = register(config, name, &secret, bits)?;
@@ -51,7 +51,7 @@ pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error>
 /// same keys, the server answers the same, so a lost answer locks nobody out.
 pub fn register(config: &Config, name: &UserName, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
-    let new = !folder.exists();
+    let new = !folder.has_all();
     let begun = Instant::now();
     if new {
         config.say_begun(&format!("making your keys (two of RSA {bits})... "));
@@ -61,11 +61,11 @@ pub fn register(config: &Config, name: &UserName, secret: &Secret, bits: u32) ->
         config.say(&format!("done in {} s", begun.elapsed().as_secs_f64().round().max(1.0)));
     }
     let result = session::patiently(config, || request(config, name, secret, &keys));
-    if let (true, Err(Error::Refused(refusal))) = (new, &result)
+    if let Err(Error::Refused(refusal)) = &result
         && refusal.code() == Some(Code::NameTaken)
     {
         // Keys that belong to no account would only be in the way of the right ones.
-        folder.remove_all()?;
+        folder.remove_made(&keys)?;
     }
     result.map(|()| keys)
 }

@@ -18,6 +18,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         }
         Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
         Error::Connect { why, .. } => connect_remedy(why),
+        Error::ContactsFull { .. } => "take those whom you don't know out of the file".to_owned(),
         Error::File(error) => return error.hint(),
         Error::Fingerprint { .. } => {
             "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
@@ -114,6 +115,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::TextTooLong
         | Error::WhichUser { .. } => Exit::Usage,
         Error::Connect { .. }
+        | Error::ContactsFull { .. }
         | Error::GroupKey { .. }
         | Error::GroupKeyMissing { .. }
         | Error::Input { .. }

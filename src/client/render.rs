@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::event::{Mark, Notice, Opened};
+use crate::limits::{CLOCK_SKEW_MS, CONTACTS_MAX};
 use crate::names::{Recipient, UserName};
 use crate::text::visible_lines;
 use crate::wire::Fingerprint;
@@ -56,7 +57,7 @@ impl Page {
         if opened.backlog {
             mark.push_str(", waited");
         }
-        if !opened.backlog && sent_ms.abs_diff(now_ms) > SKEW_MS {
+        if !opened.backlog && sent_ms.abs_diff(now_ms) > CLOCK_SKEW_MS {
             mark.push_str(", sender's clock differs");
         }
         self.text(&head, &opened.text, &mark)
@@ -91,9 +92,28 @@ impl Page {
                     self.time(*first_ms)
                 )
             }
+            Notice::HeldBack { from: Some(from) } => {
+                format!("further lines about messages marked from {from} are held back for an hour: there are too many")
+            }
+            Notice::HeldBack { from: None } => {
+                "further lines about messages from unknown senders are held back for an hour: there are too many"
+                    .to_owned()
+            }
             Notice::KeyChanged { name, pinned, now } => return key_changed(name, *pinned, *now),
+            Notice::KeyNotGiven { from, count: 1 } => {
+                format!("a message marked from {from} was not shown: the server did not give {from}'s key in time")
+            }
+            Notice::KeyNotGiven { from, count } => {
+                format!(
+                    "{count} messages marked from {from} were not shown: the server did not give {from}'s key in time"
+                )
+            }
             Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
             Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
+            Notice::NoRoom { from, id } => format!(
+                "a message from {from} (#{}) was not shown: there are {CONTACTS_MAX} contacts already, {from} is not one",
+                id.short()
+            ),
             Notice::NotForMe { from, id } => {
                 format!("a message marked from {from} (#{}) is not for you or your key. It was not shown.", id.short())
             }
@@ -260,8 +280,6 @@ const MARK_COLUMN: usize = 57;
 const MARK_ROOM: usize = 22;
 /// Narrowest text: on a terminal that is narrower than that, nothing helps.
 const ROOM_MIN: usize = 20;
-/// Clocks that differ by more are told of.
-const SKEW_MS: u64 = 10 * 60 * 1000;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What was received before: guards against copies, and notices what never came.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
-use crate::limits::{HOUR, OPEN_FAILURES_PER_HOUR, SEEN_IDS};
+use super::event::Notice;
+use crate::limits::{CLAIMED_SENDERS, HOUR, OPEN_FAILURES_PER_HOUR, SEEN_IDS};
 use crate::names::{Recipient, UserName};
 use crate::wire::{Fingerprint, Header, MessageId};
 
@@ -60,40 +61,106 @@ impl Counters {
     }
 }
 
-/// Keeps one sender's failures from flooding the screen, and an oracle's questions from being answered.
+/// Keeps failures from flooding the screen, and an oracle's questions from being answered.
+///
+/// What anybody can cause in a name has a budget of its own: it never uses up that of what a pinned key proves, and
+/// never hides that a key has changed.
 #[derive(Default)]
 pub(super) struct Failures {
-    senders: HashMap<UserName, VecDeque<Instant>>,
+    budgets: HashMap<(UserName, Ground), Budget>,
+    /// Changed keys that were told, as the key before and after, by name. Only contacts have any.
+    changes: HashMap<UserName, HashSet<(Fingerprint, Fingerprint)>>,
+    /// It was told that there are too many unknown senders.
+    crowded: bool,
+}
+
+/// What becomes of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is shown.
+    Show,
+    /// In its place it is said that lines of this sender, or of all unknown ones, are held back.
+    HoldBackFrom(Option<UserName>),
+    /// Nothing is shown: that was said already.
+    Silent,
+}
+
+/// What stands behind a sender's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Ground {
+    /// Nothing.
+    Claim,
+    /// A contact's name, over a signature that is not theirs.
+    Forgery,
+    /// A contact's signature.
+    Signature,
+}
+
+#[derive(Default)]
+struct Budget {
+    shown: VecDeque<Instant>,
+    /// It was told that the rest is held back.
+    told: bool,
 }
 
 impl Failures {
-    /// Whether one more failure of this sender may be shown now.
-    pub(super) fn may_show(&mut self, sender: &UserName, now: Instant) -> bool {
+    /// Whether this line about a message of this sender is shown now.
+    pub(super) fn judge(&mut self, sender: &UserName, notice: &Notice, now: Instant) -> Verdict {
+        let ground = match notice {
+            Notice::KeyChanged { pinned, now, .. } => return self.judge_change(sender, (*pinned, *now)),
+            Notice::Rejected { .. } => Ground::Forgery,
+            Notice::Copy { .. } | Notice::NotOpened { .. } | Notice::OtherGroupKey { .. } | Notice::Reused { .. } => {
+                Ground::Signature
+            }
+            _ => Ground::Claim,
+        };
         self.forget_before(now);
-        let most = usize::try_from(OPEN_FAILURES_PER_HOUR).unwrap_or(usize::MAX);
-        if !self.senders.contains_key(sender) && self.senders.len() >= SENDERS_MAX {
-            return false;
+        let key = (sender.clone(), ground);
+        if ground == Ground::Claim && !self.budgets.contains_key(&key) && self.claimed() >= CLAIMED_SENDERS {
+            return first_time(&mut self.crowded, None);
         }
-        let shown = self.senders.entry(sender.clone()).or_default();
-        if shown.len() >= most {
-            return false;
+        let budget = self.budgets.entry(key).or_default();
+        if budget.shown.len() >= per_hour() {
+            return first_time(&mut budget.told, Some(sender));
         }
-        shown.push_back(now);
-        true
+        budget.shown.push_back(now);
+        Verdict::Show
+    }
+
+    /// Each change is told once, and as many of one name as there are lines in an hour: a server can make up keys.
+    fn judge_change(&mut self, name: &UserName, change: (Fingerprint, Fingerprint)) -> Verdict {
+        let told = self.changes.entry(name.clone()).or_default();
+        if told.len() > per_hour() || !told.insert(change) {
+            return Verdict::Silent;
+        }
+        if told.len() > per_hour() { Verdict::HoldBackFrom(Some(name.clone())) } else { Verdict::Show }
+    }
+
+    fn claimed(&self) -> usize {
+        self.budgets.keys().filter(|(_, ground)| *ground == Ground::Claim).count()
     }
 
     fn forget_before(&mut self, now: Instant) {
-        self.senders.retain(|_, shown| {
-            while shown.front().is_some_and(|first| now.saturating_duration_since(*first) >= HOUR) {
-                shown.pop_front();
+        self.budgets.retain(|_, budget| {
+            while budget.shown.front().is_some_and(|first| now.saturating_duration_since(*first) >= HOUR) {
+                budget.shown.pop_front();
             }
-            !shown.is_empty()
+            !budget.shown.is_empty()
         });
+        self.crowded &= self.claimed() >= CLAIMED_SENDERS;
     }
 }
 
-/// Names whose failures are counted at a time: a server could make up any number of them.
-const SENDERS_MAX: usize = 256;
+fn first_time(told: &mut bool, from: Option<&UserName>) -> Verdict {
+    match std::mem::replace(told, true) {
+        false => Verdict::HoldBackFrom(from.cloned()),
+        true => Verdict::Silent,
+    }
+}
+
+fn per_hour() -> usize {
+    usize::try_from(OPEN_FAILURES_PER_HOUR).unwrap_or(usize::MAX)
+}
 
 #[cfg(test)]
 mod tests {
@@ -136,14 +203,69 @@ mod tests {
         assert_eq!(seen.seen.len(), SEEN_IDS);
     }
 
+    fn name(text: &str) -> UserName {
+        text.parse().unwrap()
+    }
+
+    fn unknown(from: &UserName) -> Notice {
+        Notice::UnknownSender { from: from.clone(), id: MessageId([0; 16]) }
+    }
+
     #[test]
-    fn failures_are_shown_twenty_times_an_hour_for_each_sender() {
-        let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+    fn failures_are_shown_twenty_times_an_hour_for_each_sender_and_the_rest_is_told_once() {
+        let (alice, bob) = (name("alice"), name("bob"));
         let start = Instant::now();
         let mut failures = Failures::default();
-        let shown = (0..100).filter(|_| failures.may_show(&alice, start)).count();
-        assert_eq!(shown, 20);
-        assert!(failures.may_show(&bob, start));
-        assert!(failures.may_show(&alice, start + HOUR));
+        let told: Vec<_> = (0..100).map(|_| failures.judge(&alice, &unknown(&alice), start)).collect();
+        assert!(told[..20].iter().all(|verdict| *verdict == Verdict::Show));
+        assert_eq!(told[20], Verdict::HoldBackFrom(Some(alice.clone())));
+        assert!(told[21..].iter().all(|verdict| *verdict == Verdict::Silent));
+        assert_eq!(failures.judge(&bob, &unknown(&bob), start), Verdict::Show);
+        assert_eq!(failures.judge(&alice, &unknown(&alice), start + HOUR), Verdict::Show);
+    }
+
+    #[test]
+    fn junk_in_a_name_hides_nothing_that_a_key_proves() {
+        let (bob, id, now) = (name("bob"), MessageId([0; 16]), Instant::now());
+        let mut failures = Failures::default();
+        for number in 0..CLAIMED_SENDERS + 100 {
+            let stranger = name(&format!("stranger{number}"));
+            failures.judge(&stranger, &unknown(&stranger), now);
+        }
+        for _ in 0..100 {
+            failures.judge(&bob, &Notice::NotForMe { from: bob.clone(), id }, now);
+        }
+        for _ in 0..2 {
+            assert_eq!(failures.judge(&bob, &Notice::Rejected { from: bob.clone(), id }, now), Verdict::Show);
+            assert_eq!(failures.judge(&bob, &Notice::Reused { from: bob.clone(), id }, now), Verdict::Show);
+        }
+        assert!(failures.budgets.len() <= CLAIMED_SENDERS + 2);
+    }
+
+    #[test]
+    fn a_changed_key_is_told_once_whatever_was_told_before() {
+        let (bob, id, now) = (name("bob"), MessageId([0; 16]), Instant::now());
+        let mut failures = Failures::default();
+        for _ in 0..100 {
+            failures.judge(&bob, &Notice::Rejected { from: bob.clone(), id }, now);
+        }
+        let changed = |to: u8| {
+            let (pinned, now) = (Fingerprint([0; 32]), Fingerprint([to; 32]));
+            Notice::KeyChanged { name: "bob".parse().unwrap(), pinned, now }
+        };
+        assert_eq!(failures.judge(&bob, &changed(1), now), Verdict::Show);
+        assert_eq!(failures.judge(&bob, &changed(1), now), Verdict::Silent);
+        let shown = (1..=250).filter(|to| failures.judge(&bob, &changed(*to), now) == Verdict::Show).count();
+        assert_eq!(shown, 19, "keys can be made up without end");
+    }
+
+    #[test]
+    fn too_many_unknown_senders_are_told_once() {
+        let now = Instant::now();
+        let mut failures = Failures::default();
+        let strangers: Vec<_> = (0..CLAIMED_SENDERS + 9).map(|number| name(&format!("s{number}"))).collect();
+        let told: Vec<_> = strangers.iter().map(|from| failures.judge(from, &unknown(from), now)).collect();
+        assert_eq!(told[CLAIMED_SENDERS], Verdict::HoldBackFrom(None));
+        assert!(told[CLAIMED_SENDERS + 1..].iter().all(|verdict| *verdict == Verdict::Silent));
     }
 }

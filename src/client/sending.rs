@@ -12,7 +12,7 @@ use super::lines::{Line, Lines};
 use super::output::now_ms;
 use super::pending::Sent;
 use super::typed::{self, Typed};
-use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, STOP_WITHIN};
+use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, INPUT_READ, STOP_WITHIN, UNSETTLED_MAX};
 use crate::names::{Recipient, UserName};
 use crate::transport::{Stop, TransportError, wait_input};
 use crate::wire::to_server::Scope;
@@ -42,7 +42,7 @@ impl<'a> Sending<'a> {
     pub(super) fn run(mut self, over: &Stop) -> Result<(), Error> {
         let stdin = std::io::stdin();
         let mut lines = Lines::default();
-        let mut buffer = vec![0; READ_SIZE];
+        let mut buffer = vec![0; INPUT_READ];
         self.prompt()?;
         loop {
             let ready = wait_input(&stdin, over.wakeup(), None).map_err(input)?;
@@ -224,8 +224,3 @@ fn ends_the_chat(error: &Error) -> bool {
 fn input(source: std::io::Error) -> Error {
     Error::Input { what: "stdin", source }
 }
-
-/// Read at once: a terminal gives at most 4096 bytes, a pipe more.
-const READ_SIZE: usize = 16 * 1024;
-/// Messages on their way without an answer before the next one is read: input from a pipe waits for the server.
-const UNSETTLED_MAX: usize = 32;

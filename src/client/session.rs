@@ -45,14 +45,20 @@ pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Err
     let secret = match password::given(config)? {
         Some(secret) => secret,
         None => {
-            // A changed server is noticed before anybody is asked; while somebody is asked, no connection is held open.
-            let connected = connect(config)?;
-            introduce(config, &connected);
-            connected.link.finish();
+            look(config)?;
             password::get(config)?
         }
     };
     with_secret(config, name, &secret, mode)
+}
+
+/// Before a question: a changed server is noticed before anybody is asked; while somebody is asked, no connection is
+/// held open.
+pub fn look(config: &Config) -> Result<(), Error> {
+    let connected = connect(config)?;
+    introduce(config, &connected);
+    connected.link.finish();
+    Ok(())
 }
 
 /// Logs in as `name` with this password.

@@ -62,6 +62,10 @@ impl StateFile {
         let result = change(&mut document)?;
         let mut text = serde_json::to_vec_pretty(&document).map_err(|error| self.malformed(error.to_string()))?;
         text.push(b'\n');
+        // What could not be read again must not be written.
+        if text.len() as u64 > SMALL_FILE_MAX {
+            return Err(FileError::TooLarge { path: self.path.clone(), limit: SMALL_FILE_MAX }.into());
+        }
         private::replace(&self.path, &text)?;
         Ok(result)
     }
@@ -70,6 +74,11 @@ impl StateFile {
     pub fn stamp(&self) -> Option<Stamp> {
         let found = fs::metadata(&self.path).ok()?;
         Some(Stamp { inode: found.ino(), changed: (found.mtime(), found.mtime_nsec()) })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file holds something that it must not.

@@ -4,7 +4,7 @@
 //! following a link at its name. What is written is mode 0600 from its first moment, whatever the umask,
 //! and is there whole or not at all, also after a crash.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -26,7 +26,26 @@ pub(super) const UNFINISHED: (&str, &str) = (".unfinished-", ".tmp");
 ///
 /// A named pipe or a device is refused without waiting for it.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
-    let file = open(path, OpenOptions::new().read(true))?;
+    read_whole(open(path, OpenOptions::new().read(true))?, path, max_bytes)
+}
+
+/// The same for a file that holds no secret: others may read it, but not write it.
+pub fn read_public(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let file = open_itself(path, OpenOptions::new().read(true))?;
+    check(&file, path, 0o022)?;
+    read_whole(file, path, max_bytes)
+}
+
+/// Opens a file that this program did not make, to be read, and tells whether others may read or write it.
+///
+/// It must be a regular file, but may be anybody's; links are not followed and named pipes not waited for.
+pub fn open_given(path: &Path) -> Result<(File, bool), FileError> {
+    let file = open_itself(path, OpenOptions::new().read(true))?;
+    let found = regular(&file, path)?;
+    Ok((file, found.mode() & 0o077 != 0))
+}
+
+fn read_whole(file: File, path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     let size = file.metadata().map_err(FileError::io("reading", path))?.len();
     let too_large = || FileError::TooLarge { path: path.to_owned(), limit: max_bytes };
     if size > max_bytes {
@@ -82,25 +101,36 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
 
 /// Opens a file by these options, if it follows this module's rules; one that the options make is mode 0600.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
-    let file = options.mode(FILE_MODE).custom_flags(flags).open(path).map_err(|error| why_not_open(path, error))?;
-    check(&file, path)?;
+    let file = open_itself(path, options)?;
+    check(&file, path, 0o077)?;
     Ok(file)
 }
 
-/// The rules, asked of the open file, so that nothing can be exchanged between question and use.
-fn check(file: &File, path: &Path) -> Result<(), FileError> {
+/// Follows no link and waits for no pipe.
+fn open_itself(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
+    options.mode(FILE_MODE).custom_flags(flags).open(path).map_err(|error| why_not_open(path, error))
+}
+
+fn regular(file: &File, path: &Path) -> Result<Metadata, FileError> {
     let found = file.metadata().map_err(FileError::io("looking at", path))?;
-    let path = path.to_owned();
-    if !found.is_file() {
-        return Err(FileError::NotRegular { path, found: found.file_type().into() });
+    match found.is_file() {
+        true => Ok(found),
+        false => Err(FileError::NotRegular { path: path.to_owned(), found: found.file_type().into() }),
     }
+}
+
+/// The rules, asked of the open file, so that nothing can be exchanged between question and use. Others may have none of
+/// the `forbidden` permissions.
+fn check(file: &File, path: &Path, forbidden: u32) -> Result<(), FileError> {
+    let found = regular(file, path)?;
+    let path = path.to_owned();
     if found.uid() != own_uid() {
         return Err(FileError::OtherOwner { path, uid: found.uid() });
     }
     match found.mode() & 0o7777 {
-        mode if mode & 0o077 != 0 => Err(FileError::LooseMode { path, mode }),
+        mode if mode & forbidden != 0 => Err(FileError::LooseMode { path, mode }),
         _ => Ok(()),
     }
 }
@@ -219,7 +249,13 @@ mod tests {
         ];
         for (name, kind) in planted {
             let path = place.path(name);
-            for result in [read(&path, 100).map(|_| ()), replace(&path, b"new")] {
+            let results = [
+                read(&path, 100).map(|_| ()),
+                read_public(&path, 100).map(|_| ()),
+                open_given(&path).map(|_| ()),
+                replace(&path, b"new"),
+            ];
+            for result in results {
                 let error = result.unwrap_err();
                 assert!(matches!(error, FileError::NotRegular { found, .. } if found == kind), "{name}: {error}");
                 assert!(error.hint().unwrap().contains(name));
@@ -227,6 +263,19 @@ mod tests {
             assert!(matches!(create_new(&path, b"new"), Err(FileError::Exists { .. })), "{name}");
         }
         assert_eq!(fs::read(&target).unwrap(), b"content");
+    }
+
+    #[test]
+    fn public_and_given_files_may_be_read_by_others() {
+        let place = Place::new();
+        let path = place.file("public", 0o644);
+        assert_eq!(read_public(&path, 7).unwrap(), b"content");
+        assert!(open_given(&path).unwrap().1);
+        assert!(!open_given(&place.file("secret", 0o600)).unwrap().1);
+        for mode in [0o664, 0o646, 0o620] {
+            let refused = read_public(&place.file("public", mode), 7);
+            assert!(matches!(refused, Err(FileError::LooseMode { mode: found, .. }) if found == mode));
+        }
     }
 
     #[test]

@@ -1,0 +1,80 @@
+use super::*;
+use crate::client::keyring::{Keyring, Pin};
+use crate::client::member::Member;
+use crate::client::peer_tests::{next, pair, say};
+use crate::crypto::bundle::VerifiedBundle;
+use crate::crypto::envelope::{self, SealWith};
+use crate::crypto::keys::PrivateKey;
+use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
+use crate::names::UserName;
+use crate::wire::{DeliveryId, Header, MessageId, Suite};
+
+/// Keys that can't be read.
+struct Broken;
+
+impl Keyring for Broken {
+    fn pinned(&self, _name: &UserName) -> Result<Option<Pin>, Error> {
+        Err(Error::Interrupted)
+    }
+
+    fn pin(&self, _bundle: &VerifiedBundle) -> Result<Pin, Error> {
+        Err(Error::Interrupted)
+    }
+}
+
+/// Looks at nothing.
+struct Nobody;
+
+impl Audience for Nobody {
+    fn show(&mut self, _event: Event) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    fn other(&mut self, _frame: ToClient) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn due(&mut self, _now: Instant) -> Result<bool, Error> {
+        Ok(true)
+    }
+}
+
+fn bob() -> Member {
+    let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
+    Member { name: "bob".parse().unwrap(), identity: again(&BOB), encryption: again(&BOB_ENCRYPTION), group: None }
+}
+
+fn from_alice() -> Vec<u8> {
+    let header = Header {
+        suite: Suite::Direct,
+        sender: "alice".parse().unwrap(),
+        sender_fp: ALICE.public().fingerprint(),
+        recipient: "bob".parse().unwrap(),
+        recipient_fp: BOB_ENCRYPTION.public().fingerprint(),
+        msg_id: MessageId([7; 16]),
+        seq: 1,
+        prev: 0,
+        sent_ms: 1_700_000_000_000,
+    };
+    envelope::seal(header, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap().encode()
+}
+
+/// The acknowledgement is on its way before any key is asked for: what the keyring says can't keep it back.
+#[test]
+fn a_message_is_acknowledged_even_if_no_key_can_be_looked_at() {
+    let (mut server, link) = pair();
+    let delivery = DeliveryId { epoch: 1, number: 5 };
+    say(&mut server, &ToClient::Deliver { delivery, backlog: false, envelope: from_alice() });
+    let member = bob();
+    let mut receiver = Receiver::new(&member, &Broken);
+    let over = Stop::new().unwrap();
+    let ended = listen(&link, Reading::new(), VecDeque::new(), &mut receiver, &mut Nobody, &over);
+    assert!(matches!(ended, Err(Error::Interrupted)));
+    // Without an acknowledgement the server hears the end instead.
+    drop(link);
+    assert_eq!(next(&mut server), ToServer::Ack(delivery));
+}
