@@ -111,11 +111,12 @@ impl Line {
         self.send(&ToClient::Status { msg_id, state, reached: 1, total: 1 });
     }
 
-    /// Delivers these bytes as a message.
-    pub fn deliver(&mut self, envelope: Vec<u8>) {
+    /// Delivers these bytes as a message, under the number that is given back.
+    pub fn deliver(&mut self, envelope: Vec<u8>) -> DeliveryId {
         self.deliveries += 1;
         let delivery = DeliveryId { epoch: 1, number: self.deliveries };
         self.send(&ToClient::Deliver { delivery, backlog: false, envelope });
+        delivery
     }
 
     pub fn send(&mut self, frame: &ToClient) {
@@ -131,9 +132,9 @@ impl Line {
         }
     }
 
-    /// Says goodbye and takes all that the client still sends. Gives every frame since the login.
+    /// Says goodbye in a way that no client comes back from, and takes all that the client still sends. Gives every frame since the login.
     pub fn end(mut self) -> Vec<Vec<u8>> {
-        self.send(&ToClient::Bye(Reason::new(Code::ShuttingDown)));
+        self.send(&ToClient::Bye(Reason::new(Code::Replaced)));
         self.drain()
     }
 
