@@ -297,11 +297,13 @@ fn what_is_for_somebody_else_or_another_key_is_not_shown() {
     let mut rekeyed = renamed.header.clone();
     rekeyed.recipient_fp = ALICE.encryption.public().fingerprint();
     let rekeyed = Envelope { header_bytes: rekeyed.encode(), header: rekeyed, ..to_carol.clone() };
-    // One in her own name that she did not write.
-    let mut own = ALICE.seal_to(&ALICE, "from myself", 10);
-    own.signature = BOB.identity.sign(&own.signed_bytes()).unwrap();
-    let (_, finished) = stage.play(&[to_carol.encode(), renamed.encode(), rekeyed.encode(), own.encode()]);
-    assert_eq!(shown(&finished), [THE_END]);
+    // A note to herself is for her; one in her name that she did not write is not.
+    let own = ALICE.seal_to(&ALICE, "from myself", 10);
+    let mut forged = ALICE.seal_to(&ALICE, "not from myself", 11);
+    forged.signature = BOB.identity.sign(&forged.signed_bytes()).unwrap();
+    let deliveries = [to_carol, renamed, rekeyed, own, forged].map(|envelope| envelope.encode());
+    let (_, finished) = stage.play(&deliveries);
+    assert_eq!(shown(&finished), ["alice > you  from myself", THE_END]);
     let rejected = |from: &str, id: &str| {
         format!(
             "REJECTED a message marked from {from} (#{id}): the signature does not match {from}'s key. It was not shown."
@@ -312,7 +314,7 @@ fn what_is_for_somebody_else_or_another_key_is_not_shown() {
     };
     assert_eq!(
         told(&finished),
-        [not_for_me("bob", "0909"), not_for_me("bob", "0909"), rejected("bob", "0909"), rejected("alice", "0a0a"),]
+        [not_for_me("bob", "0909"), not_for_me("bob", "0909"), rejected("bob", "0909"), rejected("alice", "0b0b")]
     );
 }
 
@@ -386,8 +388,7 @@ fn an_oracles_questions_are_told_twenty_times_and_no_more() {
     let (sent, finished) = stage.play(&lies);
     let told = told(&finished);
     assert_eq!(told.len(), 21, "{told:?}");
-    let last = "further lines about messages marked from bob are held back for an hour: there are too many";
-    assert_eq!(told[20], last);
+    assert_eq!(told[20], "further lines about messages marked from bob are held back for an hour: there are too many");
     assert_eq!(shown(&finished), [THE_END]);
     assert!(talk(&sent).is_empty(), "{sent:?}");
 }
