@@ -19,6 +19,19 @@ fn says(chat: &mut Chatting, typed: &str, expected: &[&str]) {
     }
 }
 
+/// The same for a message to Bob. On a busy machine his client may answer only after a while, which is told then.
+#[track_caller]
+fn delivers(chat: &mut Chatting, typed: &str, text: &str) {
+    chat.types(typed);
+    let line = chat.line();
+    if line == own(text, "sent") {
+        let later = chat.line();
+        assert!(later.starts_with("HH:MM   #") && later.ends_with(" to bob: delivered"), "{later}");
+    } else {
+        assert_eq!(line, own(text, "delivered"));
+    }
+}
+
 /// One's own message with its mark.
 fn own(text: &str, mark: &str) -> String {
     format!("{text:<57}[{mark}]")
@@ -34,10 +47,10 @@ fn every_line_does_what_it_says() {
 
     let mut chat = home.chat();
     says(&mut chat, "hello", &[&own("HH:MM alice > ALL  hello", "delivered to 1 of 2")]);
-    says(&mut chat, "@bob hi", &[&own("HH:MM alice > bob  hi", "delivered")]);
+    delivers(&mut chat, "@bob hi", "HH:MM alice > bob  hi");
     says(&mut chat, "//text", &[&own("HH:MM alice > ALL  /text", "delivered to 1 of 2")]);
     chat.types("/to bob");
-    says(&mut chat, "psst", &[&own("HH:MM alice > bob  psst", "delivered")]);
+    delivers(&mut chat, "psst", "HH:MM alice > bob  psst");
     chat.types("/to ALL");
     says(&mut chat, "all again", &[&own("HH:MM alice > ALL  all again", "delivered to 1 of 2")]);
     says(&mut chat, "@carol hi", &[&own("HH:MM alice > carol  hi", "queued")]);
@@ -177,8 +190,10 @@ fn lines_from_a_pipe_are_all_sent_before_the_end() {
     let lines: String = (0..50).map(|number| format!("@bob {number}\n")).collect();
     let finished = home.run_with(&["--quiet"], lines.as_bytes());
     assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
-    assert_eq!(finished.stdout.lines().count(), 50);
-    assert!(finished.stdout.lines().all(|line| line.ends_with("[delivered]")), "{}", finished.stdout);
+    // On a busy machine some are first shown as sent.
+    let own: Vec<_> = finished.stdout.lines().filter(|line| line.contains(" alice > bob  ")).collect();
+    assert_eq!(own.len(), 50, "{}", finished.stdout);
+    assert!(own.iter().all(|line| line.ends_with("[delivered]") || line.ends_with("[sent]")), "{}", finished.stdout);
     let texts: Vec<_> = bob
         .finish()
         .stdout

@@ -41,10 +41,13 @@ impl Liar {
 
     /// The next client, after TLS.
     pub fn accept(&self) -> Line {
+        let (wakeup, deadline) = (Wakeup::new().unwrap(), Instant::now() + PATIENCE);
+        let waiting = Interest { read: true, write: false };
+        let ready = wait(&self.listener, waiting, &wakeup, Some(deadline)).unwrap();
+        assert!(ready.readable, "no client came in time");
         let (socket, _) = self.listener.accept().unwrap();
         let connection = Connection::accept(socket, &self.tls).unwrap();
-        let mut line = Line { connection, wakeup: Wakeup::new().unwrap(), received: Vec::new(), deliveries: 0 };
-        let deadline = Instant::now() + PATIENCE;
+        let mut line = Line { connection, wakeup, received: Vec::new(), deliveries: 0 };
         while !line.connection.handshake().unwrap() {
             line.wait(deadline);
         }
@@ -108,11 +111,12 @@ impl Line {
         self.send(&ToClient::Status { msg_id, state, reached: 1, total: 1 });
     }
 
-    /// Delivers these bytes as a message.
-    pub fn deliver(&mut self, envelope: Vec<u8>) {
+    /// Delivers these bytes as a message, under the number that is given back.
+    pub fn deliver(&mut self, envelope: Vec<u8>) -> DeliveryId {
         self.deliveries += 1;
         let delivery = DeliveryId { epoch: 1, number: self.deliveries };
         self.send(&ToClient::Deliver { delivery, backlog: false, envelope });
+        delivery
     }
 
     pub fn send(&mut self, frame: &ToClient) {
@@ -128,9 +132,9 @@ impl Line {
         }
     }
 
-    /// Says goodbye and takes all that the client still sends. Gives every frame since the login.
+    /// Says goodbye in a way that no client comes back from, and takes all that the client still sends. Gives every frame since the login.
     pub fn end(mut self) -> Vec<Vec<u8>> {
-        self.send(&ToClient::Bye(Reason::new(Code::ShuttingDown)));
+        self.send(&ToClient::Bye(Reason::new(Code::Replaced)));
         self.drain()
     }
 
