@@ -152,6 +152,16 @@ impl Outbox {
     }
 }
 
+/// What was never sent is lost to its recipient, and its sender hears so.
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        for (_, receipt) in waiting.into_iter().filter_map(|outgoing| outgoing.delivery) {
+            receipt.lost();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +231,18 @@ mod tests {
         outbox.take(&mut batch);
         assert_eq!(batch.len(), 2);
         assert_eq!(outbox.push(outgoing(20_000)), Ok(()));
+    }
+
+    #[test]
+    fn what_waits_when_the_client_is_gone_is_told_to_its_sender() {
+        let sender = Arc::new(outbox(9, 1000));
+        let receipt = Arc::new(Receipt::new(&sender, MessageId([0; 16]), 1));
+        let recipient = outbox(9, 1000);
+        let delivery = Some((DeliveryId { epoch: 1, number: 1 }, receipt));
+        recipient.push(Outgoing { delivery, ..status(5) }).unwrap();
+        assert!(sender.is_empty());
+        drop(recipient);
+        assert!(!sender.is_empty());
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Connection {
         tls::exporter(self.tls.ssl())
     }
 
-    /// Takes what has come, up to [`RECEIVE_AT_ONCE`] bytes, so that one busy peer leaves time for the rest.
+    /// Takes what has come, up to 64 KiB, so that one busy peer leaves time for the rest.
     ///
     /// An end of the connection behind bytes is told by the next call: frames that came before it still count.
     pub fn receive(&mut self) -> Result<Received, TransportError> {
