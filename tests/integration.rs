@@ -7,6 +7,7 @@ mod crypto;
 mod durability;
 mod hostile;
 mod liar;
+mod links;
 mod messages;
 mod protocol_document;
 mod scripts;
