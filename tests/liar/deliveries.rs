@@ -268,6 +268,20 @@ fn a_copy_is_shown_once_and_noticed() {
     assert_eq!(told[1], "REJECTED a message from bob (#0707): that id was used for other text before");
 }
 
+/// T25: what was received is known in another run of the client, too.
+#[test]
+fn a_copy_that_comes_after_a_restart_of_the_client_is_still_a_copy() {
+    let stage = Stage::new();
+    let message = BOB.seal_to(&ALICE, "once", 7).encode();
+    let (_, finished) = stage.play(std::slice::from_ref(&message));
+    assert_eq!(shown(&finished), ["bob   > you  once", THE_END]);
+    let (_, finished) = stage.play(&vec![message; 100]);
+    assert_eq!(shown(&finished), [THE_END]);
+    let told = told(&finished);
+    assert!(told[0].starts_with("ignored a copy of bob's message #0707 (already received "), "{told:?}");
+    assert!(told.len() <= 21, "{told:?}");
+}
+
 #[test]
 fn junk_under_a_real_messages_id_does_not_hide_it() {
     let stage = Stage::new();
