@@ -338,7 +338,7 @@ pub enum Error {
         now: Fingerprint,
     },
     /// The server took the message, but nobody confirmed it.
-    #[error("{} not confirmed: the server has the message, {to}'s client has not confirmed it", .id.short())]
+    #[error("{} not confirmed: the server could not keep the message, and {to}'s client has not confirmed it", .id.short())]
     Unconfirmed {
         /// Which message.
         id: MessageId,

@@ -68,8 +68,10 @@ pub fn text(argument: Option<String>) -> Result<String, Error> {
 enum Outcome {
     Delivered,
     Queued,
+    /// The server has it and will deliver it; no more was heard in time.
+    Sent,
     SentTo(u32),
-    /// The server has it, and no more was heard in time; or it could not keep it, and the recipient may have it or not.
+    /// The server could not keep it, and the recipient may have it or not.
     Unconfirmed,
 }
 
@@ -111,7 +113,7 @@ impl Progress<'_> {
             dialogue.link().finish();
             match outcome {
                 // What the server has taken arrives without us.
-                Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Unconfirmed),
+                Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Sent),
                 Err(error) if is_lost(&error) => log::debug!("{error}"),
                 outcome => return outcome,
             }
@@ -143,7 +145,7 @@ impl Progress<'_> {
                 }
                 Some(ToClient::Refused { msg_id, reason }) if msg_id == id => return Err(refused(&to, reason)),
                 Some(_) => {}
-                None if self.accepted => return Ok(Outcome::Unconfirmed),
+                None if self.accepted => return Ok(Outcome::Sent),
                 None => return Err(self.timed_out()),
             }
         }
@@ -211,6 +213,7 @@ fn words(id: MessageId, outcome: Outcome) -> String {
     match outcome {
         Outcome::Delivered => format!("{id} delivered"),
         Outcome::Queued => format!("{id} queued"),
+        Outcome::Sent => format!("{id} sent"),
         Outcome::SentTo(total) => format!("{id} sent to {total}"),
         Outcome::Unconfirmed => format!("{id} not confirmed"),
     }
@@ -229,6 +232,7 @@ fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
     let (state, recipients) = match outcome {
         Outcome::Delivered => ("delivered", None),
         Outcome::Queued => ("queued", None),
+        Outcome::Sent => ("sent", None),
         Outcome::SentTo(total) => ("sent", Some(total)),
         Outcome::Unconfirmed => ("unconfirmed", None),
     };
