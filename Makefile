@@ -32,8 +32,8 @@ demo: build ## three clients talk, and the openssl command checks every message
 test: bootstrap ## run the tests
 	@exec cargo test --locked $(ARGS)
 
-storm: bootstrap ## the long tests: two hundred rounds of kill -9
-	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine $(ARGS)
+storm: bootstrap ## the long tests: two hundred rounds of kill -9, two hundred broken links
+	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine client_storm links $(ARGS)
 
 check: lint test ## format, clippy, docs, tests: what CI runs
 
