@@ -138,7 +138,7 @@ pub const SEGMENT_BYTES: u64 = 1024 * 1024;
 /// Longest segment: one that was nearly full when a batch came.
 pub const SEGMENT_MAX: u64 = SEGMENT_BYTES + 2 * LOG_BATCH as u64;
 /// How long acknowledgements may wait to be written: what a crash takes back is delivered again, and recognised.
-pub const CURSORS_WITHIN: Duration = Duration::from_secs(1);
+pub const CURSORS_WITHIN: Duration = Duration::from_millis(100);
 /// Outdated lines below which the file of cursors is not rewritten.
 pub const CURSORS_OUTDATED: u64 = 1000;
 /// How often messages over their age are looked for.
@@ -188,6 +188,8 @@ pub const INBOX_WITHIN: Duration = Duration::from_secs(5);
 pub const RECONNECT_PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// Longest such pause: whoever comes back to the network waits no longer. A session that held so long starts anew.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A connection that lasted so long was a good one: pauses begin anew behind it.
+pub const RECONNECT_STEADY: Duration = Duration::from_secs(2);
 /// Unknown senders whose lines are counted at a time: a server could make up any number of names.
 pub const CLAIMED_SENDERS: usize = 256;
 /// Most contacts of one account: with the longest keys they take 0.7 MiB, so the file of pins stays readable.

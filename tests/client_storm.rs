@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use topchat::crypto::envelope::{self, SealWith};
 use topchat::names::UserName;
+use topchat::server::{Quotas, Settings};
 use topchat::wire::to_client::{State, ToClient};
 use topchat::wire::to_server::{Mode, ToServer};
 use topchat::wire::{Header, MessageId};
@@ -23,7 +24,9 @@ type Shown = (String, bool);
 
 #[test]
 fn a_client_killed_at_any_moment_shows_everything_and_marks_what_it_repeats() {
-    let server = TestServer::start();
+    // A client that is killed before it acknowledges lets many wait.
+    let quotas = Quotas { messages: 100_000, per_sender: 100_000, bytes: 100_000_000, ..Quotas::default() };
+    let server = TestServer::with(Settings { quotas, ..Settings::default() });
     let home = Home::of_member(server.address, &BOB);
     let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
     let mut random = Random(0x5eed_c11e);
@@ -40,8 +43,12 @@ fn a_client_killed_at_any_moment_shows_everything_and_marks_what_it_repeats() {
         // Every message is accepted, and most are then acknowledged by the client: kill it somewhere among that.
         let mut accepted = 0;
         while accepted < BURST {
-            let ToClient::Status { state, .. } = alice.next() else { panic!("no status") };
-            accepted += u64::from(matches!(state, State::Accepted | State::Queued));
+            match alice.next() {
+                ToClient::Status { state, .. } => {
+                    accepted += u64::from(matches!(state, State::Accepted | State::Queued))
+                }
+                other => panic!("no status but {other:?}"),
+            }
             heard += 1;
             if heard == kill_after {
                 client.running.kill();

@@ -49,6 +49,39 @@ fn what_waits_survives_a_restart_and_comes_as_backlog_before_what_is_live() {
     bob.expect_nothing();
 }
 
+/// Cursors may know more messages than a log that was taken away; new ones must not be taken for those.
+#[test]
+fn what_comes_after_the_log_was_lost_is_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let server = ServerProcess::start(folder.path());
+        let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+        let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+        for id in 1..=9 {
+            alice.send(&ToServer::Send { envelope: ALICE.seal_to_all("before", id).encode() });
+            bob.take_delivery();
+            assert_eq!(alice.next(), status(id, State::Accepted, 0, 1));
+            assert_eq!(alice.next(), status(id, State::Delivered, 1, 1));
+        }
+        // An orderly stop writes the cursors.
+        server.running.signal("TERM");
+        let mut running = server.running;
+        assert_eq!(running.wait().code(), Some(0));
+    }
+    std::fs::remove_dir_all(folder.path().join("data/messages")).unwrap();
+    let server = ServerProcess::start(folder.path());
+    let mut alice = RawClient::again(server.address, &ALICE, Mode::Errand);
+    for id in 11..=13 {
+        assert_eq!(alice.send_envelope(&ALICE.seal_to_all("after", id)), status(id, State::Accepted, 0, 1));
+        assert_eq!(alice.next(), status(id, State::Queued, 0, 1));
+    }
+    let mut bob = RawClient::again(server.address, &BOB, Mode::Receiving);
+    for _ in 11..=13 {
+        assert_eq!(BOB.open(&bob.take_delivery()), "after");
+    }
+    bob.expect_nothing();
+}
+
 #[test]
 fn a_group_message_tells_its_sender_how_many_have_it_also_later() {
     let server = TestServer::start();

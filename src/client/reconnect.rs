@@ -14,7 +14,7 @@ use super::member::Member;
 use super::password::Secret;
 use super::reason::Refusal;
 use super::{Error, session};
-use crate::limits::{RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MAX};
+use crate::limits::{RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MAX, RECONNECT_STEADY};
 use crate::transport::{Stop, TransportError, wait_input};
 use crate::wire::Code;
 use crate::wire::to_server::Mode;
@@ -62,7 +62,7 @@ pub fn listen_on(
             result => return result,
         };
         circuit.set(None);
-        if begun.elapsed() >= RECONNECT_PAUSE_MAX {
+        if begun.elapsed() >= RECONNECT_STEADY {
             pauses = Pauses::default();
         }
         dialogue = loop {

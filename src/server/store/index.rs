@@ -196,6 +196,12 @@ impl Index {
         }
     }
 
+    /// The log may have lost its end, cursors then count messages that are gone: new ones count on behind them,
+    /// or those who had the lost ones would be taken to have these.
+    pub(super) fn count_on_from(&mut self, group: u64) {
+        self.ordinal = self.ordinal.max(group);
+    }
+
     /// Accounts without a line in the file of cursors begin where they were made: at their time in the log.
     pub(super) fn restore_start(&mut self, name: &UserName, cursor: Cursor) {
         if let Some(mailbox) = self.mailboxes.get_mut(name) {

@@ -97,12 +97,15 @@ impl Store {
         let (cursors, found) = cursors::Cursors::open(folder.join(CURSORS_NAME), disk())?;
         let mut order = Order::new(quotas, durability, epoch);
         let mut unknown = HashMap::new();
-        let mut last = 0;
+        let (mut last, mut group) = (0, 0);
         for account in accounts {
             let owner = owner(&account);
             let cursor = found.get(&owner.name).filter(|(identity, _)| *identity == owner.identity);
             match cursor {
-                Some((_, cursor)) => last = last.max(cursor.number),
+                Some((_, cursor)) => {
+                    last = last.max(cursor.number);
+                    group = group.max(cursor.group);
+                }
                 None => drop(unknown.insert(owner.name.clone(), owner.created_ms)),
             }
             order.index().add(owner, cursor.map(|(_, cursor)| *cursor));
@@ -126,6 +129,7 @@ impl Store {
             );
         }
         last = last.max(safe);
+        order.index().count_on_from(group);
         while let Some(name) = starts.due(u64::MAX) {
             order.restore_start(&name, last);
         }

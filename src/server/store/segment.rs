@@ -218,7 +218,7 @@ fn cut(path: &Path, medium: &mut dyn Medium, end: u64) -> Result<(), FileError> 
     let length = fs::metadata(path).map_err(FileError::io("looking at", path))?.len();
     if length > end {
         log::warn!(
-            "{}: cut off an unfinished end, {} bytes at byte {end}: a crash came before it was acknowledged",
+            "{}: cut off an unfinished or damaged end, {} bytes at byte {end}: what a crash leaves of a message that was not answered",
             visible(&path.to_string_lossy()),
             length - end
         );
