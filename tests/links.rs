@@ -53,7 +53,7 @@ fn a_listener_whose_link_breaks_again_and_again_misses_nothing_and_repeats_nothi
     let proxy = Proxy::start(server.address);
     let bob = Home::of_member(server.address, &BOB);
     let alice = Home::of_member(server.address, &ALICE);
-    for number in 0..(rounds() / 2).min(20) {
+    for number in 0..(rounds() / 2).min(6) {
         // Behind the login, somewhere within what is delivered.
         proxy.plan(Fault { side: Side::ToClient, after: 2000 + number * 131, kind: Kind::Cut });
     }
