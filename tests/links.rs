@@ -19,7 +19,7 @@ fn a_send_whose_link_breaks_anywhere_tells_the_truth() {
     // A connection with a login and a message takes about 2900 bytes to the server and 2200 to the client.
     for round in 0..rounds() {
         let far = round * 3000 / rounds();
-        let kind = if round % 3 == 2 { Kind::Duplicate } else { Kind::Cut };
+        let kind = [Kind::Cut, Kind::Cut, Kind::Duplicate, Kind::Delay, Kind::Cut][round % 5];
         let side = if round % 2 == 0 { Side::ToServer } else { Side::ToClient };
         proxy.plan(Fault { side, after: far, kind });
         let text = format!("message {round}");

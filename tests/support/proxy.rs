@@ -1,9 +1,10 @@
-//! A link that does what bad links do: cuts, duplicates and splits, at a chosen byte.
+//! A link that does what bad links do: cuts, delays, duplicates and splits, at a chosen byte.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What happens to one connection.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub enum Side {
 pub enum Kind {
     /// Both directions end.
     Cut,
+    /// What follows comes half a second later.
+    Delay,
     /// The next byte comes twice.
     Duplicate,
 }
@@ -90,6 +93,13 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, fault: Option<Fault>, piece: u
         }
         match fault.filter(|fault| passed + count > fault.after) {
             Some(Fault { kind: Kind::Cut, after, .. }) => return to.write_all(&bytes[..after - passed]),
+            Some(Fault { kind: Kind::Delay, after, .. }) => {
+                let (before, rest) = bytes.split_at(after - passed);
+                to.write_all(before)?;
+                std::thread::sleep(DELAY);
+                to.write_all(rest)?;
+                fault = None;
+            }
             Some(Fault { kind: Kind::Duplicate, after, .. }) => {
                 let (before, rest) = bytes.split_at(after - passed);
                 to.write_all(&[before, &rest[..1], rest].concat())?;
@@ -100,3 +110,6 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, fault: Option<Fault>, piece: u
         passed += count;
     }
 }
+
+/// Part of what is simulated; nobody waits for anything by it.
+const DELAY: Duration = Duration::from_millis(500);
