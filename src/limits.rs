@@ -214,6 +214,9 @@ pub const CLOCK_SKEW_MS: u64 = 10 * 60 * 1000;
 pub const TIMEOUT_SECS_MAX: u64 = 365 * 24 * 3600;
 /// Longest wait for another process's lock on a client file.
 pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
+/// Messages of the chat that are on their way without an answer before the next one goes out: a reconnect sends no
+/// more than these again at once.
+pub const UNANSWERED_MAX: usize = 32;
 /// First pause before another try for a lock; each further one is twice as long.
 pub const LOCK_PAUSE_FIRST: Duration = Duration::from_millis(1);
 /// Longest pause between two tries for a lock: nobody notices it.

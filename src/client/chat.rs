@@ -25,7 +25,7 @@ use super::sending::Sending;
 use super::sequence::Sequence;
 use super::session::Session;
 use super::{Error, send};
-use crate::limits::STOP_WITHIN;
+use crate::limits::{STOP_WITHIN, UNANSWERED_MAX};
 use crate::transport::Stop;
 use crate::wire::{MessageId, ToClient, ToServer};
 
@@ -365,6 +365,3 @@ impl Follower for Listener<'_> {
         chat.remark(words)
     }
 }
-
-/// Messages on their way without an answer before the next one goes out.
-const UNANSWERED_MAX: usize = 32;
