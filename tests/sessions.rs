@@ -237,7 +237,7 @@ fn the_directory_gives_keys_by_name_and_fingerprint() {
     let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
     assert_eq!(RawClient::connect(server.address).register(&BOB), ToClient::Registered);
     let lookup = |name, fingerprint| ToServer::Lookup { request: 3, name, fingerprint };
-    let found = ToClient::Found { request: 3, bundle: BOB.bundle() };
+    let found = ToClient::Found { request: 3, bundle: BOB.bundle(), lineage: Vec::new() };
     let key = BOB.identity.public().fingerprint();
     assert_eq!(alice.ask(&lookup(name("bob"), None)), found);
     assert_eq!(alice.ask(&lookup(name("bob"), Some(key))), found);

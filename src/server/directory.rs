@@ -16,7 +16,7 @@ impl Session<'_> {
             Some(account) => Ok(account.bundle().to_vec()),
         };
         match answer {
-            Ok(bundle) => self.reply(&ToClient::Found { request, bundle }),
+            Ok(bundle) => self.reply(&ToClient::Found { request, bundle, lineage: Vec::new() }),
             Err(code) => self.refuse(request, Reason::new(code)),
         }
     }

@@ -257,6 +257,7 @@ impl<'a> Session<'a> {
             }
             ToServer::Send { envelope } => return self.send(envelope),
             ToServer::SetPassword { request, verifier } => self.set_password(request, verifier),
+            ToServer::UpdateKeys { request, .. } => self.refuse(request, Reason::new(Code::NotNow)),
         }
         Ok(())
     }
@@ -316,7 +317,8 @@ fn request_of(frame: &ToServer) -> u32 {
         ToServer::DeleteAccount { request }
         | ToServer::List { request, .. }
         | ToServer::Lookup { request, .. }
-        | ToServer::SetPassword { request, .. } => *request,
+        | ToServer::SetPassword { request, .. }
+        | ToServer::UpdateKeys { request, .. } => *request,
         _ => 0,
     }
 }

@@ -85,6 +85,10 @@ codes! {
     Deleted = 25, "this account was deleted";
     /// No more accounts fit.
     AccountsFull = 26, "this server takes no more accounts";
+    /// New keys whose bundle is not newer than the one that the server has.
+    StaleBundle = 27, "newer keys are known already";
+    /// Another session of this account replaced its keys.
+    KeysReplaced = 28, "the keys of this account were replaced";
 }
 
 #[cfg(test)]
@@ -98,6 +102,6 @@ mod tests {
             assert_eq!(Code::from_number(number), Some(*code));
         }
         assert_eq!(Code::from_number(0), None);
-        assert_eq!(Code::from_number(27), None);
+        assert_eq!(Code::from_number(Code::ALL.len() as u16 + 1), None);
     }
 }
