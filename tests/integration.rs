@@ -9,6 +9,7 @@ mod hostile;
 mod liar;
 mod links;
 mod messages;
+mod pace;
 mod protocol_document;
 mod scripts;
 mod sessions;

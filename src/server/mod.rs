@@ -16,6 +16,7 @@ mod login;
 pub mod options;
 mod outbox;
 mod phase;
+pub mod rate;
 mod register;
 mod seat;
 mod session;
