@@ -11,6 +11,7 @@ mod links;
 mod messages;
 mod pace;
 mod protocol_document;
+mod renewal;
 mod scripts;
 mod sessions;
 mod support;

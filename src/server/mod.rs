@@ -18,6 +18,7 @@ mod outbox;
 mod phase;
 pub mod rate;
 mod register;
+mod renewal;
 mod seat;
 mod session;
 mod shared;

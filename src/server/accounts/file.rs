@@ -89,10 +89,12 @@ struct Replay {
 impl Replay {
     fn record(&mut self, line: &[u8]) -> Result<(), Damage> {
         let record = Record::parse(line)?;
-        if self.is_within_checkpoint() && !matches!(record, Record::Register { .. } | Record::Disable { .. }) {
+        let is_whole = matches!(record, Record::Register { .. } | Record::Lineage { .. } | Record::Disable { .. });
+        if self.is_within_checkpoint() && !is_whole {
             return Err(self.incomplete());
         }
         match record {
+            Record::Lineage { name, .. } if !self.is_within_checkpoint() => return Err(Damage::Lineage { name }),
             Record::Checkpoint { records, .. } if self.count == 0 => self.promised = records,
             record => self.table.apply(record)?,
         }
