@@ -10,6 +10,7 @@ mod liar;
 mod links;
 mod messages;
 mod protocol_document;
+mod renewal;
 mod scripts;
 mod sessions;
 mod support;

@@ -243,7 +243,7 @@ fn a_server_by_invite_registers_whoever_has_a_code_and_says_nothing_else_to_othe
         accounts.add_invite(Invite::new(&code, 1, 0, u64::MAX)).unwrap();
     }
     let settings = Settings { registration: Some(Registration::Invite), ..Settings::default() };
-    let server = TestServer::in_folder(folder, settings);
+    let server = TestServer::again(folder, settings);
     for wrong in ["", "7K3M", &InviteCode::new().to_string(), &"x".repeat(64)] {
         let refused = RawClient::connect(server.address).register_by(&ALICE, wrong);
         assert_eq!(error_code(&refused), Code::InviteRefused, "{wrong}");

@@ -30,7 +30,8 @@ impl Session<'_> {
     }
 }
 
-/// What a client says about itself is compared with what its login proved.
+/// What a client says about itself is compared with what its login proved. A former identity of the account counts, too: a
+/// message that waited for its answer while the keys were changed is sent again as it is.
 fn is_own(account: &Account, header: &Header) -> bool {
-    header.sender == *account.name() && header.sender_fp == account.identity()
+    header.sender == *account.name() && account.is_known_by(header.sender_fp)
 }

@@ -17,6 +17,7 @@ pub mod options;
 mod outbox;
 mod phase;
 mod register;
+mod renewal;
 mod seat;
 mod session;
 mod shared;

@@ -111,19 +111,20 @@ fn iterations_fit(verifier: &Verifier) -> bool {
     verifier.iterations == SCRAM_ITERATIONS
 }
 
-fn code_of(error: ChangeError) -> Code {
+pub(super) fn code_of(error: ChangeError) -> Code {
     match error {
         ChangeError::Full => Code::AccountsFull,
         ChangeError::InviteRefused => Code::InviteRefused,
         ChangeError::NameTaken => Code::NameTaken,
         ChangeError::NoSuchInvite | ChangeError::NoSuchUser => Code::NoSuchUser,
+        ChangeError::Stale => Code::StaleBundle,
         ChangeError::Storage => Code::Storage,
     }
 }
 
 /// A name that can't be one is a person's mistake; any other flaw of the layout is a program's, and ends the session.
-fn code_of_bundle(error: BundleError) -> Result<Code, End> {
-    log::debug!("a registration was refused: {error}");
+pub(super) fn code_of_bundle(error: BundleError) -> Result<Code, End> {
+    log::debug!("a key bundle was refused: {error}");
     match error {
         BundleError::Layout(wire::Error::Name { .. }) => Ok(Code::BadName),
         BundleError::Layout(error) => Err(error.into()),

@@ -257,7 +257,9 @@ impl<'a> Session<'a> {
             }
             ToServer::Send { envelope } => return self.send(envelope),
             ToServer::SetPassword { request, verifier } => self.set_password(request, verifier),
-            ToServer::UpdateKeys { request, .. } => self.refuse(request, Reason::new(Code::NotNow)),
+            ToServer::UpdateKeys { request, bundle, handover, proof } => {
+                return self.update_keys(request, bundle, handover, &proof);
+            }
         }
         Ok(())
     }

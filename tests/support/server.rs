@@ -26,15 +26,15 @@ impl TestServer {
     }
 
     pub fn on(listen: &str, settings: Settings) -> Self {
-        Self::begin(tempfile::tempdir().unwrap(), listen, settings)
+        Self::in_folder(tempfile::tempdir().unwrap(), listen, settings)
     }
 
-    /// With the data that is in the folder.
-    pub fn in_folder(folder: TempDir, settings: Settings) -> Self {
-        Self::begin(folder, "127.0.0.1:0", settings)
+    /// On the folder of one that was stopped.
+    pub fn again(folder: TempDir, settings: Settings) -> Self {
+        Self::in_folder(folder, "127.0.0.1:0", settings)
     }
 
-    fn begin(folder: TempDir, listen: &str, settings: Settings) -> Self {
+    fn in_folder(folder: TempDir, listen: &str, settings: Settings) -> Self {
         let stop = Stop::new().unwrap();
         let server = Server::open(&data(&folder), listen, settings).unwrap();
         let address = server.address();

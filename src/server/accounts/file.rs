@@ -94,6 +94,7 @@ impl Replay {
             return Err(self.incomplete());
         }
         match record {
+            Record::Lineage { name, .. } if !self.is_within_checkpoint() => return Err(Damage::Lineage { name }),
             Record::Checkpoint { records, .. } if self.count == 0 => self.promised = records,
             record => self.table.apply(record)?,
         }
@@ -120,7 +121,8 @@ impl Replay {
 }
 
 fn belongs_to_checkpoint(record: &Record) -> bool {
-    matches!(record, Record::Disable { .. } | Record::Invite { .. } | Record::Register { .. })
+    use Record::{Disable, Invite, Lineage, Register};
+    matches!(record, Disable { .. } | Invite { .. } | Lineage { .. } | Register { .. })
 }
 
 /// Rewrites the file with what still counts, if that is less than half of it.

@@ -26,11 +26,11 @@ use writer::{Change, Request};
 
 use crate::crypto::digest;
 use crate::error::{Exit, Explain};
-use crate::limits::ACCOUNT_BATCH;
+use crate::limits::{ACCOUNT_BATCH, LINEAGE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::folder::LockedFolder;
-use crate::wire::{self, Bundle, Fingerprint, Verifier};
+use crate::wire::{self, Bundle, Fingerprint, Predecessor, Verifier};
 
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub struct Account {
     verifier: Verifier,
     bundle: Vec<u8>,
     identity: Fingerprint,
+    /// Its first identity.
+    origin: Fingerprint,
+    /// The identity keys before that of the bundle, the newest first.
+    lineage: Vec<Predecessor>,
     disabled: bool,
 }
 
@@ -51,7 +55,32 @@ impl Account {
     pub fn new(bundle: Vec<u8>, verifier: Verifier, created_ms: u64) -> Result<Self, wire::Error> {
         let keys = Bundle::parse(&bundle)?;
         let identity = Fingerprint(digest::sha256(&keys.identity));
-        Ok(Self { name: keys.name, created_ms, verifier, bundle, identity, disabled: false })
+        let (origin, lineage) = (identity, Vec::new());
+        Ok(Self { name: keys.name, created_ms, verifier, bundle, identity, origin, lineage, disabled: false })
+    }
+
+    /// The same account with the keys of a newer bundle. `handover` is the old identity's signature that names the new one,
+    /// and empty if the identity stays.
+    ///
+    /// That the keys are acceptable and the signatures hold is the caller's to know.
+    fn with_keys(&self, bundle: Vec<u8>, handover: Vec<u8>) -> Result<Self, KeysError> {
+        let (old, keys) = (self.keys(), Bundle::parse(&bundle)?);
+        if keys.name != self.name {
+            return Err(KeysError::OtherName { bundle: keys.name });
+        }
+        if keys.number <= old.number {
+            return Err(KeysError::Stale { number: keys.number, known: old.number });
+        }
+        if handover.is_empty() != (keys.identity == old.identity) {
+            return Err(KeysError::Handover);
+        }
+        let mut lineage = self.lineage.clone();
+        if !handover.is_empty() {
+            lineage.insert(0, Predecessor { identity: old.identity, handover });
+            lineage.truncate(LINEAGE_MAX);
+        }
+        let identity = Fingerprint(digest::sha256(&keys.identity));
+        Ok(Self { bundle, identity, lineage, ..self.clone() })
     }
 
     /// Its name.
@@ -69,14 +98,14 @@ impl Account {
         &self.verifier
     }
 
-    /// The encoded bundle, byte for byte as it was registered.
+    /// The encoded bundle, byte for byte as its owner sent it.
     pub fn bundle(&self) -> &[u8] {
         &self.bundle
     }
 
     /// The bundle as values.
     pub fn keys(&self) -> Bundle {
-        Bundle::parse(&self.bundle).expect("the bundle parsed when the account was made, and never changes")
+        Bundle::parse(&self.bundle).expect("the bundle parsed when the account got it")
     }
 
     /// SHA-256 of its identity key.
@@ -84,9 +113,35 @@ impl Account {
         self.identity
     }
 
+    /// SHA-256 of its first identity key: tells it from other accounts that had or will have its name, whatever keys it has now.
+    pub fn origin(&self) -> Fingerprint {
+        self.origin
+    }
+
+    /// The identity keys that it had before, the newest first.
+    pub fn lineage(&self) -> &[Predecessor] {
+        &self.lineage
+    }
+
+    /// Whether this is its identity, or was in its lineage.
+    pub fn is_known_by(&self, identity: Fingerprint) -> bool {
+        let is_former = |former: &Predecessor| digest::sha256(&former.identity) == identity.0;
+        identity == self.identity || self.lineage.iter().any(is_former)
+    }
+
     /// Whether the server's owner closed it.
     pub fn is_disabled(&self) -> bool {
         self.disabled
+    }
+
+    fn has_same_bundle(&self, bundle: &[u8]) -> bool {
+        let own = self.keys();
+        Bundle::parse(bundle).is_ok_and(|other| {
+            other.name == own.name
+                && other.number == own.number
+                && other.identity == own.identity
+                && other.encryption == own.encryption
+        })
     }
 
     fn has_same_keys(&self, other: &Self) -> bool {
@@ -192,6 +247,14 @@ impl Accounts {
         self.change(Change::SetVerifier(owner.clone(), verifier))
     }
 
+    /// Gives an account the keys of a newer bundle, whose signatures hold.
+    ///
+    /// [`Outcome::Unchanged`] if it has them already under that number: a change whose answer was lost may be repeated.
+    /// [`ChangeError::Stale`] if the bundle is older, or the handover does not fit.
+    pub fn set_keys(&self, owner: &Account, bundle: Vec<u8>, handover: Vec<u8>) -> Result<Outcome, ChangeError> {
+        self.change(Change::SetKeys { owner: owner.clone(), bundle, handover })
+    }
+
     /// Closes an account, or opens it again.
     pub fn set_disabled(&self, owner: &Account, disabled: bool) -> Result<Outcome, ChangeError> {
         self.change(Change::SetDisabled(owner.clone(), disabled))
@@ -253,9 +316,38 @@ pub enum ChangeError {
     /// There is no such account, or not any more.
     #[error("no such user")]
     NoSuchUser,
+    /// The account has newer keys.
+    #[error("newer keys are known already")]
+    Stale,
     /// The disk failed; the log says how.
     #[error("the server can't store that now")]
     Storage,
+}
+
+/// Why keys do not follow those of an account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// A new identity without a handover, or a handover to the same one.
+    #[error("a handover belongs to a new identity key, and to no other")]
+    Handover,
+    /// The bundle is none.
+    #[error("{0}")]
+    Layout(#[from] wire::Error),
+    /// The bundle is another account's.
+    #[error("the key bundle is for the name {bundle}")]
+    OtherName {
+        /// Whose it is.
+        bundle: UserName,
+    },
+    /// The bundle is not newer.
+    #[error("the key bundle has number {number}, after {known}")]
+    Stale {
+        /// Its number.
+        number: u64,
+        /// The number of the one before.
+        known: u64,
+    },
 }
 
 /// Why the accounts of a folder can't be used.

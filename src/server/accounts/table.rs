@@ -5,9 +5,11 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::record::{Damage, Record};
+use super::record::{Damage, Former, Record};
 use super::{Account, Invite, InviteHash, InviteState, Verifier};
+use crate::limits::LINEAGE_MAX;
 use crate::names::UserName;
+use crate::wire::Fingerprint;
 
 /// Accounts by name, in alphabetical order, and invites.
 #[derive(Debug, Default)]
@@ -80,6 +82,13 @@ impl Table {
             Record::Invite { code, created_ms, expires_ms, uses, used, .. } => {
                 self.add_invite(Invite { hash: code, created_ms, expires_ms, uses, used })
             }
+            Record::Keys { name, bundle, handover, .. } => {
+                let account = self.accounts.get_mut(&name).ok_or_else(|| Damage::Unknown { name: name.clone() })?;
+                let renewed = account.with_keys(bundle, handover).map_err(|why| Damage::Keys { name, why })?;
+                *account = Arc::new(renewed);
+                Ok(())
+            }
+            Record::Lineage { name, origin, former, .. } => self.restore_lineage(name, Fingerprint(origin), former),
             Record::Password { name, salt, iterations, stored_key, server_key, .. } => {
                 self.change(name, |account| account.verifier = Verifier { salt, iterations, stored_key, server_key })
             }
@@ -100,7 +109,7 @@ impl Table {
     pub(super) fn records(&self) -> impl Iterator<Item = Record> {
         let accounts = self.accounts.values().flat_map(|account| {
             let disable = account.disabled.then(|| Record::disable(account.name.clone(), true));
-            std::iter::once(Record::register(account, None)).chain(disable)
+            std::iter::once(Record::register(account, None)).chain(Record::lineage(account)).chain(disable)
         });
         self.invites.values().map(Record::invite).chain(accounts)
     }
@@ -120,6 +129,20 @@ impl Table {
         }
         invite.used += 1;
         Ok(())
+    }
+
+    fn restore_lineage(&mut self, name: UserName, origin: Fingerprint, former: Vec<Former>) -> Result<(), Damage> {
+        let fits = |former: &Former| former.fits();
+        let account = self.accounts.get_mut(&name).filter(|account| account.lineage.is_empty());
+        match account {
+            Some(account) if (1..=LINEAGE_MAX).contains(&former.len()) && former.iter().all(fits) => {
+                let account = Arc::make_mut(account);
+                account.origin = origin;
+                account.lineage = former.into_iter().map(Into::into).collect();
+                Ok(())
+            }
+            _ => Err(Damage::Lineage { name }),
+        }
     }
 
     fn add(&mut self, name: UserName, account: Account) -> Result<(), Damage> {

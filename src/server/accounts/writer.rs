@@ -28,6 +28,7 @@ pub(super) enum Change {
     RegisterByInvite(Account, Option<InviteHash>),
     Revoke(InviteHash),
     SetDisabled(Account, bool),
+    SetKeys { owner: Account, bundle: Vec<u8>, handover: Vec<u8> },
     SetVerifier(Account, Verifier),
 }
 
@@ -127,6 +128,7 @@ impl<'a> Draft<'a> {
                 let record = Record::disable(owner.name.clone(), disabled);
                 Ok(self.write(record, owner.name, Some(Account { disabled, ..(*account).clone() })))
             }
+            Change::SetKeys { owner, bundle, handover } => self.set_keys(&owner, bundle, handover),
             Change::SetVerifier(owner, verifier) => {
                 let account = self.present(&owner)?;
                 let record = Record::password(owner.name.clone(), &verifier);
@@ -158,6 +160,19 @@ impl<'a> Draft<'a> {
                 Ok(self.write(Record::register(&account, by), account.name.clone(), Some(account)))
             }
         }
+    }
+
+    fn set_keys(&mut self, owner: &Account, bundle: Vec<u8>, handover: Vec<u8>) -> Result<Outcome, ChangeError> {
+        let account = self.present(owner)?;
+        if account.has_same_bundle(&bundle) {
+            return Ok(Outcome::Unchanged);
+        }
+        let record = Record::keys(owner.name.clone(), bundle.clone(), handover.clone());
+        let renewed = account.with_keys(bundle, handover).map_err(|why| {
+            log::debug!("new keys of {} were refused: {why}", owner.name);
+            ChangeError::Stale
+        })?;
+        Ok(self.write(record, owner.name.clone(), Some(renewed)))
     }
 
     /// The account as it is by now, if it is still the same person's.
