@@ -52,6 +52,18 @@ pub const SCRAM_NONCE_MAX: usize = 256;
 pub const GROUP_KEYS_MAX: usize = 16;
 /// Longest invite code in a registration, in bytes.
 pub const INVITE_MAX: usize = 64;
+/// Random bytes of an invite code: 120 bits, which nobody guesses at 20 tries an hour, nor from its hash.
+pub const INVITE_BYTES: usize = 15;
+/// Signs of an invite code between two hyphens: as many as people keep in mind while they type.
+pub const INVITE_GROUP: usize = 4;
+/// Days that an invite code is good for: time enough to meet, and a lost slip of paper soon opens nothing.
+pub const INVITE_DAYS: u32 = 7;
+/// Most days that an invite code can be good for.
+pub const INVITE_DAYS_MAX: u32 = 365;
+/// Wrong invite codes that a person may type before the command ends.
+pub const INVITE_TRIES: u32 = 3;
+/// Most accounts that one invite code can be for: a class, a club.
+pub const INVITE_USES_MAX: u32 = 1000;
 
 // Envelopes.
 

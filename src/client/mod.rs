@@ -23,6 +23,7 @@ mod event;
 mod export;
 mod fair;
 mod inbox;
+mod invite;
 mod journal;
 mod json;
 mod keyring;

@@ -62,9 +62,9 @@ struct Serving {
     #[arg(long, value_name = "N", default_value_t = limits::GROUP_MESSAGES as u32, env = "TOPCHAT_GROUP_MESSAGES",
         value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     group_messages: u32,
-    /// Who may make an account
-    #[arg(long, value_name = "WHO", default_value = "open", env = "TOPCHAT_REGISTRATION")]
-    registration: Registration,
+    /// Who may make an account [default: open if this machine alone is listened to, else closed]
+    #[arg(long, value_name = "WHO", env = "TOPCHAT_REGISTRATION")]
+    registration: Option<Registration>,
 }
 
 /// What else the program does.
@@ -138,7 +138,7 @@ The server of TopChat: passes sealed messages between its accounts and cannot re
 Examples:
   topchat-server --data-dir data/server              for this machine only
   topchat-server --listen 0.0.0.0:7777               open to others
-  topchat-server --registration closed               no new accounts
+  topchat-server --registration invite               new accounts with a code (user invite)
   topchat-server --data-dir data/server user list    the accounts of a stopped server";
 
 const SHORT_EXAMPLES: &str = "Examples and what the server can see: topchat-server --help";

@@ -270,8 +270,8 @@ impl<'a> Session<'a> {
             ToServer::Lookup { request, name, fingerprint } => self.lookup(request, &name, fingerprint),
             ToServer::Ping { token } => self.reply(&ToClient::Pong { token }),
             ToServer::Pong { .. } => {}
-            ToServer::Register { bundle, verifier, invite: _, proof } => {
-                return self.register(bundle, verifier, &proof);
+            ToServer::Register { bundle, verifier, invite, proof } => {
+                return self.register(bundle, verifier, &invite, &proof);
             }
             ToServer::Send { envelope } => return self.send(envelope),
             ToServer::SetPassword { request, verifier } => self.set_password(request, verifier),

@@ -67,6 +67,17 @@ impl RawClient {
         self.ask(&registration)
     }
 
+    /// With an invite code.
+    pub fn register_by(&mut self, person: &Person, code: &str) -> ToClient {
+        let registration = match self.registration(person, &person.name) {
+            ToServer::Register { bundle, verifier, proof, .. } => {
+                ToServer::Register { bundle, verifier, invite: code.to_owned(), proof }
+            }
+            other => other,
+        };
+        self.ask(&registration)
+    }
+
     /// The request that registers somebody on this connection.
     pub fn registration(&self, person: &Person, name: &UserName) -> ToServer {
         let bundle = person.bundle_as(name);
