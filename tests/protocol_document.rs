@@ -14,7 +14,9 @@ use topchat::crypto::{bundle, envelope};
 use topchat::wire::frame::FrameBuffer;
 use topchat::wire::to_client::{Entry, Reason, State};
 use topchat::wire::to_server::{Mode, Scope};
-use topchat::wire::{Bundle, Code, DeliveryId, Envelope, Fingerprint, MessageId, Suite, ToClient, ToServer, Verifier};
+use topchat::wire::{
+    Bundle, Code, DeliveryId, Envelope, Fingerprint, MessageId, Predecessor, Suite, ToClient, ToServer, Verifier,
+};
 
 const PAGE: &str = include_str!("../docs/PROTOCOL.md");
 
@@ -147,6 +149,7 @@ fn client_frames() -> Vec<ToServer> {
         ToServer::Ping { token: TOKEN },
         ToServer::Pong { token: TOKEN },
         ToServer::Bye,
+        ToServer::UpdateKeys { request: 7, bundle: vec![0xb0; 4], handover: vec![0xf2; 4], proof: vec![0xf3; 4] },
     ]
 }
 
@@ -158,7 +161,11 @@ fn server_frames() -> Vec<ToClient> {
         ToClient::Status { msg_id: MessageId([0xa1; 16]), state: State::Delivered, reached: 1, total: 1 },
         ToClient::Refused { msg_id: MessageId([0xa1; 16]), reason: Reason::new(Code::Away) },
         ToClient::Deliver { delivery: DELIVERY, backlog: false, envelope: vec![0xe0; 4] },
-        ToClient::Found { request: 7, bundle: vec![0xb0; 4] },
+        ToClient::Found {
+            request: 7,
+            bundle: vec![0xb0; 4],
+            lineage: vec![Predecessor { identity: vec![0xb1; 4], handover: vec![0xf2; 4] }],
+        },
         ToClient::Page { request: 7, more: true, entries: vec![entry("alice", true), entry("bob", false)] },
         ToClient::Done { request: 7 },
         ToClient::Ping { token: TOKEN },

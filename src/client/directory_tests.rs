@@ -34,7 +34,7 @@ impl Ask for Fake {
     fn ask(&mut self, question: &dyn Fn(u32) -> ToServer) -> Result<ToClient, Error> {
         refused(match question(7) {
             ToServer::Lookup { request, name, .. } => match self.bundles.get(&name) {
-                Some(bundle) => ToClient::Found { request, bundle: bundle.clone() },
+                Some(bundle) => ToClient::Found { request, bundle: bundle.clone(), lineage: Vec::new() },
                 None => ToClient::Error { request, reason: Reason::new(Code::NoSuchUser) },
             },
             ToServer::List { request, after, .. } => self.page(request, after.as_ref()),

@@ -136,7 +136,7 @@ impl Turn<'_, '_> {
             ToClient::Bye(reason) => return Err(Error::Refused(Refusal { asked: Asked::Session, reason })),
             ToClient::Skipped { count } => vec![Action::Tell(Notice::Passed { count })],
             frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
-                ToClient::Found { request, bundle } => receiver.found(request, &bundle, Instant::now())?,
+                ToClient::Found { request, bundle, .. } => receiver.found(request, &bundle, Instant::now())?,
                 frame => receiver.not_found(answered(&frame).unwrap_or_default(), Instant::now())?,
             },
             frame => return self.audience.other(frame),

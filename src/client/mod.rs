@@ -25,6 +25,7 @@ pub mod event;
 mod export;
 mod fair;
 pub mod inbox;
+mod invite;
 mod journal;
 mod json;
 pub mod keyring;

@@ -49,12 +49,15 @@ impl Refusal {
                 | Code::BadVerifier
                 | Code::RegistrationClosed
                 | Code::Disabled
-                | Code::Deleted,
+                | Code::InviteRefused
+                | Code::Kicked
+                | Code::Deleted
+                | Code::StaleBundle,
             ) => Exit::Refused,
             Some(Code::NoSuchUser | Code::Away | Code::MailboxFull | Code::NotYours | Code::IdReused) => {
                 Exit::Undelivered
             }
-            Some(Code::NoSuchKey) => Exit::Identity,
+            Some(Code::NoSuchKey | Code::KeysReplaced) => Exit::Identity,
             _ => Exit::Local,
         }
     }
@@ -67,8 +70,13 @@ impl Refusal {
             }
             (Code::RegistrationClosed, _) => "ask the server's owner to open it (--registration open)".to_owned(),
             (Code::Disabled, _) => "ask the server's owner".to_owned(),
+            (Code::InviteRefused, Asked::Register(name)) => {
+                format!("ask the server's owner for a code, then: topchat register {name} --invite-file FILE")
+            }
+            (Code::Kicked, _) => "ask the server's owner; you can log in again: topchat".to_owned(),
             (Code::BadKey, _) => "make new keys in another folder (--keys-dir)".to_owned(),
             (Code::Replaced, _) => "log in again to take it back: topchat".to_owned(),
+            (Code::KeysReplaced, _) => "start again: topchat".to_owned(),
             (Code::Storage, _) => "nothing was changed; ask the server's owner (disk full?)".to_owned(),
             (Code::TooSlow, _) => "connect again; messages sent meanwhile are lost".to_owned(),
             _ => return None,
@@ -109,7 +117,13 @@ impl fmt::Display for Refusal {
             (Code::Throttled, _) => write!(f, "too many attempts. {}.", self.retry("Try again later")),
             (Code::RegistrationClosed, _) => f.write_str("this server takes no new accounts"),
             (Code::Disabled, _) => f.write_str("this account was disabled by the server's owner"),
+            (Code::InviteRefused, _) => f.write_str(
+                "this server takes new accounts by invite, and the code is missing, unknown, used or too old",
+            ),
+            (Code::Kicked, _) => f.write_str("the server's owner ended this session"),
             (Code::Replaced, _) => f.write_str("a newer session of this account took over"),
+            (Code::KeysReplaced, _) => f.write_str("your keys were replaced by another program of yours"),
+            (Code::StaleBundle, _) => f.write_str("the server knows newer keys of this account"),
             (Code::Deleted, _) => f.write_str("this account was deleted"),
             (Code::ShuttingDown, _) => f.write_str("the server is stopping"),
             (Code::TooSlow, _) => f.write_str("the server ended the connection: this client reads too slowly"),

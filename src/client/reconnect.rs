@@ -217,7 +217,9 @@ mod tests {
 
     #[test]
     fn whoever_was_replaced_refused_or_deceived_does_not_come_back() {
-        for code in [Code::Replaced, Code::Deleted, Code::Disabled, Code::LoginRefused, Code::Malformed] {
+        let codes =
+            [Code::Replaced, Code::Kicked, Code::KeysReplaced, Code::Deleted, Code::Disabled, Code::LoginRefused];
+        for code in [&codes[..], &[Code::Malformed]].concat() {
             assert!(!is_lost(&bye(code)), "{code:?}");
         }
         let unexpected = ProtocolError::Unexpected { found: "Done", expected: "Welcome" };

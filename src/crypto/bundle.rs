@@ -1,9 +1,11 @@
-//! Key bundles: made, signed and checked; and the proof that whoever registers one holds its identity key.
+//! Key bundles: made, signed, checked, and handed from one identity key to the next.
+//!
+//! Whoever registers or updates one proves that they hold its identity key.
 
 use super::digest;
 use super::keys::{KeyError, PrivateKey, PublicKey};
 use crate::names::UserName;
-use crate::wire::{self, signed};
+use crate::wire::{self, Fingerprint, Predecessor, signed};
 
 /// Why a bundle is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,29 @@ pub enum BundleError {
     /// It is not signed by its identity key.
     #[error("the bundle's signature does not hold")]
     Signature,
+}
+
+/// Why a lineage does not lead from one identity key to another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineageError {
+    /// Some key did not name its successor.
+    #[error("the key {} did not sign that {} comes after it", .old.short(), .new.short())]
+    Handover {
+        /// The older key.
+        old: Fingerprint,
+        /// The one that is said to come after it.
+        new: Fingerprint,
+    },
+    /// One of its keys is out of bounds.
+    #[error("a former identity key: {0}")]
+    Key(#[from] KeyError),
+    /// The older key is not in it.
+    #[error("it does not lead back to the key {}", .from.short())]
+    Unrelated {
+        /// Where it should have begun.
+        from: Fingerprint,
+    },
 }
 
 /// A bundle whose keys and signature were checked.
@@ -84,6 +109,51 @@ pub fn check_proof(identity: &PublicKey, exporter: &[u8; 32], bundle: &[u8], pro
     identity.verify(&signed::register(exporter, &digest::sha256(bundle)), proof)
 }
 
+/// Proof for new keys of an account, on the connection with this TLS exporter value, by the bundle's identity.
+pub fn prove_update(identity: &PrivateKey, exporter: &[u8; 32], bundle: &[u8]) -> Result<Vec<u8>, KeyError> {
+    identity.sign(&signed::update(exporter, &digest::sha256(bundle)))
+}
+
+/// Whether `proof` is what [`prove_update`] makes for this key, connection and bundle.
+pub fn check_update_proof(identity: &PublicKey, exporter: &[u8; 32], bundle: &[u8], proof: &[u8]) -> bool {
+    identity.verify(&signed::update(exporter, &digest::sha256(bundle)), proof)
+}
+
+/// The old identity key names its successor for the account `name`.
+pub fn hand_over(name: &UserName, old: &PrivateKey, new: &PublicKey) -> Result<Vec<u8>, KeyError> {
+    old.sign(&signed::handover(name, old.public().fingerprint(), new.fingerprint()))
+}
+
+/// Whether `handover` is what [`hand_over`] makes for this name and these two keys.
+pub fn check_handover(name: &UserName, old: &PublicKey, new: Fingerprint, handover: &[u8]) -> bool {
+    old.verify(&signed::handover(name, old.fingerprint(), new), handover)
+}
+
+/// The identity keys that the account had from `pinned` up to the one before the bundle's, the newest first, if each of them
+/// signed who comes next; none if the bundle's identity is the pinned one itself.
+///
+/// What stands in `lineage` behind the pinned key is not looked at: it proves nothing to whoever pinned that key.
+pub fn succession(
+    bundle: &VerifiedBundle,
+    lineage: &[Predecessor],
+    pinned: Fingerprint,
+) -> Result<Vec<PublicKey>, LineageError> {
+    let mut new = bundle.identity.fingerprint();
+    let mut former = Vec::new();
+    for predecessor in lineage {
+        if new == pinned {
+            break;
+        }
+        let old = PublicKey::from_der(&predecessor.identity)?;
+        if !check_handover(&bundle.name, &old, new, &predecessor.handover) {
+            return Err(LineageError::Handover { old: old.fingerprint(), new });
+        }
+        new = old.fingerprint();
+        former.push(old);
+    }
+    if new == pinned { Ok(former) } else { Err(LineageError::Unrelated { from: pinned }) }
+}
+
 fn public_key(which: &'static str, der: &[u8]) -> Result<PublicKey, BundleError> {
     PublicKey::from_der(der).map_err(|why| BundleError::Key { which, why })
 }
@@ -91,7 +161,7 @@ fn public_key(which: &'static str, der: &[u8]) -> Result<PublicKey, BundleError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
+    use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
 
     fn sample() -> wire::Bundle {
         make(&"bob".parse().unwrap(), &BOB, BOB_ENCRYPTION.public(), 1).unwrap()
@@ -143,5 +213,76 @@ mod tests {
         assert!(!check_proof(ALICE.public(), &[7; 32], b"bundle", &proof));
         assert!(!check_proof(BOB.public(), &[8; 32], b"bundle", &proof));
         assert!(!check_proof(BOB.public(), &[7; 32], b"bundles", &proof));
+    }
+
+    #[test]
+    fn a_proof_of_an_update_is_none_of_a_registration() {
+        let proof = prove_update(&BOB, &[7; 32], b"bundle").unwrap();
+        assert!(check_update_proof(BOB.public(), &[7; 32], b"bundle", &proof));
+        assert!(!check_update_proof(ALICE.public(), &[7; 32], b"bundle", &proof));
+        assert!(!check_update_proof(BOB.public(), &[8; 32], b"bundle", &proof));
+        assert!(!check_update_proof(BOB.public(), &[7; 32], b"bundles", &proof));
+        assert!(!check_proof(BOB.public(), &[7; 32], b"bundle", &proof));
+    }
+
+    fn bob() -> UserName {
+        "bob".parse().unwrap()
+    }
+
+    /// Bob's third identity is `ALICE`, after `CAROL_ENCRYPTION`, after `BOB`.
+    fn lineage() -> Vec<Predecessor> {
+        let link = |old: &PrivateKey, new: &PrivateKey| Predecessor {
+            identity: old.public().to_der().to_vec(),
+            handover: hand_over(&bob(), old, new.public()).unwrap(),
+        };
+        vec![link(&CAROL_ENCRYPTION, &ALICE), link(&BOB, &CAROL_ENCRYPTION)]
+    }
+
+    fn third() -> VerifiedBundle {
+        verify(&make(&bob(), &ALICE, BOB_ENCRYPTION.public(), 3).unwrap().encode()).unwrap()
+    }
+
+    fn found(lineage: &[Predecessor], pinned: &PrivateKey) -> Result<Vec<Fingerprint>, LineageError> {
+        let keys = succession(&third(), lineage, pinned.public().fingerprint())?;
+        Ok(keys.iter().map(PublicKey::fingerprint).collect())
+    }
+
+    #[test]
+    fn a_lineage_leads_from_any_of_its_keys_to_the_bundles() {
+        let [second, first] = [&CAROL_ENCRYPTION, &BOB].map(|key| key.public().fingerprint());
+        assert_eq!(found(&lineage(), &ALICE), Ok(vec![]));
+        assert_eq!(found(&lineage(), &CAROL_ENCRYPTION), Ok(vec![second]));
+        assert_eq!(found(&lineage(), &BOB), Ok(vec![second, first]));
+        assert_eq!(found(&[], &ALICE), Ok(vec![]));
+        let from = BOB.public().fingerprint();
+        assert_eq!(found(&[], &BOB), Err(LineageError::Unrelated { from }));
+        assert_eq!(found(&lineage()[..1], &BOB), Err(LineageError::Unrelated { from }));
+    }
+
+    #[test]
+    fn every_link_must_hold_up_to_the_pinned_key() {
+        let [third, second, first] = [&ALICE, &CAROL_ENCRYPTION, &BOB].map(|key| key.public().fingerprint());
+        let mut broken = lineage();
+        broken[1].handover[9] ^= 1;
+        assert_eq!(found(&broken, &BOB), Err(LineageError::Handover { old: first, new: second }));
+        assert!(found(&broken, &CAROL_ENCRYPTION).is_ok(), "what comes before the pinned key proves nothing");
+        let mut swapped = lineage();
+        swapped.swap(0, 1);
+        assert_eq!(found(&swapped, &BOB), Err(LineageError::Handover { old: first, new: third }));
+        let mut forged = lineage();
+        forged[0].identity = BOB_ENCRYPTION.public().to_der().to_vec();
+        assert!(matches!(found(&forged, &BOB), Err(LineageError::Handover { .. })));
+        forged[0].identity.truncate(9);
+        assert_eq!(found(&forged, &BOB), Err(LineageError::Key(KeyError::Malformed)));
+    }
+
+    #[test]
+    fn a_handover_holds_for_its_name_and_both_keys_only() {
+        let handover = hand_over(&bob(), &BOB, ALICE.public()).unwrap();
+        let [old, new] = [&BOB, &ALICE].map(|key| key.public());
+        assert!(check_handover(&bob(), old, new.fingerprint(), &handover));
+        assert!(!check_handover(&"rob".parse().unwrap(), old, new.fingerprint(), &handover));
+        assert!(!check_handover(&bob(), old, old.fingerprint(), &handover));
+        assert!(!check_handover(&bob(), new, old.fingerprint(), &handover));
     }
 }

@@ -1,5 +1,7 @@
 //! The Chat API: passes sealed envelopes on, byte for byte. Nothing here could open one.
 
+use std::time::Instant;
+
 use super::accounts::Account;
 use super::session::{End, Session, State};
 use super::store::NotDelivered;
@@ -25,12 +27,14 @@ impl Session<'_> {
     pub(super) fn acknowledge(&mut self, delivery: DeliveryId) {
         let acknowledged = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
         if acknowledged.unwrap_or(Err(NotDelivered)).is_err() {
+            self.pace.take(Instant::now());
             self.refuse(0, Reason::new(Code::BadAck));
         }
     }
 }
 
-/// What a client says about itself is compared with what its login proved.
+/// What a client says about itself is compared with what its login proved. A former identity of the account counts, too: a
+/// message that waited for its answer while the keys were changed is sent again as it is.
 fn is_own(account: &Account, header: &Header) -> bool {
-    header.sender == *account.name() && header.sender_fp == account.identity()
+    header.sender == *account.name() && account.is_known_by(header.sender_fp)
 }

@@ -8,15 +8,15 @@ use crate::wire::to_server::Scope;
 use crate::wire::{Code, Fingerprint, ToClient};
 
 impl Session<'_> {
-    /// `Lookup`: the bundle of an account, or of exactly that key of an account.
+    /// `Lookup`: the bundle of an account with its lineage, or only if that has this identity key.
     pub(super) fn lookup(&mut self, request: u32, name: &UserName, fingerprint: Option<Fingerprint>) {
         let answer = match self.shared.accounts.find(name) {
             None => Err(Code::NoSuchUser),
-            Some(account) if fingerprint.is_some_and(|wanted| wanted != account.identity()) => Err(Code::NoSuchKey),
-            Some(account) => Ok(account.bundle().to_vec()),
+            Some(account) if fingerprint.is_some_and(|wanted| !account.is_known_by(wanted)) => Err(Code::NoSuchKey),
+            Some(account) => Ok((account.bundle().to_vec(), account.lineage().to_vec())),
         };
         match answer {
-            Ok(bundle) => self.reply(&ToClient::Found { request, bundle }),
+            Ok((bundle, lineage)) => self.reply(&ToClient::Found { request, bundle, lineage }),
             Err(code) => self.refuse(request, Reason::new(code)),
         }
     }

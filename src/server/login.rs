@@ -98,12 +98,15 @@ impl Session<'_> {
             return Err(End::because(Code::Disabled));
         }
         let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
-        // Looked up again, behind `enter`: whoever deletes the account or sets a password from now on finds this session.
-        let is_current =
-            |now: &Arc<Account>| now.identity() == account.identity() && now.verifier() == account.verifier();
-        if !self.shared.accounts.find(account.name()).is_some_and(|now| is_current(&now)) {
+        // Looked up again, behind `enter`: whoever deletes the account or sets a password from now on finds this session,
+        // and so does whoever replaces its keys.
+        if let Err(code) = still_holds(&account, self.shared.accounts.find(account.name()).as_deref()) {
             self.shared.hub().leave(self.id);
-            return self.login_refused(account.name());
+            if code == Code::LoginRefused {
+                return self.login_refused(account.name());
+            }
+            self.refuse(0, Reason::new(code));
+            return Err(End::because(code));
         }
         let Ok(seated) = entered else {
             log::info!("{} found no free seat", account.name());
@@ -140,6 +143,16 @@ impl Session<'_> {
             State::Guest(pass) | State::Challenged(_, pass) => Ok(pass),
             State::Leaving | State::Member(_) => Err(End::because(Code::NotNow)),
         }
+    }
+}
+
+/// Whether what a login has proved is still so by `now`.
+fn still_holds(proved: &Account, now: Option<&Account>) -> Result<(), Code> {
+    match now {
+        Some(now) if now.origin() != proved.origin() || now.verifier() != proved.verifier() => Err(Code::LoginRefused),
+        Some(now) if now.bundle() != proved.bundle() => Err(Code::KeysReplaced),
+        Some(_) => Ok(()),
+        None => Err(Code::LoginRefused),
     }
 }
 

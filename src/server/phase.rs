@@ -34,7 +34,8 @@ pub(super) fn verdict(phase: Phase, frame: &ToServer) -> Verdict {
         | ToServer::List { .. }
         | ToServer::Lookup { .. }
         | ToServer::Send { .. }
-        | ToServer::SetPassword { .. } => phase == Phase::Member,
+        | ToServer::SetPassword { .. }
+        | ToServer::UpdateKeys { .. } => phase == Phase::Member,
     };
     if fits { Verdict::Handle } else { Verdict::NotNow }
 }
@@ -86,6 +87,7 @@ mod tests {
             },
             ToServer::Send { envelope: Vec::new() },
             ToServer::SetPassword { request: 1, verifier },
+            ToServer::UpdateKeys { request: 1, bundle: Vec::new(), handover: Vec::new(), proof: Vec::new() },
         ]
     }
 
@@ -109,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_member_may_not_log_in_or_register_again() {
-        let expected = ["Ack", "Bye", "DeleteAccount", "List", "Lookup", "Ping", "Pong", "Send", "SetPassword"];
+        let expected =
+            ["Ack", "Bye", "DeleteAccount", "List", "Lookup", "Ping", "Pong", "Send", "SetPassword", "UpdateKeys"];
         allowed(Phase::Member, &expected);
     }
 

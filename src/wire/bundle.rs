@@ -1,7 +1,7 @@
 //! The key bundle: what others need to know to write to an account and to check what it wrote.
 
 use super::{Error, reader::Reader, writer::Writer};
-use crate::limits::{SIGNATURE_MAX, SPKI_MAX};
+use crate::limits::{LINEAGE_MAX, SIGNATURE_MAX, SPKI_MAX};
 use crate::names::UserName;
 
 /// A key bundle as it is passed around. Parsing says nothing about its keys or signature:
@@ -18,6 +18,42 @@ pub struct Bundle {
     pub number: u64,
     /// RSASSA-PKCS1-v1_5-SHA256 by the identity key over [`signed::bundle`](super::signed::bundle).
     pub signature: Vec<u8>,
+}
+
+/// An identity key that an account had before, and its signature that names the next one.
+///
+/// A list of these, the newest first, is an identity's *lineage*. Parsing says nothing about the signatures:
+/// `crypto::bundle` checks those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// DER SubjectPublicKeyInfo of the older identity key.
+    pub identity: Vec<u8>,
+    /// RSASSA-PKCS1-v1_5-SHA256 by that key over [`signed::handover`](super::signed::handover).
+    pub handover: Vec<u8>,
+}
+
+impl Predecessor {
+    pub(super) fn read_lineage(reader: &mut Reader<'_>) -> Result<Vec<Self>, Error> {
+        let length = usize::from(reader.u8("lineage")?);
+        if length > LINEAGE_MAX {
+            return Err(Error::TooLong { field: "lineage", length, limit: LINEAGE_MAX });
+        }
+        let read = |_| {
+            Ok(Self {
+                identity: reader.bytes16("former identity", SPKI_MAX)?.to_vec(),
+                handover: reader.bytes16("handover", SIGNATURE_MAX)?.to_vec(),
+            })
+        };
+        (0..length).map(read).collect()
+    }
+
+    pub(super) fn write_lineage(lineage: &[Self], writer: &mut Writer) {
+        writer.u8(lineage.len().try_into().expect("a lineage is limited to 8 keys"));
+        for predecessor in lineage {
+            writer.bytes16(&predecessor.identity);
+            writer.bytes16(&predecessor.handover);
+        }
+    }
 }
 
 impl Bundle {

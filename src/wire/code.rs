@@ -51,7 +51,7 @@ codes! {
     BadKey = 8, "that public key is not acceptable";
     /// A bundle's signature, or the proof that its maker is here, does not hold.
     BadSignature = 9, "that signature does not hold";
-    /// This server takes no registrations, or not without an invite code.
+    /// This server takes no registrations.
     RegistrationClosed = 10, "registration is closed";
     /// Nobody has that name here.
     NoSuchUser = 11, "no such user";
@@ -85,6 +85,14 @@ codes! {
     Deleted = 25, "this account was deleted";
     /// No more accounts fit.
     AccountsFull = 26, "this server takes no more accounts";
+    /// New keys whose bundle is not newer than the one that the server has.
+    StaleBundle = 27, "newer keys are known already";
+    /// Another session of this account replaced its keys.
+    KeysReplaced = 28, "the keys of this account were replaced";
+    /// Registration needs an invite code here, and this one is missing, unknown, used or too old.
+    InviteRefused = 29, "registration needs an invite code that is good";
+    /// The server's owner ended this session.
+    Kicked = 30, "the server's owner ended this session";
 }
 
 #[cfg(test)]
@@ -98,6 +106,6 @@ mod tests {
             assert_eq!(Code::from_number(number), Some(*code));
         }
         assert_eq!(Code::from_number(0), None);
-        assert_eq!(Code::from_number(27), None);
+        assert_eq!(Code::from_number(Code::ALL.len() as u16 + 1), None);
     }
 }

@@ -14,7 +14,7 @@ pub mod to_client;
 pub mod to_server;
 pub mod writer;
 
-pub use bundle::Bundle;
+pub use bundle::{Bundle, Predecessor};
 pub use code::Code;
 pub use envelope::{Envelope, Header, Kind, MessageId, Suite};
 pub use fingerprint::Fingerprint;

@@ -3,13 +3,16 @@
 //! Each begins with a label of its own, so that nothing signed for one purpose serves another,
 //! and none is ever made over bytes that a server chose alone.
 
-use super::{Bundle, writer::Writer};
+use super::{Bundle, Fingerprint, writer::Writer};
+use crate::names::UserName;
 
 const BUNDLE: &[u8] = b"TopChat-bundle-v1\0";
 const COMMIT: &[u8] = b"TopChat-commit-v1\0";
+const HANDOVER: &[u8] = b"TopChat-handover-v1\0";
 const LOGIN: &[u8] = b"TopChat-login-v1\0";
 const REGISTER: &[u8] = b"TopChat-register-v1\0";
 const SIGN: &[u8] = b"TopChat-sign-v1\0";
+const UPDATE: &[u8] = b"TopChat-update-v1\0";
 
 /// Under a bundle's signature.
 pub fn bundle(bundle: &Bundle) -> Vec<u8> {
@@ -23,6 +26,21 @@ pub fn bundle(bundle: &Bundle) -> Vec<u8> {
 /// the TLS exporter value, then SHA-256 of the whole bundle.
 pub fn register(exporter: &[u8; 32], bundle_digest: &[u8; 32]) -> Vec<u8> {
     [REGISTER, exporter, bundle_digest].concat()
+}
+
+/// Under the proof that whoever replaces an account's keys holds the (new) identity key on this very connection.
+pub fn update(exporter: &[u8; 32], bundle_digest: &[u8; 32]) -> Vec<u8> {
+    [UPDATE, exporter, bundle_digest].concat()
+}
+
+/// Under the old identity key's signature that names its successor.
+pub fn handover(name: &UserName, old: Fingerprint, new: Fingerprint) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(HANDOVER.len() + 97);
+    writer.bytes(HANDOVER);
+    writer.bytes8(name.as_str().as_bytes());
+    writer.bytes(&old.0);
+    writer.bytes(&new.0);
+    writer.into_bytes()
 }
 
 /// Under the identity signature of a login: SCRAM's AuthMessage, which holds both nonces and the TLS exporter value.

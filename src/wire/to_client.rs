@@ -1,6 +1,6 @@
 //! Frames from server to client.
 
-use super::{Code, DeliveryId, Error, MessageId, frame, reader::Reader, writer::Writer};
+use super::{Code, DeliveryId, Error, MessageId, Predecessor, frame, reader::Reader, writer::Writer};
 use crate::limits::{FRAME_MAX, PAGE_NAMES, REASON_MAX, SCRAM_MESSAGE_MAX};
 use crate::names::UserName;
 
@@ -102,6 +102,8 @@ pub enum ToClient {
         request: u32,
         /// An encoded [`Bundle`](super::Bundle).
         bundle: Vec<u8>,
+        /// The identity keys before that of the bundle, the newest first.
+        lineage: Vec<Predecessor>,
     },
     /// Names that were asked for.
     Page {
@@ -177,9 +179,11 @@ impl ToClient {
                 backlog: reader.flag("backlog")?,
                 envelope: reader.rest().to_vec(),
             },
-            FOUND => {
-                Self::Found { request: reader.u32("request")?, bundle: reader.bytes16("bundle", FRAME_MAX)?.to_vec() }
-            }
+            FOUND => Self::Found {
+                request: reader.u32("request")?,
+                bundle: reader.bytes16("bundle", FRAME_MAX)?.to_vec(),
+                lineage: Predecessor::read_lineage(&mut reader)?,
+            },
             PAGE => read_page(&mut reader)?,
             DONE => Self::Done { request: reader.u32("request")? },
             PING => Self::Ping { token: reader.u64("token")? },
@@ -209,9 +213,10 @@ impl ToClient {
                 writer.u32(*request);
                 reason.write(&mut writer);
             }
-            Self::Found { request, bundle } => {
+            Self::Found { request, bundle, lineage } => {
                 writer.u32(*request);
                 writer.bytes16(bundle);
+                Predecessor::write_lineage(lineage, &mut writer);
             }
             Self::Page { request, more, entries } => {
                 writer.u32(*request);

@@ -1,7 +1,7 @@
 //! Frames from client to server.
 
 use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader, writer::Writer};
-use crate::limits::{FRAME_MAX_BEFORE_LOGIN, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
+use crate::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
 use crate::names::UserName;
 
 /// What a session is for.
@@ -101,6 +101,17 @@ pub enum ToServer {
         /// Of the new password.
         verifier: Verifier,
     },
+    /// New keys for the account of this session.
+    UpdateKeys {
+        /// Comes back in the answer.
+        request: u32,
+        /// An encoded [`Bundle`](super::Bundle).
+        bundle: Vec<u8>,
+        /// By the old identity key over [`signed::handover`](super::signed::handover); empty if the identity stays.
+        handover: Vec<u8>,
+        /// By the bundle's identity key over [`signed::update`](super::signed::update).
+        proof: Vec<u8>,
+    },
 }
 
 impl ToServer {
@@ -125,6 +136,12 @@ impl ToServer {
             PING => Self::Ping { token: reader.u64("token")? },
             PONG => Self::Pong { token: reader.u64("token")? },
             BYE => Self::Bye,
+            UPDATE_KEYS => Self::UpdateKeys {
+                request: reader.u32("request")?,
+                bundle: reader.bytes16("bundle", FRAME_MAX)?.to_vec(),
+                handover: reader.bytes16("handover", SIGNATURE_MAX)?.to_vec(),
+                proof: reader.bytes16("proof", SIGNATURE_MAX)?.to_vec(),
+            },
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -169,6 +186,12 @@ impl ToServer {
                 writer.u32(*request);
                 verifier.write(&mut writer);
             }
+            Self::UpdateKeys { request, bundle, handover, proof } => {
+                writer.u32(*request);
+                writer.bytes16(bundle);
+                writer.bytes16(handover);
+                writer.bytes16(proof);
+            }
         }
         frame::encode(self.kind(), &writer.into_bytes())
     }
@@ -188,6 +211,7 @@ impl ToServer {
             Self::Register { .. } => "Register",
             Self::Send { .. } => "Send",
             Self::SetPassword { .. } => "SetPassword",
+            Self::UpdateKeys { .. } => "UpdateKeys",
         }
     }
 
@@ -205,6 +229,7 @@ impl ToServer {
             Self::Register { .. } => REGISTER,
             Self::Send { .. } => SEND,
             Self::SetPassword { .. } => SET_PASSWORD,
+            Self::UpdateKeys { .. } => UPDATE_KEYS,
         }
     }
 }
@@ -265,3 +290,4 @@ const DELETE_ACCOUNT: u8 = 0x09;
 const PING: u8 = 0x0a;
 const PONG: u8 = 0x0b;
 const BYE: u8 = 0x0c;
+const UPDATE_KEYS: u8 = 0x0d;

@@ -68,7 +68,7 @@ impl Stage {
             ToServer::Ack(delivery) => Some(delivery),
             ToServer::Lookup { request, name, .. } => {
                 let person = if name == BOB.name { &BOB } else { &CAROL };
-                line.send(&ToClient::Found { request, bundle: person.bundle() });
+                line.send(&ToClient::Found { request, bundle: person.bundle(), lineage: Vec::new() });
                 self.knows_bob.set(self.knows_bob.get() || name == BOB.name);
                 None
             }
@@ -416,7 +416,7 @@ fn a_key_that_the_server_does_not_give_leaves_the_message_unshown() {
         let ToServer::Ack(_) = line.take() else { panic!("no Ack") };
         let ToServer::Lookup { request, fingerprint, .. } = line.take() else { panic!("no Lookup") };
         assert_eq!(fingerprint, Some(BOB.identity.public().fingerprint()));
-        line.send(&ToClient::Found { request, bundle });
+        line.send(&ToClient::Found { request, bundle, lineage: Vec::new() });
         line.end();
         let finished = listening.finish();
         assert_eq!(shown(&finished), [""; 0]);

@@ -94,7 +94,7 @@ impl Line {
     /// Answers a lookup of any name with this bundle, whatever was asked for.
     pub fn answer_lookup(&mut self, bundle: Vec<u8>) {
         let ToServer::Lookup { request, .. } = self.take() else { panic!("no Lookup") };
-        self.send(&ToClient::Found { request, bundle });
+        self.send(&ToClient::Found { request, bundle, lineage: Vec::new() });
     }
 
     /// Takes a message and says that it was delivered.

@@ -26,7 +26,15 @@ impl TestServer {
     }
 
     pub fn on(listen: &str, settings: Settings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), listen, settings)
+    }
+
+    /// On the folder of one that was stopped.
+    pub fn again(folder: TempDir, settings: Settings) -> Self {
+        Self::in_folder(folder, "127.0.0.1:0", settings)
+    }
+
+    fn in_folder(folder: TempDir, listen: &str, settings: Settings) -> Self {
         let stop = Stop::new().unwrap();
         let server = Server::open(&data(&folder), listen, settings).unwrap();
         let address = server.address();

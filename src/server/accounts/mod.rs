@@ -7,6 +7,7 @@
 //! no lock is held over input or output, and two changes of one name can't cross.
 
 mod file;
+mod invite;
 mod record;
 mod table;
 mod writer;
@@ -18,17 +19,18 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
 pub use file::FILE_NAME;
+pub use invite::{Invite, InviteCode, InviteHash, InviteState};
 pub use record::Damage;
 use table::Table;
 use writer::{Change, Request};
 
 use crate::crypto::digest;
 use crate::error::{Exit, Explain};
-use crate::limits::ACCOUNT_BATCH;
+use crate::limits::{ACCOUNT_BATCH, LINEAGE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::folder::LockedFolder;
-use crate::wire::{self, Bundle, Fingerprint, Verifier};
+use crate::wire::{self, Bundle, Fingerprint, Predecessor, Verifier};
 
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,10 @@ pub struct Account {
     verifier: Verifier,
     bundle: Vec<u8>,
     identity: Fingerprint,
+    /// Its first identity.
+    origin: Fingerprint,
+    /// The identity keys before that of the bundle, the newest first.
+    lineage: Vec<Predecessor>,
     disabled: bool,
 }
 
@@ -49,7 +55,32 @@ impl Account {
     pub fn new(bundle: Vec<u8>, verifier: Verifier, created_ms: u64) -> Result<Self, wire::Error> {
         let keys = Bundle::parse(&bundle)?;
         let identity = Fingerprint(digest::sha256(&keys.identity));
-        Ok(Self { name: keys.name, created_ms, verifier, bundle, identity, disabled: false })
+        let (origin, lineage) = (identity, Vec::new());
+        Ok(Self { name: keys.name, created_ms, verifier, bundle, identity, origin, lineage, disabled: false })
+    }
+
+    /// The same account with the keys of a newer bundle. `handover` is the old identity's signature that names the new one,
+    /// and empty if the identity stays.
+    ///
+    /// That the keys are acceptable and the signatures hold is the caller's to know.
+    fn with_keys(&self, bundle: Vec<u8>, handover: Vec<u8>) -> Result<Self, KeysError> {
+        let (old, keys) = (self.keys(), Bundle::parse(&bundle)?);
+        if keys.name != self.name {
+            return Err(KeysError::OtherName { bundle: keys.name });
+        }
+        if keys.number <= old.number {
+            return Err(KeysError::Stale { number: keys.number, known: old.number });
+        }
+        if handover.is_empty() != (keys.identity == old.identity) {
+            return Err(KeysError::Handover);
+        }
+        let mut lineage = self.lineage.clone();
+        if !handover.is_empty() {
+            lineage.insert(0, Predecessor { identity: old.identity, handover });
+            lineage.truncate(LINEAGE_MAX);
+        }
+        let identity = Fingerprint(digest::sha256(&keys.identity));
+        Ok(Self { bundle, identity, lineage, ..self.clone() })
     }
 
     /// Its name.
@@ -67,14 +98,14 @@ impl Account {
         &self.verifier
     }
 
-    /// The encoded bundle, byte for byte as it was registered.
+    /// The encoded bundle, byte for byte as its owner sent it.
     pub fn bundle(&self) -> &[u8] {
         &self.bundle
     }
 
     /// The bundle as values.
     pub fn keys(&self) -> Bundle {
-        Bundle::parse(&self.bundle).expect("the bundle parsed when the account was made, and never changes")
+        Bundle::parse(&self.bundle).expect("the bundle parsed when the account got it")
     }
 
     /// SHA-256 of its identity key.
@@ -82,9 +113,35 @@ impl Account {
         self.identity
     }
 
+    /// SHA-256 of its first identity key: tells it from other accounts that had or will have its name, whatever keys it has now.
+    pub fn origin(&self) -> Fingerprint {
+        self.origin
+    }
+
+    /// The identity keys that it had before, the newest first.
+    pub fn lineage(&self) -> &[Predecessor] {
+        &self.lineage
+    }
+
+    /// Whether this is its identity, or was in its lineage.
+    pub fn is_known_by(&self, identity: Fingerprint) -> bool {
+        let is_former = |former: &Predecessor| digest::sha256(&former.identity) == identity.0;
+        identity == self.identity || self.lineage.iter().any(is_former)
+    }
+
     /// Whether the server's owner closed it.
     pub fn is_disabled(&self) -> bool {
         self.disabled
+    }
+
+    fn has_same_bundle(&self, bundle: &[u8]) -> bool {
+        let own = self.keys();
+        Bundle::parse(bundle).is_ok_and(|other| {
+            other.name == own.name
+                && other.number == own.number
+                && other.identity == own.identity
+                && other.encryption == own.encryption
+        })
     }
 
     fn has_same_keys(&self, other: &Self) -> bool {
@@ -158,11 +215,44 @@ impl Accounts {
         self.change(Change::Register(account))
     }
 
+    /// The same where an invite is needed, which counts as used from then on: invite and account are one change, so of
+    /// two who come with the same last use one gets an account.
+    ///
+    /// Whoever has the account already needs none: their invite may have been used when the answer was lost.
+    pub fn register_by_invite(&self, account: Account, code: Option<InviteHash>) -> Result<Outcome, ChangeError> {
+        self.change(Change::RegisterByInvite(account, code))
+    }
+
+    /// Adds an invite.
+    pub fn add_invite(&self, invite: Invite) -> Result<Outcome, ChangeError> {
+        self.change(Change::AddInvite(invite))
+    }
+
+    /// Takes an invite back; accounts that it made stay.
+    pub fn revoke(&self, invite: InviteHash) -> Result<Outcome, ChangeError> {
+        self.change(Change::Revoke(invite))
+    }
+
+    /// All invites that are not forgotten yet, the oldest first.
+    pub fn invites(&self) -> Vec<Invite> {
+        let mut invites: Vec<_> = self.read().invites().copied().collect();
+        invites.sort_by_key(|invite| (invite.created_ms, invite.hash));
+        invites
+    }
+
     /// Sets a new password.
     ///
     /// [`ChangeError::NoSuchUser`] if the account is gone, even if its name has a new owner by now.
     pub fn set_verifier(&self, owner: &Account, verifier: Verifier) -> Result<Outcome, ChangeError> {
         self.change(Change::SetVerifier(owner.clone(), verifier))
+    }
+
+    /// Gives an account the keys of a newer bundle, whose signatures hold.
+    ///
+    /// [`Outcome::Unchanged`] if it has them already under that number: a change whose answer was lost may be repeated.
+    /// [`ChangeError::Stale`] if the bundle is older, or the handover does not fit.
+    pub fn set_keys(&self, owner: &Account, bundle: Vec<u8>, handover: Vec<u8>) -> Result<Outcome, ChangeError> {
+        self.change(Change::SetKeys { owner: owner.clone(), bundle, handover })
     }
 
     /// Closes an account, or opens it again.
@@ -214,15 +304,50 @@ pub enum ChangeError {
     /// No more accounts fit.
     #[error("this server takes no more accounts")]
     Full,
+    /// The invite is missing, unknown, used or too old.
+    #[error("registration needs an invite code that is good")]
+    InviteRefused,
     /// The name belongs to other keys.
     #[error("that name is taken")]
     NameTaken,
+    /// There is no such invite.
+    #[error("no such invite")]
+    NoSuchInvite,
     /// There is no such account, or not any more.
     #[error("no such user")]
     NoSuchUser,
+    /// The account has newer keys.
+    #[error("newer keys are known already")]
+    Stale,
     /// The disk failed; the log says how.
     #[error("the server can't store that now")]
     Storage,
+}
+
+/// Why keys do not follow those of an account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// A new identity without a handover, or a handover to the same one.
+    #[error("a handover belongs to a new identity key, and to no other")]
+    Handover,
+    /// The bundle is none.
+    #[error("{0}")]
+    Layout(#[from] wire::Error),
+    /// The bundle is another account's.
+    #[error("the key bundle is for the name {bundle}")]
+    OtherName {
+        /// Whose it is.
+        bundle: UserName,
+    },
+    /// The bundle is not newer.
+    #[error("the key bundle has number {number}, after {known}")]
+    Stale {
+        /// Its number.
+        number: u64,
+        /// The number of the one before.
+        known: u64,
+    },
 }
 
 /// Why the accounts of a folder can't be used.

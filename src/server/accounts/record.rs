@@ -5,18 +5,27 @@
 //! ```text
 //! {"op":"register","v":1,"name":"alice","created_ms":1700000000000,"salt":…,"iterations":600000,"stored_key":…,"server_key":…,"bundle":…}
 //! {"op":"password","v":1,"name":"alice","salt":…,"iterations":600000,"stored_key":…,"server_key":…}
+//! {"op":"keys","v":1,"name":"alice","bundle":…,"handover":""}
 //! {"op":"disable","v":1,"name":"alice"}      also "enable" and "delete"
+//! {"op":"invite","v":1,"code":…,"created_ms":1700000000000,"expires_ms":1700604800000,"uses":1}
+//! {"op":"revoke","v":1,"code":…}
 //! {"op":"checkpoint","v":1,"records":2}
+//! {"op":"lineage","v":1,"name":"alice","origin":…,"former":[{"identity":…,"handover":…}]}
 //! ```
 //!
-//! A rewritten file begins with a checkpoint: so many `register` and `disable` records must follow at once.
+//! `code` is the hash of an invite code. A `register` record that has one (`"invite":…`) also uses that invite: they can't
+//! come apart. An `invite` record of a rewritten file tells how often it was used (`"used":…`).
+//!
+//! A rewritten file begins with a checkpoint: so many `invite`, `register`, `lineage` and `disable` records must follow at
+//! once. A `lineage` tells which identities an account had before that of its `register` record, and stands nowhere else.
 //! They came to disk together, so if some are missing the file was damaged later, and is no torn write.
 
 use serde::{Deserialize, Serialize};
 
-use super::Account;
+use super::{Account, Invite, InviteHash, KeysError};
+use crate::limits::{SIGNATURE_MAX, SPKI_MAX};
 use crate::names::UserName;
-use crate::wire::{self, Verifier};
+use crate::wire::{self, Fingerprint, Predecessor, Verifier};
 
 /// One change, as it stands in the file. Not `Debug`: it holds a password verifier.
 #[derive(Deserialize, Serialize)]
@@ -41,6 +50,38 @@ pub(super) enum Record {
         v: Version,
         #[serde(with = "name")]
         name: UserName,
+    },
+    /// Somebody who is not there yet may make an account.
+    Invite {
+        v: Version,
+        code: InviteHash,
+        created_ms: u64,
+        expires_ms: u64,
+        uses: u32,
+        #[serde(default, skip_serializing_if = "is_none_yet")]
+        used: u32,
+    },
+    /// The account has new keys.
+    Keys {
+        v: Version,
+        #[serde(with = "name")]
+        name: UserName,
+        #[serde(with = "base64")]
+        bundle: Vec<u8>,
+        /// Empty if the identity stays.
+        #[serde(with = "base64")]
+        handover: Vec<u8>,
+    },
+    /// The identities that an account had before.
+    Lineage {
+        v: Version,
+        #[serde(with = "name")]
+        name: UserName,
+        /// SHA-256 of the first one.
+        #[serde(with = "base64")]
+        origin: [u8; 32],
+        /// The newest first.
+        former: Vec<Former>,
     },
     /// The account has a new password.
     Password {
@@ -70,7 +111,40 @@ pub(super) enum Record {
         server_key: [u8; 32],
         #[serde(with = "base64")]
         bundle: Vec<u8>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invite: Option<InviteHash>,
     },
+    /// The invite makes no more accounts.
+    Revoke { v: Version, code: InviteHash },
+}
+
+/// One key of a lineage.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Former {
+    #[serde(with = "base64")]
+    identity: Vec<u8>,
+    #[serde(with = "base64")]
+    handover: Vec<u8>,
+}
+
+impl Former {
+    /// Whether both parts are within the protocol's limits.
+    pub(super) fn fits(&self) -> bool {
+        (1..=SPKI_MAX).contains(&self.identity.len()) && (1..=SIGNATURE_MAX).contains(&self.handover.len())
+    }
+}
+
+impl From<&Predecessor> for Former {
+    fn from(of: &Predecessor) -> Self {
+        Self { identity: of.identity.clone(), handover: of.handover.clone() }
+    }
+}
+
+impl From<Former> for Predecessor {
+    fn from(of: Former) -> Self {
+        Self { identity: of.identity, handover: of.handover }
+    }
 }
 
 /// The version of a record's layout, which must be known.
@@ -79,7 +153,8 @@ pub(super) enum Record {
 pub(super) struct Version;
 
 impl Record {
-    pub(super) fn register(account: &Account) -> Self {
+    /// A new account; with `by`, that invite's use, too.
+    pub(super) fn register(account: &Account, by: Option<InviteHash>) -> Self {
         let Verifier { salt, iterations, stored_key, server_key } = account.verifier;
         Self::Register {
             v: Version,
@@ -90,12 +165,33 @@ impl Record {
             stored_key,
             server_key,
             bundle: account.bundle.clone(),
+            invite: by,
         }
+    }
+
+    pub(super) fn invite(invite: &Invite) -> Self {
+        let Invite { hash, created_ms, expires_ms, uses, used } = *invite;
+        Self::Invite { v: Version, code: hash, created_ms, expires_ms, uses, used }
+    }
+
+    pub(super) fn revoke(code: InviteHash) -> Self {
+        Self::Revoke { v: Version, code }
     }
 
     pub(super) fn password(name: UserName, verifier: &Verifier) -> Self {
         let Verifier { salt, iterations, stored_key, server_key } = *verifier;
         Self::Password { v: Version, name, salt, iterations, stored_key, server_key }
+    }
+
+    pub(super) fn keys(name: UserName, bundle: Vec<u8>, handover: Vec<u8>) -> Self {
+        Self::Keys { v: Version, name, bundle, handover }
+    }
+
+    /// `None` for an account whose identity is its first one.
+    pub(super) fn lineage(account: &Account) -> Option<Self> {
+        let former: Vec<_> = account.lineage.iter().map(Former::from).collect();
+        let Account { name, origin: Fingerprint(origin), .. } = account.clone();
+        (!former.is_empty()).then_some(Self::Lineage { v: Version, name, origin, former })
     }
 
     pub(super) fn disable(name: UserName, disabled: bool) -> Self {
@@ -156,12 +252,38 @@ pub enum Damage {
         /// How many there are.
         found: u64,
     },
+    /// Keys that do not follow those of the account.
+    #[error("new keys of {name}: {why}")]
+    Keys {
+        /// The name.
+        name: UserName,
+        /// What is wrong with them.
+        why: KeysError,
+    },
+    /// A lineage that no account can have, or elsewhere than behind its account in a rewritten file.
+    #[error("a lineage of {name} does not belong here")]
+    Lineage {
+        /// The name.
+        name: UserName,
+    },
     /// Not JSON, or not the fields of a record.
     #[error("{}", json_words(.0))]
     Json(serde_json::Error),
     /// The first line is torn or missing. A new file comes into being with its first line whole.
     #[error("the file holds no whole record")]
     NoRecord,
+    /// An invite that is there already.
+    #[error("invite {id} is made a second time")]
+    DuplicateInvite {
+        /// Its id.
+        id: String,
+    },
+    /// An invite that is used more often than it is good for.
+    #[error("invite {id} is used more often than it may be")]
+    InviteUsed {
+        /// Its id.
+        id: String,
+    },
     /// Something else than `{...}`.
     #[error("not a JSON object")]
     NotAnObject,
@@ -179,6 +301,12 @@ pub enum Damage {
     /// Longer than any record.
     #[error("longer than {} bytes", crate::limits::RECORD_MAX)]
     TooLong,
+    /// An invite that does not exist.
+    #[error("there is no invite {id}")]
+    UnknownInvite {
+        /// Its id.
+        id: String,
+    },
     /// A change of an account that does not exist.
     #[error("there is no account {name} to change")]
     Unknown {
@@ -211,6 +339,10 @@ impl From<Version> for u64 {
     }
 }
 
+fn is_none_yet(used: &u32) -> bool {
+    *used == 0
+}
+
 /// Names as JSON strings, checked when read.
 mod name {
     use serde::{Deserializer, Serializer, de};
@@ -241,7 +373,7 @@ mod name {
 }
 
 /// Bytes as JSON strings in base64, with exactly as many bytes as the field takes.
-mod base64 {
+pub(super) mod base64 {
     use std::marker::PhantomData;
 
     use data_encoding::BASE64;
@@ -263,11 +395,14 @@ mod base64 {
         }
     }
 
-    pub(super) fn serialize<S: Serializer>(bytes: &impl AsRef<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        bytes: &impl AsRef<[u8]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(bytes.as_ref()))
     }
 
-    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    pub(in super::super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
     where
         D: Deserializer<'de>,
         T: TryFrom<Vec<u8>>,

@@ -26,6 +26,7 @@ pub(super) struct Cursor {
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) name: UserName,
+    /// Its first one: an account that changes its keys stays the same account.
     pub(super) identity: Fingerprint,
     pub(super) created_ms: u64,
     pub(super) disabled: bool,

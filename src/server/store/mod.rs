@@ -200,7 +200,7 @@ impl Inner {
 fn owner(account: &Account) -> Owner {
     Owner {
         name: account.name().clone(),
-        identity: account.identity(),
+        identity: account.origin(),
         created_ms: account.created_ms(),
         disabled: account.is_disabled(),
     }

@@ -67,6 +67,10 @@ fn every_bad_record_is_refused_with_its_line() {
         (r#"{"op":"enable","v":1,"name":"zoe"}"#.to_owned(), "there is no account zoe"),
         (r#"{"op":"delete","v":1,"name":"zoe"}"#.to_owned(), "there is no account zoe"),
         (r#"{"op":"delete","v":1,"name":"alice","created_ms":1}"#.to_owned(), "unknown field `created_ms`"),
+        (r#"{"op":"keys","v":1,"name":"zoe","bundle":"","handover":""}"#.to_owned(), "there is no account zoe"),
+        (r#"{"op":"keys","v":1,"name":"alice","bundle":"AAAA","handover":""}"#.to_owned(), "new keys of alice: "),
+        (swap("register", "keys"), "unknown field `created_ms`"),
+        (lineage("alice", 1), "a lineage of alice does not belong here"),
         (swap("register", "password").replace("bob", "zoe"), "unknown field `created_ms`"),
         (r#"{"op":"checkpoint","v":1,"records":0}"#.to_owned(), "first line only"),
         (format!("{bob}{}", " ".repeat(20_000)), "longer than 16384 bytes"),
@@ -146,8 +150,8 @@ fn a_database_grown_old_is_rewritten_and_holds_the_same() {
     let before = all(&accounts);
     assert_eq!(before.len(), 2);
     let rewritten = lines(&place.content());
-    assert_eq!(rewritten.len(), 4, "a checkpoint, two accounts, one of them disabled");
-    assert_eq!(rewritten[0], r#"{"op":"checkpoint","v":1,"records":3}"#);
+    assert_eq!(rewritten.len(), 5, "a checkpoint, two accounts, one with a lineage, the other disabled");
+    assert_eq!(rewritten[0], r#"{"op":"checkpoint","v":1,"records":4}"#);
     accounts.register(account("dave", 8)).unwrap();
     drop((accounts, folder));
     let (_folder, accounts) = place.open().unwrap();
@@ -163,9 +167,46 @@ fn a_rewritten_database_is_whole_or_refused() {
     let body = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     for cut in body..good.len() {
         let whole = good[..cut].iter().filter(|byte| **byte == b'\n').count() as u64;
-        refused(&good[..cut], whole + 1, &format!("promises 3 records, but only {} follow", whole - 1));
+        refused(&good[..cut], whole + 1, &format!("promises 4 records, but only {} follow", whole - 1));
     }
     let text = String::from_utf8(good).unwrap();
     let early = text.replacen("{\"op\":\"disable\"", "{\"op\":\"enable\"", 1);
-    refused(early.as_bytes(), 4, "promises 3 records, but only 2 follow");
+    refused(early.as_bytes(), 5, "promises 4 records, but only 3 follow");
+}
+
+/// A lineage of so many keys.
+fn lineage(of: &str, keys: usize) -> String {
+    let former = vec![r#"{"identity":"AAAA","handover":"AAAA"}"#; keys].join(",");
+    let origin = data_encoding::BASE64.encode(&[7; 32]);
+    format!(r#"{{"op":"lineage","v":1,"name":"{of}","origin":"{origin}","former":[{former}]}}"#)
+}
+
+#[test]
+fn a_lineage_stands_behind_its_account_in_a_rewritten_file_only() {
+    let alice = lines(&example()).swap_remove(0);
+    let file = |records: &[&str]| {
+        let checkpoint = format!(r#"{{"op":"checkpoint","v":1,"records":{}}}"#, records.len());
+        format!("{checkpoint}\n{}\n", records.join("\n"))
+    };
+    let good = Place::with(file(&[&alice, &lineage("alice", 8)]).as_bytes());
+    assert_eq!(good.open().unwrap().1.find(&name("alice")).unwrap().lineage().len(), 8);
+    let empty_key = lineage("alice", 1).replacen("AAAA", "", 1);
+    for (bad, line) in [
+        (file(&[&lineage("alice", 1), &alice]), 2),
+        (file(&[&alice, &lineage("alice", 9)]), 3),
+        (file(&[&alice, &lineage("alice", 0)]), 3),
+        (file(&[&alice, &empty_key]), 3),
+        (file(&[&alice, &lineage("alice", 1), &lineage("alice", 1)]), 4),
+    ] {
+        refused(bad.as_bytes(), line, "a lineage of alice does not belong here");
+    }
+}
+
+#[test]
+fn keys_that_do_not_follow_are_refused() {
+    let good = lines(&example());
+    let keys: Vec<_> = good.iter().filter(|line| line.contains(r#""op":"keys""#)).cloned().collect();
+    let without_first = good.join("\n").replace(&keys[0], &keys[1]) + "\n";
+    let line = 1 + good.iter().position(|line| *line == keys[1]).unwrap() as u64;
+    refused(without_first.as_bytes(), line, "new keys of alice: the key bundle has number 3, after 3");
 }

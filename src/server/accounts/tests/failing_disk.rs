@@ -10,15 +10,15 @@ use crate::storage::failing::FailingMedium;
 
 /// A store on a failing disk that the test can look at.
 #[derive(Clone)]
-struct FailingStore(Arc<Mutex<(AppendFile<FailingMedium>, Vec<u8>)>>);
+pub(super) struct FailingStore(Arc<Mutex<(AppendFile<FailingMedium>, Vec<u8>)>>);
 
 impl FailingStore {
-    fn new(first: usize, count: usize) -> Self {
+    pub(super) fn new(first: usize, count: usize) -> Self {
         let medium = FailingMedium::new(first, count);
         Self(Arc::new(Mutex::new((AppendFile::new(Path::new("accounts"), medium, 0), Vec::new()))))
     }
 
-    fn acknowledged(&self) -> Vec<u8> {
+    pub(super) fn acknowledged(&self) -> Vec<u8> {
         self.0.lock().unwrap().1.clone()
     }
 }
@@ -41,7 +41,13 @@ fn whichever_write_fails_what_is_seen_is_what_is_stored() {
             let mut failed = 0;
             for (text, identity) in [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4), ("eve", 5), ("frank", 6)] {
                 match accounts.register(account(text, identity)) {
-                    Ok(_) => assert!(accounts.find(&name(text)).is_some()),
+                    Ok(_) => {
+                        assert!(accounts.find(&name(text)).is_some());
+                        let changed = accounts.set_keys(&account(text, identity), newer(text, 99, 2), vec![1]);
+                        let origin = account(text, identity).identity();
+                        let now = accounts.find(&name(text)).unwrap();
+                        assert_eq!((changed.is_ok(), now.origin()), (now.identity() != origin, origin));
+                    }
                     Err(error) => {
                         assert_eq!(error, ChangeError::Storage);
                         assert!(accounts.find(&name(text)).is_none());

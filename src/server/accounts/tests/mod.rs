@@ -2,6 +2,7 @@
 
 mod damage;
 mod failing_disk;
+mod invites;
 mod model;
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -28,6 +29,11 @@ fn bundle(text: &str, identity: u8) -> Bundle {
         number: 1,
         signature: vec![7; 20],
     }
+}
+
+/// An encoded bundle with another encryption key than the first.
+fn newer(text: &str, identity: u8, number: u64) -> Vec<u8> {
+    Bundle { encryption: vec![number as u8; 41], number, ..bundle(text, identity) }.encode()
 }
 
 fn verifier(of: u8) -> Verifier {
@@ -92,6 +98,8 @@ fn example() -> Vec<u8> {
     accounts.set_disabled(&account("bob", 2), false).unwrap();
     accounts.set_disabled(&account("bob", 2), true).unwrap();
     accounts.delete(&account("carol", 3)).unwrap();
+    accounts.set_keys(&account("alice", 1), newer("alice", 1, 2), Vec::new()).unwrap();
+    accounts.set_keys(&account("alice", 1), newer("alice", 5, 3), vec![11; 20]).unwrap();
     place.content()
 }
 
@@ -164,6 +172,60 @@ fn a_session_of_a_former_owner_changes_nothing() {
     assert_eq!(accounts.set_disabled(&former, true), Err(ChangeError::NoSuchUser));
     assert_eq!(accounts.delete(&former), Err(ChangeError::NoSuchUser));
     assert_eq!(all(&accounts), [account("alice", 2)]);
+}
+
+#[test]
+fn new_keys_follow_the_ones_before_and_may_be_repeated() {
+    let place = Place::new();
+    let (folder, accounts) = place.open().unwrap();
+    let alice = account("alice", 1);
+    accounts.register(alice.clone()).unwrap();
+    assert_eq!(accounts.set_keys(&alice, newer("alice", 1, 2), vec![]), Ok(Outcome::Changed));
+    assert_eq!(accounts.set_keys(&alice, newer("alice", 1, 2), vec![]), Ok(Outcome::Unchanged));
+    let other_key = Bundle { number: 2, ..bundle("alice", 1) }.encode();
+    for (bundle, handover) in [
+        (other_key, vec![]),
+        (newer("alice", 1, 1), vec![]),
+        (newer("alice", 1, 3), vec![9]),
+        (newer("alice", 2, 3), vec![]),
+        (newer("bob", 1, 3), vec![]),
+        (vec![1], vec![]),
+    ] {
+        assert_eq!(accounts.set_keys(&alice, bundle, handover), Err(ChangeError::Stale));
+    }
+    assert_eq!(accounts.set_keys(&alice, newer("alice", 2, 3), vec![9]), Ok(Outcome::Changed));
+    let renewed = accounts.find(alice.name()).unwrap();
+    assert_eq!(accounts.set_keys(&renewed, newer("alice", 2, 3), vec![9]), Ok(Outcome::Unchanged));
+    assert_eq!(renewed.lineage(), [Predecessor { identity: vec![1; 40], handover: vec![9] }]);
+    assert_eq!((renewed.origin(), renewed.verifier()), (alice.identity(), alice.verifier()));
+    assert!(renewed.is_known_by(alice.identity()) && renewed.is_known_by(renewed.identity()));
+    assert_eq!(
+        accounts.set_keys(&alice, newer("alice", 1, 9), vec![]),
+        Err(ChangeError::NoSuchUser),
+        "a former identity"
+    );
+    let before = all(&accounts);
+    drop((accounts, folder));
+    assert_eq!(all(&place.open().unwrap().1), before);
+}
+
+#[test]
+fn the_newest_identities_are_kept_and_the_first_is_remembered() {
+    let place = Place::new();
+    let (folder, accounts) = place.open().unwrap();
+    let first = account("alice", 1);
+    accounts.register(first.clone()).unwrap();
+    for identity in 2..12 {
+        let now = accounts.find(first.name()).unwrap();
+        accounts.set_keys(&now, newer("alice", identity, identity.into()), vec![identity]).unwrap();
+    }
+    let last = accounts.find(first.name()).unwrap();
+    let kept: Vec<_> = last.lineage().iter().map(|former| former.identity[0]).collect();
+    assert_eq!(kept, [10, 9, 8, 7, 6, 5, 4, 3]);
+    assert_eq!(last.origin(), first.identity());
+    assert!(!last.is_known_by(first.identity()));
+    drop((accounts, folder));
+    assert_eq!(*place.open().unwrap().1.find(first.name()).unwrap(), *last);
 }
 
 #[test]
