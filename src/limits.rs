@@ -55,6 +55,18 @@ pub const SCRAM_NONCE_MAX: usize = 256;
 pub const GROUP_KEYS_MAX: usize = 16;
 /// Longest invite code in a registration, in bytes.
 pub const INVITE_MAX: usize = 64;
+/// Random bytes of an invite code: 120 bits, which nobody guesses at 20 tries an hour, nor from its hash.
+pub const INVITE_BYTES: usize = 15;
+/// Signs of an invite code between two hyphens: as many as people keep in mind while they type.
+pub const INVITE_GROUP: usize = 4;
+/// Days that an invite code is good for: time enough to meet, and a lost slip of paper soon opens nothing.
+pub const INVITE_DAYS: u32 = 7;
+/// Most days that an invite code can be good for.
+pub const INVITE_DAYS_MAX: u32 = 365;
+/// Wrong invite codes that a person may type before the command ends.
+pub const INVITE_TRIES: u32 = 3;
+/// Most accounts that one invite code can be for: a class, a club.
+pub const INVITE_USES_MAX: u32 = 1000;
 
 // Envelopes.
 
@@ -97,6 +109,13 @@ pub const WRITE_BATCH: usize = 16 * 1024;
 pub const RECORDS_AT_ONCE: usize = 8;
 /// Connections accepted before the acceptor looks at anything else.
 pub const ACCEPTS_AT_ONCE: usize = 64;
+/// Frames a second that are read of one session when more come: nobody types so fast, and ten sessions that all send so
+/// much leave a small machine the most of its time.
+pub const RATE_DEFAULT: u32 = 100;
+/// Highest rate that can be set: beyond it no limit (0) is meant.
+pub const RATE_MAX: u32 = 1_000_000;
+/// A session may send this many seconds' worth at once before the rate holds: a pasted page goes through as it comes.
+pub const BURST_SECS: u32 = 2;
 /// Unsent reply bytes above which a client that does not read is no longer read from.
 pub const REPLY_BACKLOG: usize = 64 * 1024;
 /// How long sessions get to say goodbye at an orderly stop.
@@ -174,6 +193,8 @@ pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Messages held while their sender's keys are looked up, over all senders.
 pub const HELD_MESSAGES: usize = 256;
+/// What "per second" means.
+pub const SECOND: Duration = Duration::from_secs(1);
 /// What "per hour" means.
 pub const HOUR: Duration = Duration::from_secs(3600);
 /// Lines of one sort about one sender's messages per hour: an oracle's questions must not flood the screen.

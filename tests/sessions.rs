@@ -1,7 +1,9 @@
 //! The server over real sockets: registration, login, seats, states.
 
 use topchat::names::UserName;
+use topchat::server::accounts::{Accounts, Invite, InviteCode};
 use topchat::server::{Registration, Settings};
+use topchat::storage::folder::LockedFolder;
 use topchat::wire::to_client::{Entry, Reason, State, ToClient};
 use topchat::wire::to_server::{Mode, Scope, ToServer};
 use topchat::wire::{Code, DeliveryId, MessageId};
@@ -226,9 +228,50 @@ fn accounts_outlive_the_server() {
 
 #[test]
 fn a_closed_server_registers_nobody() {
-    let server = TestServer::with(Settings { registration: Registration::Closed, ..Settings::default() });
+    let server = TestServer::with(Settings { registration: Some(Registration::Closed), ..Settings::default() });
     let refused = RawClient::connect(server.address).register(&ALICE);
     assert_eq!(error_code(&refused), Code::RegistrationClosed);
+}
+
+#[test]
+fn a_server_by_invite_registers_whoever_has_a_code_and_says_nothing_else_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = InviteCode::new();
+    {
+        let data = LockedFolder::open(&folder.path().join("data")).unwrap();
+        let accounts = Accounts::open(&data, 10).unwrap();
+        accounts.add_invite(Invite::new(&code, 1, 0, u64::MAX)).unwrap();
+    }
+    let settings = Settings { registration: Some(Registration::Invite), ..Settings::default() };
+    let server = TestServer::again(folder, settings);
+    for wrong in ["", "7K3M", &InviteCode::new().to_string(), &"x".repeat(64)] {
+        let refused = RawClient::connect(server.address).register_by(&ALICE, wrong);
+        assert_eq!(error_code(&refused), Code::InviteRefused, "{wrong}");
+    }
+    let typed = code.to_string().to_lowercase();
+    assert_eq!(RawClient::connect(server.address).register_by(&ALICE, &typed), ToClient::Registered);
+    assert_eq!(error_code(&RawClient::connect(server.address).register_by(&BOB, &typed)), Code::InviteRefused);
+    // A lost answer locks nobody out, whatever became of the code.
+    for code in [&typed, ""] {
+        assert_eq!(RawClient::connect(server.address).register_by(&ALICE, code), ToClient::Registered);
+    }
+    // A name that is taken looks like one that is free to whoever has no code.
+    assert_eq!(error_code(&RawClient::connect(server.address).register_as(&BOB, &ALICE.name)), Code::InviteRefused);
+}
+
+#[test]
+fn who_may_register_depends_on_who_can_connect() {
+    for (address, expected) in [
+        ("127.0.0.1:1", Registration::Open),
+        ("127.8.9.1:1", Registration::Open),
+        ("[::1]:1", Registration::Open),
+        ("[::ffff:127.0.0.1]:1", Registration::Open),
+        ("0.0.0.0:1", Registration::Closed),
+        ("[::]:1", Registration::Closed),
+        ("192.0.2.1:1", Registration::Closed),
+    ] {
+        assert_eq!(Registration::default_at(address.parse().unwrap()), expected, "{address}");
+    }
 }
 
 #[test]

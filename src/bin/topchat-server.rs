@@ -6,6 +6,7 @@ use clap::Parser;
 use topchat::error::{Exit, Explain, describe};
 use topchat::server::options::{Command, Options};
 use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin};
+use topchat::text::visible;
 use topchat::transport::Stop;
 
 fn main() -> ExitCode {
@@ -44,16 +45,13 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
     } else {
         "open to others".to_owned()
     };
-    let registration = match settings.registration {
-        Registration::Open => "open",
-        Registration::Closed => "closed",
-    };
     eprintln!("topchat-server {}", env!("CARGO_PKG_VERSION"));
     eprintln!("listening   {address}   {reach}");
     eprintln!("identity    {}   clients pin this at first contact", server.identity());
     eprintln!("clients     0 of {}   change with --max-clients", settings.max_clients);
     let accounts = server.accounts();
-    eprintln!("data        {}   {accounts} accounts, registration {registration}", options.data_dir.display());
+    let data = visible(&options.data_dir.to_string_lossy()).into_owned();
+    eprintln!("data        {data}   {accounts} accounts, registration {}", registration(server, &data));
     match settings.durability {
         Durability::Disk => eprintln!("messages    wait on disk until they are delivered"),
         Durability::Memory => eprintln!("messages    --durability memory: a crash may take accepted messages back"),
@@ -62,4 +60,13 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
         "The server passes on sealed messages and cannot read them. It does see who writes to whom, when, and how much."
     );
     eprintln!("ready. Next, in another terminal:  make run-client        (Ctrl-C stops the server)");
+}
+
+/// Who may make an account, and how that is changed.
+fn registration(server: &Server, data: &str) -> String {
+    match server.registration() {
+        Registration::Open => "open (change with --registration invite or closed)".to_owned(),
+        Registration::Invite => format!("by invite (make a code: topchat-server --data-dir {data} user invite)"),
+        Registration::Closed => "closed (let people in with --registration invite or open)".to_owned(),
+    }
 }

@@ -109,6 +109,12 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A file that holds no invite code.
+    #[error("{from} holds no invite code")]
+    InviteEmpty {
+        /// Which one.
+        from: String,
+    },
     /// Ctrl-C, or a request to end before the work was done.
     #[error("interrupted")]
     Interrupted,

@@ -81,6 +81,9 @@ pub enum Command {
         /// Size of the two new RSA keys, from 2048 to 4096.
         #[arg(long, value_name = "BITS", default_value_t = crate::limits::RSA_BITS_DEFAULT)]
         bits: u32,
+        /// File whose first line is the invite code that the server's owner gave you; - reads stdin.
+        #[arg(long, value_name = "FILE")]
+        invite_file: Option<PathBuf>,
     },
     /// The interactive chat (the default).
     Login {

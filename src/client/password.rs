@@ -122,17 +122,22 @@ fn drain(output: &mut impl Read) {
     let _ = std::io::copy(&mut output.take(PASSWORD_OUTPUT_MAX), &mut std::io::sink());
 }
 
-/// Byte by byte, so that nothing behind the line is taken away from whoever reads on.
-fn first_line(input: &mut impl Read, from: &str) -> Result<Secret, Error> {
+/// The first line of `what`, byte by byte, so that nothing behind the line is taken away from whoever reads on.
+pub fn raw_line(input: &mut impl Read, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut line = Zeroizing::new(Vec::with_capacity(PASSWORD_LINE_MAX));
     let mut byte = [0];
     while line.len() < PASSWORD_LINE_MAX {
-        match input.read(&mut byte).map_err(|source| Error::Input { what: "the password", source })? {
+        match input.read(&mut byte).map_err(|source| Error::Input { what, source })? {
             0 => break,
             _ if byte == *b"\n" => break,
             _ => line.extend_from_slice(&byte),
         }
     }
+    Ok(line)
+}
+
+fn first_line(input: &mut impl Read, from: &str) -> Result<Secret, Error> {
+    let line = raw_line(input, "the password")?;
     let line = std::str::from_utf8(&line).map_err(|_| Error::PasswordEmpty { from: from.to_owned() })?;
     match line.strip_suffix('\r').unwrap_or(line) {
         "" => Err(Error::PasswordEmpty { from: from.to_owned() }),
@@ -141,7 +146,7 @@ fn first_line(input: &mut impl Read, from: &str) -> Result<Secret, Error> {
 }
 
 /// Stdin without a buffer of its own.
-struct Unbuffered;
+pub struct Unbuffered;
 
 impl Read for Unbuffered {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -49,6 +49,8 @@ impl Refusal {
                 | Code::BadVerifier
                 | Code::RegistrationClosed
                 | Code::Disabled
+                | Code::InviteRefused
+                | Code::Kicked
                 | Code::Deleted
                 | Code::StaleBundle,
             ) => Exit::Refused,
@@ -68,6 +70,10 @@ impl Refusal {
             }
             (Code::RegistrationClosed, _) => "ask the server's owner to open it (--registration open)".to_owned(),
             (Code::Disabled, _) => "ask the server's owner".to_owned(),
+            (Code::InviteRefused, Asked::Register(name)) => {
+                format!("ask the server's owner for a code, then: topchat register {name} --invite-file FILE")
+            }
+            (Code::Kicked, _) => "ask the server's owner; you can log in again: topchat".to_owned(),
             (Code::BadKey, _) => "make new keys in another folder (--keys-dir)".to_owned(),
             (Code::Replaced, _) => "log in again to take it back: topchat".to_owned(),
             (Code::KeysReplaced, _) => "start again: topchat".to_owned(),
@@ -111,6 +117,10 @@ impl fmt::Display for Refusal {
             (Code::Throttled, _) => write!(f, "too many attempts. {}.", self.retry("Try again later")),
             (Code::RegistrationClosed, _) => f.write_str("this server takes no new accounts"),
             (Code::Disabled, _) => f.write_str("this account was disabled by the server's owner"),
+            (Code::InviteRefused, _) => f.write_str(
+                "this server takes new accounts by invite, and the code is missing, unknown, used or too old",
+            ),
+            (Code::Kicked, _) => f.write_str("the server's owner ended this session"),
             (Code::Replaced, _) => f.write_str("a newer session of this account took over"),
             (Code::KeysReplaced, _) => f.write_str("your keys were replaced by another program of yours"),
             (Code::StaleBundle, _) => f.write_str("the server knows newer keys of this account"),

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn whoever_was_replaced_refused_or_deceived_does_not_come_back() {
-        let codes = [Code::Replaced, Code::KeysReplaced, Code::Deleted, Code::Disabled, Code::LoginRefused];
+        let codes =
+            [Code::Replaced, Code::Kicked, Code::KeysReplaced, Code::Deleted, Code::Disabled, Code::LoginRefused];
         for code in [&codes[..], &[Code::Malformed]].concat() {
             assert!(!is_lost(&bye(code)), "{code:?}");
         }

@@ -1,5 +1,6 @@
 //! A new account: keys on this machine, the name on the server.
 
+use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -8,15 +9,16 @@ use super::account_keys::{AccountKeys, KeyFolder};
 use super::config::Config;
 use super::connect::connect;
 use super::dialogue::Dialogue;
+use super::invite::with_invite;
 use super::password::{self, Secret};
 use super::reason::Asked;
-use super::{Error, account_keys, json, output, session};
+use super::{Error, account_keys, invite, json, output, session};
 use crate::crypto::{bundle, scram};
 use crate::names::UserName;
 use crate::wire::{Code, ToClient, ToServer};
 
 /// `topchat register NAME`.
-pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error> {
+pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path>) -> Result<(), Error> {
     account_keys::check_size(bits)?;
     // A group key file that can't be used is better told now than at the first message.
     let group = session::group_key(config)?;
@@ -29,7 +31,9 @@ pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error>
             if folder.has_any() { password::get(config)? } else { password::get_new(config)? }
         }
     };
-    let keys = register(config, name, &secret, bits)?;
+    // Behind the password, which may come from stdin, too.
+    let invite = invite.map(invite::from_file).transpose()?;
+    let keys = register(config, name, &secret, bits, invite)?;
     let fingerprint = keys.identity.public().fingerprint();
     config.say(&registered(config, name));
     config.say(&session::own_fingerprint(fingerprint));
@@ -49,7 +53,13 @@ pub fn command(config: &Config, name: &UserName, bits: u32) -> Result<(), Error>
 
 /// Makes what is missing and registers the name. When the request goes out, the keys are on disk; asked again with the
 /// same keys, the server answers the same, so a lost answer locks nobody out.
-pub fn register(config: &Config, name: &UserName, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
+pub fn register(
+    config: &Config,
+    name: &UserName,
+    secret: &Secret,
+    bits: u32,
+    invite: Option<String>,
+) -> Result<AccountKeys, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     let new = !folder.has_all();
     let begun = Instant::now();
@@ -60,7 +70,9 @@ pub fn register(config: &Config, name: &UserName, secret: &Secret, bits: u32) ->
     if new {
         config.say(&format!("done in {} s", begun.elapsed().as_secs_f64().round().max(1.0)));
     }
-    let result = session::patiently(config, || request(config, name, secret, &keys));
+    let result = with_invite(config, invite, |invite| {
+        session::patiently(config, || request(config, name, secret, &keys, invite))
+    });
     if let Err(Error::Refused(refusal)) = &result
         && refusal.code() == Some(Code::NameTaken)
     {
@@ -77,7 +89,7 @@ pub fn registered(config: &Config, name: &UserName) -> String {
     format!("registered {name}.   keys in {shown}, locked with your password")
 }
 
-fn request(config: &Config, name: &UserName, secret: &Secret, keys: &AccountKeys) -> Result<(), Error> {
+fn request(config: &Config, name: &UserName, secret: &Secret, keys: &AccountKeys, invite: &str) -> Result<(), Error> {
     let key_error = |why| Error::Key { path: "identity.pem".into(), why };
     let verifier = scram::verifier(secret.password()).map_err(|why| Error::Scram { why })?;
     let bundle =
@@ -86,7 +98,7 @@ fn request(config: &Config, name: &UserName, secret: &Secret, keys: &AccountKeys
     dialogue.asks(Asked::Register(name.clone()));
     let exporter = dialogue.link().exporter()?;
     let proof = bundle::prove(&keys.identity, &exporter, &bundle).map_err(key_error)?;
-    dialogue.send(&ToServer::Register { bundle, verifier, invite: String::new(), proof })?;
+    dialogue.send(&ToServer::Register { bundle, verifier, invite: invite.to_owned(), proof })?;
     match dialogue.next()? {
         ToClient::Registered => {
             dialogue.link().finish();

@@ -62,6 +62,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::NoTerminal { flag, .. } => format!("give it with {flag}"),
         Error::NotTopChat { .. } => "see --server HOST:PORT; its start lines name the server's address".to_owned(),
         Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL".to_owned(),
+        Error::InviteEmpty { .. } => "the code belongs into its first line, as the server's owner gave it".to_owned(),
         Error::PasswordCommand { .. } | Error::PasswordEmpty { .. } => {
             "the first line of the file, or of the command's output, is the password".to_owned()
         }
@@ -118,6 +119,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::Name { .. }
         | Error::NoTerminal { .. }
         | Error::Password { .. }
+        | Error::InviteEmpty { .. }
         | Error::PasswordEmpty { .. }
         | Error::PasswordsDiffer
         | Error::ServerFingerprint { .. }

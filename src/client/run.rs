@@ -68,7 +68,9 @@ fn wait_for(over: &Stop) -> Result<(), Error> {
 fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), Error> {
     let config = Config::new(options.global)?;
     match options.command.unwrap_or(Command::Login { name: None }) {
-        Command::Register { name, bits } => register::command(&config, &config::name(&name)?, bits),
+        Command::Register { name, bits, invite_file } => {
+            register::command(&config, &config::name(&name)?, bits, invite_file.as_deref())
+        }
         Command::Login { name } => {
             let name = name.as_deref().map(config::name).transpose()?;
             start::command(&config, name, stop, in_session)

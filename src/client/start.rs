@@ -118,7 +118,7 @@ fn missing_keys(name: &UserName, folder: &KeyFolder) -> String {
 
 fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
-    register(config, name, &secret, RSA_BITS_DEFAULT)?;
+    register(config, name, &secret, RSA_BITS_DEFAULT, None)?;
     config.say(&registered(config, name));
     session::with_secret(config, name, secret, Mode::Receiving)
 }

@@ -113,7 +113,11 @@ fn change_reason(name: &UserName, why: ChangeError) -> String {
     match why {
         ChangeError::NoSuchUser => format!("no user \"{name}\" here. Nothing was changed."),
         ChangeError::Storage => "the disk refused the change. Nothing was changed.".to_owned(),
-        ChangeError::Full | ChangeError::NameTaken | ChangeError::Stale => {
+        ChangeError::Full
+        | ChangeError::InviteRefused
+        | ChangeError::NameTaken
+        | ChangeError::NoSuchInvite
+        | ChangeError::Stale => {
             format!("the account \"{name}\" can't be changed so")
         }
     }

@@ -16,6 +16,7 @@ mod login;
 pub mod options;
 mod outbox;
 mod phase;
+pub mod rate;
 mod register;
 mod renewal;
 mod seat;
@@ -42,7 +43,6 @@ use crate::wire::Fingerprint;
 pub struct Server {
     acceptor: acceptor::Acceptor,
     shared: Arc<shared::Shared>,
-    address: SocketAddr,
     /// Held as long as the server lives: one server per folder.
     _folder: LockedFolder,
 }
@@ -63,19 +63,25 @@ impl Server {
         let listener = bind(listen)?;
         let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
         let address = listener.local_addr().map_err(bound)?;
-        let shared = Arc::new(shared::Shared::new(settings, tls, accounts, store, secret, &PublicKey::decoy()?));
+        let shared =
+            Arc::new(shared::Shared::new(settings, address, tls, accounts, store, secret, &PublicKey::decoy()?));
         let acceptor = acceptor::Acceptor::new(listener, Arc::clone(&shared)).map_err(bound)?;
-        Ok(Self { acceptor, shared, address, _folder: folder })
+        Ok(Self { acceptor, shared, _folder: folder })
     }
 
     /// Where it listens, with the real port.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.shared.address
     }
 
     /// What clients pin.
     pub fn identity(&self) -> Fingerprint {
         self.shared.tls.identity()
+    }
+
+    /// Who may make an account.
+    pub fn registration(&self) -> Registration {
+        self.shared.registration
     }
 
     /// How many accounts there are.

@@ -35,6 +35,10 @@ struct Serving {
     /// Most accounts
     #[arg(long, value_name = "N", default_value_t = limits::ACCOUNTS_MAX as u32, env = "TOPCHAT_MAX_ACCOUNTS")]
     max_accounts: u32,
+    /// Messages and requests a second of one client beyond which it is read more slowly (twice as many at once pass); 0 for no limit
+    #[arg(long, value_name = "N", default_value_t = limits::RATE_DEFAULT, env = "TOPCHAT_RATE",
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(limits::RATE_MAX)))]
+    rate: u32,
     /// What "accepted" waits for: disk loses nothing, memory may lose the last moment in a crash
     #[arg(long, value_name = "WHERE", default_value = "disk", env = "TOPCHAT_DURABILITY")]
     durability: Durability,
@@ -58,9 +62,9 @@ struct Serving {
     #[arg(long, value_name = "N", default_value_t = limits::GROUP_MESSAGES as u32, env = "TOPCHAT_GROUP_MESSAGES",
         value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     group_messages: u32,
-    /// Who may make an account
-    #[arg(long, value_name = "WHO", default_value = "open", env = "TOPCHAT_REGISTRATION")]
-    registration: Registration,
+    /// Who may make an account [default: open if this machine alone is listened to, else closed]
+    #[arg(long, value_name = "WHO", env = "TOPCHAT_REGISTRATION")]
+    registration: Option<Registration>,
 }
 
 /// What else the program does.
@@ -119,6 +123,7 @@ impl Options {
         Settings {
             max_clients: self.serving.max_clients as usize,
             max_accounts: self.serving.max_accounts as usize,
+            rate: self.serving.rate,
             registration: self.serving.registration,
             durability: self.serving.durability,
             quotas: self.serving.quotas(),
@@ -133,7 +138,7 @@ The server of TopChat: passes sealed messages between its accounts and cannot re
 Examples:
   topchat-server --data-dir data/server              for this machine only
   topchat-server --listen 0.0.0.0:7777               open to others
-  topchat-server --registration closed               no new accounts
+  topchat-server --registration invite               new accounts with a code (user invite)
   topchat-server --data-dir data/server user list    the accounts of a stopped server";
 
 const SHORT_EXAMPLES: &str = "Examples and what the server can see: topchat-server --help";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::accounts::{Account, ChangeError, Outcome};
+use super::accounts::{Account, ChangeError, InviteCode, Outcome};
 use super::session::{End, Session, State};
 use super::shared::{Registration, unix_ms};
 use crate::crypto::bundle::{self, BundleError};
@@ -13,8 +13,14 @@ use crate::wire::{self, Code, ToClient, Verifier};
 
 impl Session<'_> {
     /// `Register`: answered only when the account is on disk.
-    pub(super) fn register(&mut self, bundle: Vec<u8>, verifier: Verifier, proof: &[u8]) -> Result<(), End> {
-        match self.try_register(bundle, verifier, proof)? {
+    pub(super) fn register(
+        &mut self,
+        bundle: Vec<u8>,
+        verifier: Verifier,
+        invite: &str,
+        proof: &[u8],
+    ) -> Result<(), End> {
+        match self.try_register(bundle, verifier, invite, proof)? {
             Ok(()) => self.reply(&ToClient::Registered),
             Err(reason) => self.refuse(0, reason),
         }
@@ -58,8 +64,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn try_register(&mut self, bytes: Vec<u8>, verifier: Verifier, proof: &[u8]) -> Result<Result<(), Reason>, End> {
-        if self.shared.settings.registration == Registration::Closed {
+    fn try_register(
+        &mut self,
+        bytes: Vec<u8>,
+        verifier: Verifier,
+        invite: &str,
+        proof: &[u8],
+    ) -> Result<Result<(), Reason>, End> {
+        if self.shared.registration == Registration::Closed {
             return Ok(Err(Reason::new(Code::RegistrationClosed)));
         }
         if !self.tries.register() {
@@ -80,7 +92,12 @@ impl Session<'_> {
             return Ok(Err(Reason::new(Code::BadSignature)));
         }
         let account = Account::new(bytes, verifier, unix_ms())?;
-        let registered = self.shared.accounts.register(account.clone());
+        let registered = if self.shared.registration == Registration::Invite {
+            let code = InviteCode::parse(invite).map(|code| code.hash());
+            self.shared.accounts.register_by_invite(account.clone(), code)
+        } else {
+            self.shared.accounts.register(account.clone())
+        };
         if registered == Ok(Outcome::Changed) {
             self.shared.store.join(&account);
             log::info!("{} registered from {}", checked.name, self.source);
@@ -97,8 +114,9 @@ fn iterations_fit(verifier: &Verifier) -> bool {
 pub(super) fn code_of(error: ChangeError) -> Code {
     match error {
         ChangeError::Full => Code::AccountsFull,
+        ChangeError::InviteRefused => Code::InviteRefused,
         ChangeError::NameTaken => Code::NameTaken,
-        ChangeError::NoSuchUser => Code::NoSuchUser,
+        ChangeError::NoSuchInvite | ChangeError::NoSuchUser => Code::NoSuchUser,
         ChangeError::Stale => Code::StaleBundle,
         ChangeError::Storage => Code::Storage,
     }

@@ -1,5 +1,6 @@
 //! What all sessions of one server share, and its settings.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,8 +19,17 @@ use crate::transport::ServerTls;
 pub enum Registration {
     /// Whoever connects.
     Open,
+    /// Whoever has an invite code.
+    Invite,
     /// Nobody.
     Closed,
+}
+
+impl Registration {
+    /// What holds where nothing else was said: on this machine alone everybody may, in a network nobody.
+    pub fn default_at(address: SocketAddr) -> Self {
+        if address.ip().to_canonical().is_loopback() { Self::Open } else { Self::Closed }
+    }
 }
 
 /// What the owner may set.
@@ -29,14 +39,16 @@ pub struct Settings {
     pub max_clients: usize,
     /// Most accounts.
     pub max_accounts: usize,
-    /// Who may make an account.
-    pub registration: Registration,
+    /// Who may make an account; [`Registration::default_at`] the address if nothing is said.
+    pub registration: Option<Registration>,
     /// What "accepted" waits for.
     pub durability: Durability,
     /// How much may wait for whom.
     pub quotas: Quotas,
     /// From TCP accept to login.
     pub login_deadline: Duration,
+    /// Frames a second of one session beyond which it is read more slowly; 0 for no limit.
+    pub rate: u32,
     /// Silence after which a session is pinged.
     pub ping_after: Duration,
     /// Silence after a ping that ends a session.
@@ -48,10 +60,11 @@ impl Default for Settings {
         Self {
             max_clients: limits::CLIENTS_DEFAULT,
             max_accounts: limits::ACCOUNTS_MAX,
-            registration: Registration::Open,
+            registration: None,
             durability: Durability::default(),
             quotas: Quotas::default(),
             login_deadline: limits::LOGIN_DEADLINE,
+            rate: limits::RATE_DEFAULT,
             ping_after: limits::PING_AFTER,
             pong_within: limits::PONG_WITHIN,
         }
@@ -62,6 +75,10 @@ impl Default for Settings {
 /// and never together with another.
 pub(super) struct Shared {
     pub(super) settings: Settings,
+    /// Who may make an account.
+    pub(super) registration: Registration,
+    /// Where it listens, with the real port.
+    pub(super) address: SocketAddr,
     pub(super) tls: ServerTls,
     pub(super) accounts: Accounts,
     pub(super) store: Store,
@@ -77,6 +94,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         settings: Settings,
+        address: SocketAddr,
         tls: ServerTls,
         accounts: Accounts,
         store: Store,
@@ -87,6 +105,8 @@ impl Shared {
             guests: Arc::new(Guests::new(settings.max_clients)),
             hub: Mutex::new(Hub::new(settings.max_clients)),
             throttle: Mutex::default(),
+            registration: settings.registration.unwrap_or_else(|| Registration::default_at(address)),
+            address,
             settings,
             tls,
             accounts,

@@ -51,7 +51,7 @@ codes! {
     BadKey = 8, "that public key is not acceptable";
     /// A bundle's signature, or the proof that its maker is here, does not hold.
     BadSignature = 9, "that signature does not hold";
-    /// This server takes no registrations, or not without an invite code.
+    /// This server takes no registrations.
     RegistrationClosed = 10, "registration is closed";
     /// Nobody has that name here.
     NoSuchUser = 11, "no such user";
@@ -89,6 +89,10 @@ codes! {
     StaleBundle = 27, "newer keys are known already";
     /// Another session of this account replaced its keys.
     KeysReplaced = 28, "the keys of this account were replaced";
+    /// Registration needs an invite code here, and this one is missing, unknown, used or too old.
+    InviteRefused = 29, "registration needs an invite code that is good";
+    /// The server's owner ended this session.
+    Kicked = 30, "the server's owner ended this session";
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn a_full_server_says_so_and_a_queue_waits_for_the_seat() {
 
 #[test]
 fn a_server_that_takes_no_accounts_says_so() {
-    let server = TestServer::with(Settings { registration: Registration::Closed, ..Settings::default() });
+    let server = TestServer::with(Settings { registration: Some(Registration::Closed), ..Settings::default() });
     refused(
         &Home::with_keys(server.address, &ALICE).run_in(&["register", "alice"]),
         6,

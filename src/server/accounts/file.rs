@@ -7,6 +7,7 @@ use super::record::{Damage, Record};
 use super::table::Table;
 use super::writer::Store;
 use crate::limits::OUTDATED_MIN;
+use crate::server::shared::unix_ms;
 use crate::storage::append::{AppendFile, ReadError, Records};
 use crate::storage::{FileError, private};
 use crate::text::visible;
@@ -46,7 +47,7 @@ pub(super) fn load(path: &Path) -> Result<(Table, Journal), AccountsError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let table = replay(path, &mut records)?;
+    let mut table = replay(path, &mut records)?;
     let count = records.count();
     if let Some(torn) = records.torn() {
         log::warn!(
@@ -58,7 +59,7 @@ pub(super) fn load(path: &Path) -> Result<(Table, Journal), AccountsError> {
     }
     let file = Some(records.finish()?);
     let mut journal = Journal { path: path.to_owned(), exists: true, file };
-    compact(&mut journal, &table, count);
+    compact(&mut journal, &mut table, count);
     Ok((table, journal))
 }
 
@@ -89,8 +90,7 @@ struct Replay {
 impl Replay {
     fn record(&mut self, line: &[u8]) -> Result<(), Damage> {
         let record = Record::parse(line)?;
-        let is_whole = matches!(record, Record::Register { .. } | Record::Lineage { .. } | Record::Disable { .. });
-        if self.is_within_checkpoint() && !is_whole {
+        if self.is_within_checkpoint() && !belongs_to_checkpoint(&record) {
             return Err(self.incomplete());
         }
         match record {
@@ -120,15 +120,22 @@ impl Replay {
     }
 }
 
+fn belongs_to_checkpoint(record: &Record) -> bool {
+    use Record::{Disable, Invite, Lineage, Register};
+    matches!(record, Disable { .. } | Invite { .. } | Lineage { .. } | Register { .. })
+}
+
 /// Rewrites the file with what still counts, if that is less than half of it.
 ///
 /// A failure is no reason not to start: the old file is as good as before.
-fn compact(journal: &mut Journal, table: &Table, count: u64) {
+fn compact(journal: &mut Journal, table: &mut Table, count: u64) {
     let needed = table.records().count() as u64;
     let outdated = count.saturating_sub(needed + 1);
     if outdated <= OUTDATED_MIN || outdated <= count / 2 {
         return;
     }
+    table.forget_spent_invites(unix_ms());
+    let needed = table.records().count() as u64;
     let rewritten = private::replace_with(&journal.path, |file| {
         Record::checkpoint(needed).write(file)?;
         table.records().try_for_each(|record| record.write(file))

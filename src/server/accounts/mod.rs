@@ -7,6 +7,7 @@
 //! no lock is held over input or output, and two changes of one name can't cross.
 
 mod file;
+mod invite;
 mod record;
 mod table;
 mod writer;
@@ -18,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
 pub use file::FILE_NAME;
+pub use invite::{Invite, InviteCode, InviteHash, InviteState};
 pub use record::Damage;
 use table::Table;
 use writer::{Change, Request};
@@ -213,6 +215,31 @@ impl Accounts {
         self.change(Change::Register(account))
     }
 
+    /// The same where an invite is needed, which counts as used from then on: invite and account are one change, so of
+    /// two who come with the same last use one gets an account.
+    ///
+    /// Whoever has the account already needs none: their invite may have been used when the answer was lost.
+    pub fn register_by_invite(&self, account: Account, code: Option<InviteHash>) -> Result<Outcome, ChangeError> {
+        self.change(Change::RegisterByInvite(account, code))
+    }
+
+    /// Adds an invite.
+    pub fn add_invite(&self, invite: Invite) -> Result<Outcome, ChangeError> {
+        self.change(Change::AddInvite(invite))
+    }
+
+    /// Takes an invite back; accounts that it made stay.
+    pub fn revoke(&self, invite: InviteHash) -> Result<Outcome, ChangeError> {
+        self.change(Change::Revoke(invite))
+    }
+
+    /// All invites that are not forgotten yet, the oldest first.
+    pub fn invites(&self) -> Vec<Invite> {
+        let mut invites: Vec<_> = self.read().invites().copied().collect();
+        invites.sort_by_key(|invite| (invite.created_ms, invite.hash));
+        invites
+    }
+
     /// Sets a new password.
     ///
     /// [`ChangeError::NoSuchUser`] if the account is gone, even if its name has a new owner by now.
@@ -277,9 +304,15 @@ pub enum ChangeError {
     /// No more accounts fit.
     #[error("this server takes no more accounts")]
     Full,
+    /// The invite is missing, unknown, used or too old.
+    #[error("registration needs an invite code that is good")]
+    InviteRefused,
     /// The name belongs to other keys.
     #[error("that name is taken")]
     NameTaken,
+    /// There is no such invite.
+    #[error("no such invite")]
+    NoSuchInvite,
     /// There is no such account, or not any more.
     #[error("no such user")]
     NoSuchUser,

@@ -7,17 +7,22 @@
 //! {"op":"password","v":1,"name":"alice","salt":…,"iterations":600000,"stored_key":…,"server_key":…}
 //! {"op":"keys","v":1,"name":"alice","bundle":…,"handover":""}
 //! {"op":"disable","v":1,"name":"alice"}      also "enable" and "delete"
+//! {"op":"invite","v":1,"code":…,"created_ms":1700000000000,"expires_ms":1700604800000,"uses":1}
+//! {"op":"revoke","v":1,"code":…}
 //! {"op":"checkpoint","v":1,"records":2}
 //! {"op":"lineage","v":1,"name":"alice","origin":…,"former":[{"identity":…,"handover":…}]}
 //! ```
 //!
-//! A rewritten file begins with a checkpoint: so many `register`, `lineage` and `disable` records must follow at once. A
-//! `lineage` tells which identities an account had before that of its `register` record, and stands nowhere else.
+//! `code` is the hash of an invite code. A `register` record that has one (`"invite":…`) also uses that invite: they can't
+//! come apart. An `invite` record of a rewritten file tells how often it was used (`"used":…`).
+//!
+//! A rewritten file begins with a checkpoint: so many `invite`, `register`, `lineage` and `disable` records must follow at
+//! once. A `lineage` tells which identities an account had before that of its `register` record, and stands nowhere else.
 //! They came to disk together, so if some are missing the file was damaged later, and is no torn write.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Account, KeysError};
+use super::{Account, Invite, InviteHash, KeysError};
 use crate::limits::{SIGNATURE_MAX, SPKI_MAX};
 use crate::names::UserName;
 use crate::wire::{self, Fingerprint, Predecessor, Verifier};
@@ -45,6 +50,16 @@ pub(super) enum Record {
         v: Version,
         #[serde(with = "name")]
         name: UserName,
+    },
+    /// Somebody who is not there yet may make an account.
+    Invite {
+        v: Version,
+        code: InviteHash,
+        created_ms: u64,
+        expires_ms: u64,
+        uses: u32,
+        #[serde(default, skip_serializing_if = "is_none_yet")]
+        used: u32,
     },
     /// The account has new keys.
     Keys {
@@ -96,7 +111,11 @@ pub(super) enum Record {
         server_key: [u8; 32],
         #[serde(with = "base64")]
         bundle: Vec<u8>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invite: Option<InviteHash>,
     },
+    /// The invite makes no more accounts.
+    Revoke { v: Version, code: InviteHash },
 }
 
 /// One key of a lineage.
@@ -134,7 +153,8 @@ impl From<Former> for Predecessor {
 pub(super) struct Version;
 
 impl Record {
-    pub(super) fn register(account: &Account) -> Self {
+    /// A new account; with `by`, that invite's use, too.
+    pub(super) fn register(account: &Account, by: Option<InviteHash>) -> Self {
         let Verifier { salt, iterations, stored_key, server_key } = account.verifier;
         Self::Register {
             v: Version,
@@ -145,7 +165,17 @@ impl Record {
             stored_key,
             server_key,
             bundle: account.bundle.clone(),
+            invite: by,
         }
+    }
+
+    pub(super) fn invite(invite: &Invite) -> Self {
+        let Invite { hash, created_ms, expires_ms, uses, used } = *invite;
+        Self::Invite { v: Version, code: hash, created_ms, expires_ms, uses, used }
+    }
+
+    pub(super) fn revoke(code: InviteHash) -> Self {
+        Self::Revoke { v: Version, code }
     }
 
     pub(super) fn password(name: UserName, verifier: &Verifier) -> Self {
@@ -242,6 +272,18 @@ pub enum Damage {
     /// The first line is torn or missing. A new file comes into being with its first line whole.
     #[error("the file holds no whole record")]
     NoRecord,
+    /// An invite that is there already.
+    #[error("invite {id} is made a second time")]
+    DuplicateInvite {
+        /// Its id.
+        id: String,
+    },
+    /// An invite that is used more often than it is good for.
+    #[error("invite {id} is used more often than it may be")]
+    InviteUsed {
+        /// Its id.
+        id: String,
+    },
     /// Something else than `{...}`.
     #[error("not a JSON object")]
     NotAnObject,
@@ -259,6 +301,12 @@ pub enum Damage {
     /// Longer than any record.
     #[error("longer than {} bytes", crate::limits::RECORD_MAX)]
     TooLong,
+    /// An invite that does not exist.
+    #[error("there is no invite {id}")]
+    UnknownInvite {
+        /// Its id.
+        id: String,
+    },
     /// A change of an account that does not exist.
     #[error("there is no account {name} to change")]
     Unknown {
@@ -291,6 +339,10 @@ impl From<Version> for u64 {
     }
 }
 
+fn is_none_yet(used: &u32) -> bool {
+    *used == 0
+}
+
 /// Names as JSON strings, checked when read.
 mod name {
     use serde::{Deserializer, Serializer, de};
@@ -321,7 +373,7 @@ mod name {
 }
 
 /// Bytes as JSON strings in base64, with exactly as many bytes as the field takes.
-mod base64 {
+pub(super) mod base64 {
     use std::marker::PhantomData;
 
     use data_encoding::BASE64;
@@ -343,11 +395,14 @@ mod base64 {
         }
     }
 
-    pub(super) fn serialize<S: Serializer>(bytes: &impl AsRef<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        bytes: &impl AsRef<[u8]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(bytes.as_ref()))
     }
 
-    pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    pub(in super::super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
     where
         D: Deserializer<'de>,
         T: TryFrom<Vec<u8>>,

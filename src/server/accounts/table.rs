@@ -6,15 +6,16 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::record::{Damage, Former, Record};
-use super::{Account, Verifier};
+use super::{Account, Invite, InviteHash, InviteState, Verifier};
 use crate::limits::LINEAGE_MAX;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 
-/// Accounts by name, in alphabetical order.
+/// Accounts by name, in alphabetical order, and invites.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     accounts: BTreeMap<UserName, Arc<Account>>,
+    invites: BTreeMap<InviteHash, Invite>,
 }
 
 impl Table {
@@ -47,6 +48,27 @@ impl Table {
         };
     }
 
+    pub(super) fn find_invite(&self, hash: &InviteHash) -> Option<&Invite> {
+        self.invites.get(hash)
+    }
+
+    pub(super) fn invites(&self) -> impl Iterator<Item = &Invite> {
+        self.invites.values()
+    }
+
+    /// What the invite is from now on.
+    pub(super) fn set_invite(&mut self, hash: InviteHash, invite: Option<Invite>) {
+        match invite {
+            Some(invite) => self.invites.insert(hash, invite),
+            None => self.invites.remove(&hash),
+        };
+    }
+
+    /// Forgets the invites that make no more accounts.
+    pub(super) fn forget_spent_invites(&mut self, now_ms: u64) {
+        self.invites.retain(|_, invite| invite.state(now_ms) == InviteState::Open);
+    }
+
     /// Repeats a change from the file.
     pub(super) fn apply(&mut self, record: Record) -> Result<(), Damage> {
         match record {
@@ -57,6 +79,9 @@ impl Table {
             },
             Record::Disable { name, .. } => self.change(name, |account| account.disabled = true),
             Record::Enable { name, .. } => self.change(name, |account| account.disabled = false),
+            Record::Invite { code, created_ms, expires_ms, uses, used, .. } => {
+                self.add_invite(Invite { hash: code, created_ms, expires_ms, uses, used })
+            }
             Record::Keys { name, bundle, handover, .. } => {
                 let account = self.accounts.get_mut(&name).ok_or_else(|| Damage::Unknown { name: name.clone() })?;
                 let renewed = account.with_keys(bundle, handover).map_err(|why| Damage::Keys { name, why })?;
@@ -67,20 +92,43 @@ impl Table {
             Record::Password { name, salt, iterations, stored_key, server_key, .. } => {
                 self.change(name, |account| account.verifier = Verifier { salt, iterations, stored_key, server_key })
             }
-            Record::Register { name, created_ms, salt, iterations, stored_key, server_key, bundle, .. } => {
+            Record::Register { name, created_ms, salt, iterations, stored_key, server_key, bundle, invite, .. } => {
                 let verifier = Verifier { salt, iterations, stored_key, server_key };
                 let account = Account::new(bundle, verifier, created_ms).map_err(Damage::Bundle)?;
+                self.use_invite(invite)?;
                 self.add(name, account)
             }
+            Record::Revoke { code, .. } => match self.invites.remove(&code) {
+                Some(_) => Ok(()),
+                None => Err(Damage::UnknownInvite { id: code.id() }),
+            },
         }
     }
 
     /// The fewest records that make this table.
     pub(super) fn records(&self) -> impl Iterator<Item = Record> {
-        self.accounts.values().flat_map(|account| {
+        let accounts = self.accounts.values().flat_map(|account| {
             let disable = account.disabled.then(|| Record::disable(account.name.clone(), true));
-            std::iter::once(Record::register(account)).chain(Record::lineage(account)).chain(disable)
-        })
+            std::iter::once(Record::register(account, None)).chain(Record::lineage(account)).chain(disable)
+        });
+        self.invites.values().map(Record::invite).chain(accounts)
+    }
+
+    fn add_invite(&mut self, invite: Invite) -> Result<(), Damage> {
+        match self.invites.insert(invite.hash, invite) {
+            Some(old) => Err(Damage::DuplicateInvite { id: old.hash.id() }),
+            None => Ok(()),
+        }
+    }
+
+    fn use_invite(&mut self, code: Option<InviteHash>) -> Result<(), Damage> {
+        let Some(code) = code else { return Ok(()) };
+        let invite = self.invites.get_mut(&code).ok_or_else(|| Damage::UnknownInvite { id: code.id() })?;
+        if invite.used >= invite.uses {
+            return Err(Damage::InviteUsed { id: code.id() });
+        }
+        invite.used += 1;
+        Ok(())
     }
 
     fn restore_lineage(&mut self, name: UserName, origin: Fingerprint, former: Vec<Former>) -> Result<(), Damage> {

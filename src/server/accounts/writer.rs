@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::record::Record;
 use super::table::Table;
-use super::{Account, ChangeError, Outcome};
+use super::{Account, ChangeError, Invite, InviteHash, InviteState, Outcome};
 use crate::limits::ACCOUNT_BATCH;
 use crate::names::UserName;
 use crate::storage::FileError;
@@ -22,8 +22,11 @@ pub(super) trait Store: Send {
 /// What somebody wants changed. Where an account is given, it must still be there, with the same identity.
 #[derive(Debug)]
 pub(super) enum Change {
+    AddInvite(Invite),
     Delete(Account),
     Register(Account),
+    RegisterByInvite(Account, Option<InviteHash>),
+    Revoke(InviteHash),
     SetDisabled(Account, bool),
     SetKeys { owner: Account, bundle: Vec<u8>, handover: Vec<u8> },
     SetVerifier(Account, Verifier),
@@ -64,7 +67,7 @@ impl<S: Store> Writer<S> {
     pub(super) fn settle(&mut self, changes: Vec<Change>) -> Vec<Result<Outcome, ChangeError>> {
         let mut draft = Draft::new(&self.table, self.max_accounts);
         let outcomes: Vec<_> = changes.into_iter().map(|change| draft.change(change)).collect();
-        let Draft { changed, lines, .. } = draft;
+        let Draft { changed, changed_invites, lines, .. } = draft;
         if lines.is_empty() {
             return outcomes;
         }
@@ -75,6 +78,9 @@ impl<S: Store> Writer<S> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         for (name, account) in changed {
             table.set(name, account);
+        }
+        for (hash, invite) in changed_invites {
+            table.set_invite(hash, invite);
         }
         outcomes
     }
@@ -88,23 +94,32 @@ struct Draft<'a> {
     count: usize,
     /// What the names of this batch will have.
     changed: BTreeMap<UserName, Option<Arc<Account>>>,
+    /// What the invites of this batch will be.
+    changed_invites: BTreeMap<InviteHash, Option<Invite>>,
     lines: Vec<u8>,
 }
 
 impl<'a> Draft<'a> {
     fn new(table: &'a RwLock<Table>, max_accounts: usize) -> Self {
         let count = table.read().unwrap_or_else(PoisonError::into_inner).len();
-        Self { table, max_accounts, count, changed: BTreeMap::new(), lines: Vec::new() }
+        let (changed, changed_invites) = (BTreeMap::new(), BTreeMap::new());
+        Self { table, max_accounts, count, changed, changed_invites, lines: Vec::new() }
     }
 
     fn change(&mut self, change: Change) -> Result<Outcome, ChangeError> {
         match change {
+            Change::AddInvite(invite) => Ok(self.write_invite(Record::invite(&invite), invite.hash, Some(invite))),
             Change::Delete(owner) => {
                 self.present(&owner)?;
                 self.count = self.count.saturating_sub(1);
                 Ok(self.write(Record::delete(owner.name.clone()), owner.name, None))
             }
-            Change::Register(account) => self.register(account),
+            Change::Register(account) => self.register(account, None),
+            Change::RegisterByInvite(account, code) => self.register_by_invite(account, code),
+            Change::Revoke(code) => {
+                self.find_invite(&code).ok_or(ChangeError::NoSuchInvite)?;
+                Ok(self.write_invite(Record::revoke(code), code, None))
+            }
             Change::SetDisabled(owner, disabled) => {
                 let account = self.present(&owner)?;
                 if account.disabled == disabled {
@@ -122,14 +137,27 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn register(&mut self, account: Account) -> Result<Outcome, ChangeError> {
+    /// Without a good invite nobody learns whether a name is taken.
+    fn register_by_invite(&mut self, account: Account, code: Option<InviteHash>) -> Result<Outcome, ChangeError> {
+        if self.find(&account.name).is_some_and(|holder| holder.has_same_keys(&account)) {
+            return Ok(Outcome::Unchanged);
+        }
+        let is_open = |invite: &Invite| invite.state(account.created_ms) == InviteState::Open;
+        let invite = code.and_then(|code| self.find_invite(&code)).filter(is_open);
+        let invite = invite.ok_or(ChangeError::InviteRefused)?;
+        let registered = self.register(account, Some(invite.hash))?;
+        self.changed_invites.insert(invite.hash, Some(Invite { used: invite.used + 1, ..invite }));
+        Ok(registered)
+    }
+
+    fn register(&mut self, account: Account, by: Option<InviteHash>) -> Result<Outcome, ChangeError> {
         match self.find(&account.name) {
             Some(holder) if holder.has_same_keys(&account) => Ok(Outcome::Unchanged),
             Some(_) => Err(ChangeError::NameTaken),
             None if self.count >= self.max_accounts => Err(ChangeError::Full),
             None => {
                 self.count += 1;
-                Ok(self.write(Record::register(&account), account.name.clone(), Some(account)))
+                Ok(self.write(Record::register(&account, by), account.name.clone(), Some(account)))
             }
         }
     }
@@ -157,6 +185,19 @@ impl<'a> Draft<'a> {
             Some(account) => account.clone(),
             None => self.table.read().unwrap_or_else(PoisonError::into_inner).find(name).cloned(),
         }
+    }
+
+    fn find_invite(&self, hash: &InviteHash) -> Option<Invite> {
+        match self.changed_invites.get(hash) {
+            Some(invite) => *invite,
+            None => self.table.read().unwrap_or_else(PoisonError::into_inner).find_invite(hash).copied(),
+        }
+    }
+
+    fn write_invite(&mut self, record: Record, hash: InviteHash, invite: Option<Invite>) -> Outcome {
+        record.write(&mut self.lines).expect("a record has plain fields, and a Vec takes every byte");
+        self.changed_invites.insert(hash, invite);
+        Outcome::Changed
     }
 
     fn write(&mut self, record: Record, name: UserName, account: Option<Account>) -> Outcome {

@@ -10,15 +10,15 @@ use crate::storage::failing::FailingMedium;
 
 /// A store on a failing disk that the test can look at.
 #[derive(Clone)]
-struct FailingStore(Arc<Mutex<(AppendFile<FailingMedium>, Vec<u8>)>>);
+pub(super) struct FailingStore(Arc<Mutex<(AppendFile<FailingMedium>, Vec<u8>)>>);
 
 impl FailingStore {
-    fn new(first: usize, count: usize) -> Self {
+    pub(super) fn new(first: usize, count: usize) -> Self {
         let medium = FailingMedium::new(first, count);
         Self(Arc::new(Mutex::new((AppendFile::new(Path::new("accounts"), medium, 0), Vec::new()))))
     }
 
-    fn acknowledged(&self) -> Vec<u8> {
+    pub(super) fn acknowledged(&self) -> Vec<u8> {
         self.0.lock().unwrap().1.clone()
     }
 }

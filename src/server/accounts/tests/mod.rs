@@ -2,6 +2,7 @@
 
 mod damage;
 mod failing_disk;
+mod invites;
 mod model;
 
 use std::fs::{self, DirBuilder, Permissions};
