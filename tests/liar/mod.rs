@@ -7,7 +7,7 @@ mod lookups;
 mod oracle;
 mod order;
 mod peers;
-mod server;
+pub mod server;
 mod stage;
 mod tampering;
 mod terminal;

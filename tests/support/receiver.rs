@@ -20,6 +20,7 @@ fn member(person: &Person) -> Member {
         name: person.name.clone(),
         identity: again(&person.identity),
         encryption: again(&person.encryption),
+        retired: Vec::new(),
         group,
     }
 }
