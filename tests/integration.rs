@@ -17,3 +17,4 @@ mod scripts;
 mod sessions;
 mod strangers;
 mod support;
+mod thieves;
