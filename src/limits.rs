@@ -40,6 +40,9 @@ pub const SPKI_MAX: usize = 600;
 pub const SIGNATURE_MAX: usize = 512;
 /// Former identity keys of an account that the server keeps: with the longest keys they take 8.7 KiB of a frame.
 pub const LINEAGE_MAX: usize = 8;
+/// Encryption keys that were replaced and still open messages: a year and more of changes every month or two, and opening
+/// them takes a fraction of a second at each start.
+pub const RETIRED_KEYS_MAX: usize = 8;
 /// PBKDF2 rounds of a new password (OWASP's figure for PBKDF2-HMAC-SHA256 since 2023).
 pub const SCRAM_ITERATIONS: u32 = 600_000;
 /// Fewest PBKDF2 rounds that a client accepts: a server must not be able to weaken the verifier.
@@ -106,6 +109,13 @@ pub const WRITE_BATCH: usize = 16 * 1024;
 pub const RECORDS_AT_ONCE: usize = 8;
 /// Connections accepted before the acceptor looks at anything else.
 pub const ACCEPTS_AT_ONCE: usize = 64;
+/// Frames a second that are read of one session when more come: nobody types so fast, and ten sessions that all send so
+/// much leave a small machine the most of its time.
+pub const RATE_DEFAULT: u32 = 100;
+/// Highest rate that can be set: beyond it no limit (0) is meant.
+pub const RATE_MAX: u32 = 1_000_000;
+/// A session may send this many seconds' worth at once before the rate holds: a pasted page goes through as it comes.
+pub const BURST_SECS: u32 = 2;
 /// Unsent reply bytes above which a client that does not read is no longer read from.
 pub const REPLY_BACKLOG: usize = 64 * 1024;
 /// How long sessions get to say goodbye at an orderly stop.
@@ -200,6 +210,8 @@ pub const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Messages held while their sender's keys are looked up, over all senders.
 pub const HELD_MESSAGES: usize = 256;
+/// What "per second" means.
+pub const SECOND: Duration = Duration::from_secs(1);
 /// What "per hour" means.
 pub const HOUR: Duration = Duration::from_secs(3600);
 /// Lines of one sort about one sender's messages per hour: an oracle's questions must not flood the screen.

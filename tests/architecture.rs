@@ -65,6 +65,7 @@ fn pure_parts_touch_no_socket_thread_clock_or_file() {
         "limits.rs",
         "server/hub.rs",
         "server/phase.rs",
+        "server/rate.rs",
         "server/store/index.rs",
         "server/store/receipts.rs",
         "server/store/ids.rs",

@@ -311,13 +311,13 @@ fn requests_whose_answers_are_not_read_are_not_answered_without_bound() {
         assert_eq!(RawClient::connect(server.address).register_as(&BOB, &name), ToClient::Registered);
     }
     let list = ToServer::List { request: 1, scope: Scope::All, after: None }.encode();
-    let before = resident_kib(&server);
+    let before = server.peak_kib();
     alice.send_bytes(&list.repeat(6000));
     for _ in 0..6000 {
         assert!(matches!(alice.next(), ToClient::Page { more: true, .. }));
     }
     // 6000 pages of 256 names would take 50 MB at once.
-    let grown = resident_kib(&server).saturating_sub(before);
+    let grown = server.peak_kib().saturating_sub(before);
     assert!(grown < 20_000, "memory grew by {grown} KiB");
 }
 
@@ -336,13 +336,6 @@ fn an_account_deleted_during_the_login_lets_nobody_in() {
     let signature = ALICE.identity.sign(&signed::login(last.auth_message())).unwrap();
     let proof = ToServer::LoginProof { client_final: last.message().to_owned(), signature };
     assert_eq!(error_code(&late.ask(&proof)), Code::LoginRefused);
-}
-
-/// The most memory that the process ever had.
-fn resident_kib(server: &ServerProcess) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.running.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// One to three bytes of the frame's body changed; the length stays true, so that decoding is reached.

@@ -1,5 +1,7 @@
 //! The Chat API: passes sealed envelopes on, byte for byte. Nothing here could open one.
 
+use std::time::Instant;
+
 use super::accounts::Account;
 use super::session::{End, Session, State};
 use super::store::NotDelivered;
@@ -25,6 +27,7 @@ impl Session<'_> {
     pub(super) fn acknowledge(&mut self, delivery: DeliveryId) {
         let acknowledged = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
         if acknowledged.unwrap_or(Err(NotDelivered)).is_err() {
+            self.pace.take(Instant::now());
             self.refuse(0, Reason::new(Code::BadAck));
         }
     }

@@ -17,6 +17,7 @@ pub mod options;
 mod outbox;
 mod phase;
 mod presence;
+pub mod rate;
 mod register;
 mod renewal;
 mod seat;

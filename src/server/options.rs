@@ -35,6 +35,10 @@ struct Serving {
     /// Most accounts
     #[arg(long, value_name = "N", default_value_t = limits::ACCOUNTS_MAX as u32, env = "TOPCHAT_MAX_ACCOUNTS")]
     max_accounts: u32,
+    /// Messages and requests a second of one client beyond which it is read more slowly (twice as many at once pass); 0 for no limit
+    #[arg(long, value_name = "N", default_value_t = limits::RATE_DEFAULT, env = "TOPCHAT_RATE",
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(limits::RATE_MAX)))]
+    rate: u32,
     /// What "accepted" waits for: disk loses nothing, memory may lose the last moment in a crash
     #[arg(long, value_name = "WHERE", default_value = "disk", env = "TOPCHAT_DURABILITY")]
     durability: Durability,
@@ -170,6 +174,7 @@ impl Options {
         Settings {
             max_clients: self.serving.max_clients as usize,
             max_accounts: self.serving.max_accounts as usize,
+            rate: self.serving.rate,
             registration: self.serving.registration,
             durability: self.serving.durability,
             quotas: self.serving.quotas(),

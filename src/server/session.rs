@@ -14,6 +14,7 @@ use super::hub::SessionId;
 use super::login::Challenge;
 use super::outbox::{Outbox, Sleep};
 use super::phase::{Phase, Tries, Verdict, verdict};
+use super::rate::Pace;
 use super::seat::Seat;
 use super::shared::Shared;
 use super::store::Receiver;
@@ -70,6 +71,7 @@ pub(super) struct Session<'a> {
     pub(super) receiver: Option<Receiver>,
     pub(super) tries: Tries,
     pub(super) state: State<'a>,
+    pub(super) pace: Pace,
     batch: Vec<Arc<[u8]>>,
     /// Something may have come that was not taken yet.
     readable: bool,
@@ -108,6 +110,7 @@ impl<'a> Session<'a> {
             receiver: None,
             tries: Tries::default(),
             state: State::Guest(pass),
+            pace: Pace::new(shared.settings.rate, now),
             batch: Vec::new(),
             readable: false,
             frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
@@ -129,6 +132,7 @@ impl<'a> Session<'a> {
     pub(super) fn logged_in(&mut self, seat: Seat<'a>) {
         self.deadline = None;
         self.frame_limit = limits::FRAME_MAX;
+        self.pace = Pace::new(self.shared.settings.rate, Instant::now());
         self.state = State::Member(seat);
     }
 
@@ -144,7 +148,8 @@ impl<'a> Session<'a> {
 
     fn handshake(&mut self) -> Result<(), End> {
         while !self.connection.handshake()? {
-            self.sleep(Sleep::Idle, self.deadline)?;
+            let until = self.next_moment()?;
+            self.sleep(Sleep::Idle, until)?;
             if let Some(code) = self.outbox.closing() {
                 return Err(End::because(code));
             }
@@ -157,7 +162,7 @@ impl<'a> Session<'a> {
     fn serve(&mut self) -> Result<Infallible, End> {
         loop {
             self.send_waiting()?;
-            if self.readable && !self.is_congested() {
+            if self.readable && self.may_read() {
                 self.readable = self.take_received()? == Received::More;
                 self.send_waiting()?;
             }
@@ -165,7 +170,7 @@ impl<'a> Session<'a> {
                 return Err(End::because(code));
             }
             let until = self.next_moment()?;
-            if (!self.readable || self.is_congested()) && !self.has_more_mail() {
+            if !self.has_more_mail() {
                 let sleep = if self.connection.unsent() > 0 { Sleep::Blocked } else { Sleep::Idle };
                 self.sleep(sleep, until)?;
             }
@@ -210,24 +215,37 @@ impl<'a> Session<'a> {
         self.connection.unsent() > limits::REPLY_BACKLOG || self.outbox.unanswered() >= limits::SENDS_UNANSWERED
     }
 
-    /// Takes frames that came, those first that a congestion left.
+    /// Whether the client's next frame may be taken: it is neither congested nor over its rate.
+    fn may_read(&self) -> bool {
+        !self.is_congested() && self.held_until().is_none()
+    }
+
+    fn held_until(&self) -> Option<Instant> {
+        self.pace.held_until().filter(|until| Instant::now() < *until)
+    }
+
+    /// Takes frames that came, those first that a congestion or the rate left.
     fn take_received(&mut self) -> Result<Received, End> {
-        self.handle_received()?;
-        if self.is_congested() {
+        if self.handle_received()? == Received::More {
             return Ok(Received::More);
         }
         let received = self.connection.receive()?;
-        self.handle_received()?;
-        Ok(if self.is_congested() { Received::More } else { received })
+        Ok(if self.handle_received()? == Received::More { Received::More } else { received })
     }
 
-    fn handle_received(&mut self) -> Result<(), End> {
-        while !self.is_congested() {
-            let Some(frame) = self.next_frame()? else { break };
-            self.liveness.heard(Instant::now());
+    /// Tells whether frames may be left. The clock is asked once for all that came together.
+    fn handle_received(&mut self) -> Result<Received, End> {
+        let now = Instant::now();
+        while !self.is_congested() && self.pace.has_room(now) {
+            let Some(frame) = self.next_frame()? else { return Ok(Received::All) };
+            self.liveness.heard(now);
+            // Acknowledgements come only for what was delivered, and may come as fast as that.
+            if !matches!(frame, ToServer::Ack(_)) || self.receiver.is_none() {
+                self.pace.take(now);
+            }
             self.handle(frame)?;
         }
-        Ok(())
+        Ok(Received::More)
     }
 
     pub(super) fn next_frame(&mut self) -> Result<Option<ToServer>, End> {
@@ -278,7 +296,7 @@ impl<'a> Session<'a> {
         if let Some(deadline) = self.deadline {
             return if now < deadline { Ok(Some(deadline)) } else { Err(End::because(Code::TimedOut)) };
         }
-        let acknowledge_until = self.receiver.as_ref().and_then(Receiver::deadline);
+        let acknowledge_until = self.acknowledge_until();
         if acknowledge_until.is_some_and(|until| now >= until) {
             return Err(End::because(Code::TooSlow));
         }
@@ -293,15 +311,22 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Until when an acknowledgement must come. While the session is held back it may be among what is not read.
+    fn acknowledge_until(&self) -> Option<Instant> {
+        let until = self.receiver.as_ref().and_then(Receiver::deadline)?;
+        Some(self.pace.held_until().map_or(until, |held| until.max(held + limits::ACKNOWLEDGE_WITHIN)))
+    }
+
+    /// Not at all if something can be taken, from the client or from the outbox.
     fn sleep(&mut self, sleep: Sleep, until: Option<Instant>) -> Result<(), End> {
-        if until.is_some_and(|until| Instant::now() >= until) {
-            return Err(End::because(Code::TimedOut));
-        }
-        if !self.outbox.fall_asleep(sleep) {
+        let held_until = self.held_until();
+        let may_read = !self.is_congested() && held_until.is_none();
+        if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
             return Ok(());
         }
         self.connection.rest();
-        let interest = Interest { read: !self.is_congested(), ..self.connection.interest() };
+        let interest = Interest { read: may_read, ..self.connection.interest() };
+        let until = [until, held_until].into_iter().flatten().min();
         let ready = wait(&self.connection, interest, self.outbox.wakeup(), until);
         self.outbox.awake();
         let ready = ready.map_err(|error| {

@@ -47,6 +47,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// From TCP accept to login.
     pub login_deadline: Duration,
+    /// Frames a second of one session beyond which it is read more slowly; 0 for no limit.
+    pub rate: u32,
     /// Silence after which a session is pinged.
     pub ping_after: Duration,
     /// Silence after a ping that ends a session.
@@ -62,6 +64,7 @@ impl Default for Settings {
             durability: Durability::default(),
             quotas: Quotas::default(),
             login_deadline: limits::LOGIN_DEADLINE,
+            rate: limits::RATE_DEFAULT,
             ping_after: limits::PING_AFTER,
             pong_within: limits::PONG_WITHIN,
         }

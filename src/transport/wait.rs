@@ -65,12 +65,15 @@ impl AsFd for Wakeup {
 }
 
 /// Waits until the socket is ready for `interest`, `wakeup` is called or `deadline` is reached. Forgets the wake-up.
+///
+/// Without interest the socket is not looked at: it would tell of its peer's end again and again.
 pub fn wait(socket: &impl AsFd, interest: Interest, wakeup: &Wakeup, deadline: Option<Instant>) -> io::Result<Ready> {
     let mut events = PollFlags::empty();
     events.set(PollFlags::IN, interest.read);
     events.set(PollFlags::OUT, interest.write);
     let mut watched = [PollFd::new(wakeup, PollFlags::IN), PollFd::new(socket, events)];
-    poll_until(&mut watched, deadline)?;
+    let watching = if events.is_empty() { 1 } else { watched.len() };
+    poll_until(watched.get_mut(..watching).unwrap_or_default(), deadline)?;
     let [woken, socket] = watched.map(|watched| watched.revents());
     let ready = Ready {
         readable: socket.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),
@@ -98,5 +101,29 @@ fn poll_until(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Resu
     match poll(watched, timeout.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Shutdown, TcpListener};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whoever waits for nothing of a socket must not be woken by its end over and over: that would be a busy loop.
+    #[test]
+    fn a_socket_that_is_waited_for_in_no_way_wakes_nobody() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        drop(listener.accept().unwrap());
+        near.shutdown(Shutdown::Both).unwrap();
+        let wakeup = Wakeup::new().unwrap();
+        let until = Instant::now() + Duration::from_millis(50);
+        let ready = wait(&near, Interest::default(), &wakeup, Some(until)).unwrap();
+        assert_eq!(ready, Ready::default());
+        assert!(Instant::now() >= until);
+        let ready = wait(&near, Interest { read: true, write: false }, &wakeup, None).unwrap();
+        assert!(ready.readable);
     }
 }

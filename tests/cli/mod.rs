@@ -6,6 +6,7 @@ mod accounts;
 mod admin;
 mod chat;
 mod keys;
+mod keys_renew;
 mod messages;
 mod mistakes;
 mod network;

@@ -1,7 +1,7 @@
 //! A client that sends whatever a test wants and waits, with a deadline, for what comes.
 
 use std::net::{SocketAddr, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use topchat::crypto::bundle;
 use topchat::crypto::scram::ClientFirst;
@@ -161,6 +161,27 @@ impl RawClient {
                 self.wait(deadline);
             }
         }
+    }
+
+    /// The next frame if it has come already.
+    pub fn poll(&mut self) -> Option<ToClient> {
+        self.poll_for(Duration::ZERO)
+    }
+
+    /// The next frame if it comes within this time.
+    pub fn poll_for(&mut self, time: Duration) -> Option<ToClient> {
+        let interest = Interest { read: true, ..self.connection.interest() };
+        wait(&self.connection, interest, &self.wakeup, Some(Instant::now() + time)).unwrap();
+        if let Some(frame) = self.received_frame().unwrap() {
+            return Some(frame);
+        }
+        self.connection.receive().unwrap();
+        self.received_frame().unwrap()
+    }
+
+    /// Ends the connection without a goodbye, so that the other side's next packet is answered by a reset.
+    pub fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.connection, Some(Duration::ZERO)).unwrap();
     }
 
     fn received_frame(&mut self) -> Result<Option<ToClient>, TransportError> {
