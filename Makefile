@@ -10,7 +10,7 @@ GROUP_KEY := keys/group.key
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test storm check lint clean bootstrap build
+.PHONY: help run-server run-client demo test storm fuzz check lint clean bootstrap build
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,10 @@ test: bootstrap ## run the tests
 
 storm: bootstrap ## the long tests: two hundred rounds of kill -9, two hundred broken links
 	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine client_storm links $(ARGS)
+
+# TARGETS='frame_decode sanitize' runs only those, SECONDS gives each another time, RUNS another count.
+fuzz: bootstrap ## fuzz every target until ten million executions or an hour (nightly Rust, cargo-fuzz)
+	@TARGETS='$(TARGETS)' SECONDS_EACH='$(SECONDS)' RUNS='$(RUNS)' exec scripts/fuzz.sh $(ARGS)
 
 check: lint test ## format, clippy, docs, tests: what CI runs
 

@@ -40,6 +40,9 @@ pub const SPKI_MAX: usize = 600;
 pub const SIGNATURE_MAX: usize = 512;
 /// Former identity keys of an account that the server keeps: with the longest keys they take 8.7 KiB of a frame.
 pub const LINEAGE_MAX: usize = 8;
+/// Encryption keys that were replaced and still open messages: a year and more of changes every month or two, and opening
+/// them takes a fraction of a second at each start.
+pub const RETIRED_KEYS_MAX: usize = 8;
 /// PBKDF2 rounds of a new password (OWASP's figure for PBKDF2-HMAC-SHA256 since 2023).
 pub const SCRAM_ITERATIONS: u32 = 600_000;
 /// Fewest PBKDF2 rounds that a client accepts: a server must not be able to weaken the verifier.

@@ -6,6 +6,7 @@ mod client_storm;
 mod crypto;
 mod durability;
 mod floods;
+mod fuzz;
 mod hostile;
 mod liar;
 mod links;

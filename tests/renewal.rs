@@ -11,12 +11,12 @@ use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;
 
 /// Alice's next encryption key, which Bob lends her; her next identity is Carol's.
-fn next_encryption() -> &'static PrivateKey {
+pub fn next_encryption() -> &'static PrivateKey {
     &BOB.encryption
 }
 
 /// `UpdateKeys` for Alice on this connection, all of it true.
-fn update(client: &RawClient, identity: &PrivateKey, number: u64) -> ToServer {
+pub fn update(client: &RawClient, identity: &PrivateKey, number: u64) -> ToServer {
     let bundle = bundle::make(&ALICE.name, identity, next_encryption().public(), number).unwrap().encode();
     let is_same = identity.public() == ALICE.identity.public();
     let handover = if is_same { Vec::new() } else { handover(identity) };
@@ -36,7 +36,7 @@ fn bundle_of(frame: &ToServer) -> Vec<u8> {
 }
 
 /// Alice with Carol's identity key.
-fn alice_renewed() -> Person {
+pub fn alice_renewed() -> Person {
     let copy = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"p").unwrap().as_bytes(), b"p").unwrap();
     Person { name: ALICE.name.clone(), identity: copy(&CAROL.identity), encryption: copy(next_encryption()) }
 }

@@ -29,12 +29,14 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
         session::look(config)?;
     }
     let secret = given.map_or_else(|| password::get(config), Ok)?;
-    let keys = folder.load(&secret)?;
+    // A wrong password is told before the new one is asked for.
+    folder.load(&secret)?;
     let new = new_password(config, new_password_file)?;
     let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
     let verifier = scram::verifier(new.password()).map_err(|why| Error::Scram { why })?;
     let _lock = folder.lock()?;
-    folder.write_new(&keys, &new)?;
+    let secret = &*session.again.secret;
+    folder.write_new(&folder.load(secret)?, secret, &new)?;
     let changed = session.dialogue.ask(&|request| ToServer::SetPassword { request, verifier: verifier.clone() });
     session.dialogue.link().finish();
     match changed {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 
 use super::Error;
+use super::next_keys::RETIRED;
 use super::password::Secret;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
 use crate::limits::{LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
@@ -37,7 +38,7 @@ pub struct AccountKeys {
 }
 
 /// Names of the two key files, without their ending.
-const PARTS: [&str; 2] = ["identity", "encryption"];
+pub(super) const PARTS: [&str; 2] = ["identity", "encryption"];
 
 impl KeyFolder {
     /// The folder of `name` among those of all accounts.
@@ -95,28 +96,34 @@ impl KeyFolder {
         Ok(Lock::acquire_within(&self.lock_file(), LOCK_WITHIN)?)
     }
 
-    /// Writes both keys a second time, locked with a new password. The old files stay until [`Self::settle`].
-    pub fn write_new(&self, keys: &AccountKeys, secret: &Secret) -> Result<(), Error> {
+    /// Writes all keys a second time, locked with a new password. The old files stay until [`Self::settle`].
+    pub fn write_new(&self, keys: &AccountKeys, old: &Secret, secret: &Secret) -> Result<(), Error> {
         self.remove_new()?;
+        for part in self.retired() {
+            match self.open(&self.file(&part, "pem"), old) {
+                Ok(key) => self.write(&part, NEW, &key, secret)?,
+                Err(error) => log::warn!("a retired key stays as it is: {error}"),
+            }
+        }
         self.write(PARTS[0], NEW, &keys.identity, secret)?;
         self.write(PARTS[1], NEW, &keys.encryption, secret)
     }
 
-    /// The new password counts: the second files take the place of the first.
+    /// The new password counts: the second files take the place of the first. Those of the two that log in come last:
+    /// as long as one of them is left, a login finds out that there is something to be put in order.
     pub fn promote_new(&self) -> Result<(), Error> {
-        PARTS.iter().try_for_each(|part| self.promote(part))?;
+        let retired = self.retired();
+        retired.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
+        if !retired.is_empty() {
+            private::sync_folder(&self.folder.join(RETIRED))?;
+        }
+        PARTS.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
         Ok(private::sync_folder(&self.folder)?)
     }
 
     /// Removes the second files.
     pub fn remove_new(&self) -> Result<(), Error> {
-        for part in PARTS {
-            match private::remove(&self.file(part, NEW)) {
-                Ok(()) | Err(FileError::Missing { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+        self.all_parts().iter().try_for_each(|part| self.remove_if_there(part, NEW))
     }
 
     /// Removes the key files that [`Self::load_or_make`] made, of an account that does not exist. Others stay.
@@ -136,21 +143,23 @@ impl KeyFolder {
     /// After a login with `keys`: what an interrupted change of the password left is put in order. A change that is
     /// going on in another process is left to that one.
     pub fn settle(&self, keys: &AccountKeys) -> Result<(), Error> {
-        if !PARTS.iter().any(|part| self.has(part, NEW)) {
+        if !self.all_parts().iter().any(|part| self.has(part, NEW)) {
             return Ok(());
         }
-        let _lock = match Lock::try_acquire(&self.lock_file()) {
-            Ok(lock) => lock,
-            Err(LockError::Held { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        for (part, from_new) in PARTS.iter().zip(keys.from_new) {
-            if from_new {
-                self.promote(part)?;
-                private::sync_folder(&self.folder)?;
-            }
+        match self.try_lock()? {
+            Some(_lock) if keys.from_new.contains(&true) => self.promote_new(),
+            Some(_lock) => self.remove_new(),
+            None => Ok(()),
         }
-        self.remove_new()
+    }
+
+    /// The lock, or `None` if another process has it.
+    pub fn try_lock(&self) -> Result<Option<Lock>, Error> {
+        match Lock::try_acquire(&self.lock_file()) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Held { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The public half of the identity, which needs no password.
@@ -181,8 +190,15 @@ impl KeyFolder {
         }
     }
 
+    /// Every key file without its ending, the retired ones first.
+    fn all_parts(&self) -> Vec<String> {
+        let mut parts = self.retired();
+        parts.extend(PARTS.map(str::to_owned));
+        parts
+    }
+
     /// The key, and whether it came from the second file.
-    fn load_part(&self, part: &str, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
+    pub(super) fn load_part(&self, part: &str, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
         let path = self.file(part, "pem");
         match self.open(&path, secret) {
             Err(Error::WrongPassphrase { .. }) if fs::symlink_metadata(self.file(part, NEW)).is_ok() => {
@@ -192,7 +208,7 @@ impl KeyFolder {
         }
     }
 
-    fn open(&self, path: &Path, secret: &Secret) -> Result<PrivateKey, Error> {
+    pub(super) fn open(&self, path: &Path, secret: &Secret) -> Result<PrivateKey, Error> {
         let pem = self.read(path)?;
         let mut tried = secret.spellings().map(|passphrase| PrivateKey::from_pem(&pem, passphrase));
         match tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))) {
@@ -202,7 +218,7 @@ impl KeyFolder {
         }
     }
 
-    fn read(&self, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+    pub(super) fn read(&self, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
         let bytes = private::read(path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
         Ok(zeroize::Zeroizing::new(bytes))
     }
@@ -216,14 +232,15 @@ impl KeyFolder {
         }
     }
 
-    fn write(&self, part: &str, ending: &str, key: &PrivateKey, secret: &Secret) -> Result<(), Error> {
+    pub(super) fn write(&self, part: &str, ending: &str, key: &PrivateKey, secret: &Secret) -> Result<(), Error> {
         let path = self.file(part, ending);
         let pem = key.to_pem(secret.password().as_bytes()).map_err(|why| Error::Key { path: path.clone(), why })?;
         Ok(private::create_new(&path, pem.as_bytes())?)
     }
 
-    fn promote(&self, part: &str) -> Result<(), Error> {
-        let (new, path) = (self.file(part, NEW), self.file(part, "pem"));
+    /// The file with this ending takes the place of the key file.
+    pub(super) fn rename(&self, part: &str, ending: &str) -> Result<(), Error> {
+        let (new, path) = (self.file(part, ending), self.file(part, "pem"));
         match fs::rename(&new, &path) {
             // Somebody was faster.
             Err(error) if error.kind() == ErrorKind::NotFound && self.has(part, "pem") => Ok(()),
@@ -231,7 +248,14 @@ impl KeyFolder {
         }
     }
 
-    fn has(&self, part: &str, ending: &str) -> bool {
+    pub(super) fn remove_if_there(&self, part: &str, ending: &str) -> Result<(), Error> {
+        match private::remove(&self.file(part, ending)) {
+            Ok(()) | Err(FileError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn has(&self, part: &str, ending: &str) -> bool {
         fs::symlink_metadata(self.file(part, ending)).is_ok()
     }
 
@@ -239,7 +263,7 @@ impl KeyFolder {
         self.folder.join("lock")
     }
 
-    fn file(&self, part: &str, ending: &str) -> PathBuf {
+    pub(super) fn file(&self, part: &str, ending: &str) -> PathBuf {
         self.folder.join(format!("{part}.{ending}"))
     }
 }

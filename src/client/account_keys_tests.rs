@@ -59,13 +59,13 @@ fn an_interrupted_change_of_the_password_locks_nobody_out() {
     let fingerprint = keys.encryption.public().fingerprint();
 
     // Before the server answered, either password may be the one that counts.
-    folder.write_new(&keys, &secret("password2")).unwrap();
+    folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
     for password in ["password1", "password2"] {
         let opened = folder.load(&secret(password)).unwrap();
         assert_eq!(opened.encryption.public().fingerprint(), fingerprint, "{password}");
     }
     // Between the two renames.
-    folder.promote("identity").unwrap();
+    folder.rename("identity", NEW).unwrap();
     let opened = folder.load(&secret("password2")).unwrap();
     folder.settle(&opened).unwrap();
     folder.load(&secret("password2")).unwrap();
@@ -78,7 +78,7 @@ fn after_a_login_with_the_old_password_the_new_files_are_gone() {
     let place = tempfile::tempdir().unwrap();
     let folder = folder(&place);
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
-    folder.write_new(&keys, &secret("password2")).unwrap();
+    folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
     folder.settle(&folder.load(&secret("password1")).unwrap()).unwrap();
     assert!(matches!(folder.load(&secret("password2")), Err(Error::WrongPassphrase { .. })));
 }
@@ -111,7 +111,7 @@ fn a_login_leaves_alone_what_a_change_of_the_password_is_doing() {
     let folder = folder(&place);
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
     let lock = folder.lock().unwrap();
-    folder.write_new(&keys, &secret("password2")).unwrap();
+    folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
     folder.settle(&folder.load(&secret("password1")).unwrap()).unwrap();
     folder.load(&secret("password2")).unwrap();
     folder.settle(&folder.load(&secret("password2")).unwrap()).unwrap();

@@ -145,6 +145,12 @@ pub enum Error {
         /// As asked for.
         bits: u32,
     },
+    /// Another process has changed the account's keys meanwhile.
+    #[error("the keys in {} were changed by another program meanwhile. Nothing was sent.", visible(&.folder.to_string_lossy()))]
+    KeysBusy {
+        /// Where.
+        folder: PathBuf,
+    },
     /// The files of an account that is not on this machine.
     #[error("no keys of {name} on this machine (looked in {})", visible(&.folder.to_string_lossy()))]
     KeysMissing {
@@ -256,6 +262,12 @@ pub enum Error {
     /// The server broke the protocol.
     #[error("the server sent what it must not: {0}")]
     Protocol(#[from] ProtocolError),
+    /// New keys were sent to the server, and no answer came.
+    #[error("it is not known whether the server has taken the new keys: {why}")]
+    RenewalUnknown {
+        /// What came in place of the answer.
+        why: Box<Error>,
+    },
     /// The server refused or said goodbye.
     #[error("{0}")]
     Refused(Refusal),

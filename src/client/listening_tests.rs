@@ -53,7 +53,13 @@ impl Audience for Nobody {
 
 fn bob() -> Member {
     let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
-    Member { name: "bob".parse().unwrap(), identity: again(&BOB), encryption: again(&BOB_ENCRYPTION), group: None }
+    Member {
+        name: "bob".parse().unwrap(),
+        identity: again(&BOB),
+        encryption: again(&BOB_ENCRYPTION),
+        retired: Vec::new(),
+        group: None,
+    }
 }
 
 fn from_alice() -> Vec<u8> {

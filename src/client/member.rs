@@ -5,6 +5,7 @@ use super::config::{Config, default_group_key};
 use crate::crypto::group_key::{GroupKey, GroupKeys};
 use crate::crypto::keys::PrivateKey;
 use crate::names::UserName;
+use crate::wire::Fingerprint;
 
 /// An account with its opened keys. No `Debug`: it would show them.
 pub struct Member {
@@ -14,11 +15,19 @@ pub struct Member {
     pub identity: PrivateKey,
     /// Opens direct messages.
     pub encryption: PrivateKey,
+    /// Those before it, for messages that were sealed before it was made known.
+    pub retired: Vec<PrivateKey>,
     /// Seals and opens group messages, if this member has the key file.
     pub group: Option<GroupKeys>,
 }
 
 impl Member {
+    /// The key that opens direct messages which were sealed for this one.
+    pub fn decryption_key(&self, sealed_for: Fingerprint) -> Option<&PrivateKey> {
+        let mut keys = std::iter::once(&self.encryption).chain(&self.retired);
+        keys.find(|key| key.public().fingerprint() == sealed_for)
+    }
+
     /// The key for new group messages; without a key file nothing can be sent to ALL.
     pub fn group_key(&self, config: &Config) -> Result<&GroupKey, Error> {
         let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };

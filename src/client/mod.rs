@@ -4,6 +4,8 @@
 //! message is (`receive`), how it is shown (`render`). Around them: the account's files (`account_keys`,
 //! `contacts`, `sequence`, `inbox`, `outbox`), the connection (`connect`, `link`, `login`, `reconnect`), and one module per
 //! command.
+//!
+//! Public are the parts that are fed by strangers' bytes, so that the fuzz targets reach them (`fuzz/src/properties`).
 
 mod account;
 mod account_keys;
@@ -15,24 +17,25 @@ mod compose;
 mod conduct;
 mod config;
 mod connect;
-mod contacts;
+pub mod contacts;
 mod dialogue;
 mod directory;
 pub mod error;
-mod event;
+pub mod event;
 mod export;
 mod fair;
-mod inbox;
+pub mod inbox;
 mod invite;
 mod journal;
 mod json;
-mod keyring;
+pub mod keyring;
 mod lines;
 mod link;
 mod listen;
 mod listening;
 mod login;
-mod member;
+pub mod member;
+mod next_keys;
 pub mod options;
 mod outbox;
 mod output;
@@ -43,18 +46,19 @@ mod pending;
 mod people;
 mod prompt;
 mod reason;
-mod receive;
+pub mod receive;
 mod reconnect;
 mod register;
 mod remedy;
-mod render;
-mod replay;
+pub mod render;
+mod renewal;
+pub mod replay;
 mod run;
 mod screen;
 mod send;
 mod sending;
 mod sequence;
-mod servers;
+pub mod servers;
 mod session;
 mod start;
 mod state_file;

@@ -129,6 +129,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         new_password_file: Option<PathBuf>,
     },
+    /// Replace keys of the account, move them to another machine.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Delete the account on the server. The key files stay.
     DeleteAccount {
         /// Don't ask.
@@ -141,6 +144,23 @@ pub enum Command {
         name: String,
         /// The new key's fingerprint, as the contact tells it: its first 16 hex digits at least.
         fingerprint: String,
+    },
+}
+
+/// What to do with one's own keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a new encryption key for the account, and with --identity a new signing key, too.
+    ///
+    /// Contacts follow by themselves: the old identity signs the new one, as long as they know the old one. Replaced
+    /// encryption keys stay on this machine, locked with the same password, for messages that are under way.
+    Renew {
+        /// Also a new identity: the key that signs, whose fingerprint contacts compare.
+        #[arg(long)]
+        identity: bool,
+        /// Size of the new RSA keys, from 2048 to 4096.
+        #[arg(long, alias = "bits", value_name = "BITS", default_value_t = crate::limits::RSA_BITS_DEFAULT)]
+        key_bits: u32,
     },
 }
 

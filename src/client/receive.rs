@@ -188,7 +188,7 @@ impl<'a> Receiver<'a> {
         match &header.recipient {
             Recipient::All => true,
             Recipient::User(name) => {
-                *name == self.member.name && header.recipient_fp == self.member.encryption.public().fingerprint()
+                *name == self.member.name && self.member.decryption_key(header.recipient_fp).is_some()
             }
         }
     }
@@ -280,7 +280,7 @@ impl<'a> Receiver<'a> {
     /// `None` for a group message under a key that is not in the file.
     fn key_for(&self, header: &Header) -> Option<OpenWith<'a>> {
         match header.recipient {
-            Recipient::User(_) => Some(OpenWith::Direct(&self.member.encryption)),
+            Recipient::User(_) => self.member.decryption_key(header.recipient_fp).map(OpenWith::Direct),
             Recipient::All => {
                 let group = self.member.group.as_ref()?;
                 group.find(&group_id(header)).map(OpenWith::Group)

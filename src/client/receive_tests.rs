@@ -43,7 +43,13 @@ impl Keyring for Memory {
 /// Bob, who receives.
 fn bob(group: Option<GroupKeys>) -> Member {
     let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
-    Member { name: "bob".parse().unwrap(), identity: again(&BOB), encryption: again(&BOB_ENCRYPTION), group }
+    Member {
+        name: "bob".parse().unwrap(),
+        identity: again(&BOB),
+        encryption: again(&BOB_ENCRYPTION),
+        retired: Vec::new(),
+        group,
+    }
 }
 
 /// What Alice writes to Bob.

@@ -36,6 +36,11 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             now.to_hex()
         ),
         Error::KeySize { .. } => "leave --bits out for keys of 3072 bits".to_owned(),
+        Error::KeysBusy { .. } => "try again".to_owned(),
+        Error::RenewalUnknown { .. } => {
+            "both the old and the new ones stay here; the next command that logs in asks the server which ones count"
+                .to_owned()
+        }
         Error::KeysMissing { name, .. } => {
             format!("make the account with: topchat register {name}    or name the folder of its keys with --keys-dir")
         }
@@ -129,7 +134,9 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::GroupKeyMissing { .. }
         | Error::Input { .. }
         | Error::Key { .. }
+        | Error::KeysBusy { .. }
         | Error::KeysMissing { .. }
+        | Error::RenewalUnknown { .. }
         | Error::ListenTimedOut { .. }
         | Error::Lost { .. }
         | Error::NoAccount { .. }

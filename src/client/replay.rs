@@ -10,7 +10,7 @@ use crate::wire::{Fingerprint, Header, MessageId};
 
 /// What must be known of all messages so far, to tell what is new: the inbox keeps it on disk.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub struct Ledger {
     pub(super) seen: SeenIds,
     pub(super) counters: Counters,
 }

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Instant;
 
 use super::config::{self, Config};
-use super::options::{Command, Options};
+use super::options::{Command, Keys, Options};
 use super::prompt::Settings;
-use super::{Error, account, listen, people, register, send, start};
+use super::{Error, account, listen, people, register, renewal, send, start};
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
 
@@ -86,6 +86,9 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         Command::Fingerprint { name } => {
             let name = name.as_deref().map(config::name).transpose()?;
             people::fingerprint(&config, name.as_ref())
+        }
+        Command::Keys(Keys::Renew { identity, key_bits }) => {
+            renewal::command(&config, renewal::Wanted { identity, bits: key_bits })
         }
         Command::Passwd { new_password_file } => account::passwd(&config, new_password_file.as_deref()),
         Command::DeleteAccount { yes } => account::delete(&config, yes),

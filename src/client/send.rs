@@ -90,8 +90,9 @@ fn seal(
         (Some((name, bundle)), _) => SealFor::User(name, &bundle.encryption),
         (None, group) => SealFor::Group { ecb: message.ecb, key: group.map(GroupKeys::writer) },
     };
-    let numbers = sequence.next(&message.to)?;
-    compose(config, &session.again.member, &seal_for, &message.text, numbers, now_ms())
+    let now_ms = now_ms();
+    let numbers = sequence.next(&message.to, now_ms)?;
+    compose(config, &session.again.member, &seal_for, &message.text, numbers, now_ms)
 }
 
 /// One message on its way, over as many connections as the time allows: always the same bytes, which the server knows.

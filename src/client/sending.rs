@@ -128,8 +128,8 @@ impl<'a> Sending<'a> {
             None => SealFor::Group { ecb: false, key: None },
             Some((name, key)) => SealFor::User(name, key),
         };
-        let numbers = chat.sequence.next(&to)?;
         let sent_ms = now_ms();
+        let numbers = chat.sequence.next(&to, sent_ms)?;
         let envelope = compose(chat.config, chat.member, &seal_for, &text, numbers, sent_ms)?;
         let id = envelope.header.msg_id;
         // Before it can go out: the other thread may send it and hear of it at once.

@@ -1,4 +1,7 @@
 //! The counters of sent messages, per own key and recipient: a number is on disk before a message with it goes out.
+//!
+//! A number is the time, unless one that is as high was used already. So numbers go on growing where the counters are not at
+//! hand: on a second machine, or after the state folder was lost.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,12 +63,13 @@ impl Sequence {
         Ok(sequence)
     }
 
-    /// The numbers of the next message.
-    pub fn next(&self, to: &Recipient) -> Result<Numbers, Error> {
+    /// The numbers of the next message, at this Unix time in milliseconds.
+    pub fn next(&self, to: &Recipient, now_ms: i64) -> Result<Numbers, Error> {
         self.file.change(|counters: &mut Counters| {
             let counter = self.counter(counters, to);
             let exhausted = || self.file.malformed(format!("the counter for {to} is at its end"));
-            counter.used = counter.used.max(counter.accepted).checked_add(1).ok_or_else(exhausted)?;
+            let next = counter.used.max(counter.accepted).checked_add(1).ok_or_else(exhausted)?;
+            counter.used = next.max(u64::try_from(now_ms).unwrap_or(0));
             Ok(Numbers { seq: counter.used, prev: counter.accepted })
         })
     }
@@ -96,19 +100,30 @@ mod tests {
     fn numbers_grow_and_tell_the_last_accepted() {
         let place = tempfile::tempdir().unwrap();
         let (bob, sequence) = ("bob".parse().unwrap(), open(&place));
-        assert_eq!(sequence.next(&bob).unwrap(), Numbers { seq: 1, prev: 0 });
+        assert_eq!(sequence.next(&bob, 0).unwrap(), Numbers { seq: 1, prev: 0 });
         sequence.accepted(&bob, 1).unwrap();
-        assert_eq!(sequence.next(&bob).unwrap(), Numbers { seq: 2, prev: 1 });
-        assert_eq!(open(&place).next(&bob).unwrap(), Numbers { seq: 3, prev: 1 });
-        assert_eq!(sequence.next(&Recipient::All).unwrap(), Numbers { seq: 1, prev: 0 });
+        assert_eq!(sequence.next(&bob, 0).unwrap(), Numbers { seq: 2, prev: 1 });
+        assert_eq!(open(&place).next(&bob, 0).unwrap(), Numbers { seq: 3, prev: 1 });
+        assert_eq!(sequence.next(&Recipient::All, 0).unwrap(), Numbers { seq: 1, prev: 0 });
+    }
+
+    #[test]
+    fn numbers_follow_the_clock_and_never_go_back_with_it() {
+        let place = tempfile::tempdir().unwrap();
+        let sequence = open(&place);
+        assert_eq!(sequence.next(&Recipient::All, 5000).unwrap(), Numbers { seq: 5000, prev: 0 });
+        sequence.accepted(&Recipient::All, 5000).unwrap();
+        for (now_ms, seq) in [(5000, 5001), (4000, 5002), (-9, 5003), (6000, 6000)] {
+            assert_eq!(sequence.next(&Recipient::All, now_ms).unwrap(), Numbers { seq, prev: 5000 });
+        }
     }
 
     #[test]
     fn another_key_counts_by_itself() {
         let place = tempfile::tempdir().unwrap();
-        open(&place).next(&Recipient::All).unwrap();
+        open(&place).next(&Recipient::All, 0).unwrap();
         let other = Sequence::open(place.path(), Fingerprint([8; 32])).unwrap();
-        assert_eq!(other.next(&Recipient::All).unwrap(), Numbers { seq: 1, prev: 0 });
+        assert_eq!(other.next(&Recipient::All, 0).unwrap(), Numbers { seq: 1, prev: 0 });
     }
 
     #[test]
@@ -116,7 +131,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (one, other) = (open(&place), open(&place));
         let take = |sequence: &Sequence| -> Vec<u64> {
-            (0..20).map(|_| sequence.next(&Recipient::All).unwrap().seq).collect()
+            (0..20).map(|_| sequence.next(&Recipient::All, 0).unwrap().seq).collect()
         };
         let mut numbers = std::thread::scope(|scope| {
             let other = scope.spawn(|| take(&other));

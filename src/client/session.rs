@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Error;
-use super::account_keys::{KeyFolder, accounts};
+use super::account_keys::{AccountKeys, KeyFolder, accounts};
 use super::config::{Config, PasswordSource, default_group_key};
 use super::connect::{connect, introduce, jittered};
 use super::contacts::Contacts;
@@ -12,6 +11,7 @@ use super::login::{Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
 use super::reconnect::Again;
+use super::{Error, renewal};
 use crate::crypto::group_key::GroupKeys;
 use crate::error::{Exit, Explain};
 use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
@@ -41,18 +41,23 @@ pub fn for_errand(config: &Config) -> Result<Session, Error> {
 
 /// Logs in as `name`.
 pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Error> {
+    let secret = secret_of(config, name)?;
+    with_secret(config, name, secret, mode)
+}
+
+/// The password of an account whose keys are here.
+pub fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     if !folder.exists() {
         return Err(Error::KeysMissing { name: name.clone(), folder: folder.path().to_owned() });
     }
-    let secret = match password::given(config)? {
-        Some(secret) => secret,
+    match password::given(config)? {
+        Some(secret) => Ok(secret),
         None => {
             look(config)?;
-            password::get(config)?
+            password::get(config)
         }
-    };
-    with_secret(config, name, secret, mode)
+    }
 }
 
 /// Before a question: a changed server is noticed before anybody is asked; while somebody is asked, no connection is
@@ -67,7 +72,9 @@ pub fn look(config: &Config) -> Result<(), Error> {
 /// Logs in as `name` with this password.
 pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode) -> Result<Session, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
+    renewal::recover(config, name, &folder, &secret)?;
     let keys = folder.load(&secret)?;
+    let retired = if mode == Mode::Receiving { folder.load_retired(&secret) } else { Vec::new() };
     let group = if mode == Mode::Receiving { group_key(config)? } else { None };
     let contacts = Contacts::open(&config.account_state(name))?;
     let (dialogue, welcome) = patiently(config, || {
@@ -80,7 +87,8 @@ pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode)
         Ok((dialogue, welcome))
     })?;
     folder.settle(&keys)?;
-    let member = Member { name: name.clone(), identity: keys.identity, encryption: keys.encryption, group };
+    let AccountKeys { identity, encryption, .. } = keys;
+    let member = Member { name: name.clone(), identity, encryption, retired, group };
     let again = Again { member: Arc::new(member), secret: Arc::new(secret), mode };
     Ok(Session { dialogue, again, contacts, welcome })
 }

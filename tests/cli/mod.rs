@@ -5,6 +5,7 @@ pub mod home;
 mod accounts;
 mod chat;
 mod keys;
+mod keys_renew;
 mod messages;
 mod mistakes;
 mod network;

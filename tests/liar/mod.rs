@@ -3,4 +3,4 @@
 mod deliveries;
 mod login;
 mod lookups;
-mod server;
+pub mod server;

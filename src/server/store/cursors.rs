@@ -45,16 +45,18 @@ pub(super) struct Cursors {
     exists: bool,
     file: Option<AppendFile<Box<dyn Medium + Send>>>,
     lines: u64,
+    /// The file as it was read; nothing of it was changed yet.
+    unsettled: Option<Records>,
 }
 
 impl Cursors {
-    /// Reads the last line of every account.
+    /// Reads the last line of every account. Nothing is changed before [`Self::settle`].
     pub(super) fn open(path: PathBuf, disk: Box<dyn Disk>) -> Result<(Self, Latest), StoreError> {
         let mut found = Latest::new();
         let mut records = match Records::open(&path) {
             Ok(records) => records,
             Err(FileError::Missing { .. }) => {
-                return Ok((Self { path, disk, exists: false, file: None, lines: 0 }, found));
+                return Ok((Self { path, disk, exists: false, file: None, lines: 0, unsettled: None }, found));
             }
             Err(error) => return Err(error.into()),
         };
@@ -72,12 +74,17 @@ impl Cursors {
             }
         }
         let lines = records.count();
+        Ok((Self { path, disk, exists: true, file: None, lines, unsettled: Some(records) }, found))
+    }
+
+    /// Cuts a torn last line off and puts the rest on disk, once all else was found good: a start that is refused
+    /// changes nothing. The file is opened anew for the first line that is added.
+    pub(super) fn settle(&mut self) -> Result<(), FileError> {
+        let Some(records) = self.unsettled.take() else { return Ok(()) };
         if let Some(torn) = records.torn() {
             log::warn!("cursors: cut off a torn last line, {} bytes at byte {}", torn.bytes, torn.offset);
         }
-        // Cuts and syncs; the file is opened anew for the first line that is added.
-        records.finish()?;
-        Ok((Self { path, disk, exists: true, file: None, lines }, found))
+        records.finish().map(drop)
     }
 
     /// Adds lines; when this returns `Ok`, all of them are on disk, else none counts.

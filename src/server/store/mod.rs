@@ -94,7 +94,7 @@ impl Store {
         disk: impl Fn() -> Box<dyn Disk>,
     ) -> Result<Self, StoreError> {
         let epoch = unix_ms();
-        let (cursors, found) = cursors::Cursors::open(folder.join(CURSORS_NAME), disk())?;
+        let (mut cursors, found) = cursors::Cursors::open(folder.join(CURSORS_NAME), disk())?;
         let mut order = Order::new(quotas, durability, epoch);
         let mut unknown = HashMap::new();
         let (mut last, mut group) = (0, 0);
@@ -122,6 +122,7 @@ impl Store {
                     None => log::error!("message {} of the log is no envelope; nobody will get it", meta.number),
                 }
             })?;
+        cursors.settle()?;
         let safe = segments.safe();
         if acknowledged > safe {
             log::warn!(

@@ -550,6 +550,20 @@ fn a_changed_byte_before_the_end_is_damage_and_the_file_stays() {
     }
 }
 
+/// Found by the fuzz target `mailbox_load`: "nothing was changed" was said after the torn line had been cut off.
+#[test]
+fn a_start_that_is_refused_leaves_torn_cursors_as_they_were() {
+    let mut scene = Scene::new();
+    scene.store = None;
+    let cursors = scene.folder.path().join(CURSORS_NAME);
+    let torn = b"{\"v\":1,\"name\":\"bo".as_slice();
+    crate::storage::private::replace(&cursors, torn).unwrap();
+    let segment = scene.segments().remove(0);
+    std::fs::write(&segment, b"no log").unwrap();
+    assert!(matches!(scene.try_open(), Err(StoreError::Damaged { .. })));
+    assert_eq!(std::fs::read(&cursors).unwrap(), torn);
+}
+
 #[test]
 fn cursors_cut_at_every_byte_lose_nothing_but_time() {
     let mut scene = Scene::new();

@@ -1,0 +1,141 @@
+//! Bytes and texts of strangers: whatever is accepted has one encoding, and nothing is believed that is not there.
+
+use topchat::crypto::bundle;
+use topchat::crypto::keys::PublicKey;
+use topchat::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, NAME_MAX, RSA_BITS_MAX, RSA_BITS_MIN, SPKI_MAX};
+use topchat::names::{Recipient, UserName};
+use topchat::text::{visible, visible_lines};
+use topchat::wire::frame::{self, FrameBuffer};
+use topchat::wire::{Bundle, Envelope, Fingerprint, ToClient, ToServer};
+
+use super::Choices;
+use crate::support::people::{ALICE, BOB};
+
+/// Frames of both directions: what decodes encodes to the same bytes, and the frames of a stream don't depend on how it
+/// is cut into reads.
+pub fn frame_decode(data: &[u8]) {
+    let Some((pieces, stream)) = data.split_first() else { return };
+    one_frame(stream);
+    let limit = if pieces & 1 == 0 { FRAME_MAX } else { FRAME_MAX_BEFORE_LOGIN };
+    let whole = frames(stream, stream.len().max(1), limit);
+    assert_eq!(frames(stream, usize::from(pieces >> 1) + 1, limit), whole, "frames depend on the reads");
+    for (kind, body) in whole.0 {
+        assert!(body.len() < limit);
+        one_frame(&[&[kind][..], &body].concat());
+    }
+}
+
+fn one_frame(bytes: &[u8]) {
+    let Some((kind, body)) = bytes.split_first() else { return };
+    let encoded = || frame::encode(*kind, body);
+    if let Ok(message) = ToServer::decode(*kind, body) {
+        assert_eq!(message.encode(), encoded(), "{message:?}");
+    }
+    if let Ok(message) = ToClient::decode(*kind, body) {
+        assert_eq!(message.encode(), encoded(), "{message:?}");
+    }
+}
+
+/// The whole frames of a stream that comes in pieces, and whether it ended by an error.
+fn frames(stream: &[u8], piece: usize, limit: usize) -> (Vec<(u8, Vec<u8>)>, bool) {
+    let (mut buffer, mut found) = (FrameBuffer::default(), Vec::new());
+    for piece in stream.chunks(piece) {
+        let room = buffer.room(piece.len());
+        room.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+        buffer.filled(piece.len());
+        loop {
+            match buffer.next_frame(limit) {
+                Ok(Some((kind, body))) => found.push((kind, body.to_vec())),
+                Ok(None) => break,
+                Err(_) => return (found, true),
+            }
+        }
+    }
+    (found, false)
+}
+
+/// What parses is encoded to the same bytes, and a look at its header finds the same header.
+pub fn envelope_parse(data: &[u8]) {
+    let Ok(envelope) = Envelope::parse(data) else { return };
+    assert_eq!(envelope.encode(), data);
+    assert_eq!(Envelope::peek(data).as_ref(), Ok(&envelope.header));
+    assert_eq!(envelope.header.encode(), envelope.header_bytes);
+    assert!(envelope.header.seq > envelope.header.prev);
+}
+
+/// Bundles and the keys in them: one encoding, sizes within bounds, and a signature that holds for the genuine bytes only.
+pub fn bundle_parse(data: &[u8]) {
+    public_key(data);
+    if let Ok(bundle) = Bundle::parse(data) {
+        assert_eq!(bundle.encode(), data);
+        public_key(&bundle.identity);
+        public_key(&bundle.encryption);
+    }
+    let mut choices = Choices::new(data);
+    let genuine = if choices.byte() & 1 == 0 { GENUINE.0.as_slice() } else { GENUINE.1.as_slice() };
+    let mut bytes = genuine.to_vec();
+    choices.change(&mut bytes);
+    match bundle::verify(&bytes) {
+        Ok(_) => assert!(bytes == GENUINE.0 || bytes == GENUINE.1, "a changed bundle was accepted"),
+        Err(_) => assert_ne!(bytes, genuine),
+    }
+}
+
+static GENUINE: std::sync::LazyLock<(Vec<u8>, Vec<u8>)> = std::sync::LazyLock::new(|| (ALICE.bundle(), BOB.bundle()));
+
+fn public_key(der: &[u8]) {
+    let Ok(key) = PublicKey::from_der(der) else { return };
+    assert_eq!(key.to_der(), der);
+    assert!((RSA_BITS_MIN..=RSA_BITS_MAX).contains(&key.bits()) && der.len() <= SPKI_MAX);
+}
+
+/// Nothing that a terminal obeys, hides or turns around comes out, and what came out stays as it is.
+pub fn sanitize(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let shown = visible(&text);
+    assert!(!shown.chars().any(is_dangerous), "{shown:?}");
+    assert_eq!(visible(&shown), shown);
+    for line in visible_lines(&text) {
+        assert!(!line.chars().any(is_dangerous), "{line:?}");
+        assert_eq!(visible(&line), line);
+    }
+}
+
+/// As hostile.md lists them, and written apart from `text.rs`: controls, C1, bidirectional ones, line and paragraph separators.
+pub(super) fn is_dangerous(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2060}'..='\u{2069}').contains(&c)
+        || ('\u{e0000}'..='\u{e007f}').contains(&c)
+}
+
+/// A name is `[a-z][a-z0-9_-]{0,31}` and not `all`; it is spelt in one way.
+pub fn name_canonical(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let parsed = text.parse::<UserName>();
+    assert_eq!(parsed.is_ok(), is_name(&text), "{text:?}");
+    match &parsed {
+        Ok(name) => {
+            assert_eq!(name.as_str(), text);
+            assert_eq!(visible(&text), text);
+        }
+        Err(error) => assert!(!error.to_string().chars().any(is_dangerous), "{error:?}"),
+    }
+    match text.parse::<Recipient>() {
+        Ok(Recipient::All) => assert_eq!(text, "ALL"),
+        Ok(Recipient::User(name)) => assert_eq!(Some(name), parsed.ok()),
+        Err(_) => assert!(parsed.is_err()),
+    }
+    if let Some(fingerprint) = Fingerprint::from_hex(&text) {
+        assert_eq!(Fingerprint::from_hex(&fingerprint.grouped()), Some(fingerprint));
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-')
+        && text.len() <= NAME_MAX
+        && text != "all"
+}

@@ -1,0 +1,150 @@
+//! Key files of an account beside the ones that count: those that are about to, and those that no longer do.
+//!
+//! New keys wait as `PART.pem.next`, locked with the same password, while the server is asked to take them. Whatever
+//! happens meanwhile, the files that the server knows are there; the next login asks it which ones these are. Encryption
+//! keys that were replaced stay in `retired/`, for messages that were sealed before.
+
+use std::fs;
+use std::path::Path;
+
+use super::Error;
+use super::account_keys::{KeyFolder, PARTS};
+use super::password::Secret;
+use crate::crypto::bundle::VerifiedBundle;
+use crate::crypto::keys::{PrivateKey, PublicKey};
+use crate::limits::RETIRED_KEYS_MAX;
+use crate::storage::{FileError, private};
+
+/// Keys that wait to be taken by the server.
+pub struct NextKeys {
+    /// Signs.
+    pub identity: Option<PrivateKey>,
+    /// Opens direct messages.
+    pub encryption: Option<PrivateKey>,
+}
+
+impl KeyFolder {
+    /// Whether new keys wait: somebody is asking the server to take them, or a crash came between.
+    pub fn has_next(&self) -> bool {
+        PARTS.iter().any(|part| self.has(part, NEXT))
+    }
+
+    /// Writes keys that the server is to take; on disk when this returns.
+    pub fn write_next(&self, next: &NextKeys, secret: &Secret) -> Result<(), Error> {
+        for (part, key) in next.parts() {
+            if let Some(key) = key {
+                self.write(part, NEXT, key, secret)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys that wait.
+    pub fn load_next(&self, secret: &Secret) -> Result<NextKeys, Error> {
+        let load = |part| match self.has(part, NEXT) {
+            true => self.open(&self.file(part, NEXT), secret).map(Some),
+            false => Ok(None),
+        };
+        Ok(NextKeys { identity: load(PARTS[0])?, encryption: load(PARTS[1])? })
+    }
+
+    /// The server has this bundle of the account: keys that stand in it take the place of those before, the others are
+    /// dropped. The encryption key that does not count stays to be read with. Each step leaves a whole account.
+    pub fn settle_next(&self, next: &NextKeys, account: &VerifiedBundle, secret: &Secret) -> Result<(), Error> {
+        if let Some(encryption) = &next.encryption {
+            if *encryption.public() == account.encryption {
+                let old = self.open(&self.file(PARTS[1], "pem"), secret)?;
+                self.retire("pem", &old, account.number.saturating_sub(1))?;
+                self.take_next(PARTS[1], encryption.public())?;
+            } else {
+                // Whoever the server told of this key meanwhile has sealed for it.
+                self.retire(NEXT, encryption, account.number.saturating_add(1))?;
+                private::remove(&self.file(PARTS[1], NEXT))?;
+            }
+        }
+        if let Some(identity) = &next.identity {
+            if *identity.public() == account.identity {
+                self.take_next(PARTS[0], identity.public())?;
+            } else {
+                private::remove(&self.file(PARTS[0], NEXT))?;
+            }
+        }
+        self.drop_oldest()
+    }
+
+    /// Removes keys that the server has refused.
+    pub fn remove_next(&self) -> Result<(), Error> {
+        PARTS.iter().try_for_each(|part| self.remove_if_there(part, NEXT))
+    }
+
+    /// Encryption keys that were replaced, the newest first. One that can't be opened is told and left out: the account does
+    /// not depend on it.
+    pub fn load_retired(&self, secret: &Secret) -> Vec<PrivateKey> {
+        let open = |part: &String| {
+            let opened = self.load_part(part, secret);
+            opened.inspect_err(|error| log::warn!("a retired key is left out: {error}")).ok().map(|(key, _)| key)
+        };
+        self.retired().iter().rev().filter_map(open).collect()
+    }
+
+    /// The retired keys' files without their ending, below the account's folder, the oldest first.
+    pub fn retired(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path().join(RETIRED)) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut parts: Vec<String> = names.filter_map(|name| part_of(&name)).collect();
+        parts.sort();
+        parts
+    }
+
+    /// A copy of this file, locked as it is, among the retired ones. `number`: of the bundle that the key stood in.
+    fn retire(&self, ending: &str, key: &PrivateKey, number: u64) -> Result<(), Error> {
+        private::ensure_folder(&self.path().join(RETIRED))?;
+        let bytes = self.read(&self.file(PARTS[1], ending))?;
+        let part = retired_part(number, key.public());
+        match private::create_new(&self.file(&part, "pem"), &bytes) {
+            // From a try that was interrupted.
+            Err(FileError::Exists { .. }) => Ok(()),
+            made => Ok(made?),
+        }
+    }
+
+    /// The public half is taken away first and made again last: a missing one is made by whoever misses it, a wrong one would
+    /// be an error.
+    fn take_next(&self, part: &str, public: &PublicKey) -> Result<(), Error> {
+        self.remove_if_there(part, "pub.pem")?;
+        self.rename(part, NEXT)?;
+        private::sync_folder(self.path())?;
+        Ok(private::replace(&self.file(part, "pub.pem"), public.to_pem().as_bytes())?)
+    }
+
+    fn drop_oldest(&self) -> Result<(), Error> {
+        let retired = self.retired();
+        let excess = retired.len().saturating_sub(RETIRED_KEYS_MAX);
+        retired.iter().take(excess).try_for_each(|part| self.remove_if_there(part, "pem"))
+    }
+}
+
+impl NextKeys {
+    fn parts(&self) -> [(&'static str, Option<&PrivateKey>); 2] {
+        [(PARTS[0], self.identity.as_ref()), (PARTS[1], self.encryption.as_ref())]
+    }
+}
+
+/// `retired/0000000002-91cc04d1e5f6a7b8`: names in the order of the bundles.
+fn retired_part(number: u64, key: &PublicKey) -> String {
+    let hex = key.fingerprint().to_hex();
+    format!("{RETIRED}/{number:010}-{}", hex.get(..16).unwrap_or_default())
+}
+
+/// Only files that look as this program names them.
+fn part_of(file: &str) -> Option<String> {
+    let name = Path::new(file).file_name()?.to_str()?.strip_suffix(".pem")?;
+    let (number, key) = name.split_once('-')?;
+    let is_ours = number.bytes().all(|c| c.is_ascii_digit()) && key.bytes().all(|c| c.is_ascii_hexdigit());
+    (is_ours && number.len() >= 10 && key.len() == 16).then(|| format!("{RETIRED}/{name}"))
+}
+
+/// Ending of a key file that waits for the server to take it.
+const NEXT: &str = "pem.next";
+/// Folder of encryption keys that were replaced.
+pub const RETIRED: &str = "retired";
