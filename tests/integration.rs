@@ -16,4 +16,5 @@ mod protocol_document;
 mod renewal;
 mod scripts;
 mod sessions;
+mod strangers;
 mod support;

@@ -67,6 +67,11 @@ impl Guests {
         Some(GuestPass { guests: Arc::clone(self), source, id })
     }
 
+    /// How many guests there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().all
+    }
+
     fn lock(&self) -> MutexGuard<'_, Here> {
         // No code that can panic runs under this lock.
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
