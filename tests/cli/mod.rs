@@ -4,8 +4,10 @@ pub mod home;
 
 mod accounts;
 mod chat;
+mod group_keys;
 mod keys;
 mod keys_renew;
+mod keys_transfer;
 mod messages;
 mod mistakes;
 mod network;
