@@ -131,6 +131,23 @@ pub const FULL_RETRY_SECS: u32 = 30;
 /// Most accounts in one database: bounds memory (about 2 KiB each).
 pub const ACCOUNTS_MAX: usize = 100_000;
 
+// Administration.
+
+/// Longest path of a Unix socket, in bytes (unix(7): 108 with the NUL).
+pub const SOCKET_PATH_MAX: usize = 107;
+/// Longest line on the admin socket, in bytes: a request takes under 100, the status under 1000.
+pub const ADMIN_LINE_MAX: u64 = 16 * 1024;
+/// Connections to the admin socket at a time, before the oldest goes: its owner has two hands.
+pub const ADMIN_CLIENTS: usize = 8;
+/// How long a server may take to start or stop before whoever wants to ask it gives up.
+pub const ADMIN_FOUND_WITHIN: Duration = Duration::from_secs(2);
+/// How long one connection to the admin socket may take in all: programs talk there, not people.
+pub const ADMIN_WITHIN: Duration = Duration::from_secs(5);
+/// How long the server's answer may take: a busy disk, and 100 000 accounts to list.
+pub const ADMIN_ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Pause before a server that starts or stops is looked for again.
+pub const ADMIN_PAUSE: Duration = Duration::from_millis(50);
+
 // The message log.
 
 /// Direct messages that may wait for one account: a week of letters; with the next limit it bounds memory and disk.

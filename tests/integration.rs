@@ -15,4 +15,5 @@ mod protocol_document;
 mod renewal;
 mod scripts;
 mod sessions;
+mod strangers;
 mod support;

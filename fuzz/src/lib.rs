@@ -12,5 +12,6 @@ pub mod support {
 
     pub mod people;
     pub mod raw;
+    pub mod receiver;
     pub mod server;
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use topchat::error::{Exit, Explain, describe};
-use topchat::server::options::{Command, Options};
+use topchat::server::options::Options;
 use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin};
 use topchat::text::visible;
 use topchat::transport::Stop;
@@ -23,7 +23,10 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), ServerError> {
     match &options.command {
-        Some(Command::User { command }) => admin::run(&options.data_dir, command, &mut std::io::stdout().lock()),
+        Some(command) => {
+            let (mut out, mut words) = (std::io::stdout().lock(), std::io::stderr());
+            admin::run(&options.data_dir, command, &mut out, &mut words)
+        }
         None => serve(options),
     }
 }

@@ -1,15 +1,17 @@
 //! Why a server can't start or go on.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::accounts::{AccountsError, ChangeError};
+use super::accounts::AccountsError;
+use super::admin::Refusal;
 use super::store::StoreError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
-use crate::names::UserName;
-use crate::storage::FileError;
+use crate::limits::SOCKET_PATH_MAX;
 use crate::storage::lock::LockError;
+use crate::storage::{FileError, FileKind};
+use crate::text::visible;
 use crate::transport::TransportError;
 
 /// Why a server can't start or go on.
@@ -25,16 +27,8 @@ pub enum ServerError {
     /// The account database.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
-    /// An account could not be changed.
-    #[error("{}", change_reason(.name, *.why))]
-    Change {
-        /// Whose.
-        name: UserName,
-        /// Why not.
-        why: ChangeError,
-    },
     /// The certificate file is not what this program made.
-    #[error("{} holds no usable certificate and key: {why}", .path.display())]
+    #[error("{} holds no usable certificate and key: {why}", shown(.path))]
     Certificate {
         /// The file.
         path: PathBuf,
@@ -48,7 +42,7 @@ pub enum ServerError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The address can't be listened on.
-    #[error("can't listen on {address}: {}", listen_reason(.source))]
+    #[error("can't listen on {}: {}", visible(.address), listen_reason(.source))]
     Listen {
         /// As it was given.
         address: String,
@@ -61,18 +55,57 @@ pub enum ServerError {
     /// The message log.
     #[error(transparent)]
     Messages(#[from] StoreError),
+    /// What answers the owner is not this version of the server.
+    #[error("the server that runs on {} answers what this program does not understand", shown(.folder))]
+    Misunderstood {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// Something else stands where the admin socket should be.
+    #[error("{} is {found}, not a socket", shown(.path))]
+    NotSocket {
+        /// The place.
+        path: PathBuf,
+        /// What stands there.
+        found: FileKind,
+    },
     /// Standard output.
     #[error("can't write to standard output: {source}")]
     Output {
         /// The operating system's reason.
         source: io::Error,
     },
+    /// What the owner asked for was not done.
+    #[error("{}", refusal_words(.0))]
+    Refused(Refusal),
     /// The secret file is not what this program made.
-    #[error("{} does not hold 32 bytes", .path.display())]
+    #[error("{} does not hold 32 bytes", shown(.path))]
     Secret {
         /// The file.
         path: PathBuf,
     },
+    /// The path of the admin socket is longer than the operating system takes.
+    #[error("the path {} has {length} bytes, and a socket's can have {SOCKET_PATH_MAX}", shown(.path))]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// How long it is.
+        length: usize,
+    },
+    /// The running server did not answer to the end.
+    #[error("the server that runs on {} did not answer: {}", shown(.folder), silence(.source))]
+    Unanswered {
+        /// The data folder.
+        folder: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
+impl From<Refusal> for ServerError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Explain for ServerError {
@@ -85,13 +118,19 @@ impl Explain for ServerError {
             Self::Listen { source, .. } => Some(listen_hint(source)),
             Self::Certificate { path, .. } => Some(format!(
                 "restore {} from a backup, or move it away: a new one is made, and every client will warn that the server changed",
-                path.display()
+                shown(path)
             )),
-            Self::Secret { path } => Some(format!("move {} away: a new one is made at the next start", path.display())),
-            Self::Change { why: ChangeError::NoSuchUser, .. } => {
-                Some("the names are in: topchat-server user list".to_owned())
+            Self::Secret { path } => Some(format!("move {} away: a new one is made at the next start", shown(path))),
+            Self::Misunderstood { .. } => Some("use the topchat-server of the same version".to_owned()),
+            Self::NotSocket { path, .. } => Some(format!("move it away: mv {0} {0}.old", shown(path))),
+            Self::Refused(refusal) => refusal_hint(refusal),
+            Self::SocketPath { .. } => {
+                Some("name the folder by a shorter path, for example from within: --data-dir .".to_owned())
             }
-            Self::Accept { .. } | Self::Change { .. } | Self::Key(_) | Self::Output { .. } => None,
+            Self::Unanswered { .. } => {
+                Some("whether it was done is not known; look: topchat-server user list, or status".to_owned())
+            }
+            Self::Accept { .. } | Self::Key(_) | Self::Output { .. } => None,
         }
     }
 
@@ -102,25 +141,49 @@ impl Explain for ServerError {
             Self::File(error) => error.exit(),
             Self::Lock(error) => error.exit(),
             Self::Messages(error) => error.exit(),
-            Self::Change { why: ChangeError::NoSuchUser, .. } => Exit::Usage,
-            Self::Change { .. } | Self::Listen { .. } | Self::Output { .. } => Exit::Local,
+            Self::Refused(Refusal::NoSuchUser { .. } | Refusal::NoSuchInvite { .. }) => Exit::Usage,
+            Self::Listen { .. }
+            | Self::Misunderstood { .. }
+            | Self::NotSocket { .. }
+            | Self::Output { .. }
+            | Self::Refused(_)
+            | Self::SocketPath { .. }
+            | Self::Unanswered { .. } => Exit::Local,
             Self::Certificate { .. } | Self::Secret { .. } => Exit::Configuration,
         }
     }
 }
 
-fn change_reason(name: &UserName, why: ChangeError) -> String {
-    match why {
-        ChangeError::NoSuchUser => format!("no user \"{name}\" here. Nothing was changed."),
-        ChangeError::Storage => "the disk refused the change. Nothing was changed.".to_owned(),
-        ChangeError::Full
-        | ChangeError::InviteRefused
-        | ChangeError::NameTaken
-        | ChangeError::NoSuchInvite
-        | ChangeError::Stale => {
-            format!("the account \"{name}\" can't be changed so")
-        }
+fn refusal_words(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Malformed => "the server does not know that request. Nothing was changed.".to_owned(),
+        Refusal::NoSuchInvite { id } => format!("no invite \"{}\" here. Nothing was changed.", visible(id)),
+        Refusal::NoSuchUser { name } => format!("no user \"{}\" here. Nothing was changed.", visible(name)),
+        Refusal::Storage => "the disk refused the change. Nothing was changed.".to_owned(),
     }
+}
+
+fn refusal_hint(refusal: &Refusal) -> Option<String> {
+    match refusal {
+        Refusal::Malformed => Some("use the topchat-server of the same version".to_owned()),
+        Refusal::NoSuchInvite { .. } => Some("they are in: topchat-server user invites".to_owned()),
+        Refusal::NoSuchUser { .. } => Some("the names are in: topchat-server user list".to_owned()),
+        Refusal::Storage => None,
+    }
+}
+
+fn silence(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::TimedOut => "it took too long".to_owned(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
+            "it ended before".to_owned()
+        }
+        _ => source.to_string(),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
 }
 
 fn listen_reason(source: &io::Error) -> String {

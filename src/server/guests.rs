@@ -45,6 +45,11 @@ impl Guests {
         Some(GuestPass { guests: Arc::clone(self), source })
     }
 
+    /// How many guests there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().all
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         // No code that can panic runs under this lock.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)

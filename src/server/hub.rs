@@ -70,6 +70,18 @@ impl<H: Clone> Hub<H> {
         own.map(|session| session.handle.clone()).collect()
     }
 
+    /// Handles of every session of an account, whose seats are free from now on.
+    pub(super) fn evict(&mut self, name: &UserName) -> Vec<H> {
+        let own = self.sessions.iter().filter(|(_, session)| session.name == *name);
+        let own: Vec<_> = own.map(|(id, _)| *id).collect();
+        own.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// All sessions.
+    pub(super) fn sessions(&self) -> Vec<(UserName, H)> {
+        self.sessions.values().map(|session| (session.name.clone(), session.handle.clone())).collect()
+    }
+
     /// Names with a receiving session, alphabetically after `after`, at most `count`.
     pub(super) fn online(&self, after: Option<&UserName>, count: usize) -> Vec<UserName> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -156,6 +168,15 @@ mod tests {
         hub.leave(1);
         assert!(!hub.is_online(&name("alice")));
         assert_eq!(hub.enter(2, &name("bob"), Mode::Receiving, 2).unwrap(), Seated { replaced: None, taken: 1 });
+    }
+
+    #[test]
+    fn an_evicted_account_holds_no_seat() {
+        let mut hub = hub(3, &[(1, "alice", Mode::Receiving), (2, "alice", Mode::Errand), (3, "bob", Mode::Receiving)]);
+        assert_eq!(hub.evict(&name("alice")), [1, 2]);
+        assert!(hub.evict(&name("alice")).is_empty() && !hub.is_online(&name("alice")));
+        hub.leave(1);
+        assert_eq!(hub.sessions(), [(name("bob"), 3)]);
     }
 
     #[test]

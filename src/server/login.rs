@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use super::accounts::Account;
 use super::guests::GuestPass;
+use super::presence::Presence;
 use super::seat::Seat;
 use super::session::{End, Session, State};
+use super::shared::unix_ms;
 use crate::crypto::keys::PublicKey;
 use crate::crypto::scram::{self, ServerChallenge, ServerFirst};
 use crate::limits::FULL_RETRY_SECS;
@@ -97,9 +99,11 @@ impl Session<'_> {
             self.refuse(0, Reason::new(Code::Disabled));
             return Err(End::because(Code::Disabled));
         }
-        let entered = self.shared.hub().enter(self.id, account.name(), mode, Arc::clone(&self.outbox));
-        // Looked up again, behind `enter`: whoever deletes the account or sets a password from now on finds this session,
-        // and so does whoever replaces its keys.
+        let outbox = Arc::clone(&self.outbox);
+        let presence = Presence { outbox, mode, source: self.source, since_ms: unix_ms() };
+        let entered = self.shared.hub().enter(self.id, account.name(), mode, presence);
+        // Looked up again, behind `enter`: whoever deletes or disables the account or sets a password from now on finds
+        // this session, and so does whoever replaces its keys.
         if let Err(code) = still_holds(&account, self.shared.accounts.find(account.name()).as_deref()) {
             self.shared.hub().leave(self.id);
             if code == Code::LoginRefused {
@@ -151,6 +155,7 @@ fn still_holds(proved: &Account, now: Option<&Account>) -> Result<(), Code> {
     match now {
         Some(now) if now.origin() != proved.origin() || now.verifier() != proved.verifier() => Err(Code::LoginRefused),
         Some(now) if now.bundle() != proved.bundle() => Err(Code::KeysReplaced),
+        Some(now) if now.is_disabled() => Err(Code::Disabled),
         Some(_) => Ok(()),
         None => Err(Code::LoginRefused),
     }

@@ -16,6 +16,7 @@ mod login;
 pub mod options;
 mod outbox;
 mod phase;
+mod presence;
 pub mod rate;
 mod register;
 mod renewal;
@@ -42,9 +43,10 @@ use crate::wire::Fingerprint;
 /// A server that has its data and its port, and takes no connection yet.
 pub struct Server {
     acceptor: acceptor::Acceptor,
+    socket: admin::Socket,
     shared: Arc<shared::Shared>,
     /// Held as long as the server lives: one server per folder.
-    _folder: LockedFolder,
+    folder: LockedFolder,
 }
 
 impl Server {
@@ -66,7 +68,8 @@ impl Server {
         let shared =
             Arc::new(shared::Shared::new(settings, address, tls, accounts, store, secret, &PublicKey::decoy()?));
         let acceptor = acceptor::Acceptor::new(listener, Arc::clone(&shared)).map_err(bound)?;
-        Ok(Self { acceptor, shared, _folder: folder })
+        let socket = admin::Socket::bind(folder.path())?;
+        Ok(Self { acceptor, socket, shared, folder })
     }
 
     /// Where it listens, with the real port.
@@ -91,7 +94,12 @@ impl Server {
 
     /// Serves until asked to stop, then says goodbye to every client.
     pub fn run(self, stop: &Stop) -> Result<(), ServerError> {
-        let ended = self.acceptor.run(stop).map_err(|source| ServerError::Accept { source });
+        let failed = |source| ServerError::Accept { source };
+        let folder = self.folder.path().to_owned();
+        let administration =
+            admin::Administration::begin(self.socket, folder, Arc::clone(&self.shared)).map_err(failed)?;
+        let ended = self.acceptor.run(stop).map_err(failed);
+        administration.end();
         self.shared.store.close();
         ended
     }

@@ -70,37 +70,88 @@ struct Serving {
 /// What else the program does.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Look after the accounts of a stopped server
+    /// Look after the accounts, of a running server or a stopped one
     User {
         /// What to do.
         #[command(subcommand)]
-        command: UserCommand,
+        task: UserTask,
+    },
+    /// Tell how the server is and who is connected
+    Status {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the sessions of an account; it can log in again
+    Kick {
+        /// Whose.
+        name: UserName,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
     },
 }
 
 /// Account administration.
 #[derive(Clone, Debug, Subcommand)]
-pub enum UserCommand {
+pub enum UserTask {
     /// List the accounts
     List {
         /// One JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Refuse the logins of an account
+    /// Refuse the logins of an account and end its sessions
     Disable {
         /// Whose.
         name: UserName,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
     },
     /// Allow the logins of an account again
     Enable {
         /// Whose.
         name: UserName,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
     },
     /// Delete an account; its name becomes free
     Delete {
         /// Whose.
         name: UserName,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make an invite code and print it, once
+    Invite {
+        /// Days that it is good for
+        #[arg(long, value_name = "N", default_value_t = limits::INVITE_DAYS,
+            value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::INVITE_DAYS_MAX)))]
+        days: u32,
+        /// Accounts that it is good for
+        #[arg(long, value_name = "N", default_value_t = 1,
+            value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::INVITE_USES_MAX)))]
+        uses: u32,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the invites, without their codes
+    Invites {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an invite back
+    Revoke {
+        /// Which one, as `user invites` shows it.
+        id: String,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -139,7 +190,8 @@ Examples:
   topchat-server --data-dir data/server              for this machine only
   topchat-server --listen 0.0.0.0:7777               open to others
   topchat-server --registration invite               new accounts with a code (user invite)
-  topchat-server --data-dir data/server user list    the accounts of a stopped server";
+  topchat-server --data-dir data/server status       who is connected
+  topchat-server --data-dir data/server user invite  a code for a new account";
 
 const SHORT_EXAMPLES: &str = "Examples and what the server can see: topchat-server --help";
 

@@ -51,7 +51,7 @@ impl Session<'_> {
             seat.account = renewed;
         }
         let sessions = self.shared.hub().sessions_of(account.name());
-        for session in sessions.iter().filter(|session| !Arc::ptr_eq(session, &self.outbox)) {
+        for session in sessions.iter().filter(|session| !Arc::ptr_eq(&session.outbox, &self.outbox)) {
             session.close(Code::KeysReplaced);
         }
     }

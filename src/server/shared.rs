@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::accounts::Accounts;
 use super::guests::Guests;
 use super::hub::Hub;
-use super::outbox::Outbox;
+use super::presence::Presence;
 use super::store::{Durability, Quotas, Store};
 use super::throttle::Throttle;
 use crate::crypto::keys::PublicKey;
@@ -79,6 +79,8 @@ pub(super) struct Shared {
     pub(super) registration: Registration,
     /// Where it listens, with the real port.
     pub(super) address: SocketAddr,
+    /// When it began, as Unix time in milliseconds.
+    pub(super) began_ms: u64,
     pub(super) tls: ServerTls,
     pub(super) accounts: Accounts,
     pub(super) store: Store,
@@ -87,7 +89,7 @@ pub(super) struct Shared {
     pub(super) secret: [u8; 32],
     /// Read and checked in place of an unknown name's key, so that both refusals take the same time.
     pub(super) decoy: Vec<u8>,
-    hub: Mutex<Hub<Arc<Outbox>>>,
+    hub: Mutex<Hub<Presence>>,
     throttle: Mutex<Throttle>,
 }
 
@@ -107,6 +109,7 @@ impl Shared {
             throttle: Mutex::default(),
             registration: settings.registration.unwrap_or_else(|| Registration::default_at(address)),
             address,
+            began_ms: unix_ms(),
             settings,
             tls,
             accounts,
@@ -116,7 +119,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn hub(&self) -> MutexGuard<'_, Hub<Arc<Outbox>>> {
+    pub(super) fn hub(&self) -> MutexGuard<'_, Hub<Presence>> {
         // No code that can panic runs under this lock, nor under the next.
         self.hub.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,6 +3,7 @@
 pub mod home;
 
 mod accounts;
+mod admin;
 mod chat;
 mod group_keys;
 mod keys;

@@ -1,141 +1,13 @@
 //! Lies among the messages: what is shown was signed by whom it says, and nobody learns whether a message opened.
 
-use std::cell::Cell;
-
-use topchat::crypto::digest::sha256;
 use topchat::crypto::envelope::{self, SealWith};
 use topchat::crypto::group_key::GroupKeys;
-use topchat::wire::{DeliveryId, Envelope, Header, Suite, ToClient, ToServer, signed};
+use topchat::wire::{Envelope, Header, ToClient, ToServer, signed};
 
-use super::server::{Liar, Line, talk};
-use crate::cli::home::{Home, Listening};
+use super::lies::{by_hand, header, signed_by_bob, text};
+use super::server::talk;
+use super::stage::{Stage, THE_END, decoded, shown, told};
 use crate::support::people::{ALICE, BOB, CAROL, GROUP, Person};
-use crate::support::process::Finished;
-
-/// Alice, who listens to what the liar delivers.
-struct Stage {
-    liar: Liar,
-    home: Home,
-    /// Whether she has Bob's key.
-    knows_bob: Cell<bool>,
-    /// Every play has another last message: ids are remembered from run to run.
-    plays: Cell<u8>,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let liar = Liar::start();
-        let home = Home::with_keys(liar.address(), &ALICE);
-        Self { liar, home, knows_bob: Cell::new(false), plays: Cell::new(0) }
-    }
-
-    fn listen(&self) -> (Line, Listening) {
-        let home = &self.home;
-        std::thread::scope(|scope| {
-            let listening = scope.spawn(|| home.listen(&[]));
-            let line = self.liar.member();
-            (line, listening.join().unwrap())
-        })
-    }
-
-    /// Delivers these and then the good message `the end`, answers what the client asks meanwhile, and says goodbye.
-    /// Gives what the client sent and what it printed.
-    fn play(&self, deliveries: &[Vec<u8>]) -> (Vec<Vec<u8>>, Finished) {
-        let (mut line, listening) = self.listen();
-        if !self.knows_bob.get() {
-            self.deliver(&mut line, &BOB.seal_to(&ALICE, THE_BEGINNING, 0xbe).encode());
-            while !self.knows_bob.get() {
-                self.next_ack(&mut line);
-            }
-            line.received.clear();
-        }
-        self.plays.set(self.plays.get() + 1);
-        let end = BOB.seal_to(&ALICE, "the end", 0xe0 + self.plays.get()).encode();
-        deliveries.iter().chain([&end]).for_each(|delivery| self.deliver(&mut line, delivery));
-        let sent = line.end();
-        (sent, listening.finish())
-    }
-
-    /// Delivers and waits for the acknowledgement: those of several messages may come joined, as it happens.
-    fn deliver(&self, line: &mut Line, delivery: &[u8]) {
-        let expected = line.deliver(delivery.to_vec());
-        while self.next_ack(line) != Some(expected) {}
-    }
-
-    /// Takes a frame: an acknowledgement, or a question for a key, which is answered.
-    fn next_ack(&self, line: &mut Line) -> Option<DeliveryId> {
-        match line.take() {
-            ToServer::Ack(delivery) => Some(delivery),
-            ToServer::Lookup { request, name, .. } => {
-                let person = if name == BOB.name { &BOB } else { &CAROL };
-                line.send(&ToClient::Found { request, bundle: person.bundle(), lineage: Vec::new() });
-                self.knows_bob.set(self.knows_bob.get() || name == BOB.name);
-                None
-            }
-            other => panic!("nothing else is expected, but {other:?}"),
-        }
-    }
-}
-
-fn decoded(frame: &[u8]) -> ToServer {
-    ToServer::decode(frame[4], &frame[5..]).unwrap()
-}
-
-/// The lines of stdout without times and marks, after [`THE_BEGINNING`].
-fn shown(finished: &Finished) -> Vec<String> {
-    let line =
-        |line: &str| line.split('[').next().unwrap_or_default().trim_end().get(17..).unwrap_or_default().to_owned();
-    finished.stdout.lines().map(line).filter(|line| !line.ends_with(THE_BEGINNING)).collect()
-}
-
-/// What was told on stderr about messages.
-fn told(finished: &Finished) -> Vec<String> {
-    let told = |line: &str| line.split_once(" !! ").map(|(_, told)| told.to_owned());
-    finished.stderr.lines().filter_map(told).collect()
-}
-
-/// By this message Alice gets to know Bob.
-const THE_BEGINNING: &str = "the beginning";
-const THE_END: &str = "bob   > you  the end";
-
-/// A message of Bob's to Alice with this plaintext under a signature that holds, sealed by the openssl command.
-fn sealed_by_hand(home: &Home, header: Header, plaintext: &[u8]) -> Envelope {
-    home.file("plain.bin", plaintext);
-    let ciphertext = match header.suite {
-        Suite::Direct => {
-            home.file("to.pem", ALICE.encryption.public().to_pem().as_bytes());
-            home.openssl("pkeyutl -encrypt -pubin -inkey to.pem -pkeyopt rsa_padding_mode:pkcs1 -in plain.bin")
-        }
-        Suite::GroupCbc | Suite::GroupEcb => {
-            let text = GROUP.to_text();
-            let key = text.lines().last().and_then(|entry| entry.split(' ').nth(1)).unwrap().repeat(3);
-            let iv = [7; 8];
-            let hex = data_encoding::HEXLOWER.encode(&iv);
-            let body = home.openssl(&format!("enc -des-ede3-cbc -K {key} -iv {hex} -in plain.bin"));
-            [&iv[..], &body].concat()
-        }
-    };
-    let commitment = sha256(&signed::commitment(&header.encode(), plaintext));
-    signed_by_bob(header, commitment, ciphertext)
-}
-
-fn signed_by_bob(header: Header, commitment: [u8; 32], ciphertext: Vec<u8>) -> Envelope {
-    let header_bytes = header.encode();
-    let signature = BOB.identity.sign(&signed::envelope(&header_bytes, &commitment, &ciphertext)).unwrap();
-    Envelope { header, header_bytes, commitment, ciphertext, signature }
-}
-
-fn header(to: &str, id: u8) -> Header {
-    let fingerprint = match to {
-        "ALL" => envelope::group_fingerprint(&GROUP.writer().id),
-        _ => ALICE.encryption.public().fingerprint(),
-    };
-    BOB.header(to, fingerprint, id)
-}
-
-fn text(bytes: &[u8]) -> Vec<u8> {
-    [&[9; 16], &b"\x01"[..], bytes].concat()
-}
 
 #[test]
 fn from_decryption_on_nothing_is_sent_whether_a_message_opens_or_not() {
@@ -146,7 +18,7 @@ fn from_decryption_on_nothing_is_sent_whether_a_message_opens_or_not() {
     let good = |id| BOB.seal_to(&ALICE, "hello", id);
     let mut changed_bit = good(3).ciphertext;
     changed_bit[17] ^= 1;
-    let by_hand = |to, id, plaintext: &[u8]| sealed_by_hand(&stage.home, header(to, id), plaintext);
+    let sealed = |to, id, plaintext: &[u8]| by_hand(&stage.home, header(to, id), plaintext);
     let lies = [
         signed_by_bob(header("alice", 1), [0; 32], vec![0x55; 256]),
         // A number over the modulus.
@@ -157,10 +29,10 @@ fn from_decryption_on_nothing_is_sent_whether_a_message_opens_or_not() {
         // Good text under the commitment to another.
         signed_by_bob(header("alice", 5), [1; 32], good(5).ciphertext),
         // A salt alone, another type of content, no UTF-8.
-        by_hand("alice", 6, &[9; 16]),
-        by_hand("alice", 7, &[&[9; 16], &b"\x02hi"[..]].concat()),
-        by_hand("alice", 8, &text(b"caf\xe9")),
-        by_hand("ALL", 9, &text(b"caf\xe9")),
+        sealed("alice", 6, &[9; 16]),
+        sealed("alice", 7, &[&[9; 16], &b"\x02hi"[..]].concat()),
+        sealed("alice", 8, &text(b"caf\xe9")),
+        sealed("ALL", 9, &text(b"caf\xe9")),
         signed_by_bob(header("ALL", 10), [0; 32], vec![0x55; 64]),
     ];
     let truths: Vec<_> = (101..=110).map(|id| good(id).encode()).collect();

@@ -1,6 +1,14 @@
 //! The real client before a server that lies: no lie reaches the screen as truth, and none makes the client talk.
 
 mod deliveries;
+mod lies;
 mod login;
 mod lookups;
+mod oracle;
+mod order;
+mod peers;
 pub mod server;
+mod stage;
+mod tampering;
+mod terminal;
+mod unasked;

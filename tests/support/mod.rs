@@ -3,13 +3,20 @@
 pub mod people;
 pub mod process;
 pub mod proxy;
+pub mod pty;
 pub mod raw;
+pub mod receiver;
 pub mod server;
 
 use std::time::Duration;
 
 /// Longer than anything takes on a busy machine; a test that waits for an event fails after it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Rounds of a test that is repeated: more of them under `make storm`.
+pub fn storm_rounds(usual: u32) -> u32 {
+    std::env::var("TOPCHAT_STORM_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
 
 /// Repeatable random numbers (xorshift64, Marsaglia 2003).
 pub struct Random(pub u64);

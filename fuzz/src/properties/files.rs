@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
@@ -19,6 +19,7 @@ use topchat::wire::Fingerprint;
 
 use super::Choices;
 use crate::support::people::{ALICE, BOB, VERIFIER};
+use crate::support::receiver::folder;
 
 /// The account database.
 pub fn db_load(data: &[u8]) {
@@ -319,11 +320,6 @@ fn is_strong(key: &[u8]) -> bool {
 
 const KEY_FILE: &str = "topchat-group-key v1\n# a comment\n000102030405060708090a0b0c0d0e0f 0123456789abcdef\n\
                         100102030405060708090a0b0c0d0e0f 0123456789ABCDEE\n200102030405060708090a0b0c0d0e0f fe01fe01fe01fe02\n";
-
-fn folder() -> TempDir {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
-}
 
 /// A whole new file that nobody else can read.
 fn put(path: &Path, bytes: &[u8]) {

@@ -1,28 +1,23 @@
 //! Two clients and a server that does what it likes with their messages: what is shown was written by whom it says, to
 //! whom it is shown, and is shown once.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use topchat::client::Error;
-use topchat::client::event::Mark;
+use topchat::client::contacts::Contacts;
 use topchat::client::inbox::Entry;
-use topchat::client::keyring::{Keyring, Pin};
 use topchat::client::member::Member;
 use topchat::client::receive::{Action, Receiver};
 use topchat::client::render::Page;
 use topchat::client::replay::Ledger;
-use topchat::crypto::bundle::VerifiedBundle;
 use topchat::crypto::envelope::{self, SealWith};
-use topchat::crypto::group_key::GroupKeys;
-use topchat::crypto::keys::PrivateKey;
-use topchat::names::UserName;
 use topchat::wire::{Envelope, Header, MessageId, signed};
 
 use super::Choices;
 use super::parsing::is_dangerous;
-use crate::support::people::{ALICE, BOB, CAROL, GROUP, Person};
+use crate::support::people::{ALICE, BOB, CAROL, GROUP};
+use crate::support::receiver::{MEMBERS, folder};
 
 /// What honest people wrote: Alice to Bob and Bob to Alice, and both to the group.
 static WRITTEN: LazyLock<Vec<Envelope>> = LazyLock::new(|| {
@@ -50,8 +45,9 @@ fn numbered(header: Header, msg_id: MessageId, number: u8) -> Header {
 /// A script of what the server delivers and answers, to Alice and to Bob.
 pub fn interaction(data: &[u8]) {
     let mut choices = Choices::new(data);
-    let rings = [Ring::default(), Ring::default()];
-    let mut clients = [Client::new(&MEMBERS.0, &rings[0]), Client::new(&MEMBERS.1, &rings[1])];
+    let place = folder();
+    let pins = ["alice", "bob"].map(|name| Contacts::open(&place.path().join(name)).unwrap());
+    let mut clients = [Client::new(&MEMBERS.0, &pins[0]), Client::new(&MEMBERS.1, &pins[1])];
     for _ in 0..40 {
         if choices.is_empty() {
             break;
@@ -112,7 +108,6 @@ fn delivery(choices: &mut Choices<'_>) -> Vec<u8> {
 struct Client<'a> {
     receiver: Receiver<'a>,
     member: &'a Member,
-    ring: &'a Ring,
     entries: u64,
     asked: Vec<u32>,
     shown: HashSet<Vec<u8>>,
@@ -120,10 +115,10 @@ struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    fn new(member: &'a Member, ring: &'a Ring) -> Self {
-        let receiver = Receiver::new(member, ring, Ledger::default());
+    fn new(member: &'a Member, pins: &'a Contacts) -> Self {
+        let receiver = Receiver::new(member, pins, Ledger::default());
         let now = Instant::now();
-        Self { receiver, member, ring, entries: 0, asked: Vec::new(), shown: HashSet::new(), now }
+        Self { receiver, member, entries: 0, asked: Vec::new(), shown: HashSet::new(), now }
     }
 
     fn deliver(&mut self, bytes: &[u8]) {
@@ -188,7 +183,6 @@ impl<'a> Client<'a> {
                 _ => {}
             }
         }
-        assert!(self.ring.pins().values().all(|pin| pin.is_one_of([&ALICE, &BOB, &CAROL])));
     }
 }
 
@@ -196,55 +190,9 @@ fn page() -> Page {
     Page { zone: jiff::tz::TimeZone::UTC, colour: false, width: Some(80) }
 }
 
-/// Pins in memory, as the client's own file of them behaves.
-#[derive(Default)]
-struct Ring {
-    pins: Mutex<HashMap<UserName, Pinned>>,
-}
-
-struct Pinned(Pin);
-
-impl Pinned {
-    fn is_one_of(&self, people: [&Person; 3]) -> bool {
-        people.iter().any(|person| person.identity.public() == &*self.0.key)
-    }
-}
-
-impl Ring {
-    fn pins(&self) -> std::sync::MutexGuard<'_, HashMap<UserName, Pinned>> {
-        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Keyring for Ring {
-    fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
-        Ok(self.pins().get(name).map(|pin| pin.0.clone()))
-    }
-
-    fn pin(&self, bundle: &VerifiedBundle) -> Result<Pin, Error> {
-        let new = Pin { key: Arc::new(bundle.identity.clone()), mark: Mark::New };
-        Ok(self.pins().entry(bundle.name.clone()).or_insert(Pinned(new)).0.clone())
-    }
-}
-
-/// Alice and Bob as the receiver takes them.
-static MEMBERS: LazyLock<(Member, Member)> = LazyLock::new(|| (member(&ALICE), member(&BOB)));
-
 /// Carol's keys in Bob's name, which Carol may sign; and Bob's with her signature, which she may not.
 static FALSE_BUNDLES: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
     let mut forged = topchat::wire::Bundle::parse(&BOB.bundle()).unwrap();
     forged.signature = CAROL.identity.sign(&signed::bundle(&forged)).unwrap();
     (CAROL.bundle_as(&BOB.name), forged.encode())
 });
-
-fn member(person: &Person) -> Member {
-    let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
-    let group = Some(GroupKeys::parse(&GROUP.to_text()).unwrap());
-    Member {
-        name: person.name.clone(),
-        identity: again(&person.identity),
-        encryption: again(&person.encryption),
-        retired: Vec::new(),
-        group,
-    }
-}

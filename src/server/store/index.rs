@@ -122,6 +122,19 @@ impl Index {
         mailbox.direct.iter().map(|waiting| waiting.number).collect()
     }
 
+    /// Whether an account is closed.
+    pub(super) fn set_disabled(&mut self, name: &UserName, disabled: bool) {
+        if let Some(mailbox) = self.mailboxes.get_mut(name) {
+            let was = std::mem::replace(&mut mailbox.owner.disabled, disabled);
+            self.active = self.active + usize::from(was) - usize::from(disabled);
+        }
+    }
+
+    /// How many direct messages wait for their recipients, and how many group messages are kept.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.mailboxes.values().map(|mailbox| mailbox.direct.len()).sum(), self.group.len())
+    }
+
     /// Whether there is such an account.
     pub(super) fn has(&self, name: &UserName) -> bool {
         self.mailboxes.contains_key(name)

@@ -173,6 +173,21 @@ impl Store {
         wakes.wake();
     }
 
+    /// An account is closed, or open again: while it is closed it is none of those who get group messages.
+    pub(super) fn set_disabled(&self, name: &UserName, disabled: bool) {
+        self.inner.lock().index().set_disabled(name, disabled);
+    }
+
+    /// How many direct messages were not acknowledged, and how many group messages are kept.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        self.inner.lock().index().waiting()
+    }
+
+    /// How many messages this account has not acknowledged.
+    pub(super) fn waiting_for(&self, name: &UserName) -> usize {
+        self.inner.lock().index().unacknowledged(name, 0).len()
+    }
+
     /// Writes what is left and ends.
     pub(super) fn close(&self) {
         self.inner.lock().is_stopping = true;

@@ -1,0 +1,95 @@
+//! Administration by the server's owner: asked of the running server by a socket, or done on the files of a stopped one.
+//!
+//! The lock of the data folder decides which: whoever holds it may change the files. Both ways lead to the same [`desk`],
+//! so both have the same effects and the same output.
+
+mod ask;
+mod deadlined;
+mod desk;
+mod request;
+mod show;
+mod socket;
+
+use std::io::Write;
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+pub use request::Refusal;
+pub(super) use socket::{Administration, Socket};
+
+use self::desk::Desk;
+use self::request::{Request, Row, VERSION, Versioned};
+use super::ServerError;
+use super::accounts::Accounts;
+use super::options::{Command, UserTask};
+use crate::limits::{ACCOUNTS_MAX, ADMIN_FOUND_WITHIN, ADMIN_PAUSE};
+use crate::storage::folder::LockedFolder;
+use crate::storage::lock::LockError;
+
+/// Name of the socket within the data folder.
+pub const SOCKET_NAME: &str = "admin.sock";
+
+/// Carries out a command on the data folder; data goes to `out`, words for people to `words`.
+pub fn run(folder: &Path, command: &Command, out: &mut dyn Write, words: &mut dyn Write) -> Result<(), ServerError> {
+    let (request, json) = requested(command);
+    let mut printed = |row: Row| print(row, json, out, words);
+    let begun = Instant::now();
+    loop {
+        match LockedFolder::open_existing(folder) {
+            Ok(folder) => return on_files(&folder, &request, &mut printed),
+            Err(held @ LockError::Held { .. }) => match ask::connect(&folder.join(SOCKET_NAME))? {
+                Some(socket) => return ask::ask(socket, folder, &request, &mut printed),
+                // Its holder starts or stops at this moment, or is another task that works on the files.
+                None if begun.elapsed() >= ADMIN_FOUND_WITHIN => return Err(held.into()),
+                None => thread::sleep(ADMIN_PAUSE),
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn on_files(
+    folder: &LockedFolder,
+    request: &Request,
+    printed: &mut dyn FnMut(Row) -> Result<(), ServerError>,
+) -> Result<(), ServerError> {
+    let accounts = Accounts::open(folder, ACCOUNTS_MAX)?;
+    let desk = Desk { folder: folder.path(), accounts: &accounts, live: None };
+    desk.carry_out(request)?.into_iter().try_for_each(printed)
+}
+
+fn requested(command: &Command) -> (Request, bool) {
+    let named = ToString::to_string;
+    let task = match command {
+        Command::Kick { name, json } => return (Request::Kick { name: named(name) }, *json),
+        Command::Status { json } => return (Request::Status, *json),
+        Command::User { task } => task,
+    };
+    match task {
+        UserTask::Delete { name, json } => (Request::Delete { name: named(name) }, *json),
+        UserTask::Disable { name, json } => (Request::Disable { name: named(name) }, *json),
+        UserTask::Enable { name, json } => (Request::Enable { name: named(name) }, *json),
+        UserTask::Invite { days, uses, json } => (Request::Invite { days: *days, uses: *uses }, *json),
+        UserTask::Invites { json } => (Request::Invites, *json),
+        UserTask::List { json } => (Request::List, *json),
+        UserTask::Revoke { id, json } => (Request::Revoke { id: id.clone() }, *json),
+    }
+}
+
+fn print(row: Row, json: bool, out: &mut dyn Write, words: &mut dyn Write) -> Result<(), ServerError> {
+    let written = if json {
+        out.write_all(&request::line(&Versioned { v: VERSION, row }))
+    } else {
+        let shown = show::show(&row);
+        out.write_all(shown.data.as_bytes()).and_then(|()| words.write_all(shown.words.as_bytes()))
+    };
+    written.and_then(|()| out.flush()).map_err(|source| ServerError::Output { source })
+}
+
+/// A time in UTC (RFC 3339).
+fn when(unix_ms: u64) -> String {
+    let millisecond = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millisecond)
+        .map_or_else(|_| "unknown".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}

@@ -1,0 +1,86 @@
+//! Strings of strangers before a terminal: not one control, escape or bidirectional character of theirs comes out of it.
+
+use topchat::wire::to_client::Reason;
+use topchat::wire::{ToClient, ToServer};
+
+use super::server::{Liar, Line};
+use crate::cli::home::Home;
+use crate::support::people::{ALICE, BOB};
+use crate::support::pty::Terminal;
+
+/// Clears the screen, sets the title, rings, goes back, turns around, hides, and fakes a line of Carol's.
+const NASTY: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{8}\u{7f}\u{202e}\u{2066}\u{200b}\u{2028}\u{85}\u{e0041}\u{feff}\r12:00 carol > you  I owe you";
+
+fn chat(home: &Home) -> Terminal {
+    let mut command = home.topchat(&["--password-file", "password"]);
+    Terminal::start(command.env("TERM", "xterm").env("NO_COLOR", "1"))
+}
+
+fn reason() -> Reason {
+    Reason { code: None, number: 999, retry_secs: 0, text: format!("server words {NASTY}") }
+}
+
+/// The next frame that is a request; keep-alive and acknowledgements are passed over.
+fn request(line: &mut Line) -> ToServer {
+    loop {
+        match line.take() {
+            ToServer::Ack(_) | ToServer::Ping { .. } | ToServer::Pong { .. } => {}
+            frame => return frame,
+        }
+    }
+}
+
+#[test]
+fn no_string_of_a_stranger_reaches_the_terminal_raw() {
+    let liar = Liar::start();
+    let home = Home::with_keys(liar.address(), &ALICE);
+    let mut terminal = chat(&home);
+    let mut line = liar.member();
+    terminal.wait_for("Enter sends to ALL.");
+    // A text; and bytes that are no message, with a name that is none.
+    line.deliver(BOB.seal_to(&ALICE, &format!("bob's words {NASTY}"), 0x51).encode());
+    let ToServer::Lookup { request: number, .. } = request(&mut line) else { panic!("no Lookup") };
+    line.send(&ToClient::Found { request: number, bundle: BOB.bundle(), lineage: Vec::new() });
+    terminal.wait_for("bob's words");
+    let mut named = BOB.seal_to(&ALICE, "hello", 0x52).encode();
+    named[7..10].copy_from_slice(b"\x1b[2");
+    line.deliver(named);
+    terminal.wait_for("no message");
+    // A refused question, and a refused message.
+    terminal.types("/who\n");
+    let ToServer::List { request: number, .. } = request(&mut line) else { panic!("no List") };
+    line.send(&ToClient::Error { request: number, reason: reason() });
+    terminal.wait_for("server words");
+    is_harmless(&terminal.seen);
+    terminal.types("hello all\n");
+    let ToServer::Send { envelope } = request(&mut line) else { panic!("no Send") };
+    let msg_id = topchat::wire::Envelope::parse(&envelope).unwrap().header.msg_id;
+    terminal.seen.clear();
+    line.send(&ToClient::Refused { msg_id, reason: reason() });
+    terminal.wait_for("server words");
+    is_harmless(&terminal.seen);
+    // The last words.
+    line.send(&ToClient::Bye(reason()));
+    line.drain();
+    let seen = terminal.finish();
+    is_harmless(&seen);
+}
+
+/// A line of nobody's but of the right look would be one that begins with a time.
+#[track_caller]
+fn is_harmless(bytes: &[u8]) {
+    let shown = std::str::from_utf8(bytes).expect("only UTF-8 is shown");
+    assert!(!NASTY.contains(PROMPT_GONE));
+    let is_harmful = |c: char| {
+        c.is_control() && !matches!(c, '\r' | '\n')
+            || matches!(c, '\u{200b}' | '\u{2028}' | '\u{202e}' | '\u{2066}' | '\u{feff}' | '\u{e0041}')
+    };
+    // The client takes its own prompt away.
+    let shown = shown.replace(PROMPT_GONE, "");
+    assert!(!shown.chars().any(is_harmful), "{shown:?}");
+    // The terminal itself writes CR LF for every line end; a CR alone is the stranger's.
+    assert!(!shown.replace("\r\n", "\n").contains('\r'), "{shown:?}");
+    assert!(!shown.lines().any(|line| line.starts_with("12:00 carol")), "{shown:?}");
+}
+
+const PROMPT_GONE: &str = "\r\u{1b}[K";
