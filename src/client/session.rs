@@ -185,7 +185,7 @@ pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Erro
 /// What a person who waits anyway needs to know.
 fn busy(error: &Error) -> String {
     match error {
-        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => "the server is full".to_owned(),
+        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => refusal.waited_for(),
         error => error.to_string().trim_end_matches('.').to_owned(),
     }
 }
