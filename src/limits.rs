@@ -292,5 +292,7 @@ pub const RECORD_MAX: usize = 16 * 1024;
 pub const ACCOUNT_BATCH: usize = 256;
 /// Outdated records below which the account database is not rewritten at start: not worth the writing.
 pub const OUTDATED_MIN: u64 = 1000;
+/// Longest exported account that is read, in bytes: the file of contacts, indented once more, and a few keys.
+pub const BACKUP_MAX: u64 = 4 * SMALL_FILE_MAX;
 /// Longest key, certificate, pin or group key file that is read, in bytes.
 pub const SMALL_FILE_MAX: u64 = 1024 * 1024;

@@ -10,6 +10,7 @@
 mod account;
 mod account_keys;
 mod address;
+mod backup;
 mod cause;
 mod chat;
 mod circuit;
@@ -24,6 +25,7 @@ pub mod error;
 pub mod event;
 mod export;
 mod fair;
+mod group;
 pub mod inbox;
 mod invite;
 mod journal;
@@ -62,8 +64,10 @@ pub mod servers;
 mod session;
 mod start;
 mod state_file;
+mod transfer;
 mod typed;
 
+pub use backup::BackupError;
 pub use cause::{ConnectError, ProtocolError};
 pub use error::Error;
 pub use output::words;
