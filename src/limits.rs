@@ -84,6 +84,8 @@ pub const CLIENTS_DEFAULT: usize = 10;
 pub const GUESTS_MIN: usize = 16;
 /// Connections not logged in per source address; 127.0.0.1 and ::1 are exempt.
 pub const GUESTS_PER_SOURCE: usize = 8;
+/// Sessions of one account at once beyond which an errand must wait: a chat and a few scripts, and not all the seats.
+pub const SESSIONS_PER_ACCOUNT: usize = 4;
 /// From TCP accept to login, in total: a person who types holds no connection open, so this is a machine's deadline.
 pub const LOGIN_DEADLINE: Duration = Duration::from_secs(15);
 /// Wrong passwords or keys per connection (OpenSSH allows six).
@@ -124,10 +126,16 @@ pub const STOP_WITHIN: Duration = Duration::from_secs(3);
 pub const LINGER: Duration = Duration::from_millis(500);
 /// How long the acceptor waits when the machine has no descriptor or thread left: keeps the CPU free.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors that connections leave free, so that the log and the accounts can open their files.
+pub const DESCRIPTORS_RESERVED: u64 = 8;
+/// How often a shortage of descriptors or threads is logged: once is enough for a person.
+pub const SHORTAGE_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Stack of a client's thread, in bytes: its deepest calls are OpenSSL's and take a fraction of this.
 pub const CLIENT_STACK: usize = 512 * 1024;
 /// When to try again after "full", in seconds.
 pub const FULL_RETRY_SECS: u32 = 30;
+/// When to try an errand again whose account has too many sessions, in seconds: errands are short.
+pub const SESSIONS_RETRY_SECS: u32 = 2;
 /// Most accounts in one database: bounds memory (about 2 KiB each).
 pub const ACCOUNTS_MAX: usize = 100_000;
 
@@ -295,5 +303,7 @@ pub const RECORD_MAX: usize = 16 * 1024;
 pub const ACCOUNT_BATCH: usize = 256;
 /// Outdated records below which the account database is not rewritten at start: not worth the writing.
 pub const OUTDATED_MIN: u64 = 1000;
+/// Longest exported account that is read, in bytes: the file of contacts, indented once more, and a few keys.
+pub const BACKUP_MAX: u64 = 4 * CONTACTS_FILE_MAX;
 /// Longest key, certificate, pin or group key file that is read, in bytes.
 pub const SMALL_FILE_MAX: u64 = 1024 * 1024;

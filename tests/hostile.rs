@@ -304,7 +304,7 @@ fn mutated_frames_never_stop_the_server() {
 #[test]
 fn requests_whose_answers_are_not_read_are_not_answered_without_bound() {
     let folder = tempfile::tempdir().unwrap();
-    let server = ServerProcess::start(folder.path());
+    let server = ServerProcess::with(folder.path(), &["--rate", "0"]);
     let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
     for number in 0..300 {
         let name = format!("a-name-as-long-as-they-come-{number}").parse().unwrap();

@@ -5,6 +5,7 @@ mod cli;
 mod client_storm;
 mod crypto;
 mod durability;
+mod floods;
 mod fuzz;
 mod hostile;
 mod liar;

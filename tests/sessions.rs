@@ -114,6 +114,43 @@ fn the_eleventh_is_told_full_and_a_leavers_seat_is_free_at_once() {
 }
 
 #[test]
+fn an_account_has_four_sessions_and_its_chat_always() {
+    let server = TestServer::start();
+    let mut errands = vec![RawClient::member(server.address, &ALICE, Mode::Errand)];
+    errands.extend((0..3).map(|_| RawClient::again(server.address, &ALICE, Mode::Errand)));
+    let mut fifth = RawClient::connect(server.address);
+    let text = "this account is connected 4 times already".to_owned();
+    let full = Reason { text, ..Reason::retry_after(Code::Full, 2) };
+    let answer = fifth.login(&ALICE, Mode::Errand);
+    assert_eq!(answer, ToClient::Error { request: 0, reason: full.clone() });
+    assert_eq!(fifth.next(), ToClient::Bye(full));
+    fifth.expect_end();
+    let mut chat = RawClient::again(server.address, &ALICE, Mode::Receiving);
+    let mut newer = RawClient::again(server.address, &ALICE, Mode::Receiving);
+    chat.expect_bye(Code::Replaced);
+    let leaver = errands.pop().unwrap();
+    leaver.reset();
+    assert_eq!(error_code(&RawClient::connect(server.address).login(&ALICE, Mode::Errand)), Code::Full);
+    errands.iter_mut().chain([&mut newer]).for_each(RawClient::expect_nothing);
+    let _bob = RawClient::member(server.address, &BOB, Mode::Errand);
+}
+
+/// Connections from elsewhere fill the room; whoever comes from another place finds one all the same.
+#[test]
+fn strangers_of_one_place_do_not_keep_others_out() {
+    let server = TestServer::with(Settings { max_clients: 1, ..Settings::default() });
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    let from = |host: u8| RawClient::try_connect_from([127, 0, 0, host].into(), server.address);
+    let mut silent: Vec<RawClient> =
+        [2, 3].into_iter().flat_map(|host| (0..8).map(move |_| host)).map(|host| from(host).unwrap()).collect();
+    assert!(from(2).is_err() && from(3).is_err(), "each has its eight");
+    let mut alice = from(4).expect("the place of the oldest");
+    assert!(matches!(alice.login(&ALICE, Mode::Receiving), ToClient::Welcome { .. }));
+    silent.remove(0).expect_bye(Code::Full);
+    silent.iter_mut().for_each(RawClient::expect_nothing);
+}
+
+#[test]
 fn connections_that_do_not_log_in_take_no_seat() {
     let server = TestServer::with(Settings { max_clients: 1, ..Settings::default() });
     let silent: Vec<RawClient> = (0..15).map(|_| RawClient::connect(server.address)).collect();

@@ -143,7 +143,7 @@ impl KeyFolder {
     /// After a login with `keys`: what an interrupted change of the password left is put in order. A change that is
     /// going on in another process is left to that one.
     pub fn settle(&self, keys: &AccountKeys) -> Result<(), Error> {
-        if !self.all_parts().iter().any(|part| self.has(part, NEW)) {
+        if !self.has_new() {
             return Ok(());
         }
         match self.try_lock()? {
@@ -151,6 +151,11 @@ impl KeyFolder {
             Some(_lock) => self.remove_new(),
             None => Ok(()),
         }
+    }
+
+    /// Whether second files are there.
+    pub(super) fn has_new(&self) -> bool {
+        self.all_parts().iter().any(|part| self.has(part, NEW))
     }
 
     /// The lock, or `None` if another process has it.

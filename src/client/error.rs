@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::address::AddressError;
+use super::backup::BackupError;
 use super::cause::{ConnectError, ProtocolError};
 use super::event::KeyChange;
 use super::reason::Refusal;
@@ -39,6 +40,14 @@ pub enum Error {
     Away {
         /// The recipient.
         name: UserName,
+    },
+    /// An exported account that is not believed.
+    #[error("{} can't be imported: {why}. Nothing was changed.", visible(&.path.to_string_lossy()))]
+    Backup {
+        /// Where it came from.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: BackupError,
     },
     /// A key bundle that is not what its name promises.
     #[error("the server gave a key for {name} that does not hold: {why}")]
@@ -101,6 +110,19 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         why: GroupKeyError,
+    },
+    /// A group key without which nothing could be written to ALL as before.
+    #[error(
+        "group key {id} is the {} in {}. Nothing was changed.",
+        if *.is_only { "only one" } else { "one that writes" }, visible(&.path.to_string_lossy())
+    )]
+    GroupKeyNeeded {
+        /// The first digits of its id.
+        id: String,
+        /// Where.
+        path: PathBuf,
+        /// Whether there is no other.
+        is_only: bool,
     },
     /// No group key file.
     #[error("the group key file {}: no such file", visible(&.path.to_string_lossy()))]
@@ -212,6 +234,14 @@ pub enum Error {
         /// An account whose name is nearly the same.
         nearest: Option<UserName>,
     },
+    /// Digits that are not the beginning of one group key's id.
+    #[error("\"{}\" is not the beginning of one key's id in {}", visible(.text), visible(&.path.to_string_lossy()))]
+    NoSuchGroupKey {
+        /// As typed.
+        text: String,
+        /// Where.
+        path: PathBuf,
+    },
     /// Something has to be asked, and there is nobody to ask.
     #[error("{what} is needed and there is no terminal to ask for it")]
     NoTerminal {
@@ -303,6 +333,20 @@ pub enum Error {
     RenewalUnknown {
         /// What came in place of the answer.
         why: Box<Error>,
+    },
+    /// An account of that name with another identity is here.
+    #[error("{name} has other keys on this machine, in {}. Nothing was changed.", visible(&.folder.to_string_lossy()))]
+    OtherKeys {
+        /// Whose.
+        name: UserName,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// A change of the keys or of the password was interrupted, so it is not known which files count.
+    #[error("a change of the keys in {} was interrupted", visible(&.folder.to_string_lossy()))]
+    KeysUnsettled {
+        /// Where.
+        folder: PathBuf,
     },
     /// The server refused or said goodbye.
     #[error("{0}")]

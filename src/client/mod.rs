@@ -10,6 +10,7 @@
 mod account;
 mod account_keys;
 mod address;
+mod backup;
 mod cause;
 mod chat;
 mod choosing;
@@ -26,6 +27,7 @@ pub mod error;
 pub mod event;
 mod export;
 mod fair;
+mod group;
 pub mod inbox;
 mod invite;
 mod journal;
@@ -67,8 +69,10 @@ pub mod servers;
 mod session;
 mod start;
 mod state_file;
+mod transfer;
 mod typed;
 
+pub use backup::BackupError;
 pub use cause::{ConnectError, ProtocolError};
 pub use error::Error;
 pub use output::words;

@@ -72,6 +72,25 @@ impl KeyFolder {
         self.drop_oldest()
     }
 
+    /// Whether files beside those that count wait for a login to put them in order.
+    pub fn is_unsettled(&self) -> bool {
+        self.has_next() || self.has_new()
+    }
+
+    /// A locked encryption key from elsewhere: it counts if the server knows it, at the next login.
+    pub fn add_next_encryption(&self, pem: &[u8]) -> Result<(), Error> {
+        Ok(private::create_new(&self.file(PARTS[1], NEXT), pem)?)
+    }
+
+    /// A locked encryption key from elsewhere, under the name of a retired one.
+    pub fn add_retired(&self, name: &str, pem: &[u8]) -> Result<(), Error> {
+        private::ensure_folder(&self.path().join(RETIRED))?;
+        match private::create_new(&self.path().join(name), pem) {
+            Err(FileError::Exists { .. }) => Ok(()),
+            made => Ok(made?),
+        }
+    }
+
     /// Removes keys that the server has refused.
     pub fn remove_next(&self) -> Result<(), Error> {
         PARTS.iter().try_for_each(|part| self.remove_if_there(part, NEXT))
@@ -142,6 +161,12 @@ fn part_of(file: &str) -> Option<String> {
     let (number, key) = name.split_once('-')?;
     let is_ours = number.bytes().all(|c| c.is_ascii_digit()) && key.bytes().all(|c| c.is_ascii_hexdigit());
     (is_ours && number.len() >= 10 && key.len() == 16).then(|| format!("{RETIRED}/{name}"))
+}
+
+/// Whether this could be the name of a retired key's file, below the account's folder.
+pub fn is_retired(name: &str) -> bool {
+    let part = name.strip_prefix(RETIRED).and_then(|rest| rest.strip_prefix('/')).and_then(part_of);
+    part.is_some_and(|part| format!("{part}.pem") == name)
 }
 
 /// Ending of a key file that waits for the server to take it.

@@ -156,6 +156,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         new_password_file: Option<PathBuf>,
     },
+    /// The keys of the group, in the file that its members share.
+    #[command(subcommand)]
+    Group(Group),
     /// Replace keys of the account, move them to another machine.
     #[command(subcommand)]
     Keys(Keys),
@@ -174,6 +177,23 @@ pub enum Command {
     },
 }
 
+/// What to do with the group's keys.
+#[derive(Debug, Subcommand)]
+pub enum Group {
+    /// Put a new key first in the group key file: it writes from now on, those before it still read.
+    Rekey,
+    /// List the ids of the keys, the one that writes first.
+    List,
+    /// Take a key out of the file: what was sealed with it can't be read any more.
+    Forget {
+        /// The id, or its first digits, at least 4.
+        id: String,
+        /// Also the only one, or the one that writes.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
 /// What to do with one's own keys.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
@@ -188,6 +208,24 @@ pub enum Keys {
         /// Size of the new RSA keys, from 2048 to 4096.
         #[arg(long, alias = "bits", value_name = "BITS", default_value_t = crate::limits::RSA_BITS_DEFAULT)]
         key_bits: u32,
+    },
+    /// Write the account as one document, for another machine or as a backup.
+    ///
+    /// The keys in it are locked with the account's password. Whoever has both can read what was written to you.
+    Export {
+        /// Where to; - is stdout [default: NAME.topchat-keys].
+        file: Option<PathBuf>,
+        /// Also the group key, which lies open in it.
+        #[arg(long)]
+        with_group_key: bool,
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take an account over from such a document; its password is needed.
+    Import {
+        /// The document; - is stdin.
+        file: PathBuf,
     },
 }
 

@@ -84,6 +84,21 @@ impl Refusal {
         Some(text)
     }
 
+    /// Which seats are missing, as far as the server's words say it in a form that is known.
+    fn no_seat(&self) -> String {
+        match (own_sessions(&self.reason.text), seats(&self.reason.text)) {
+            (Some(times), _) => format!("you are connected {times} times already"),
+            (None, Some((taken, seats))) => format!("the server is full: {taken} of {seats} clients"),
+            (None, None) => "the server is full: all seats are taken".to_owned(),
+        }
+    }
+
+    /// What is said once while a seat is waited for.
+    pub fn waited_for(&self) -> String {
+        let what = self.no_seat();
+        what.split_once(':').map_or(what.as_str(), |(what, _)| what).to_owned()
+    }
+
     fn retry(&self, otherwise: &str) -> String {
         match self.reason.retry_secs {
             0 => otherwise.to_owned(),
@@ -99,13 +114,8 @@ impl fmt::Display for Refusal {
         };
         match (code, &self.asked) {
             (Code::Full, _) => {
-                let seats = seats(&self.reason.text)
-                    .map_or("all seats are taken".to_owned(), |(taken, seats)| format!("{taken} of {seats} clients"));
-                write!(
-                    f,
-                    "the server is full: {seats}. {}, or run with --wait to queue.",
-                    self.retry("Try again later")
-                )
+                let (what, retry) = (self.no_seat(), self.retry("Try again later"));
+                write!(f, "{what}. {retry}, or run with --wait to queue.")
             }
             (Code::NameTaken, Asked::Register(name)) => {
                 write!(f, "the name \"{name}\" is taken on this server. Log in with: topchat login {name}")
@@ -137,6 +147,11 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// How often an account is connected that may not be more often: `this account is connected 4 times already`.
+fn own_sessions(text: &str) -> Option<u32> {
+    text.strip_prefix("this account is connected ")?.strip_suffix(" times already")?.parse().ok()
+}
+
 /// How full a full server is, if its words say so: `the server is full: 10 of 10 clients`.
 fn seats(text: &str) -> Option<(u32, u32)> {
     let (taken, rest) = text.strip_prefix("the server is full: ")?.split_once(" of ")?;
@@ -164,6 +179,17 @@ mod tests {
         assert_eq!(refusal.exit(), Exit::Busy);
         let terse = login(Reason::retry_after(Code::Full, 30)).to_string();
         assert!(terse.starts_with("the server is full: all seats are taken. Try again in about 30 s"), "{terse}");
+        let mut own = Reason::retry_after(Code::Full, 2);
+        own.text = "this account is connected 4 times already".to_owned();
+        let own = login(own);
+        assert_eq!(
+            own.to_string(),
+            "you are connected 4 times already. Try again in about 2 s, or run with --wait to queue."
+        );
+        assert_eq!(
+            [own, refusal].map(|refusal| refusal.waited_for()),
+            ["you are connected 4 times already", "the server is full"]
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What a person can do about an error (the flag, the file, the command), and how the program ends because of it.
 
 use super::Error;
+use super::backup::BackupError;
 use super::cause::ConnectError;
 use super::event::KeyChange;
+use crate::crypto::group_key::GroupKeyError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
 use crate::names::NameError;
@@ -24,6 +26,16 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::Fingerprint { .. } => {
             "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
         }
+        Error::GroupKey { why: GroupKeyError::Full, .. } => {
+            "take an old one out first: topchat group forget ID".to_owned()
+        }
+        Error::GroupKeyNeeded { is_only: true, .. } => {
+            "--force removes the whole file; make a new key first: topchat group rekey".to_owned()
+        }
+        Error::GroupKeyNeeded { is_only: false, .. } => {
+            "--force lets the next one write; make a new key first: topchat group rekey".to_owned()
+        }
+        Error::NoSuchGroupKey { .. } => "give at least 4 digits; see topchat group list".to_owned(),
         Error::GroupKey { path, .. } => {
             format!("ask a member for the right file, or make a new one for everybody: {}", make_group_key(path))
         }
@@ -36,6 +48,16 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
              Compare by voice, with: topchat verify {name}    or go on unverified: topchat trust {name}"
         ),
         Error::KeySize { .. } => "leave --bits out for keys of 3072 bits".to_owned(),
+        Error::Backup { why: BackupError::Passphrase, .. } => {
+            "it is locked with the password that the account had when it was exported".to_owned()
+        }
+        Error::Backup { .. } => "take another copy, or export it again: topchat keys export".to_owned(),
+        Error::KeysUnsettled { .. } => {
+            "any command that logs in puts that in order, for example: topchat users".to_owned()
+        }
+        Error::OtherKeys { folder, .. } => {
+            format!("import it under another --keys-dir, or move {} away", visible(&folder.to_string_lossy()))
+        }
         Error::KeysBusy { .. } => "try again".to_owned(),
         Error::RenewalUnknown { .. } => {
             "both the old and the new ones stay here; the next command that logs in asks the server which ones count"
@@ -135,7 +157,9 @@ pub(super) fn exit(error: &Error) -> Exit {
         Error::Address { .. }
         | Error::Declined
         | Error::Fingerprint { .. }
+        | Error::GroupKeyNeeded { .. }
         | Error::KeySize { .. }
+        | Error::NoSuchGroupKey { .. }
         | Error::Name { .. }
         | Error::NoContact { .. }
         | Error::NotChanged { .. }
@@ -157,6 +181,8 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::Input { .. }
         | Error::Key { .. }
         | Error::KeysBusy { .. }
+        | Error::KeysUnsettled { .. }
+        | Error::OtherKeys { .. }
         | Error::KeysMissing { .. }
         | Error::RenewalUnknown { .. }
         | Error::ListenTimedOut { .. }
@@ -184,6 +210,9 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::ServerChanged { .. }
         | Error::TrustGone { .. }
         | Error::TrustMismatch { .. } => Exit::Identity,
+        Error::Backup { why: BackupError::Passphrase, .. } => Exit::Refused,
+        Error::Backup { why: BackupError::Changed, .. } => Exit::Identity,
+        Error::Backup { .. } => Exit::Local,
         Error::Busy { .. } => Exit::Busy,
         Error::WrongPassphrase { .. } => Exit::Refused,
         Error::Away { .. } | Error::NoSuchUser { .. } | Error::Unconfirmed { .. } => Exit::Undelivered,

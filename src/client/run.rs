@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Instant;
 
 use super::config::{self, Config};
-use super::options::{Command, Keys, Options};
+use super::options::{Command, Group, Keys, Options};
 use super::prompt::Settings;
-use super::{Error, account, choosing, listen, people, register, renewal, send, start};
+use super::{Error, account, choosing, group, listen, people, register, renewal, send, start, transfer};
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
 
@@ -93,9 +93,16 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         }
         Command::Unverify { name } => choosing::unverify(&config, &config::name(&name)?),
         Command::Forget { name } => choosing::forget(&config, &config::name(&name)?),
+        Command::Group(Group::Rekey) => group::rekey(&config),
+        Command::Group(Group::List) => group::list(&config),
+        Command::Group(Group::Forget { id, force }) => group::forget(&config, &id, force),
         Command::Keys(Keys::Renew { identity, key_bits }) => {
             renewal::command(&config, renewal::Wanted { identity, bits: key_bits })
         }
+        Command::Keys(Keys::Export { file, with_group_key, force }) => {
+            transfer::export(&config, &transfer::Export { to: file, with_group_key, force })
+        }
+        Command::Keys(Keys::Import { file }) => transfer::import(&config, &file),
         Command::Passwd { new_password_file } => account::passwd(&config, new_password_file.as_deref()),
         Command::DeleteAccount { yes } => account::delete(&config, yes),
         Command::Trust { name, fingerprint } => choosing::trust(&config, &config::name(&name)?, fingerprint.as_deref()),

@@ -78,6 +78,12 @@ pub fn check(
     })
 }
 
+/// The identity pinned for this address.
+pub fn known(state_dir: &Path, address: &str) -> Result<Option<Fingerprint>, Error> {
+    let file = StateFile::new(state_dir, "servers.json")?;
+    pinned(&file, &file.read()?, address)
+}
+
 fn pinned(file: &StateFile, servers: &Servers, address: &str) -> Result<Option<Fingerprint>, Error> {
     let Some(server) = servers.servers.get(address) else { return Ok(None) };
     let malformed = || file.malformed(format!("the identity of {address} is no fingerprint"));

@@ -1,5 +1,6 @@
 //! From settings to a logged-in session.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::account_keys::{AccountKeys, KeyFolder, accounts};
@@ -121,15 +122,19 @@ pub fn choose(config: &Config) -> Result<UserName, Error> {
 /// The group key file: one that was named must be there, the usual one may be missing.
 pub fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
     let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
-    let bytes = match private::read(&path, SMALL_FILE_MAX) {
-        Ok(bytes) => zeroize::Zeroizing::new(bytes),
-        Err(FileError::Missing { .. }) if config.group_key.is_none() => return Ok(None),
-        Err(FileError::Missing { .. }) => return Err(Error::GroupKeyMissing { path }),
-        Err(error) => return Err(error.into()),
-    };
+    match read_group_key(&path) {
+        Err(Error::File(FileError::Missing { .. })) if config.group_key.is_none() => Ok(None),
+        Err(Error::File(FileError::Missing { .. })) => Err(Error::GroupKeyMissing { path }),
+        read => read.map(Some),
+    }
+}
+
+/// The keys in this group key file.
+pub fn read_group_key(path: &Path) -> Result<GroupKeys, Error> {
+    let bytes = zeroize::Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
     // Bytes that are no text are found as what they are: wrong characters in a line.
     let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    GroupKeys::parse(&text).map(Some).map_err(|why| Error::GroupKey { path, why })
+    GroupKeys::parse(&text).map_err(|why| Error::GroupKey { path: path.to_owned(), why })
 }
 
 /// The same where nothing works without it.
@@ -180,7 +185,7 @@ pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Erro
 /// What a person who waits anyway needs to know.
 fn busy(error: &Error) -> String {
     match error {
-        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => "the server is full".to_owned(),
+        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => refusal.waited_for(),
         error => error.to_string().trim_end_matches('.').to_owned(),
     }
 }

@@ -59,6 +59,9 @@ pub enum GroupKeyError {
     /// No entry at all.
     #[error("no key in it")]
     NoEntry,
+    /// No room for one more.
+    #[error("{GROUP_KEYS_MAX} keys already")]
+    Full,
     /// More than [`GROUP_KEYS_MAX`] entries.
     #[error("line {line}: more than {GROUP_KEYS_MAX} keys")]
     TooMany {
@@ -159,6 +162,31 @@ impl GroupKeys {
         text
     }
 
+    /// Puts a new random key first; the ones before still read.
+    pub fn rekey(&mut self) -> Result<(), GroupKeyError> {
+        if self.readers.len() + 1 >= GROUP_KEYS_MAX {
+            return Err(GroupKeyError::Full);
+        }
+        let before = std::mem::replace(&mut self.writer, Self::generate()?.writer);
+        self.readers.insert(0, before);
+        Ok(())
+    }
+
+    /// Takes the key with that id out, unless it is the only one; the next one writes if it was the one that did. False
+    /// if nothing was changed.
+    pub fn remove(&mut self, id: &[u8; 16]) -> bool {
+        let before = self.readers.len();
+        if self.writer.id != *id {
+            self.readers.retain(|key| key.id != *id);
+            return self.readers.len() < before;
+        }
+        if self.readers.is_empty() {
+            return false;
+        }
+        self.writer = self.readers.remove(0);
+        true
+    }
+
     /// The key that seals new messages.
     pub fn writer(&self) -> &GroupKey {
         &self.writer
@@ -169,7 +197,8 @@ impl GroupKeys {
         self.entries().find(|entry| entry.id == *id)
     }
 
-    fn entries(&self) -> impl Iterator<Item = &GroupKey> {
+    /// All of them, the one that writes first.
+    pub fn entries(&self) -> impl Iterator<Item = &GroupKey> {
         std::iter::once(&self.writer).chain(&self.readers)
     }
 }
@@ -185,6 +214,11 @@ impl GroupKey {
     /// The first four hex digits of the id, for people.
     pub fn short_id(&self) -> String {
         self.id.iter().take(2).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// All digits of the id.
+    pub fn id_hex(&self) -> String {
+        HEXLOWER.encode(&self.id)
     }
 
     /// `None` if the key is weak.

@@ -3,16 +3,21 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
+
+use rustix::process::{Resource, getrlimit};
 
 use super::guests::GuestPass;
 use super::hub::SessionId;
 use super::outbox::Outbox;
 use super::session::Session;
 use super::shared::Shared;
-use crate::limits::{ACCEPT_PAUSE, ACCEPTS_AT_ONCE, CLIENT_STACK, STOP_WITHIN};
+use crate::limits::{
+    ACCEPT_PAUSE, ACCEPTS_AT_ONCE, CLIENT_STACK, DESCRIPTORS_RESERVED, SHORTAGE_TOLD_EVERY, STOP_WITHIN,
+};
 use crate::transport::{Connection, Stop, wait_input};
 use crate::wire::Code;
 
@@ -23,6 +28,7 @@ pub(super) struct Acceptor {
     clients: HashMap<SessionId, Client>,
     finished: (mpsc::Sender<SessionId>, mpsc::Receiver<SessionId>),
     last_id: SessionId,
+    shortage_told: Option<Instant>,
 }
 
 /// A running client thread.
@@ -34,7 +40,14 @@ struct Client {
 impl Acceptor {
     pub(super) fn new(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, shared, clients: HashMap::new(), finished: mpsc::channel(), last_id: 0 })
+        Ok(Self {
+            listener,
+            shared,
+            clients: HashMap::new(),
+            finished: mpsc::channel(),
+            last_id: 0,
+            shortage_told: None,
+        })
     }
 
     /// Accepts until asked to stop, then ends every session.
@@ -44,7 +57,7 @@ impl Acceptor {
             self.join_finished();
             if let Err(error) = self.accept_waiting() {
                 // Out of descriptors or threads: those that are connected go on, and a pause keeps the CPU free.
-                log::warn!("can't take a connection: {error}");
+                self.tell_shortage(&error.to_string());
                 wait_input(stop.wakeup(), stop.wakeup(), Some(Instant::now() + ACCEPT_PAUSE))?;
             }
         }
@@ -65,14 +78,27 @@ impl Acceptor {
         Ok(())
     }
 
+    /// Once in a while: a flood must not fill the log.
+    fn tell_shortage(&mut self, what: &str) {
+        let now = Instant::now();
+        if self.shortage_told.is_none_or(|told| now.saturating_duration_since(told) >= SHORTAGE_TOLD_EVERY) {
+            log::warn!("can't take a connection: {what}; those that are there go on");
+            self.shortage_told = Some(now);
+        }
+    }
+
     fn begin(&mut self, socket: TcpStream, source: SocketAddr) -> io::Result<()> {
-        let Some(pass) = self.shared.guests.admit(source.ip()) else {
-            log::debug!("no room for a guest from {}", source.ip());
+        if is_one_of_the_last(&socket) {
+            self.tell_shortage("descriptors are nearly used up");
             return Ok(());
-        };
+        }
         let outbox = Arc::new(Outbox::new()?);
         self.last_id += 1;
         let id = self.last_id;
+        let Some(pass) = self.shared.guests.admit(source.ip(), id, &outbox) else {
+            log::debug!("no room for a guest from {}", source.ip());
+            return Ok(());
+        };
         let thread = self.spawn(id, socket, source, Arc::clone(&outbox), pass)?;
         self.clients.insert(id, Client { thread, outbox });
         Ok(())
@@ -139,6 +165,15 @@ impl Drop for Finished {
         // Nobody listens any more when the acceptor gave up waiting.
         let _ = self.announce.send(self.id);
     }
+}
+
+/// Whether hardly any descriptors are left behind this one. The lowest free one is always given, so its number tells.
+///
+/// Connections are refused before the last ones are gone: whoever is logged in needs them for the log's files.
+fn is_one_of_the_last(socket: &TcpStream) -> bool {
+    let number = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.is_some_and(|limit| number + DESCRIPTORS_RESERVED >= limit)
 }
 
 /// Errors that `accept` passes on from one connection that failed before it was taken (accept(2)).

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use crate::limits::SESSIONS_PER_ACCOUNT;
 use crate::names::UserName;
 use crate::wire::to_server::Mode;
 
@@ -32,9 +33,14 @@ pub(super) struct Seated<H> {
     pub(super) taken: usize,
 }
 
-/// No seat is free, and this account has none that it could take over.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full;
+/// Why there is no seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoSeat {
+    /// None is free, and this account has none that it could take over.
+    Full,
+    /// This account has enough of them.
+    TooMany,
+}
 
 impl<H: Clone> Hub<H> {
     /// An empty room.
@@ -45,11 +51,15 @@ impl<H: Clone> Hub<H> {
     /// Gives a session a seat.
     ///
     /// A receiving session replaces the account's older one. When all seats are taken, an account that holds one
-    /// takes over its own: a ghost never locks its owner out. An errand takes over errands only.
-    pub(super) fn enter(&mut self, id: SessionId, name: &UserName, mode: Mode, handle: H) -> Result<Seated<H>, Full> {
+    /// takes over its own: a ghost never locks its owner out. An errand takes over errands only, and finds no seat while
+    /// its account has [`SESSIONS_PER_ACCOUNT`].
+    pub(super) fn enter(&mut self, id: SessionId, name: &UserName, mode: Mode, handle: H) -> Result<Seated<H>, NoSeat> {
+        if mode == Mode::Errand && self.own(name).count() >= SESSIONS_PER_ACCOUNT {
+            return Err(NoSeat::TooMany);
+        }
         let replaced = self.seat_to_take_over(name, mode);
         if replaced.is_none() && self.taken() >= self.seats {
-            return Err(Full);
+            return Err(NoSeat::Full);
         }
         let replaced = replaced.and_then(|old| self.remove(old));
         self.sessions.insert(id, Session { name: name.clone(), handle });
@@ -66,8 +76,7 @@ impl<H: Clone> Hub<H> {
 
     /// Handles of every session of an account.
     pub(super) fn sessions_of(&self, name: &UserName) -> Vec<H> {
-        let own = self.sessions.values().filter(|session| session.name == *name);
-        own.map(|session| session.handle.clone()).collect()
+        self.own(name).map(|(_, session)| session.handle.clone()).collect()
     }
 
     /// Handles of every session of an account, whose seats are free from now on.
@@ -107,8 +116,12 @@ impl<H: Clone> Hub<H> {
         if self.taken() < self.seats {
             return None;
         }
-        let own = self.sessions.iter().filter(|(id, session)| session.name == *name && Some(**id) != receiving);
-        own.map(|(id, _)| *id).next()
+        self.own(name).map(|(id, _)| id).find(|id| Some(*id) != receiving)
+    }
+
+    /// Oldest first.
+    fn own<'a>(&'a self, name: &'a UserName) -> impl Iterator<Item = (SessionId, &'a Session<H>)> {
+        self.sessions.iter().filter(move |(_, session)| session.name == *name).map(|(id, session)| (*id, session))
     }
 
     fn remove(&mut self, id: SessionId) -> Option<H> {
@@ -156,10 +169,23 @@ mod tests {
     #[test]
     fn when_full_an_account_takes_over_its_own_ghost_and_nobody_elses() {
         let mut hub = hub(2, &[(1, "alice", Mode::Receiving), (2, "bob", Mode::Errand)]);
-        assert_eq!(hub.enter(3, &name("carol"), Mode::Receiving, 3), Err(Full));
-        assert_eq!(hub.enter(4, &name("alice"), Mode::Errand, 4), Err(Full));
+        assert_eq!(hub.enter(3, &name("carol"), Mode::Receiving, 3), Err(NoSeat::Full));
+        assert_eq!(hub.enter(4, &name("alice"), Mode::Errand, 4), Err(NoSeat::Full));
         assert_eq!(hub.enter(5, &name("bob"), Mode::Errand, 5).unwrap().replaced, Some(2));
         assert_eq!(hub.enter(6, &name("bob"), Mode::Receiving, 6).unwrap().replaced, Some(5));
+    }
+
+    #[test]
+    fn one_account_has_so_many_sessions_but_always_its_chat() {
+        let errands = [1, 2, 3, 4].map(|id| (id, "alice", Mode::Errand));
+        let mut hub = hub(9, &errands);
+        assert_eq!(hub.enter(5, &name("alice"), Mode::Errand, 5), Err(NoSeat::TooMany));
+        assert_eq!(hub.enter(6, &name("bob"), Mode::Errand, 6).unwrap().taken, 5);
+        assert_eq!(hub.enter(7, &name("alice"), Mode::Receiving, 7).unwrap(), Seated { replaced: None, taken: 6 });
+        hub.leave(1);
+        assert_eq!(hub.enter(8, &name("alice"), Mode::Errand, 8), Err(NoSeat::TooMany));
+        hub.leave(2);
+        assert_eq!(hub.enter(9, &name("alice"), Mode::Errand, 9).unwrap().replaced, None);
     }
 
     #[test]

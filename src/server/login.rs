@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use super::accounts::Account;
 use super::guests::GuestPass;
+use super::hub::NoSeat;
 use super::presence::Presence;
 use super::seat::Seat;
 use super::session::{End, Session, State};
 use super::shared::unix_ms;
 use crate::crypto::keys::PublicKey;
 use crate::crypto::scram::{self, ServerChallenge, ServerFirst};
-use crate::limits::FULL_RETRY_SECS;
+use crate::limits::{FULL_RETRY_SECS, SESSIONS_PER_ACCOUNT, SESSIONS_RETRY_SECS};
 use crate::names::UserName;
 use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
@@ -112,11 +113,14 @@ impl Session<'_> {
             self.refuse(0, Reason::new(code));
             return Err(End::because(code));
         }
-        let Ok(seated) = entered else {
-            log::info!("{} found no free seat", account.name());
-            let full = self.full();
-            self.refuse(0, full.clone());
-            return Err(End::Because(full));
+        let seated = match entered {
+            Ok(seated) => seated,
+            Err(why) => {
+                log::info!("{} found no free seat", account.name());
+                let full = self.full(why);
+                self.refuse(0, full.clone());
+                return Err(End::Because(full));
+            }
         };
         if let Some(replaced) = &seated.replaced {
             replaced.close(Code::Replaced);
@@ -136,10 +140,15 @@ impl Session<'_> {
     }
 
     /// Only an account's owner gets so far, and may know how many seats there are.
-    fn full(&self) -> Reason {
+    fn full(&self, why: NoSeat) -> Reason {
         let seats = self.shared.settings.max_clients;
-        let text = format!("the server is full: {seats} of {seats} clients");
-        Reason { text, ..Reason::retry_after(Code::Full, FULL_RETRY_SECS) }
+        let (text, retry_secs) = match why {
+            NoSeat::Full => (format!("the server is full: {seats} of {seats} clients"), FULL_RETRY_SECS),
+            NoSeat::TooMany => {
+                (format!("this account is connected {SESSIONS_PER_ACCOUNT} times already"), SESSIONS_RETRY_SECS)
+            }
+        };
+        Reason { text, ..Reason::retry_after(Code::Full, retry_secs) }
     }
 
     fn take_pass(&mut self) -> Result<GuestPass, End> {

@@ -54,7 +54,7 @@ impl Session<'_> {
             self.refuse(request, Reason::new(code_of(error)));
             return Ok(());
         }
-        self.shared.store.remove(name);
+        self.shared.store.remove(&account);
         log::info!("{name} deleted the account");
         self.reply(&ToClient::Done { request });
         let sessions = self.shared.hub().sessions_of(name);

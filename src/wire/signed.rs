@@ -8,6 +8,7 @@ use crate::names::UserName;
 
 const BUNDLE: &[u8] = b"TopChat-bundle-v1\0";
 const COMMIT: &[u8] = b"TopChat-commit-v1\0";
+const EXPORT: &[u8] = b"TopChat-export-v1\0";
 const HANDOVER: &[u8] = b"TopChat-handover-v1\0";
 const LOGIN: &[u8] = b"TopChat-login-v1\0";
 const REGISTER: &[u8] = b"TopChat-register-v1\0";
@@ -32,6 +33,11 @@ pub fn register(exporter: &[u8; 32], bundle_digest: &[u8; 32]) -> Vec<u8> {
 /// Under the proof that whoever replaces an account's keys holds the (new) identity key on this very connection.
 pub fn update(exporter: &[u8; 32], bundle_digest: &[u8; 32]) -> Vec<u8> {
     [UPDATE, exporter, bundle_digest].concat()
+}
+
+/// Under the signature of an exported account: SHA-256 of what is exported.
+pub fn export(payload_digest: &[u8; 32]) -> Vec<u8> {
+    [EXPORT, payload_digest].concat()
 }
 
 /// Under the old identity key's signature that names its successor.

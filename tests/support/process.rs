@@ -113,7 +113,12 @@ impl ServerProcess {
     pub fn with(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = command(SERVER, folder);
         command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("data")).args(arguments);
-        let mut running = Running::start(&mut command);
+        Self::run(&mut command)
+    }
+
+    /// Started by a command of the test's own.
+    pub fn run(command: &mut Command) -> Self {
+        let mut running = Running::start(command);
         let listening = running.wait_for("listening");
         let address = listening.split_whitespace().nth(1).and_then(|word| word.parse().ok());
         running.wait_for("ready");

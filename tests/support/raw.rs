@@ -1,8 +1,9 @@
 //! A client that sends whatever a test wants and waits, with a deadline, for what comes.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType};
 use topchat::crypto::bundle;
 use topchat::crypto::scram::ClientFirst;
 use topchat::names::UserName;
@@ -26,7 +27,15 @@ impl RawClient {
     }
 
     pub fn try_connect(address: SocketAddr) -> Result<Self, TransportError> {
-        let socket = TcpStream::connect(address).map_err(|_| TransportError::Closed)?;
+        Self::over(TcpStream::connect(address).map_err(|_| TransportError::Closed)?)
+    }
+
+    /// The same from another address of this machine.
+    pub fn try_connect_from(source: Ipv4Addr, address: SocketAddr) -> Result<Self, TransportError> {
+        Self::over(socket_from(source, address).map_err(|_| TransportError::Closed)?)
+    }
+
+    fn over(socket: TcpStream) -> Result<Self, TransportError> {
         let connection = Connection::connect(socket, &ClientTls::new().unwrap())?;
         let mut client = Self { connection, wakeup: Wakeup::new().unwrap() };
         let deadline = Instant::now() + PATIENCE;
@@ -237,6 +246,14 @@ impl RawClient {
         let interest = Interest { read: true, ..self.connection.interest() };
         wait(&self.connection, interest, &self.wakeup, Some(deadline)).unwrap();
     }
+}
+
+/// A connection to `address` from another address of this machine (all of 127.0.0.0/8 is).
+pub fn socket_from(source: Ipv4Addr, address: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    rustix::net::bind(&socket, &SocketAddr::from((source, 0)))?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(socket.into())
 }
 
 /// The reason in an error.

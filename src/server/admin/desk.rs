@@ -52,7 +52,7 @@ impl Desk<'_> {
         let name = account.name();
         self.accounts.delete(account).map_err(|why| refusal(name, why))?;
         if let Some(live) = self.live {
-            live.store.remove(name);
+            live.store.remove(account);
         }
         Ok(vec![self.changed(name, Change::Deleted, Some(Code::Deleted))])
     }

@@ -32,6 +32,13 @@ pub(super) struct Owner {
     pub(super) disabled: bool,
 }
 
+impl Owner {
+    /// Whether it is the same account: a name can be deleted and registered again, even with the same keys.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (&self.name, self.identity, self.created_ms) == (&other.name, other.identity, other.created_ms)
+    }
+}
+
 /// A message that waits.
 #[derive(Clone, Debug)]
 struct Waiting {
@@ -135,9 +142,9 @@ impl Index {
         (self.mailboxes.values().map(|mailbox| mailbox.direct.len()).sum(), self.group.len())
     }
 
-    /// Whether there is such an account.
-    pub(super) fn has(&self, name: &UserName) -> bool {
-        self.mailboxes.contains_key(name)
+    /// Which account has that name.
+    pub(super) fn owner(&self, name: &UserName) -> Option<&Owner> {
+        self.mailboxes.get(name).map(|mailbox| &mailbox.owner)
     }
 
     /// Whom a direct message to this name is for.

@@ -162,14 +162,16 @@ impl Store {
 
     /// A new account: it gets what comes from now on.
     pub(super) fn join(&self, account: &Account) {
-        self.inner.lock().join(owner(account));
+        let mut wakes = Wakes::default();
+        self.inner.lock().join(owner(account), &mut wakes);
+        wakes.wake();
         self.inner.work.notify_one();
     }
 
     /// An account is gone, and with it what waits for it.
-    pub(super) fn remove(&self, name: &UserName) {
+    pub(super) fn remove(&self, account: &Account) {
         let mut wakes = Wakes::default();
-        self.inner.lock().remove(name, &mut wakes);
+        self.inner.lock().remove(&owner(account), &mut wakes);
         wakes.wake();
     }
 

@@ -238,15 +238,23 @@ impl Order {
         });
     }
 
-    /// An account begins at the end of the log.
-    pub(super) fn join(&mut self, owner: Owner) {
-        if !self.index.has(&owner.name) {
-            self.index.join(owner, self.last);
+    /// An account begins at the end of the log. What waits for an earlier one of that name, whose deletion is still to
+    /// be told, goes first.
+    pub(super) fn join(&mut self, owner: Owner, wakes: &mut Wakes) {
+        match self.index.owner(&owner.name).cloned() {
+            Some(present) if present.is(&owner) || present.created_ms > owner.created_ms => return,
+            Some(earlier) => self.remove(&earlier, wakes),
+            None => {}
         }
+        self.index.join(owner, self.last);
     }
 
-    /// An account is gone.
-    pub(super) fn remove(&mut self, name: &UserName, wakes: &mut Wakes) {
+    /// An account is gone. If its name has a new owner by now, that one keeps what is his.
+    pub(super) fn remove(&mut self, owner: &Owner, wakes: &mut Wakes) {
+        let name = &owner.name;
+        if !self.index.owner(name).is_some_and(|present| present.is(owner)) {
+            return;
+        }
         if let Some(id) = self.attached.get(name).map(|attached| attached.id) {
             self.detach(name, id, wakes);
         }

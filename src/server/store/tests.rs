@@ -270,8 +270,8 @@ fn a_session_of_a_deleted_account_gets_nothing_of_the_names_next_owner() {
     let mut scene = Scene::new();
     let mut before = scene.attach("bob");
     let old = Arc::clone(&scene.accounts[1]);
-    scene.store().remove(old.name());
-    scene.store().inner.lock().join(Owner { identity: Fingerprint([9; 32]), ..owner(&old) });
+    scene.store().remove(&old);
+    scene.store().inner.lock().join(Owner { identity: Fingerprint([9; 32]), ..owner(&old) }, &mut Wakes::default());
     let mut after = scene.attach("bob");
     scene.send("alice", "bob", 1);
     assert_eq!((before.read(), after.read()), (vec![], vec![]));
@@ -427,7 +427,7 @@ fn a_new_account_begins_at_the_end_and_an_old_owners_mail_goes_with_him() {
     scene.send("alice", "ALL", 2);
     assert_eq!(scene.collect("dave"), [2]);
     scene.send("alice", "dave", 3);
-    scene.store().remove(dave.name());
+    scene.store().remove(&dave);
     assert_eq!(scene.submit("alice", "dave", 4, b"", &Client::new()), Err(Code::NoSuchUser));
     scene.accounts.pop();
     // The same name and keys again: what waited for the first account is gone all the same.
@@ -435,6 +435,22 @@ fn a_new_account_begins_at_the_end_and_an_old_owners_mail_goes_with_him() {
     scene.accounts.push(second);
     scene.open();
     assert_eq!(scene.collect("dave"), [0; 0]);
+}
+
+/// The accounts are changed one after the other; what the store is told of it may cross.
+#[test]
+fn a_name_that_is_deleted_and_registered_again_at_once_has_the_new_owners_mailbox() {
+    let mut scene = Scene::new();
+    let old = account("dave", unix_ms());
+    let new = account("dave", unix_ms() + 1);
+    scene.store().join(&old);
+    scene.send("alice", "dave", 1);
+    scene.store().join(&new);
+    scene.store().remove(&old);
+    scene.store().join(&old);
+    scene.accounts.push(new);
+    scene.send("alice", "dave", 2);
+    assert_eq!(scene.collect("dave"), [2]);
 }
 
 #[test]

@@ -1,0 +1,262 @@
+//! `topchat keys export` and `topchat keys import`: an account moves to another machine, or back from a backup.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
+use super::account_keys::{KeyFolder, PARTS};
+use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
+use super::config::{Config, default_group_key};
+use super::contacts::{Contacts, NewKeys};
+use super::next_keys::is_retired;
+use super::output::now_ms;
+use super::password::{self, Secret};
+use super::servers::{self, Seen};
+use super::{Error, json, output, session};
+use crate::crypto::keys::{PrivateKey, PublicKey};
+use crate::limits::{BACKUP_MAX, CONTACTS_FILE_MAX};
+use crate::names::UserName;
+use crate::storage::{FileError, private};
+use crate::text::visible;
+
+/// Where a document goes to, and how.
+pub struct Export {
+    /// `-` is stdout.
+    pub to: Option<PathBuf>,
+    /// With the group key file.
+    pub with_group_key: bool,
+    /// Replace what is there.
+    pub force: bool,
+}
+
+/// Writes an account as one document.
+pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
+    let name = session::choose(config)?;
+    let folder = KeyFolder::new(&config.users_dir(), &name);
+    if !folder.exists() {
+        return Err(Error::KeysMissing { name, folder: folder.path().to_owned() });
+    }
+    let secret = password::get(config)?;
+    let keys = folder.load(&secret)?;
+    let _lock = folder.lock()?;
+    if folder.is_unsettled() {
+        return Err(Error::KeysUnsettled { folder: folder.path().to_owned() });
+    }
+    let payload = payload(config, &name, &folder, &keys.identity, wanted.with_group_key)?;
+    let contacts = if payload.contacts.is_some() { "your contacts with their pins" } else { "no contacts yet" };
+    let group = if payload.group_key.is_some() { "the group key" } else { "no group key (--with-group-key)" };
+    let sign = |why| Error::Key { path: folder.file(PARTS[0], "pem"), why };
+    let text = backup::write(payload, &keys.identity).map_err(sign)?;
+    let path = wanted.to.clone().unwrap_or_else(|| format!("{name}{ENDING}").into());
+    let shown = match path == Path::new("-") {
+        true => {
+            output::write(&String::from_utf8_lossy(&text))?;
+            "stdout".to_owned()
+        }
+        false => {
+            if wanted.force {
+                private::replace(&path, &text)?
+            } else {
+                private::create_new(&path, &text)?
+            }
+            visible(&path.to_string_lossy()).into_owned()
+        }
+    };
+    config.say(&format!("exported {name} to {shown}: keys locked with your password, {contacts}, {group}"));
+    Ok(())
+}
+
+fn payload(
+    config: &Config,
+    name: &UserName,
+    folder: &KeyFolder,
+    identity: &PrivateKey,
+    with_group_key: bool,
+) -> Result<Payload, Error> {
+    let read = |part: &str| -> Result<(String, String), Error> {
+        let pem = folder.read(&folder.file(part, "pem"))?;
+        Ok((format!("{part}.pem"), String::from_utf8_lossy(&pem).into_owned()))
+    };
+    let parts = PARTS.map(str::to_owned).into_iter().chain(folder.retired());
+    let address = config.server.to_string();
+    let group_key = match with_group_key {
+        true => Some(session::need_group_key(config)?.to_text().to_string()),
+        false => None,
+    };
+    Ok(Payload {
+        name: name.to_string(),
+        server_identity: servers::known(&config.state_dir, &address)?.map(|identity| identity.to_hex()),
+        server: address,
+        identity: BASE64.encode(identity.public().to_der()),
+        created: json::time(now_ms()),
+        keys: parts.map(|part| read(&part)).collect::<Result<_, _>>()?,
+        contacts: read_contacts(&config.account_state(name))?,
+        group_key,
+    })
+}
+
+/// Takes an account over from a document. The keys come last: what was interrupted before is done again from the
+/// beginning, and what is there already is never replaced.
+pub fn import(config: &Config, from: &Path) -> Result<(), Error> {
+    let bytes = read_document(from)?;
+    let wrong = BackupError::of(from.to_owned());
+    let secret = password::get(config)?;
+    let (payload, identity) = backup::read(&bytes, &secret).map_err(&wrong)?;
+    let name = payload.name().map_err(&wrong)?;
+    check_keys(&payload, &secret).map_err(&wrong)?;
+    let folder = KeyFolder::new(&config.users_dir(), &name);
+    if folder.exists() {
+        return import_again(config, &folder, &payload, &identity, &secret, from);
+    }
+    let server = payload.server.parse().map_err(|_| wrong(BackupError::Layout))?;
+    let there = Config { server, ..config.clone() };
+    pin_server(&there, &payload, payload.server_identity().map_err(&wrong)?)?;
+    let contacts = put_contacts(&there, &name, &payload)?;
+    let group = put_group_key(config, &payload)?;
+    let encryption = payload.open(ENCRYPTION, &secret).map_err(&wrong)?;
+    put_keys(config, &name, &payload, [identity.public(), encryption.public()])?;
+    let shown = visible(&folder.path().to_string_lossy()).into_owned();
+    config.say(&format!("imported {name} of {}: keys in {shown}, {contacts}, {group}", payload.server));
+    config.say(&session::own_fingerprint(identity.public().fingerprint()));
+    Ok(())
+}
+
+fn read_document(from: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let input = |source| Error::Input { what: "the exported account", source };
+    if from == Path::new("-") {
+        std::io::stdin().lock().take(BACKUP_MAX + 1).read_to_end(&mut bytes).map_err(input)?;
+    } else {
+        let (file, _) = private::open_given(from)?;
+        file.take(BACKUP_MAX + 1).read_to_end(&mut bytes).map_err(input)?;
+    }
+    if bytes.len() as u64 > BACKUP_MAX {
+        return Err(FileError::TooLarge { path: from.to_owned(), limit: BACKUP_MAX }.into());
+    }
+    Ok(bytes)
+}
+
+/// Exactly the files of an account, all of which the password opens.
+fn check_keys(payload: &Payload, secret: &Secret) -> Result<(), BackupError> {
+    let is_ours = |name: &String| name == IDENTITY || name == ENCRYPTION || is_retired(name);
+    if let Some(name) = payload.keys.keys().find(|name| !is_ours(name)) {
+        return Err(BackupError::Files { name: name.clone() });
+    }
+    payload.open(ENCRYPTION, secret)?;
+    payload.keys.keys().filter(|name| is_retired(name)).try_for_each(|name| payload.open(name, secret).map(drop))
+}
+
+/// The account is here already. With the same identity, an encryption key that is newer waits for the server's word, as after a
+/// renewal; everything else stays as it is.
+fn import_again(
+    config: &Config,
+    folder: &KeyFolder,
+    payload: &Payload,
+    identity: &PrivateKey,
+    secret: &Secret,
+    from: &Path,
+) -> Result<(), Error> {
+    let name = &payload.name;
+    if folder.public_identity()? != *identity.public() {
+        return Err(Error::OtherKeys {
+            name: payload.name().map_err(BackupError::of(from.to_owned()))?,
+            folder: folder.path().to_owned(),
+        });
+    }
+    let keys = folder.load(secret)?;
+    let _lock = folder.lock()?;
+    let theirs = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from.to_owned()))?;
+    let is_known = |key: &PrivateKey| key.public() == theirs.public();
+    if is_known(&keys.encryption) || folder.load_retired(secret).iter().any(is_known) || folder.has_next() {
+        config.say(&format!("{name} is on this machine already, with the same keys: nothing was changed"));
+        return Ok(());
+    }
+    for (file, pem) in payload.keys.iter().filter(|(file, _)| is_retired(file)) {
+        folder.add_retired(file, pem.as_bytes())?;
+    }
+    folder.add_next_encryption(payload.keys.get(ENCRYPTION).map_or("", String::as_str).as_bytes())?;
+    config.say(&format!(
+        "{name} is on this machine already; the other encryption key is taken over if the server knows it, at the next login"
+    ));
+    Ok(())
+}
+
+fn pin_server(config: &Config, payload: &Payload, identity: Option<crate::wire::Fingerprint>) -> Result<(), Error> {
+    let Some(identity) = identity else { return Ok(()) };
+    let seen = servers::check(&config.state_dir, &payload.server, identity, None, now_ms())?;
+    if seen == Seen::First {
+        config.say(&format!("{}   identity {identity} pinned as it was there", payload.server));
+    }
+    Ok(())
+}
+
+fn put_contacts(config: &Config, name: &UserName, payload: &Payload) -> Result<&'static str, Error> {
+    let folder = config.account_state(name);
+    let Some(contacts) = &payload.contacts else { return Ok("no contacts") };
+    private::ensure_folder(&folder)?;
+    let text = serde_json::to_vec_pretty(contacts).expect("what was JSON is JSON again");
+    match private::create_new(&folder.join(CONTACTS), &text) {
+        // What can't be read would be found at the first login only.
+        Ok(()) => Contacts::open(&folder, config.new_keys).map(|_| "your contacts with their pins"),
+        Err(FileError::Exists { .. }) => Ok("the contacts that were here already"),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The file as it is, once it is known to be good.
+fn read_contacts(folder: &Path) -> Result<Option<serde_json::Value>, Error> {
+    let path = folder.join(CONTACTS);
+    Contacts::open(folder, NewKeys::First)?;
+    match private::read(&path, CONTACTS_FILE_MAX) {
+        Ok(bytes) => {
+            let malformed = |error: serde_json::Error| Error::State { path, why: error.to_string() };
+            serde_json::from_slice(&bytes).map(Some).map_err(malformed)
+        }
+        Err(FileError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn put_group_key(config: &Config, payload: &Payload) -> Result<&'static str, Error> {
+    let Some(text) = &payload.group_key else { return Ok("no group key") };
+    let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
+    private::ensure_folder(&config.keys_dir)?;
+    match private::create_new(&path, text.as_bytes()) {
+        Ok(()) => Ok("the group key"),
+        Err(FileError::Exists { .. }) => Ok("the group key file that was here already"),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All files at once: the folder gets its name when they are on disk.
+fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [&PublicKey; 2]) -> Result<(), Error> {
+    let users = config.users_dir();
+    private::ensure_folder(&users)?;
+    let unfinished = tempfile::Builder::new()
+        .prefix(".import-")
+        .tempdir_in(&users)
+        .map_err(FileError::io("making a folder in", &users))?;
+    for (file, pem) in &payload.keys {
+        let path = unfinished.path().join(file);
+        if let Some(folder) = path.parent() {
+            private::ensure_folder(folder)?;
+        }
+        private::create_new(&path, pem.as_bytes())?;
+    }
+    for (part, key) in PARTS.iter().zip(public) {
+        private::create_new(&unfinished.path().join(format!("{part}.pub.pem")), key.to_pem().as_bytes())?;
+    }
+    let folder = users.join(name.as_str());
+    fs::rename(unfinished.path(), &folder).map_err(FileError::io("making", &folder))?;
+    // It has another name now: nothing is left to be removed.
+    let _ = unfinished.keep();
+    Ok(private::sync_folder(&users)?)
+}
+
+/// The file of contacts in an account's folder of state.
+const CONTACTS: &str = "contacts.json";
+/// Behind the account's name, if no file is named.
+const ENDING: &str = ".topchat-keys";

@@ -1,0 +1,348 @@
+//! The server as a process under floods, stalls and shortages: those who are logged in notice nothing.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use topchat::crypto::scram::ClientFirst;
+use topchat::names::UserName;
+use topchat::server::Settings;
+use topchat::wire::to_server::{Mode, ToServer};
+use topchat::wire::{Code, MessageId, ToClient};
+
+use crate::cli::home::Home;
+use crate::durability::rounds;
+use crate::support::PATIENCE;
+use crate::support::people::{ALICE, BOB, CAROL};
+use crate::support::process::{SERVER, ServerProcess};
+use crate::support::raw::{RawClient, error_code, socket_from};
+use crate::support::server::TestServer;
+
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// Alice and Bob, who go on talking.
+struct Talk {
+    alice: RawClient,
+    bob: RawClient,
+    sent: u128,
+    slowest: Duration,
+}
+
+impl Talk {
+    fn start(address: SocketAddr) -> Self {
+        let alice = RawClient::member(address, &ALICE, Mode::Receiving);
+        Self { alice, bob: RawClient::member(address, &BOB, Mode::Receiving), sent: 0, slowest: Duration::ZERO }
+    }
+
+    /// One message there, and what becomes of it.
+    fn say_something(&mut self) {
+        self.sent += 1;
+        let mut envelope = ALICE.seal_to(&BOB, "hi", 0);
+        envelope.header.msg_id = MessageId(self.sent.to_be_bytes());
+        envelope.header_bytes = envelope.header.encode();
+        let begin = Instant::now();
+        self.alice.send(&ToServer::Send { envelope: envelope.encode() });
+        assert_eq!(self.bob.take_delivery().header.msg_id, envelope.header.msg_id);
+        self.slowest = self.slowest.max(begin.elapsed());
+        while !matches!(self.alice.next(), ToClient::Status { reached: 1, .. }) {}
+    }
+
+    /// Talks as long as `others` does what it does.
+    fn during(&mut self, others: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            let others = scope.spawn(others);
+            while !others.is_finished() {
+                self.say_something();
+            }
+        });
+        self.say_something();
+    }
+}
+
+/// Connects as long as the server is busy.
+fn connect_patiently(address: SocketAddr) -> RawClient {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match RawClient::try_connect(address) {
+            Ok(client) => return client,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn announced_lengths_take_no_memory_and_end_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(folder.path());
+    let mut talk = Talk::start(server.address);
+    talk.say_something();
+    let before = server.peak_kib();
+    talk.during(|| {
+        for length in [u32::MAX, 0x7fff_ffff, 4097].into_iter().cycle().take(50) {
+            let mut client = connect_patiently(server.address);
+            let begin = Instant::now();
+            client.send_bytes(&length.to_be_bytes());
+            // The server may be gone before all of it is.
+            client.send_bytes(&vec![0xaa; 1024 * 1024]);
+            while client.try_next().is_ok() {}
+            assert!(begin.elapsed() < Duration::from_secs(2), "{length}: {:?}", begin.elapsed());
+        }
+    });
+    let grown = server.peak_kib() - before;
+    assert!(grown < 5 * 1024, "memory grew by {grown} KiB");
+    assert!(talk.slowest < Duration::from_secs(1), "{:?}", talk.slowest);
+}
+
+/// One byte now and then keeps nobody there: the deadline is for all stages together.
+#[test]
+fn dripping_bytes_win_no_time_at_any_stage() {
+    let deadline = Duration::from_secs(3);
+    let server = TestServer::with(Settings { login_deadline: deadline, ..Settings::default() });
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    std::thread::scope(|scope| {
+        for stage in ["no byte", "handshake", "frame", "LoginStart", "LoginProof"] {
+            let address = server.address;
+            scope.spawn(move || {
+                let begin = Instant::now();
+                drip(stage, address);
+                let took = begin.elapsed();
+                assert!(took >= deadline - Duration::from_millis(500), "{stage}: {took:?}");
+                assert!(took < deadline + Duration::from_secs(5), "{stage}: {took:?}");
+            });
+        }
+    });
+}
+
+/// Gets so far, then drips until the server ends it.
+fn drip(stage: &str, address: SocketAddr) {
+    let first = |client: &RawClient| ClientFirst::new(&ALICE.name, &client.exporter());
+    let start = |client: &RawClient| ToServer::LoginStart {
+        mode: Mode::Errand,
+        client_first: first(client).message().to_owned(),
+    };
+    let (mut client, bytes) = match stage {
+        "no byte" => return drip_plainly(address, &[]),
+        // A TLS record of 512 bytes with a ClientHello of 508.
+        "handshake" => return drip_plainly(address, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 0, 0, 0, 0, 0]),
+        "frame" => (RawClient::connect(address), ToServer::Ping { token: 1 }.encode()),
+        "LoginStart" => {
+            let client = RawClient::connect(address);
+            let bytes = start(&client).encode();
+            (client, bytes)
+        }
+        _ => {
+            let mut client = RawClient::connect(address);
+            let start = start(&client);
+            assert!(matches!(client.ask(&start), ToClient::Challenge { .. }));
+            let proof = ToServer::LoginProof { client_final: "c=".repeat(50), signature: vec![0; 256] };
+            (client, proof.encode())
+        }
+    };
+    let mut bytes = bytes.iter();
+    while client.poll_for(Duration::from_millis(400)).is_none() {
+        client.send_bytes(&[*bytes.next().expect("the deadline must come before the last byte")]);
+    }
+}
+
+fn drip_plainly(address: SocketAddr, bytes: &[u8]) {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    let mut bytes = bytes.iter();
+    loop {
+        match socket.read(&mut [0; 64]) {
+            Ok(0) => return,
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+        if let Some(byte) = bytes.next() {
+            // It may be closed by now, which the next read tells.
+            let _ = socket.write_all(&[*byte]);
+        }
+    }
+}
+
+/// Behind the login a frame that never ends is silence: whoever sends one can't answer the ping.
+#[test]
+fn a_member_whose_frame_never_ends_is_given_up() {
+    let (ping_after, pong_within) = (Duration::from_secs(1), Duration::from_secs(2));
+    let server = TestServer::with(Settings { ping_after, pong_within, ..Settings::default() });
+    let mut member = RawClient::member(server.address, &ALICE, Mode::Errand);
+    let mut bytes = [0, 0, 0x30, 0, 4].into_iter().chain(std::iter::repeat(0xaa));
+    let begin = Instant::now();
+    loop {
+        match member.poll_for(Duration::from_millis(200)) {
+            Some(ToClient::Bye(reason)) => break assert_eq!(reason.code, Some(Code::TimedOut)),
+            Some(other) => assert_eq!(other, ToClient::Ping { token: 0 }),
+            None => member.send_bytes(&[bytes.next().unwrap()]),
+        }
+        assert!(begin.elapsed() < PATIENCE);
+    }
+}
+
+#[test]
+fn a_client_that_is_stopped_loses_its_seat_and_another_gets_it() {
+    let (ping_after, pong_within) = (Duration::from_secs(1), Duration::from_secs(1));
+    let server = TestServer::with(Settings { max_clients: 1, ping_after, pong_within, ..Settings::default() });
+    assert_eq!(RawClient::connect(server.address).register(&BOB), ToClient::Registered);
+    let home = Home::of_member(server.address, &ALICE);
+    let client = home.listen(&[]);
+    assert_eq!(error_code(&RawClient::connect(server.address).login(&BOB, Mode::Errand)), Code::Full);
+    client.running.signal("STOP");
+    let stopped = Instant::now();
+    while let ToClient::Error { .. } = connect_patiently(server.address).login(&BOB, Mode::Errand) {
+        assert!(stopped.elapsed() < Duration::from_secs(10), "the seat is still taken");
+    }
+    client.running.signal("CONT");
+}
+
+/// What counts against one address counts there: also for the right password, and nowhere else.
+#[test]
+fn a_lock_out_is_for_the_address_that_failed() {
+    let server = TestServer::start();
+    assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
+    for _ in 0..5 {
+        // Another person's key: as wrong as a wrong password.
+        let mut thief = RawClient::try_connect_from(ELSEWHERE, server.address).unwrap();
+        assert_eq!(error_code(&thief.login_as(&BOB, &ALICE.name, Mode::Errand)), Code::LoginRefused);
+    }
+    let mut thief = RawClient::try_connect_from(ELSEWHERE, server.address).unwrap();
+    assert_eq!(error_code(&thief.login(&ALICE, Mode::Errand)), Code::Throttled);
+    let mut owner = RawClient::connect(server.address);
+    assert!(matches!(owner.login(&ALICE, Mode::Errand), ToClient::Welcome { .. }));
+}
+
+#[test]
+fn registrations_in_bulk_end_at_twenty_and_logins_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(folder.path());
+    let mut talk = Talk::start(server.address);
+    let (tries, taken) = (if rounds() > 10 { 1000 } else { 60 }, AtomicUsize::new(0));
+    talk.during(|| {
+        for number in 0..tries {
+            let name: UserName = format!("bulk{number}").parse().unwrap();
+            let mut client = RawClient::try_connect_from(ELSEWHERE, server.address).unwrap();
+            match client.register_as(&CAROL, &name) {
+                ToClient::Registered => drop(taken.fetch_add(1, Ordering::SeqCst)),
+                refused => assert_eq!(error_code(&refused), Code::Throttled),
+            }
+            client.send(&ToServer::Bye);
+            while client.try_next().is_ok() {}
+        }
+        let mut old = RawClient::try_connect_from(ELSEWHERE, server.address).unwrap();
+        let welcome = old.login_as(&CAROL, &"bulk0".parse().unwrap(), Mode::Errand);
+        assert!(matches!(welcome, ToClient::Welcome { .. }), "a login is another matter: {welcome:?}");
+    });
+    assert_eq!(taken.into_inner(), 20);
+    let accounts = std::fs::read_to_string(folder.path().join("data/accounts.jsonl")).unwrap();
+    assert_eq!(accounts.lines().count(), 22);
+}
+
+/// The server's part of fifty logins at the same moment; theirs, the stretching of the password, would be the test's own load.
+#[test]
+fn fifty_logins_at_once_take_bounded_memory_and_nobodys_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::with(folder.path(), &["--max-clients", "60"]);
+    let mut talk = Talk::start(server.address);
+    talk.say_something();
+    let (before, together) = (server.peak_kib(), Barrier::new(50));
+    talk.during(|| {
+        std::thread::scope(|scope| {
+            for host in 2..52 {
+                let (address, together) = (server.address, &together);
+                scope.spawn(move || {
+                    let client = RawClient::try_connect_from([127, 0, 0, host].into(), address);
+                    together.wait();
+                    let mut client = client.unwrap();
+                    let first = ClientFirst::new(&ALICE.name, &client.exporter());
+                    let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+                    assert!(matches!(client.ask(&start), ToClient::Challenge { .. }));
+                    let proof = ToServer::LoginProof { client_final: "c=,r=,p=".to_owned(), signature: vec![0; 256] };
+                    assert_eq!(error_code(&client.ask(&proof)), Code::LoginRefused);
+                });
+            }
+        });
+    });
+    let grown = server.peak_kib() - before;
+    assert!(grown < 50 * 512, "memory grew by {grown} KiB");
+    assert!(talk.slowest < Duration::from_secs(2), "{:?}", talk.slowest);
+}
+
+#[test]
+fn connections_without_end_leave_those_who_talk_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(folder.path());
+    let mut talk = Talk::start(server.address);
+    talk.during(|| {
+        for number in 0..5000_u32 {
+            let source = Ipv4Addr::from(0x7f00_0002 + number % 4);
+            let Ok(mut socket) = socket_from(source, server.address) else { continue };
+            if number % 3 == 0 {
+                let _ = socket.write_all(b"\x16\x03\x01");
+            }
+        }
+    });
+    assert!(talk.slowest < Duration::from_secs(2), "{:?}", talk.slowest);
+    let begin = Instant::now();
+    drop(connect_patiently(server.address));
+    assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+/// Sets the server's soft limit, or without a figure the hard one's. By the `prlimit` command, since only the same user may.
+fn set_limit(server: &ServerProcess, resource: &str, soft: &str) {
+    let process = format!("/proc/{}", server.running.id());
+    let owner = std::fs::metadata(&process).unwrap();
+    let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
+    let line = if resource == "nproc" { "Max processes" } else { "Max open files" };
+    let hard = limits.lines().find_map(|found| found.strip_prefix(line)?.split_whitespace().nth(1)).unwrap();
+    let soft = if soft.is_empty() { hard } else { soft };
+    let mut command = Command::new("prlimit");
+    command.args(["--pid", &server.running.id().to_string(), &format!("--{resource}={soft}:{hard}")]);
+    assert!(command.uid(owner.uid()).gid(owner.gid()).status().expect("this test needs the prlimit command").success());
+}
+
+/// What is short is given back at the end; until then the server must neither end nor run in circles.
+fn survives_shortage(server: &ServerProcess, resource: &str, scarce: &str) {
+    let mut talk = Talk::start(server.address);
+    talk.say_something();
+    set_limit(server, resource, scarce);
+    let processor = server.processor_time();
+    let begin = Instant::now();
+    let mut held = Vec::new();
+    while begin.elapsed() < Duration::from_secs(3) {
+        if held.len() < 20 {
+            held.push(TcpStream::connect(server.address).unwrap());
+        }
+        talk.say_something();
+        assert!(talk.bob.poll_for(Duration::from_millis(20)).is_none());
+    }
+    let used = server.processor_time() - processor;
+    assert!(used < Duration::from_millis(1500), "{used:?} of processor time in three seconds");
+    assert!(talk.slowest < Duration::from_secs(2), "{:?}", talk.slowest);
+    assert!(RawClient::try_connect(server.address).is_err(), "it must be short of it");
+    drop(held);
+    set_limit(server, resource, "");
+    let begin = Instant::now();
+    drop(connect_patiently(server.address));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    talk.say_something();
+}
+
+#[test]
+fn a_server_short_of_descriptors_goes_on_for_those_who_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    survives_shortage(&ServerProcess::start(folder.path()), "nofile", "40");
+}
+
+/// The limit on threads does not bind root, so the server runs as somebody else then.
+#[test]
+fn a_server_short_of_threads_goes_on_for_those_who_are_there() {
+    let home = Home::at("127.0.0.1:1");
+    let mut command = home.bound_by_modes(SERVER);
+    command.args(["--listen", "127.0.0.1:0", "--data-dir", "data"]);
+    survives_shortage(&ServerProcess::run(&mut command), "nproc", "1");
+}
