@@ -150,6 +150,45 @@ fn the_code_map_is_made_of_the_files_own_first_sentences() {
     }
 }
 
+/// Every promise of SECURITY.md has a row of tests, and every test that is named there is one.
+#[test]
+fn the_tests_that_hold_each_promise_exist() {
+    let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let (promises, tests) = page.split_once("## The tests that hold it").unwrap();
+    let tests = tests.split("\n## ").next().unwrap();
+    let rows = |part: &str| -> Vec<String> {
+        let cells =
+            part.lines().filter_map(|line| line.strip_prefix("| ")).map(|line| line.split(" |").next().unwrap());
+        cells.filter(|cell| cell.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned).collect()
+    };
+    assert_eq!(rows(promises), rows(tests));
+    assert!((1..=22).all(|row| rows(tests).contains(&row.to_string())), "the threat model has 22 rows");
+    let known = tests_of(&root().join("src")) + &tests_of(&root().join("tests"));
+    for row in tests.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| # ")) {
+        let named: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty() || row.contains("nothing is promised"), "no test in {row}");
+        for test in named {
+            assert!(known.lines().any(|line| line == test), "SECURITY.md names {test}, which is no test");
+        }
+    }
+}
+
+/// The names of all tests below a folder, one a line.
+fn tests_of(folder: &Path) -> String {
+    let mut names = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names += &tests_of(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let after = text.split("#[test]\n").skip(1).filter_map(|rest| rest.trim_start().strip_prefix("fn "));
+            after.for_each(|rest| names += &format!("{}\n", rest.split('(').next().unwrap_or_default()));
+        }
+    }
+    names
+}
+
 fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     collect(&root().join("src"), &mut found);

@@ -18,3 +18,4 @@ mod scripts;
 mod sessions;
 mod strangers;
 mod support;
+mod thieves;

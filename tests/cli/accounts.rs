@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use topchat::wire::to_server::Mode;
 
-use super::home::{Home, PASSWORD, keys_made, lightly_locked, printed, refused, without_contact};
+use super::home::{Home, PASSWORD, keys_made, lightly_locked, printed, refused};
 use crate::support::people::{ALICE, BOB};
 use crate::support::process::{self, Finished};
 use crate::support::raw::RawClient;

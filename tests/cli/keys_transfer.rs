@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use topchat::names::UserName;
 use topchat::wire::to_server::Mode;
 
-use super::home::{Home, printed, refused};
+use super::home::{Home, refused};
 use crate::support::people::{ALICE, BOB};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;

@@ -36,6 +36,8 @@ pub enum Kind {
 pub struct Proxy {
     pub address: SocketAddr,
     faults: Arc<Mutex<VecDeque<Fault>>>,
+    /// Everything that passed, in both directions, as somebody on the network sees it.
+    pub overheard: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Proxy {
@@ -50,13 +52,15 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let faults = Arc::<Mutex<VecDeque<Fault>>>::default();
         let planned = Arc::clone(&faults);
+        let overheard = Arc::<Mutex<Vec<u8>>>::default();
+        let ear = Arc::clone(&overheard);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(server) else { continue };
-                pass_on(&client, &server, planned.lock().unwrap().pop_front(), piece);
+                pass_on(&client, &server, planned.lock().unwrap().pop_front(), piece, &ear);
             }
         });
-        Self { address, faults }
+        Self { address, faults, overheard }
     }
 
     /// The next connection without a fault of its own gets this one.
@@ -70,20 +74,27 @@ impl Proxy {
     }
 }
 
-fn pass_on(client: &TcpStream, server: &TcpStream, fault: Option<Fault>, piece: usize) {
+fn pass_on(client: &TcpStream, server: &TcpStream, fault: Option<Fault>, piece: usize, ear: &Arc<Mutex<Vec<u8>>>) {
     for (side, from, to) in [(Side::ToServer, client, server), (Side::ToClient, server, client)] {
         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
         to.set_nodelay(true).unwrap();
         let fault = fault.filter(|fault| fault.side == side);
+        let ear = Arc::clone(ear);
         std::thread::spawn(move || {
             // An end is an end, whatever the reason.
-            let _ = pump(&from, &to, fault, piece);
+            let _ = pump(&from, &to, fault, piece, &ear);
             let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
         });
     }
 }
 
-fn pump(mut from: &TcpStream, mut to: &TcpStream, fault: Option<Fault>, piece: usize) -> std::io::Result<()> {
+fn pump(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    fault: Option<Fault>,
+    piece: usize,
+    ear: &Mutex<Vec<u8>>,
+) -> std::io::Result<()> {
     let (mut buffer, mut passed, mut fault) = (vec![0; piece], 0, fault);
     loop {
         let count = from.read(&mut buffer)?;
@@ -91,6 +102,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, fault: Option<Fault>, piece: u
         if count == 0 {
             return Ok(());
         }
+        ear.lock().unwrap().extend_from_slice(bytes);
         match fault.filter(|fault| passed + count > fault.after) {
             Some(Fault { kind: Kind::Cut, after, .. }) => return to.write_all(&bytes[..after - passed]),
             Some(Fault { kind: Kind::Delay, after, .. }) => {
