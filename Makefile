@@ -32,8 +32,8 @@ demo: build ## three clients talk, and the openssl command checks every message
 test: bootstrap ## run the tests
 	@exec cargo test --locked $(ARGS)
 
-storm: bootstrap ## the long tests: two hundred rounds of kill -9, two hundred broken links
-	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine client_storm links $(ARGS)
+storm: bootstrap ## the long tests: kill -9, broken links, floods, junk
+	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine client_storm links floods pace mutated $(ARGS)
 
 # TARGETS='frame_decode sanitize' runs only those, SECONDS gives each another time, RUNS another count.
 fuzz: bootstrap ## fuzz every target until ten million executions or an hour (nightly Rust, cargo-fuzz)

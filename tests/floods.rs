@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use topchat::crypto::scram::ClientFirst;
 use topchat::names::UserName;
 use topchat::server::Settings;
-use topchat::wire::to_server::{Mode, ToServer};
-use topchat::wire::{Code, MessageId, ToClient};
+use topchat::wire::to_server::{Mode, Scope, ToServer};
+use topchat::wire::{Code, DeliveryId, Envelope, MessageId, ToClient};
 
 use crate::cli::home::Home;
 use crate::durability::rounds;
-use crate::support::PATIENCE;
-use crate::support::people::{ALICE, BOB, CAROL};
+use crate::support::people::{ALICE, BOB, CAROL, VERIFIER};
 use crate::support::process::{SERVER, ServerProcess};
 use crate::support::raw::{RawClient, error_code, socket_from};
 use crate::support::server::TestServer;
+use crate::support::{PATIENCE, Random};
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -240,6 +240,90 @@ fn registrations_in_bulk_end_at_twenty_and_logins_go_on() {
     assert_eq!(taken.into_inner(), 20);
     let accounts = std::fs::read_to_string(folder.path().join("data/accounts.jsonl")).unwrap();
     assert_eq!(accounts.lines().count(), 22);
+}
+
+/// A recipient that acknowledges nothing: what waits for it waits on the disk, and comes again when it does.
+#[test]
+fn deliveries_that_nobody_acknowledges_take_no_memory_and_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::with(folder.path(), &["--rate", "0", "--durability", "memory"]);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
+    let (before, count) = (server.peak_kib(), if rounds() > 10 { 100_000 } else { 4000_u128 });
+    let mut envelope = ALICE.seal_to_all("hi", 0);
+    for batch in 0..count / 100 {
+        for number in 0..100 {
+            envelope.header.msg_id = MessageId((batch * 100 + number).to_be_bytes());
+            envelope.header_bytes = envelope.header.encode();
+            alice.send(&ToServer::Send { envelope: envelope.encode() });
+        }
+        (0..100).for_each(|_| assert!(matches!(alice.next(), ToClient::Status { .. })));
+    }
+    let first: Vec<MessageId> = (0..256).map(|_| bob.next_delivery().2.header.msg_id).collect();
+    bob.expect_nothing();
+    let grown = server.peak_kib() - before;
+    assert!(grown < 40 * 1024, "memory grew by {grown} KiB");
+    bob.reset();
+    let mut bob = RawClient::again(server.address, &BOB, Mode::Receiving);
+    // A session that is gone has no more waiting for it than those who are away.
+    let again = match bob.next() {
+        ToClient::Skipped { count: skipped } => u64::try_from(count).unwrap() - skipped,
+        ToClient::Deliver { envelope, .. } => {
+            assert_eq!(Envelope::parse(&envelope).unwrap().header.msg_id, first[0]);
+            256
+        }
+        other => panic!("no delivery but {other:?}"),
+    };
+    assert!(again >= 256, "{again}");
+}
+
+/// Every frame in every state, cut off somewhere: those who stay notice nothing, and the server lives.
+#[test]
+fn peers_that_close_in_the_middle_of_any_frame_end_only_themselves() {
+    let server = TestServer::start();
+    let mut random = Random(0xc0ff_ee00);
+    let mut talk = Talk::start(server.address);
+    assert_eq!(RawClient::connect(server.address).register(&CAROL), ToClient::Registered);
+    let name = CAROL.name.clone();
+    let verifier = VERIFIER.clone();
+    let registration = RawClient::connect(server.address).registration(&CAROL, &name);
+    let start = |client: &RawClient| ToServer::LoginStart {
+        mode: Mode::Receiving,
+        client_first: ClientFirst::new(&CAROL.name, &client.exporter()).message().to_owned(),
+    };
+    let frames = [
+        registration,
+        start(&RawClient::connect(server.address)),
+        ToServer::LoginProof { client_final: "c=,r=,p=".to_owned(), signature: vec![0; 256] },
+        ToServer::Send { envelope: CAROL.seal_to_all("hi", 1).encode() },
+        ToServer::Ack(DeliveryId { epoch: 1, number: 1 }),
+        ToServer::Lookup { request: 1, name: name.clone(), fingerprint: None },
+        ToServer::List { request: 1, scope: Scope::All, after: None },
+        ToServer::SetPassword { request: 1, verifier },
+        ToServer::UpdateKeys { request: 1, bundle: vec![1; 99], handover: vec![], proof: vec![2; 256] },
+        ToServer::DeleteAccount { request: 1 },
+        ToServer::Ping { token: 1 },
+        ToServer::Bye,
+    ];
+    for _ in 0..rounds().min(60) / 10 {
+        for frame in &frames {
+            let bytes = frame.encode();
+            for state in ["guest", "challenged", "member"] {
+                let mut client = match state {
+                    "member" => RawClient::again(server.address, &CAROL, Mode::Errand),
+                    _ => connect_patiently(server.address),
+                };
+                if state == "challenged" {
+                    let start = start(&client);
+                    assert!(matches!(client.ask(&start), ToClient::Challenge { .. }));
+                }
+                client.send_bytes(&bytes[..random.below(bytes.len())]);
+                client.reset();
+            }
+            talk.say_something();
+        }
+    }
+    assert!(matches!(RawClient::connect(server.address).login(&CAROL, Mode::Errand), ToClient::Welcome { .. }));
 }
 
 /// The server's part of fifty logins at the same moment; theirs, the stretching of the password, would be the test's own load.

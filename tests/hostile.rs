@@ -9,6 +9,7 @@ use topchat::server::Settings;
 use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{Bundle, Code, Envelope, MessageId, ToClient, ToServer, frame, signed};
 
+use crate::durability::rounds;
 use crate::support::people::{ALICE, BOB, CAROL, VERIFIER, password};
 use crate::support::process::ServerProcess;
 use crate::support::raw::{RawClient, error_code};
@@ -283,7 +284,8 @@ fn mutated_frames_never_stop_the_server() {
         ToServer::Ping { token: 1 }.encode(),
         ToServer::SetPassword { request: 1, verifier: VERIFIER.clone() }.encode(),
     ];
-    for round in 0..60 {
+    // Four frames each: a hundred thousand of them with TOPCHAT_STORM_ROUNDS=4200.
+    for round in 0..rounds() * 6 {
         let mut client = match round % 2 {
             0 => RawClient::connect(server.address),
             _ => {
