@@ -48,6 +48,7 @@ lint: bootstrap ## format, clippy, docs
 		  echo 'hint: rustup component add rustfmt clippy' >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo check --quiet --manifest-path fuzz/Cargo.toml --target-dir $(TARGET) --lib --no-default-features
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
 	@if command -v shellcheck >/dev/null; then \
 		echo 'shellcheck scripts/*.sh .ci/run'; shellcheck --severity=warning scripts/*.sh .ci/run; fi

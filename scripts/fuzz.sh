@@ -7,6 +7,8 @@ set -eu
 
 RUNS=${RUNS:-10000000}
 SECONDS_EACH=${SECONDS_EACH:-3600}
+# The longest seed, a bundle, has 864 bytes.
+BYTES_MAX=${BYTES_MAX:-1200}
 TOOLCHAIN=${FUZZ_TOOLCHAIN:-nightly}
 
 die() {
@@ -32,7 +34,7 @@ for target in $TARGETS; do
 	log=fuzz/found/$target.log
 	if "fuzz/target/$host/release/$target" "fuzz/found/$target" "fuzz/corpus/$target" \
 		-artifact_prefix="fuzz/artifacts/$target/" -runs="$RUNS" -max_total_time="$SECONDS_EACH" \
-		-timeout=30 -print_final_stats=1 "$@" >"$log" 2>&1; then
+		-max_len="$BYTES_MAX" -timeout=30 -print_final_stats=1 "$@" >"$log" 2>&1; then
 		word=ok
 	else
 		word=FOUND

@@ -243,8 +243,19 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(30);
 pub const RECONNECT_STEADY: Duration = Duration::from_secs(2);
 /// Unknown senders whose lines are counted at a time: a server could make up any number of names.
 pub const CLAIMED_SENDERS: usize = 256;
-/// Most contacts of one account: with the longest keys they take 0.7 MiB, so the file of pins stays readable.
+/// Most contacts of one account: with the longest keys they take 3 MiB, so the file of pins stays readable.
 pub const CONTACTS_MAX: usize = 512;
+/// Longest file of contacts that is read, in bytes.
+pub const CONTACTS_FILE_MAX: u64 = 4 * 1024 * 1024;
+/// Former identity keys of one contact whose messages still count: nobody needs new ones more than once in ten days.
+pub const FORMER_KEYS: usize = 3;
+/// How long messages under a key that has handed over still count, in milliseconds: as long as the server keeps a message.
+pub const FORMER_MS: i64 = MAILBOX_DAYS as i64 * 24 * 3600 * 1000;
+/// Other keys that are remembered of one contact, so that the person is not asked about them twice: a server can make up
+/// any number.
+pub const OTHER_KEYS: usize = 8;
+/// How often it is looked whether the person has chosen a key in another process, while messages wait for that.
+pub const CHOICE_LOOKED_FOR: Duration = Duration::from_millis(500);
 /// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
 pub const INPUT_LINE_MAX: usize = 64 * 1024;
 /// Bytes of input read at once: a terminal gives at most 4096, a pipe more.
@@ -293,6 +304,6 @@ pub const ACCOUNT_BATCH: usize = 256;
 /// Outdated records below which the account database is not rewritten at start: not worth the writing.
 pub const OUTDATED_MIN: u64 = 1000;
 /// Longest exported account that is read, in bytes: the file of contacts, indented once more, and a few keys.
-pub const BACKUP_MAX: u64 = 4 * SMALL_FILE_MAX;
+pub const BACKUP_MAX: u64 = 4 * CONTACTS_FILE_MAX;
 /// Longest key, certificate, pin or group key file that is read, in bytes.
 pub const SMALL_FILE_MAX: u64 = 1024 * 1024;

@@ -7,9 +7,10 @@ use data_encoding::{BASE64, HEXLOWER};
 use openssl::hash::MessageDigest;
 use openssl::pkcs5::pbkdf2_hmac;
 use openssl::pkey::PKey;
-use openssl::sha::sha256;
+use openssl::sha::{sha256, sha512};
 use openssl::sign::Signer;
 use topchat::crypto::group_key::GroupKeys;
+use topchat::crypto::safety::SafetyNumber;
 use topchat::crypto::{bundle, envelope};
 use topchat::wire::frame::FrameBuffer;
 use topchat::wire::to_client::{Entry, Reason, State};
@@ -135,6 +136,26 @@ fn the_scram_example_on_the_page_follows_rfc_5802() {
     assert_eq!(lines["server_final"], format!("v={}", BASE64.encode(&server_signature)));
 }
 
+#[test]
+fn the_safety_number_on_the_page_is_computed_as_the_page_says() {
+    let lines = block("safety");
+    let sides = ["alice", "bob"].map(|name| (name.parse().unwrap(), Fingerprint::from_hex(lines[name]).unwrap()));
+    let [(alice, alices), (bob, bobs)] = &sides;
+    assert_eq!(SafetyNumber::of((alice, *alices), (bob, *bobs)).grouped(), lines["number"]);
+    let half = |name: &str| {
+        let fingerprint = HEXLOWER.decode(lines[name].as_bytes()).unwrap();
+        let bytes = [b"TopChat-safety-v1\0", &[name.len() as u8][..], name.as_bytes(), &fingerprint].concat();
+        let groups: Vec<String> = sha512(&bytes)[..30]
+            .chunks(5)
+            .map(|group| format!("{:05}", group.iter().fold(0u64, |sum, byte| sum * 256 + u64::from(*byte)) % 100_000))
+            .collect();
+        groups.join(" ")
+    };
+    let mut halves = [half("alice"), half("bob")];
+    halves.sort();
+    assert_eq!(halves.join(" "), lines["number"]);
+}
+
 fn client_frames() -> Vec<ToServer> {
     vec![
         ToServer::Register { bundle: vec![0xb0; 4], verifier: verifier(), invite: String::new(), proof: vec![0xf0; 4] },
@@ -210,7 +231,12 @@ fn examples() -> BTreeMap<String, Vec<u8>> {
 }
 
 fn scram_example() -> BTreeMap<&'static str, &'static str> {
-    let (_, block) = PAGE.split_once("```scram\n").expect("the page has an example of a login");
+    block("scram")
+}
+
+/// A block of lines, each a name and a value.
+fn block(name: &str) -> BTreeMap<&'static str, &'static str> {
+    let (_, block) = PAGE.split_once(&format!("```{name}\n")).expect("the page has such an example");
     let (block, _) = block.split_once("```").expect("a closing fence");
     block.lines().filter_map(|line| line.split_once(' ')).collect()
 }

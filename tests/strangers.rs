@@ -9,6 +9,7 @@ use topchat::wire::{Code, ToClient, ToServer, frame, signed};
 
 use crate::support::people::{ALICE, BOB, CAROL, password};
 use crate::support::process::{Running, SERVER, command};
+use crate::support::proxy::{Fault, Kind, Proxy, Side};
 use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;
 use crate::support::storm_rounds;
@@ -104,6 +105,35 @@ fn a_login_recorded_whole_and_played_again_lets_nobody_in() {
     assert_eq!(error_code(&victim.ask(&start)), Code::NotNow);
     victim.expect_nothing();
 }
+
+/// From the first byte of TLS to the answer: the connection ends after each of them, in either direction.
+#[test]
+fn a_client_that_leaves_after_any_byte_harms_nobody() {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.address);
+    let ping = |address| {
+        let mut client = RawClient::try_connect(address)?;
+        client.send(&PING);
+        client.try_next()
+    };
+    // `make storm` takes every single byte.
+    let step = if storm_rounds(0) > 0 { 1 } else { 4 };
+    assert!(ping(proxy.address).is_ok());
+    let mut cuts = 0;
+    for side in [Side::ToServer, Side::ToClient] {
+        for after in (0..).step_by(step) {
+            proxy.plan(Fault { side, after, kind: Kind::Cut });
+            cuts += 1;
+            if ping(proxy.address).is_ok() {
+                break;
+            }
+        }
+    }
+    assert!(cuts * step > 1000, "{cuts} cuts are less than TLS has bytes");
+    assert!(matches!(ping(server.address), Ok(ToClient::Pong { token: 7 })));
+}
+
+const PING: ToServer = ToServer::Ping { token: 7 };
 
 /// Whatever a client sends, a line of the log is one line, begins with a time, and holds nothing that a terminal obeys.
 #[test]

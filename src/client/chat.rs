@@ -26,6 +26,7 @@ use super::sequence::Sequence;
 use super::session::Session;
 use super::{Error, send};
 use crate::limits::{STOP_WITHIN, UNANSWERED_MAX};
+use crate::names::UserName;
 use crate::transport::Stop;
 use crate::wire::{MessageId, ToClient, ToServer};
 
@@ -136,6 +137,7 @@ impl Chat<'_> {
     /// Sends what waits, in order. If the other thread is doing that, it takes along what came since.
     /// Without a connection all of it stays, and is shown as waiting.
     pub(super) fn send_what_waits(&self) -> Result<(), Error> {
+        self.take_back()?;
         while let Some(link) = self.circuit.link() {
             let mut outbox = self.outbox();
             if !self.circuit.is(&link) {
@@ -151,6 +153,30 @@ impl Chat<'_> {
             }
         }
         self.show_waiting()
+    }
+
+    /// Nothing goes out to somebody whose key has changed, though it was sealed for the old one.
+    fn take_back(&self) -> Result<(), Error> {
+        let unsent = self.outbox().unsent();
+        let mut to: Vec<_> = unsent.iter().map(|(_, to)| to).collect();
+        to.sort_unstable();
+        to.dedup();
+        for name in to {
+            match self.contacts.settled(name) {
+                Ok(()) => continue,
+                Err(Error::KeyChanged(_)) => {}
+                Err(error) => return Err(error),
+            }
+            for (id, _) in unsent.iter().filter(|(_, to)| to == name) {
+                self.outbox().answered(*id);
+                let why = format!("stopped: {name}'s key has changed");
+                match self.pending().refused(*id) {
+                    Some((sent, false)) => self.show_own(&sent, &why)?,
+                    _ => self.remark(&format!("#{} to {name}: {why}", id.short()))?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Waits until at most `most` messages are without an answer, for `time` at most.
@@ -262,6 +288,11 @@ impl OutboxGuard<'_> {
 
     fn answered(&mut self, id: MessageId) -> Option<(crate::names::Recipient, u64)> {
         self.0.outbox.answered(id).map(|header| (header.recipient, header.seq))
+    }
+
+    /// Direct messages that are to go out.
+    fn unsent(&self) -> Vec<(MessageId, UserName)> {
+        self.0.outbox.unsent().map(|(id, to)| (id, to.clone())).collect()
     }
 
     fn waiting(&self) -> Vec<(MessageId, crate::names::Recipient, u64)> {

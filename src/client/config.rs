@@ -6,6 +6,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 
 use super::address::ServerAddress;
+use super::contacts::NewKeys;
 use super::options::Global;
 use super::{Error, output};
 use crate::names::{Recipient, UserName};
@@ -49,6 +50,8 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// Wait for a seat.
     pub wait: bool,
+    /// What becomes of the key of a contact seen for the first time.
+    pub new_keys: NewKeys,
 }
 
 impl Config {
@@ -72,6 +75,7 @@ impl Config {
             quiet: global.quiet,
             timeout: global.timeout.map(Duration::from_secs),
             wait: global.wait,
+            new_keys: global.accept_new_keys,
         })
     }
 

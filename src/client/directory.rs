@@ -4,6 +4,9 @@ use super::Error;
 use super::cause::ProtocolError;
 use super::contacts::Contacts;
 use super::dialogue::Ask;
+use super::event::Notice;
+use super::keyring::{Found, Keyring, Met};
+use super::pins::Choice;
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::limits::FINGERPRINT_DIGITS_MIN;
 use crate::names::UserName;
@@ -12,11 +15,19 @@ use crate::wire::to_client::Entry;
 use crate::wire::to_server::Scope;
 use crate::wire::{Code, Fingerprint, ToClient, ToServer};
 
+/// The keys of a contact that may be written to.
+pub struct Contacted {
+    /// The keys.
+    pub bundle: VerifiedBundle,
+    /// What the person is to be told, if there is anything.
+    pub notice: Option<Notice>,
+}
+
 /// The keys of `name`, checked, whatever is pinned.
-pub fn look_up(server: &mut impl Ask, name: &UserName) -> Result<VerifiedBundle, Error> {
+pub fn look_up(server: &mut impl Ask, name: &UserName) -> Result<Found, Error> {
     let question = |request| ToServer::Lookup { request, name: name.clone(), fingerprint: None };
-    let bytes = match server.ask(&question) {
-        Ok(ToClient::Found { bundle, .. }) => bundle,
+    let (bytes, lineage) = match server.ask(&question) {
+        Ok(ToClient::Found { bundle, lineage, .. }) => (bundle, lineage),
         Ok(other) => return Err(ProtocolError::Unexpected { found: other.field(), expected: "Found" }.into()),
         Err(Error::Refused(refusal)) if refusal.code() == Some(Code::NoSuchUser) => {
             return Err(no_such_user(server, name));
@@ -25,16 +36,32 @@ pub fn look_up(server: &mut impl Ask, name: &UserName) -> Result<VerifiedBundle,
     };
     let bundle = bundle::verify(&bytes).map_err(|why| Error::Bundle { name: name.clone(), why })?;
     match bundle.name == *name {
-        true => Ok(bundle),
+        true => Ok(Found { bundle, lineage }),
         false => Err(Error::BundleOfAnother { name: name.clone() }),
     }
 }
 
-/// The keys of `name`, if its identity is the pinned one or is seen for the first time.
-pub fn contact(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<VerifiedBundle, Error> {
-    let bundle = look_up(server, name)?;
-    contacts.check(&bundle)?;
-    Ok(bundle)
+/// The keys of `name`, if its identity is the pinned one, one that it has handed over to, or seen for the first time.
+pub fn contact(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
+    let found = look_up(server, name)?;
+    let met = contacts.check(&found)?;
+    let now = found.bundle.identity.fingerprint();
+    let notice = (met == Met::Moved).then(|| Notice::NewKeys { name: name.clone(), now });
+    Ok(Contacted { bundle: found.bundle, notice })
+}
+
+/// The keys that `name` has now, to be compared by the person, whatever is pinned. A change that shows is recorded: it stays
+/// open if the person says no.
+pub fn to_compare(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
+    let found = look_up(server, name)?;
+    let now = found.bundle.identity.fingerprint();
+    let notice = match contacts.meet(&found) {
+        Ok(Met::Moved) => Some(Notice::NewKeys { name: name.clone(), now }),
+        Ok(Met::Changed(change)) => Some(Notice::KeyChanged(change)),
+        Ok(Met::First | Met::Same) | Err(Error::NotPinned { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Contacted { bundle: found.bundle, notice })
 }
 
 /// All accounts, or those who are here now, in alphabetical order.
@@ -56,16 +83,44 @@ pub fn list(server: &mut impl Ask, scope: Scope) -> Result<Vec<Entry>, Error> {
     }
 }
 
-/// Pins the key that `name` has now in place of the one before, if `typed` is its fingerprint or the beginning of it.
-pub fn trust(server: &mut impl Ask, contacts: &Contacts, name: &UserName, typed: &str) -> Result<Fingerprint, Error> {
-    let digits = digits(typed).ok_or_else(|| Error::Fingerprint { text: typed.to_owned() })?;
-    let bundle = look_up(server, name)?;
+/// Pins the key that `name` has now in place of the one before: if `typed` is its fingerprint or the beginning of it; if
+/// nothing is typed, if it is the one that the person was told of.
+pub fn trust(
+    server: &mut impl Ask,
+    contacts: &Contacts,
+    name: &UserName,
+    typed: Option<&str>,
+) -> Result<Fingerprint, Error> {
+    let told = match typed {
+        Some(typed) => Told::Digits(digits(typed)?),
+        None => {
+            let changed = contacts.pinned(name)?.and_then(|pin| pin.changed);
+            Told::Key(changed.ok_or_else(|| Error::NotChanged { name: name.clone() })?)
+        }
+    };
+    let bundle = look_up(server, name)?.bundle;
     let now = bundle.identity.fingerprint();
-    if !now.to_hex().starts_with(&digits) {
-        return Err(Error::TrustMismatch { name: name.clone(), now });
+    match told {
+        Told::Digits(digits) => compare(name, now, &digits)?,
+        Told::Key(told) if told == now => {}
+        Told::Key(told) => return Err(Error::TrustGone { name: name.clone(), told, now }),
     }
-    contacts.trust(&bundle)?;
+    contacts.choose(&bundle, Choice::Trusted)?;
     Ok(now)
+}
+
+/// How the person names the key that they trust.
+enum Told {
+    Digits(String),
+    Key(Fingerprint),
+}
+
+/// An error unless the key's fingerprint begins with these digits.
+pub fn compare(name: &UserName, now: Fingerprint, digits: &str) -> Result<(), Error> {
+    match now.to_hex().starts_with(digits) {
+        true => Ok(()),
+        false => Err(Error::TrustMismatch { name: name.clone(), now }),
+    }
 }
 
 fn no_such_user(server: &mut impl Ask, name: &UserName) -> Error {
@@ -77,12 +132,15 @@ fn no_such_user(server: &mut impl Ask, name: &UserName) -> Error {
 
 /// The hex digits of a fingerprint or of its beginning, in lower case; enough of them that nobody finds another key
 /// with the same ones.
-fn digits(typed: &str) -> Option<String> {
+pub fn digits(typed: &str) -> Result<String, Error> {
     let text = typed.trim();
     let text = text.strip_prefix("SHA256:").unwrap_or(text);
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).map(|c| c.to_ascii_lowercase()).collect();
     let hex = digits.chars().all(|c| c.is_ascii_hexdigit());
-    (hex && (FINGERPRINT_DIGITS_MIN..=64).contains(&digits.len())).then_some(digits)
+    match hex && (FINGERPRINT_DIGITS_MIN..=64).contains(&digits.len()) {
+        true => Ok(digits),
+        false => Err(Error::Fingerprint { text: typed.to_owned() }),
+    }
 }
 
 #[cfg(test)]

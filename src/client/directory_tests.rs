@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::client::contacts::NewKeys;
 use crate::client::dialogue::refused;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
@@ -45,7 +46,7 @@ impl Ask for Fake {
 
 fn contacts() -> (tempfile::TempDir, Contacts) {
     let place = tempfile::tempdir().unwrap();
-    let contacts = Contacts::open(place.path()).unwrap();
+    let contacts = Contacts::open(place.path(), NewKeys::First).unwrap();
     (place, contacts)
 }
 
@@ -55,7 +56,7 @@ fn a_contact_is_pinned_at_first_sight_and_a_change_stops_everything() {
     let bob = "bob".parse().unwrap();
     contact(&mut Fake::with(&[("bob", &BOB)]), &contacts, &bob).unwrap();
     let changed = contact(&mut Fake::with(&[("bob", &ALICE)]), &contacts, &bob);
-    assert!(matches!(changed, Err(Error::KeyChanged { .. })));
+    assert!(matches!(changed, Err(Error::KeyChanged(_))));
 }
 
 #[test]
@@ -84,12 +85,40 @@ fn a_changed_key_is_trusted_by_its_own_fingerprint_only() {
     let mut server = Fake::with(&[("bob", &ALICE)]);
     let now = ALICE.public().fingerprint();
     let old = BOB.public().fingerprint().to_hex();
-    assert!(matches!(trust(&mut server, &contacts, &bob, &old), Err(Error::TrustMismatch { .. })));
+    assert!(matches!(trust(&mut server, &contacts, &bob, Some(&old)), Err(Error::TrustMismatch { .. })));
     let hex = now.to_hex();
-    assert!(matches!(trust(&mut server, &contacts, &bob, &hex[..15]), Err(Error::Fingerprint { .. })));
+    assert!(matches!(trust(&mut server, &contacts, &bob, Some(&hex[..15])), Err(Error::Fingerprint { .. })));
     assert!(contact(&mut server, &contacts, &bob).is_err(), "nothing was trusted so far");
-    assert_eq!(trust(&mut server, &contacts, &bob, &now.grouped()[..19]).unwrap(), now);
+    assert_eq!(trust(&mut server, &contacts, &bob, Some(&now.grouped()[..19])).unwrap(), now);
     contact(&mut server, &contacts, &bob).unwrap();
+}
+
+#[test]
+fn without_a_fingerprint_only_the_key_that_was_told_is_trusted() {
+    let (_place, contacts) = contacts();
+    let bob: UserName = "bob".parse().unwrap();
+    let with = |key| Fake::with(&[("bob", key)]);
+    let trust = |key| trust(&mut with(key), &contacts, &bob, None);
+    assert!(matches!(trust(&BOB), Err(Error::NotChanged { .. })), "nobody was told of any");
+    contact(&mut with(&BOB), &contacts, &bob).unwrap();
+    assert!(matches!(trust(&ALICE), Err(Error::NotChanged { .. })));
+    assert!(contact(&mut with(&ALICE), &contacts, &bob).is_err());
+    let (told, other) = (ALICE.public().fingerprint(), BOB.public().fingerprint());
+    assert!(matches!(trust(&BOB), Err(Error::TrustGone { told: was, now, .. }) if was == told && now == other));
+    assert!(contact(&mut with(&BOB), &contacts, &bob).is_err(), "the old key alone lifts nothing");
+    assert_eq!(trust(&ALICE).unwrap(), told);
+    contact(&mut with(&ALICE), &contacts, &bob).unwrap();
+}
+
+#[test]
+fn a_change_that_shows_when_keys_are_compared_stays_open() {
+    let (_place, contacts) = contacts();
+    let bob: UserName = "bob".parse().unwrap();
+    contact(&mut Fake::with(&[("bob", &BOB)]), &contacts, &bob).unwrap();
+    let shown = to_compare(&mut Fake::with(&[("bob", &ALICE)]), &contacts, &bob).unwrap();
+    assert!(matches!(shown.notice, Some(Notice::KeyChanged(_))));
+    assert_eq!(shown.bundle.identity, *ALICE.public());
+    assert!(contact(&mut Fake::with(&[("bob", &BOB)]), &contacts, &bob).is_err());
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use super::address::AddressError;
 use super::backup::BackupError;
 use super::cause::{ConnectError, ProtocolError};
+use super::event::KeyChange;
 use super::reason::Refusal;
+use super::render;
 use crate::crypto::bundle::BundleError;
 use crate::crypto::envelope::SealError;
 use crate::crypto::group_key::GroupKeyError;
@@ -54,6 +56,14 @@ pub enum Error {
         name: UserName,
         /// What is wrong with it.
         why: BundleError,
+    },
+    /// Two bundles of one identity with the same number.
+    #[error("the server gave other keys of {name} under the number {number} of those seen before. Nothing was sent.")]
+    BundleReused {
+        /// Whose.
+        name: UserName,
+        /// The number.
+        number: u64,
     },
     /// The server gave somebody else's bundle.
     #[error("the server gave another account's keys for {name}")]
@@ -149,18 +159,8 @@ pub enum Error {
         why: KeyError,
     },
     /// A contact's key is not the one that was pinned.
-    #[error(
-        "{}'S KEY HAS CHANGED. Nothing was sent.\n  was {}\n  now {}",
-        .name.as_str().to_uppercase(), .pinned.grouped(), .now.grouped()
-    )]
-    KeyChanged {
-        /// Whose.
-        name: UserName,
-        /// The key pinned before.
-        pinned: Fingerprint,
-        /// The key that the server gives now.
-        now: Fingerprint,
-    },
+    #[error("{}", render::key_change(.0))]
+    KeyChanged(KeyChange),
     /// A size that RSA keys here can't have.
     #[error("keys of {bits} bits are not possible, {RSA_BITS_MIN} to {RSA_BITS_MAX} are")]
     KeySize {
@@ -214,6 +214,12 @@ pub enum Error {
         /// Where accounts were looked for.
         folder: PathBuf,
     },
+    /// Nobody of that name among the contacts.
+    #[error("{name} is not one of your contacts")]
+    NoContact {
+        /// As typed.
+        name: UserName,
+    },
     /// The home folder is not known.
     #[error("no home folder, so no place for {what}")]
     NoHome {
@@ -244,11 +250,31 @@ pub enum Error {
         /// The flag that gives it.
         flag: &'static str,
     },
+    /// There is no other key of this contact to be trusted.
+    #[error("no other key of {name} was seen: there is nothing to choose")]
+    NotChanged {
+        /// Whose.
+        name: UserName,
+    },
+    /// Something that can wait until the person has chosen a contact's key.
+    #[error("{name}'s key has changed, and you have not chosen yet")]
+    NotChosen {
+        /// Whose.
+        name: UserName,
+    },
     /// A message went out, and no answer came.
     #[error("no answer within {secs} s: nothing is known to be delivered")]
     NotKnown {
         /// How long it was waited for.
         secs: u64,
+    },
+    /// A contact's key is not pinned, and none is taken as the server gives it.
+    #[error("no key of {name} is pinned, and --accept-new-keys never takes none by itself. Nothing was sent.\n  the server gives {}", .now.grouped())]
+    NotPinned {
+        /// Whose.
+        name: UserName,
+        /// The key that the server gives.
+        now: Fingerprint,
     },
     /// Something else answers there.
     #[error("{address} is not a TopChat server")]
@@ -259,6 +285,16 @@ pub enum Error {
     /// There is no connection at this moment.
     #[error("there is no connection to the server now. Nothing was sent.")]
     Offline,
+    /// The server gave a bundle older than one that was seen.
+    #[error("the server gave old keys of {name}: bundle {given}, but {known} was seen before. Nothing was sent.")]
+    OldBundle {
+        /// Whose.
+        name: UserName,
+        /// Its number.
+        given: u64,
+        /// The highest number seen.
+        known: u64,
+    },
     /// Writing to stdout failed.
     #[error("writing the output: {source}")]
     Output {
@@ -390,6 +426,16 @@ pub enum Error {
         address: String,
         /// How long it was waited for.
         secs: u64,
+    },
+    /// The server no longer gives the key that the person was told of.
+    #[error("the server gives another key of {name} now than the one you were told of. Nothing was changed.\n  told {}\n  now  {}", .told.grouped(), .now.grouped())]
+    TrustGone {
+        /// Whose.
+        name: UserName,
+        /// The key that was told.
+        told: Fingerprint,
+        /// The key that the server gives now.
+        now: Fingerprint,
     },
     /// The fingerprint given is not that of the contact's key.
     #[error("that is not the fingerprint of {name}'s key: it is\n  {}", .now.grouped())]

@@ -11,11 +11,13 @@ fn an_unknown_user_is_told_with_the_nearest_name() {
 #[test]
 fn a_changed_key_is_told_with_both_fingerprints_and_the_way_on() {
     let (pinned, now) = (Fingerprint([0x90; 32]), Fingerprint([0x77; 32]));
-    let error = Error::KeyChanged { name: "bob".parse().unwrap(), pinned, now };
+    let change = KeyChange { name: "bob".parse().unwrap(), pinned, now, since_ms: 0, verified_ms: Some(86_400_000) };
+    let error = Error::KeyChanged(change);
     let told = describe(&error);
     assert!(told.starts_with("error: BOB'S KEY HAS CHANGED. Nothing was sent."), "{told}");
     assert!(told.contains(&pinned.grouped()) && told.contains(&now.grouped()), "{told}");
-    assert!(told.contains("topchat trust bob"), "{told}");
+    assert!(told.contains("the old one was pinned 1970-01-01, verified 1970-01-02"), "{told}");
+    assert!(told.contains("topchat verify bob") && told.contains("topchat trust bob"), "{told}");
     assert_eq!(error.exit(), Exit::Identity);
 }
 

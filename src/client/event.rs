@@ -15,6 +15,37 @@ pub enum Mark {
     New,
     /// Pinned before this run, or trusted by its fingerprint.
     Known,
+    /// The person has compared it, or it is their own.
+    Verified,
+    /// It has handed over to the one that is pinned now.
+    Former,
+}
+
+impl Mark {
+    /// In one word, for people and for scripts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Known => "known",
+            Self::Verified => "verified",
+            Self::Former => "former",
+        }
+    }
+}
+
+/// A contact's key is not the one that was pinned, and the person has not yet chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyChange {
+    /// Whose.
+    pub name: UserName,
+    /// The key pinned before.
+    pub pinned: Fingerprint,
+    /// The other key that was seen.
+    pub now: Fingerprint,
+    /// When the first one was pinned, as Unix time in milliseconds.
+    pub since_ms: i64,
+    /// When the person compared it.
+    pub verified_ms: Option<i64>,
 }
 
 /// A message whose signature and commitment hold.
@@ -54,15 +85,28 @@ pub enum Notice {
         /// Whose; of all senders that nothing is known of, if none is named.
         from: Option<UserName>,
     },
-    /// A sender's key is not the one that was pinned.
-    KeyChanged {
-        /// Whose.
-        name: UserName,
-        /// The key pinned before.
-        pinned: Fingerprint,
-        /// The key in the message.
-        now: Fingerprint,
+    /// Messages wait until the person has chosen one of the sender's keys.
+    Held {
+        /// Whom they are marked from.
+        from: UserName,
+        /// How many wait.
+        count: usize,
+        /// How many more came for which there was no room.
+        lost: usize,
     },
+    /// Messages of a sender whose key is not pinned wait, since new keys are not taken.
+    HeldUnpinned {
+        /// Whom they are marked from.
+        from: UserName,
+        /// The key that the last of them names.
+        now: Fingerprint,
+        /// How many wait.
+        count: usize,
+        /// How many more came for which there was no room.
+        lost: usize,
+    },
+    /// A sender's key is not the one that was pinned.
+    KeyChanged(KeyChange),
     /// The server did not answer when it was asked for a sender's key.
     KeyNotGiven {
         /// Whom the messages are marked from.
@@ -96,6 +140,20 @@ pub enum Notice {
     /// Decryption or commitment failed. One notice for all causes.
     NotOpened {
         /// Who signed it.
+        from: UserName,
+        /// Which message.
+        id: MessageId,
+    },
+    /// A contact has a new identity key, which the pinned one has handed over to.
+    NewKeys {
+        /// Whose.
+        name: UserName,
+        /// The new one.
+        now: Fingerprint,
+    },
+    /// The message is under a key that the person has decided against.
+    NotChosen {
+        /// Whom it is marked from.
         from: UserName,
         /// Which message.
         id: MessageId,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::event::{Mark, Notice, Opened};
+use super::event::{Notice, Opened};
 use super::render::timestamp;
 use crate::names::UserName;
 use crate::text::visible_char;
@@ -53,10 +53,7 @@ pub fn message(opened: &Opened) -> String {
         time: time(i64::try_from(header.sent_ms).unwrap_or(i64::MAX)),
         text: &opened.text,
         signature: "ok",
-        key: match opened.mark {
-            Mark::New => "new",
-            Mark::Known => "known",
-        },
+        key: opened.mark.word(),
         backlog: opened.backlog,
         repeated: opened.is_repeated,
     })
@@ -86,6 +83,12 @@ pub fn notice(notice: &Notice) -> String {
         pinned: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         now: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        since: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        verified: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lost: Option<usize>,
     }
     let mut told = Told { r#type: "notice", notice: kind(notice), ..Told::default() };
     match notice {
@@ -94,13 +97,24 @@ pub fn notice(notice: &Notice) -> String {
         }
         Notice::NoRoom { from, id }
         | Notice::NotForMe { from, id }
+        | Notice::NotChosen { from, id }
         | Notice::NotOpened { from, id }
         | Notice::Rejected { from, id }
         | Notice::Reused { from, id }
         | Notice::UnknownSender { from, id } => (told.from, told.id) = (Some(from.as_str()), Some(id.to_hex())),
-        Notice::KeyChanged { name, pinned, now } => {
-            (told.from, told.pinned, told.now) = (Some(name.as_str()), Some(pinned.to_hex()), Some(now.to_hex()));
+        Notice::Held { from, count, lost } => {
+            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
         }
+        Notice::HeldUnpinned { from, now, count, lost } => {
+            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
+            told.now = Some(now.to_hex());
+        }
+        Notice::KeyChanged(change) => {
+            told.from = Some(change.name.as_str());
+            (told.pinned, told.now) = (Some(change.pinned.to_hex()), Some(change.now.to_hex()));
+            (told.since, told.verified) = (Some(time(change.since_ms)), change.verified_ms.map(time));
+        }
+        Notice::NewKeys { name, now } => (told.from, told.now) = (Some(name.as_str()), Some(now.to_hex())),
         Notice::HeldBack { from } => told.from = from.as_ref().map(UserName::as_str),
         Notice::KeyNotGiven { from, count } => (told.from, told.count) = (Some(from.as_str()), Some(*count)),
         Notice::Missing { from, to } => (told.from, told.to) = (Some(from.as_str()), Some(to.as_str())),
@@ -124,7 +138,11 @@ fn kind(notice: &Notice) -> &'static str {
     match notice {
         Notice::Copy { .. } => "copy",
         Notice::HeldBack { .. } => "held-back",
-        Notice::KeyChanged { .. } => "key-changed",
+        Notice::Held { .. } => "held",
+        Notice::HeldUnpinned { .. } => "held-unpinned",
+        Notice::KeyChanged(_) => "key-changed",
+        Notice::NewKeys { .. } => "new-keys",
+        Notice::NotChosen { .. } => "not-chosen",
         Notice::KeyNotGiven { .. } => "key-not-given",
         Notice::Malformed => "malformed",
         Notice::Missing { .. } => "missing",
@@ -146,6 +164,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
+    use crate::client::event::Mark;
     use crate::crypto::test_keys::ALICE;
     use crate::wire::{Envelope, Fingerprint, Header, MessageId, Suite};
 

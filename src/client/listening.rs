@@ -11,6 +11,7 @@ use super::link::{Link, Reading};
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
 use super::receive::{Action, Receiver};
+use crate::limits::CHOICE_LOOKED_FOR;
 use crate::transport::Stop;
 use crate::wire::{DeliveryId, Envelope, ToClient, ToServer};
 
@@ -56,12 +57,14 @@ pub fn listen(
     turn.take_up()?;
     loop {
         turn.take(waiting.drain(..))?;
-        let given_up = turn.receiving.receiver.due(Instant::now());
+        let given_up = turn.receiving.receiver.due(Instant::now())?;
         turn.perform(given_up)?;
+        turn.look_again()?;
         if over.is_asked() || !turn.audience.due(Instant::now())? {
             return Ok(());
         }
-        let deadlines = turn.audience.deadline().into_iter().chain(turn.receiving.receiver.deadline());
+        let choice = turn.receiving.receiver.waits_for_a_choice().then(|| Instant::now() + CHOICE_LOOKED_FOR);
+        let deadlines = turn.audience.deadline().into_iter().chain(turn.receiving.receiver.deadline()).chain(choice);
         waiting.extend(link.receive(&mut reading, deadlines.min())?);
     }
 }
@@ -89,6 +92,20 @@ impl Turn<'_, '_> {
             if !receiver.keeps(entry.entry) {
                 actions.extend(receiver.arrived(entry, Instant::now())?);
             }
+        }
+        self.perform(actions)
+    }
+
+    /// What was kept until the person has chosen a key, in this process or another one.
+    fn look_again(&mut self) -> Result<(), Error> {
+        let Receiving { inbox, receiver } = &mut *self.receiving;
+        let released = receiver.released()?;
+        if released.is_empty() {
+            return Ok(());
+        }
+        let mut actions = Vec::new();
+        for entry in inbox.entries().into_iter().filter(|entry| released.contains(&entry.entry)) {
+            actions.extend(receiver.arrived(entry, Instant::now())?);
         }
         self.perform(actions)
     }
@@ -136,7 +153,9 @@ impl Turn<'_, '_> {
             ToClient::Bye(reason) => return Err(Error::Refused(Refusal { asked: Asked::Session, reason })),
             ToClient::Skipped { count } => vec![Action::Tell(Notice::Passed { count })],
             frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
-                ToClient::Found { request, bundle, .. } => receiver.found(request, &bundle, Instant::now())?,
+                ToClient::Found { request, bundle, lineage } => {
+                    receiver.found(request, &bundle, lineage, Instant::now())?
+                }
                 frame => receiver.not_found(answered(&frame).unwrap_or_default(), Instant::now())?,
             },
             frame => return self.audience.other(frame),
@@ -146,6 +165,7 @@ impl Turn<'_, '_> {
 
     /// What is shown is recorded before; what the audience has no room for stays in the inbox.
     fn perform(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
+        actions.extend(self.receiving.receiver.news(Instant::now())?);
         let mut room = self.audience.room().map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
         actions.retain(|action| {
             let stays = room > 0 || !matches!(action, Action::Show(..));

@@ -1,13 +1,13 @@
 use super::*;
-use crate::client::keyring::{Keyring, Pin};
+use crate::client::event::KeyChange;
+use crate::client::keyring::{Found, Keyring, Met, Pin};
 use crate::client::member::Member;
 use crate::client::peer_tests::{next, pair, say};
-use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::envelope::{self, SealWith};
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
 use crate::names::UserName;
-use crate::wire::{DeliveryId, Header, MessageId, Suite};
+use crate::wire::{DeliveryId, Fingerprint, Header, MessageId, Suite};
 
 /// Keys that can't be read.
 struct Broken;
@@ -17,8 +17,16 @@ impl Keyring for Broken {
         Err(Error::Interrupted)
     }
 
-    fn pin(&self, _bundle: &VerifiedBundle) -> Result<Pin, Error> {
+    fn meet(&self, _found: &Found) -> Result<Met, Error> {
         Err(Error::Interrupted)
+    }
+
+    fn changed(&self, _name: &UserName, _now: Fingerprint) -> Result<KeyChange, Error> {
+        Err(Error::Interrupted)
+    }
+
+    fn takes_new(&self) -> bool {
+        true
     }
 }
 

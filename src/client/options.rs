@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::contacts::NewKeys;
 use crate::limits::TIMEOUT_SECS_MAX;
 
 /// What was typed behind `topchat`.
@@ -66,6 +67,9 @@ pub struct Global {
     /// How long to wait: for the delivery (send; 10 if nothing is said), for messages (listen).
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=TIMEOUT_SECS_MAX))]
     pub timeout: Option<u64>,
+    /// What becomes of the key of a contact seen for the first time.
+    #[arg(long, global = true, value_name = "WHEN", env = "TOPCHAT_ACCEPT_NEW_KEYS", value_enum, default_value_t)]
+    pub accept_new_keys: NewKeys,
     /// If the server is full, wait for a seat.
     #[arg(long, global = true)]
     pub wait: bool,
@@ -118,10 +122,33 @@ pub enum Command {
         #[arg(long)]
         online: bool,
     },
-    /// Show the fingerprint of your key, or of a contact's.
+    /// Show the fingerprint of your key, or of a contact's with your safety number.
     Fingerprint {
         /// Whose; yours if nothing is said.
         name: Option<String>,
+        /// The safety number as a QR code, too.
+        #[arg(long, requires = "name")]
+        qr: bool,
+    },
+    /// List your contacts: whose keys are pinned, and what is known of them.
+    Contacts,
+    /// Compare a contact's key with them, and mark it as verified.
+    Verify {
+        /// The contact.
+        name: String,
+        /// The key's fingerprint, as the contact tells it: its first 16 hex digits at least. Nothing is asked then.
+        #[arg(long, value_name = "FINGERPRINT")]
+        fingerprint: Option<String>,
+    },
+    /// Take back that a contact's key was compared.
+    Unverify {
+        /// The contact.
+        name: String,
+    },
+    /// Take somebody out of your contacts.
+    Forget {
+        /// The contact.
+        name: String,
     },
     /// Change the password of the account and of its key files together.
     Passwd {
@@ -141,12 +168,12 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Go on with a contact whose key has changed, after comparing the fingerprint.
+    /// Go on with a contact whose key has changed, unverified.
     Trust {
         /// The contact.
         name: String,
-        /// The new key's fingerprint, as the contact tells it: its first 16 hex digits at least.
-        fingerprint: String,
+        /// The key's fingerprint: its first 16 hex digits at least. Without it, the changed key that you were told of.
+        fingerprint: Option<String>,
     },
 }
 
@@ -211,7 +238,7 @@ Examples:
   topchat send bob \"lunch?\"                prints: 8f21 delivered
   uname -a | topchat send ALL              the text from stdin, to everybody
   topchat listen --json --count 1          one message, for scripts
-  topchat fingerprint bob                  compare it with bob, by voice";
+  topchat verify bob                       compare your keys with bob, by voice";
 
 const HONEST_WORDS: &str = "\
 What it gives, and what not:

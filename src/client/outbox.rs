@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::journal::Journal;
 use crate::limits::WAITING_MESSAGES;
-use crate::names::Recipient;
+use crate::names::{Recipient, UserName};
 use crate::storage::disk::{Disk, RealDisk};
 use crate::wire::{Envelope, Header, MessageId};
 
@@ -79,6 +79,14 @@ impl Outbox {
         let message = self.waiting.iter_mut().find(|message| !message.is_sent)?;
         message.is_sent = true;
         Some(message.envelope.clone())
+    }
+
+    /// Direct messages that have not gone out on this connection: which, and for whom.
+    pub fn unsent(&self) -> impl Iterator<Item = (MessageId, &UserName)> {
+        self.waiting.iter().filter(|message| !message.is_sent).filter_map(|message| match &message.header.recipient {
+            Recipient::User(name) => Some((message.header.msg_id, name)),
+            Recipient::All => None,
+        })
     }
 
     /// The connection is lost: all that is unanswered has to go out again.

@@ -1,12 +1,16 @@
-//! `topchat users`, `topchat fingerprint` and `topchat trust`.
+//! `topchat users`, `topchat contacts` and `topchat fingerprint`.
+
+use std::io::stdout;
 
 use serde::Serialize;
 
 use super::account_keys::KeyFolder;
+use super::comparing::Comparison;
 use super::config::Config;
 use super::contacts::Contacts;
-use super::keyring::Keyring;
-use super::{Error, directory, json, output, session};
+use super::keyring::{Keyring, Pin};
+use super::render::date;
+use super::{Error, directory, json, output, screen, session};
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 use crate::wire::to_server::Scope;
@@ -30,56 +34,109 @@ pub fn users(config: &Config, online: bool) -> Result<(), Error> {
     output::write(&lines.collect::<String>())
 }
 
-/// One's own fingerprint, which needs no password and no server, or a contact's: the pinned one, or the one that the
-/// server gives if there was no contact so far.
-pub fn fingerprint(config: &Config, name: Option<&UserName>) -> Result<(), Error> {
-    let own = session::choose(config);
-    let (name, fingerprint) = match (name, own) {
-        (None, own) => {
-            let own = own?;
-            let key = KeyFolder::new(&config.users_dir(), &own).public_identity()?;
-            (own, key.fingerprint())
-        }
-        (Some(name), own) => (name.clone(), fingerprint_of(config, name, own)?),
-    };
-    show(config, "fingerprint", &name, fingerprint)
-}
-
-/// Pins the key that a contact has now.
-pub fn trust(config: &Config, name: &UserName, typed: &str) -> Result<(), Error> {
-    let mut session = session::for_errand(config)?;
-    let now = directory::trust(&mut session.dialogue, &session.contacts, name, typed)?;
-    session.dialogue.link().finish();
-    config.say(&format!("{name} is trusted with this key from now on:"));
-    show(config, "trusted", name, now)
-}
-
-fn fingerprint_of(config: &Config, name: &UserName, own: Result<UserName, Error>) -> Result<Fingerprint, Error> {
-    if let Ok(own) = &own {
-        if own == name {
-            return Ok(KeyFolder::new(&config.users_dir(), own).public_identity()?.fingerprint());
-        }
-        if let Some(pin) = Contacts::open(&config.account_state(own))?.pinned(name)? {
-            return Ok(pin.key.fingerprint());
-        }
+/// Whose keys are pinned and what is known of them, one per line. Needs no password and no server.
+pub fn contacts(config: &Config) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    let all = Contacts::open(&config.account_state(&own), config.new_keys)?.list()?;
+    if all.is_empty() {
+        config.say("no contacts yet: a key is pinned when you first write to somebody, or they to you");
     }
-    own?;
-    let mut session = session::for_errand(config)?;
-    let bundle = directory::contact(&mut session.dialogue, &session.contacts, name)?;
-    session.dialogue.link().finish();
-    config.say(&format!("{name} was seen for the first time and pinned. Compare, by voice:"));
-    Ok(bundle.identity.fingerprint())
+    let lines = all.iter().map(|(name, pin)| match config.json {
+        true => contact_object(name, pin) + "\n",
+        false => contact_line(name, pin),
+    });
+    output::write(&lines.collect::<String>())
 }
 
-fn show(config: &Config, kind: &'static str, name: &UserName, fingerprint: Fingerprint) -> Result<(), Error> {
+/// One's own fingerprint, which needs no password and no server, or a contact's with the safety number: the pinned one, or
+/// the one that the server gives if there was no contact so far.
+pub fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    let key = KeyFolder::new(&config.users_dir(), &own).public_identity()?.fingerprint();
+    let Some(name) = name.filter(|name| **name != own) else { return show("fingerprint", config, &own, key, None) };
+    let theirs = fingerprint_of(config, name, &own)?;
+    let comparison = Comparison::new((&own, key), (name, theirs));
+    show("fingerprint", config, name, theirs, Some(&comparison))?;
+    match code && !config.json {
+        true => output::line(&comparison.code(screen::page(&stdout()).colour).join("\n")),
+        false => Ok(()),
+    }
+}
+
+/// A fingerprint on stdout, and the safety number if there is one.
+pub fn show(
+    kind: &'static str,
+    config: &Config,
+    name: &UserName,
+    fingerprint: Fingerprint,
+    comparison: Option<&Comparison>,
+) -> Result<(), Error> {
     #[derive(Serialize)]
     struct Shown<'a> {
         r#type: &'static str,
         name: &'a str,
         fingerprint: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        safety: Option<&'a str>,
     }
-    output::line(&match config.json {
-        true => json::line(&Shown { r#type: kind, name: name.as_str(), fingerprint: fingerprint.to_hex() }),
-        false => format!("{name}  {}", fingerprint.grouped()),
+    let (name, safety) = (name.as_str(), comparison.map(Comparison::digits));
+    output::line(&match (config.json, comparison) {
+        (true, _) => json::line(&Shown { r#type: kind, name, fingerprint: fingerprint.to_hex(), safety }),
+        (false, Some(comparison)) => comparison.lines().join("\n"),
+        (false, None) => format!("{name}  {}", fingerprint.grouped()),
+    })
+}
+
+fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fingerprint, Error> {
+    if let Some(pin) = Contacts::open(&config.account_state(own), config.new_keys)?.pinned(name)? {
+        if let Some(change) = pin.change(name) {
+            config.say(&format!(
+                "{name}'s key has changed, and you have not chosen yet. This is the old one; the other one is\n  {}",
+                change.now.grouped()
+            ));
+        }
+        return Ok(pin.key.fingerprint());
+    }
+    let mut session = session::for_errand(config)?;
+    let bundle = directory::contact(&mut session.dialogue, &session.contacts, name)?.bundle;
+    session.dialogue.link().finish();
+    config.say(&format!("{name} was seen for the first time and pinned. Compare, by voice:"));
+    Ok(bundle.identity.fingerprint())
+}
+
+fn contact_line(name: &UserName, pin: &Pin) -> String {
+    let mark = if pin.changed.is_some() { "CHANGED" } else { pin.mark.word() };
+    let verified = pin.verified_ms.map_or(String::new(), |verified| format!(", verified {}", date(verified)));
+    let line = format!(
+        "{:<32} {mark:<8} {}  pinned {}{verified}\n",
+        name.as_str(),
+        pin.key.fingerprint().grouped(),
+        date(pin.since_ms)
+    );
+    let now = pin.changed.map(|now| format!("{:<41} {}  seen in its place\n", "", now.grouped()));
+    line + &now.unwrap_or_default()
+}
+
+fn contact_object(name: &UserName, pin: &Pin) -> String {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        key: &'static str,
+        fingerprint: String,
+        first_seen: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        verified: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changed: Option<String>,
+    }
+    json::line(&Listed {
+        r#type: "contact",
+        name: name.as_str(),
+        key: if pin.changed.is_some() { "changed" } else { pin.mark.word() },
+        fingerprint: pin.key.fingerprint().to_hex(),
+        first_seen: json::time(pin.since_ms),
+        verified: pin.verified_ms.map(json::time),
+        changed: pin.changed.map(Fingerprint::to_hex),
     })
 }

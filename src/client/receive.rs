@@ -9,23 +9,24 @@
 //! A sender seen for the first time is pinned when a signature holds under the key that the server gave, not before:
 //! made-up names leave nothing behind.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
-use super::event::{Mark, Notice, Opened};
+use super::event::{KeyChange, Mark, Notice, Opened};
 use super::inbox::Entry;
-use super::keyring::{Keyring, Pin};
+use super::kept::{Kept, Until};
+use super::keyring::{Found, Keyring, Met, Pin};
 use super::member::Member;
 use super::replay::{Failures, Ledger, Seen, Verdict};
-use crate::crypto::bundle::{self, VerifiedBundle};
+use crate::crypto::bundle;
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::{self, OpenWith};
 use crate::crypto::keys::PublicKey;
-use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES, KEPT_MESSAGES};
+use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
 use crate::names::{Recipient, UserName};
-use crate::wire::{Fingerprint, Header, MessageId};
+use crate::wire::{Fingerprint, Header, MessageId, Predecessor};
 
 /// What the receiver wants done, in this order.
 pub enum Action {
@@ -61,8 +62,10 @@ pub struct Receiver<'a> {
     last_request: u32,
     ledger: Ledger,
     failures: Failures,
-    /// Entries that stay in the inbox until the next start.
-    kept: HashSet<u64>,
+    /// Entries that stay in the inbox until a person has put something right.
+    kept: Kept,
+    /// Senders of whose kept messages there is news to tell, with the key that the last one names.
+    news: HashMap<UserName, Fingerprint>,
 }
 
 /// Messages whose sender's key was asked for.
@@ -88,12 +91,13 @@ impl<'a> Receiver<'a> {
         Self {
             member,
             keyring,
-            own: Pin { key: Arc::new(member.identity.public().clone()), mark: Mark::Known },
+            own: Pin::new(member.identity.public().clone(), Mark::Verified),
             held: HashMap::new(),
             last_request: REQUESTS_FROM,
             ledger,
             failures: Failures::default(),
-            kept: HashSet::new(),
+            kept: Kept::default(),
+            news: HashMap::new(),
         }
     }
 
@@ -112,9 +116,42 @@ impl<'a> Receiver<'a> {
         self.held.clear();
     }
 
-    /// Whether this entry was told of already and waits for the next start.
+    /// Whether this entry was told of already and waits for a person.
     pub fn keeps(&self, entry: u64) -> bool {
-        self.kept.contains(&entry)
+        self.kept.has(entry)
+    }
+
+    /// Whether messages wait for a choice, which may be made in another process.
+    pub fn waits_for_a_choice(&self) -> bool {
+        self.kept.awaited().iter().any(|until| matches!(until, Until::Chosen(_)))
+    }
+
+    /// Entries whose sender's key the person has chosen meanwhile, the oldest first: they are to arrive once more.
+    pub fn released(&mut self) -> Result<BTreeSet<u64>, Error> {
+        let mut released = BTreeSet::new();
+        for until in self.kept.awaited() {
+            let Until::Chosen(name) = &until else { continue };
+            if self.keyring.pinned(name)?.is_some_and(|pin| pin.changed.is_none()) {
+                released.extend(self.kept.release(&until));
+            }
+        }
+        Ok(released)
+    }
+
+    /// One line for each sender of whose kept messages there are more than were told of.
+    pub fn news(&mut self, now: Instant) -> Result<Vec<Action>, Error> {
+        let mut actions = Vec::new();
+        let mut news: Vec<_> = self.news.drain().collect();
+        news.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (from, key) in news {
+            let count = self.kept.count(&from);
+            let notice = match self.keyring.pinned(&from)? {
+                Some(_) => Notice::Held { from: from.clone(), count: count.held, lost: count.lost },
+                None => Notice::HeldUnpinned { from: from.clone(), now: key, count: count.held, lost: count.lost },
+            };
+            self.tell(&from, notice, now, &mut actions);
+        }
+        Ok(actions)
     }
 
     /// Bytes that are no envelope. The server parsed them before it took the message, so this is the server's fault.
@@ -136,18 +173,22 @@ impl<'a> Receiver<'a> {
         Ok(actions)
     }
 
-    /// The bundle that was asked for has come: pins its key if that has signed something, and goes on with what was held.
-    pub fn found(&mut self, request: u32, bundle: &[u8], now: Instant) -> Result<Vec<Action>, Error> {
+    /// The bundle that was asked for has come. A name seen for the first time is pinned if its key has signed something; for
+    /// a contact it tells whether the pinned key has handed over to the one in the messages.
+    pub fn found(
+        &mut self,
+        request: u32,
+        bundle: &[u8],
+        lineage: Vec<Predecessor>,
+        now: Instant,
+    ) -> Result<Vec<Action>, Error> {
         let Some((name, held)) = self.take_held(request) else { return Ok(Vec::new()) };
+        let found = bundle::verify(bundle).ok().filter(|bundle| bundle.name == name);
+        let found = found.map(|bundle| Found { bundle, lineage });
         let mut actions = Vec::new();
-        let asked = |bundle: &VerifiedBundle| bundle.name == name && bundle.identity.fingerprint() == held.fingerprint;
-        match bundle::verify(bundle).ok().filter(asked).filter(|bundle| held.is_signed_by(&bundle.identity)) {
-            Some(bundle) => match self.keyring.pin(&bundle) {
-                Ok(_) => self.go_on(held.messages, now, &mut actions)?,
-                Err(Error::ContactsFull { .. }) => self.give_up(held, no_room, now, &mut actions)?,
-                Err(error) => return Err(error),
-            },
-            None => self.give_up(held, unknown_sender, now, &mut actions)?,
+        match self.keyring.pinned(&name)? {
+            None => self.found_first(held, found, now, &mut actions)?,
+            Some(_) => self.found_other(&name, held, found, now, &mut actions)?,
         }
         Ok(actions)
     }
@@ -155,8 +196,11 @@ impl<'a> Receiver<'a> {
     /// The server has no such bundle.
     pub fn not_found(&mut self, request: u32, now: Instant) -> Result<Vec<Action>, Error> {
         let mut actions = Vec::new();
-        if let Some((_, held)) = self.take_held(request) {
-            self.give_up(held, unknown_sender, now, &mut actions)?;
+        if let Some((name, held)) = self.take_held(request) {
+            match self.keyring.pinned(&name)? {
+                None => self.give_up(held, unknown_sender, now, &mut actions)?,
+                Some(_) => self.found_other(&name, held, None, now, &mut actions)?,
+            }
         }
         Ok(actions)
     }
@@ -167,20 +211,25 @@ impl<'a> Receiver<'a> {
     }
 
     /// Gives up the messages whose sender's key did not come in time, with one line for each sender. The next message
-    /// of that sender asks again, and so does the next start.
-    pub fn due(&mut self, now: Instant) -> Vec<Action> {
+    /// of that sender asks again, and so does the next start. Of a contact they are under a changed key as long as nothing
+    /// tells otherwise.
+    pub fn due(&mut self, now: Instant) -> Result<Vec<Action>, Error> {
         let mut late: Vec<_> = self.held.iter().filter(|(_, held)| held.deadline <= now).collect();
         late.sort_by_key(|(_, held)| held.request);
         let late: Vec<UserName> = late.into_iter().map(|(name, _)| name.clone()).collect();
         let mut actions = Vec::new();
         for (name, held) in late.iter().filter_map(|name| self.held.remove_entry(name)).collect::<Vec<_>>() {
+            if self.keyring.pinned(&name)?.is_some() {
+                self.found_other(&name, held, None, now, &mut actions)?;
+                continue;
+            }
             let notice = Notice::KeyNotGiven { from: name.clone(), count: held.messages.len() };
             self.tell(&name, notice, now, &mut actions);
             for message in held.messages {
-                self.keep_or_drop(&message, Signed::No, &mut actions);
+                self.forget_until_the_next_start(&message, &mut actions);
             }
         }
-        actions
+        Ok(actions)
     }
 
     /// Step 3. That kind and suite fit each other was checked by parsing.
@@ -196,40 +245,103 @@ impl<'a> Receiver<'a> {
     /// Step 4.
     fn with_key(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) -> Result<(), Error> {
         let header = &message.envelope.header;
-        if self.held.contains_key(&header.sender) {
-            self.hold(message, now, actions);
+        let (from, id, key) = (header.sender.clone(), header.msg_id, header.sender_fp);
+        let is_own = from == self.member.name;
+        let pin = if is_own { Some(self.own.clone()) } else { self.keyring.pinned(&from)? };
+        if let Some((key, mark)) = pin.as_ref().and_then(|pin| pin.signer(key, message.received_ms)) {
+            self.verify(message, &key, mark, now, actions);
             return Ok(());
         }
-        let is_own = header.sender == self.member.name;
-        let pin = if is_own { Some(self.own.clone()) } else { self.keyring.pinned(&header.sender)? };
         match pin {
-            None => self.ask(message, now, actions),
-            Some(pin) if pin.key.fingerprint() == header.sender_fp => self.verify(message, &pin, now, actions),
             // There is nothing to compare by voice: whoever signed it, it was not this account.
-            Some(_) if is_own => {
-                let notice = Notice::Rejected { from: header.sender.clone(), id: header.msg_id };
-                self.fail(&message, notice, Signed::No, now, actions);
-            }
-            Some(pin) => {
-                let (pinned, sent) = (pin.key.fingerprint(), header.sender_fp);
-                let notice = Notice::KeyChanged { name: header.sender.clone(), pinned, now: sent };
-                self.keep(&message, notice, Signed::No, now, actions);
-            }
+            Some(_) if is_own => self.fail(&message, Notice::Rejected { from, id }, Signed::No, now, actions),
+            Some(pin) if pin.others.contains(&key) => match pin.change(&from) {
+                Some(change) => {
+                    self.tell(&from, Notice::KeyChanged(change), now, actions);
+                    self.keep_until_chosen(&message, actions);
+                }
+                None => self.fail(&message, Notice::NotChosen { from, id }, Signed::No, now, actions),
+            },
+            None if !self.keyring.takes_new() => self.keep_until_chosen(&message, actions),
+            _ if self.held.contains_key(&from) => self.hold(message, now, actions),
+            _ => self.ask(message, now, actions),
         }
         Ok(())
     }
 
+    /// The keys of a name of which nothing was known.
+    fn found_first(
+        &mut self,
+        held: Held,
+        found: Option<Found>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Error> {
+        let asked = |found: &Found| found.bundle.identity.fingerprint() == held.fingerprint;
+        match found.filter(asked).filter(|found| held.is_signed_by(&found.bundle.identity)) {
+            Some(found) => match self.keyring.meet(&found) {
+                Ok(_) => self.go_on(held.messages, now, actions),
+                Err(Error::ContactsFull { .. }) => self.give_up(held, no_room, now, actions),
+                Err(error) => Err(error),
+            },
+            None => self.give_up(held, unknown_sender, now, actions),
+        }
+    }
+
+    /// What the server gave, or did not give, when it was asked for a key that is not the one held for this name. Unless
+    /// the pinned key has handed over, the key has changed.
+    fn found_other(
+        &mut self,
+        name: &UserName,
+        held: Held,
+        found: Option<Found>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Error> {
+        let fingerprint = held.fingerprint;
+        let (asked, others): (Vec<_>, Vec<_>) =
+            held.messages.into_iter().partition(|message| message.envelope.header.sender_fp == fingerprint);
+        // An answer that does not hold tells no more than none.
+        if let Some(found) = &found
+            && let Met::Moved = self.keyring.meet(found).or_else(unless_outdated)?
+        {
+            let now_key = found.bundle.identity.fingerprint();
+            self.tell(name, Notice::NewKeys { name: name.clone(), now: now_key }, now, actions);
+        }
+        let Some(pin) = self.keyring.pinned(name)? else {
+            // Somebody has just taken the contact out: everything begins anew.
+            return self.go_on([asked, others].concat(), now, actions);
+        };
+        for message in asked {
+            match pin.signer(fingerprint, message.received_ms) {
+                Some((key, mark)) => self.verify(message, &key, mark, now, actions),
+                None => {
+                    let change = self.stopped(name, &pin, fingerprint)?;
+                    self.tell(name, Notice::KeyChanged(change), now, actions);
+                    self.keep_until_chosen(&message, actions);
+                }
+            }
+        }
+        self.go_on(others, now, actions)
+    }
+
+    /// The change of this name's key, recorded if it was not.
+    fn stopped(&self, name: &UserName, pin: &Pin, now: Fingerprint) -> Result<KeyChange, Error> {
+        let recorded = if pin.others.contains(&now) { pin.change(name) } else { None };
+        recorded.map_or_else(|| self.keyring.changed(name, now), Ok)
+    }
+
     /// Steps 5 and 6.
-    fn verify(&mut self, message: Entry, pin: &Pin, now: Instant, actions: &mut Vec<Action>) {
+    fn verify(&mut self, message: Entry, key: &Arc<PublicKey>, mark: Mark, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (from, id) = (header.sender.clone(), header.msg_id);
-        if !envelope::verify(&message.envelope, &pin.key) {
+        if !envelope::verify(&message.envelope, key) {
             return self.fail(&message, Notice::Rejected { from, id }, Signed::No, now, actions);
         }
         let digest = sha256(&message.envelope.encode());
         match self.ledger.seen.get(header) {
             // Itself, after a crash or a failed write before it was shown.
-            Some(seen) if seen.entry == message.entry => self.open(message, pin, seen, now, actions),
+            Some(seen) if seen.entry == message.entry => self.open(message, (key, mark), seen, now, actions),
             Some(seen) if seen.digest != digest => {
                 self.fail(&message, Notice::Reused { from, id }, Signed::Yes, now, actions);
             }
@@ -242,13 +354,20 @@ impl<'a> Receiver<'a> {
             None => {
                 let place = self.ledger.counters.count(header);
                 let (first_ms, number, entry) = (message.received_ms, message.number, message.entry);
-                self.open(message, pin, Seen { digest, first_ms, number, entry, place }, now, actions);
+                self.open(message, (key, mark), Seen { digest, first_ms, number, entry, place }, now, actions);
             }
         }
     }
 
     /// Steps 7 to 10.
-    fn open(&mut self, message: Entry, pin: &Pin, seen: Seen, now: Instant, actions: &mut Vec<Action>) {
+    fn open(
+        &mut self,
+        message: Entry,
+        (key, mark): (&Arc<PublicKey>, Mark),
+        seen: Seen,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         let header = &message.envelope.header;
         let (from, id) = (header.sender.clone(), header.msg_id);
         if seen.place.missing {
@@ -257,7 +376,7 @@ impl<'a> Receiver<'a> {
         }
         let Some(with) = self.key_for(header) else {
             let notice = self.other_group_key(header);
-            return self.keep(&message, notice, Signed::Yes, now, actions);
+            return self.keep_for_group_key(&message, notice, now, actions);
         };
         let Ok(text) = envelope::open(&message.envelope, with) else {
             return self.fail(&message, Notice::NotOpened { from, id }, Signed::Yes, now, actions);
@@ -266,8 +385,8 @@ impl<'a> Receiver<'a> {
         let Entry { entry, backlog, received_ms, is_repeated, envelope, .. } = message;
         let opened = Opened {
             envelope,
-            sender: Arc::clone(&pin.key),
-            mark: pin.mark,
+            sender: Arc::clone(key),
+            mark,
             text,
             backlog,
             received_ms,
@@ -351,17 +470,28 @@ impl<'a> Receiver<'a> {
         self.go_on(others, now, actions)
     }
 
-    /// Something that a person can put right (a key to compare, a key file to get) keeps a message from being shown: it
-    /// is tried again at the next start, as far as there is room.
-    fn keep(&mut self, message: &Entry, notice: Notice, signed: Signed, now: Instant, actions: &mut Vec<Action>) {
+    /// A key file that a person can get keeps a message from being shown: it is tried again when that may be there, as far
+    /// as there is room.
+    fn keep_for_group_key(&mut self, message: &Entry, notice: Notice, now: Instant, actions: &mut Vec<Action>) {
         self.tell(&message.envelope.header.sender, notice, now, actions);
-        self.keep_or_drop(message, signed, actions);
+        if !self.kept.keep(message.entry, Until::GroupKey) {
+            actions.push(done(message, Signed::Yes));
+        }
     }
 
-    fn keep_or_drop(&mut self, message: &Entry, signed: Signed, actions: &mut Vec<Action>) {
-        match self.kept.len() < KEPT_MESSAGES {
-            true => drop(self.kept.insert(message.entry)),
-            false => actions.push(done(message, signed)),
+    /// Keeps a message until the person has chosen one of its sender's keys, as far as there is room.
+    fn keep_until_chosen(&mut self, message: &Entry, actions: &mut Vec<Action>) {
+        let header = &message.envelope.header;
+        self.news.insert(header.sender.clone(), header.sender_fp);
+        if !self.kept.keep(message.entry, Until::Chosen(header.sender.clone())) {
+            actions.push(done(message, Signed::No));
+        }
+    }
+
+    /// Keeps a message whose sender's key the server did not give, as far as there is room.
+    fn forget_until_the_next_start(&mut self, message: &Entry, actions: &mut Vec<Action>) {
+        if !self.kept.keep(message.entry, Until::NextStart) {
+            actions.push(done(message, Signed::No));
         }
     }
 
@@ -389,6 +519,14 @@ enum Signed {
 
 fn done(message: &Entry, signed: Signed) -> Action {
     Action::Done { entry: message.entry, counted: signed == Signed::Yes }
+}
+
+/// Keys older than those seen before change nothing.
+fn unless_outdated(error: Error) -> Result<Met, Error> {
+    match error {
+        Error::OldBundle { .. } | Error::BundleReused { .. } => Ok(Met::Same),
+        error => Err(error),
+    }
 }
 
 fn unknown_sender(from: UserName, id: MessageId) -> Notice {

@@ -1,42 +1,68 @@
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::client::event::Mark;
-use crate::crypto::bundle::VerifiedBundle;
+use crate::client::contacts::{Contacts, NewKeys};
+use crate::client::pins::Choice;
 use crate::crypto::envelope::{SealWith, group_fingerprint};
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
-use crate::limits::OPEN_FAILURES_PER_HOUR;
+use crate::limits::{KEPT_MESSAGES, OPEN_FAILURES_PER_HOUR};
 use crate::wire::{Envelope, MessageId, Suite};
 
-/// Pins in memory.
-#[derive(Default)]
+/// Pins in a folder that goes with them.
 struct Memory {
-    pins: Mutex<HashMap<UserName, Pin>>,
+    place: tempfile::TempDir,
+    pins: Contacts,
     is_full: bool,
 }
 
+impl Default for Memory {
+    fn default() -> Self {
+        Self::taking(NewKeys::First)
+    }
+}
+
 impl Memory {
+    fn taking(new_keys: NewKeys) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let pins = Contacts::open(place.path(), new_keys).unwrap();
+        Self { place, pins, is_full: false }
+    }
+
     fn knows(self, name: &str, key: &PrivateKey) -> Self {
-        let pin = Pin { key: Arc::new(key.public().clone()), mark: Mark::Known };
-        self.pins.lock().unwrap().insert(name.parse().unwrap(), pin);
+        self.choose(name, key);
         self
+    }
+
+    fn choose(&self, name: &str, key: &PrivateKey) {
+        let bundle = bundle::verify(&bundle_of(name, key)).unwrap();
+        self.pins.choose(&bundle, Choice::Trusted).unwrap();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pins.list().unwrap().is_empty()
     }
 }
 
 impl Keyring for Memory {
     fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
-        Ok(self.pins.lock().unwrap().get(name).cloned())
+        self.pins.pinned(name)
     }
 
-    fn pin(&self, bundle: &VerifiedBundle) -> Result<Pin, Error> {
-        if self.is_full {
-            return Err(Error::ContactsFull { path: "contacts.json".into() });
+    fn meet(&self, found: &Found) -> Result<Met, Error> {
+        match self.is_full {
+            true => Err(Error::ContactsFull { path: "contacts.json".into() }),
+            false => self.pins.meet(found),
         }
-        let new = Pin { key: Arc::new(bundle.identity.clone()), mark: Mark::New };
-        Ok(self.pins.lock().unwrap().entry(bundle.name.clone()).or_insert(new).clone())
+    }
+
+    fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error> {
+        self.pins.changed(name, now)
+    }
+
+    fn takes_new(&self) -> bool {
+        self.pins.takes_new()
     }
 }
 
@@ -98,7 +124,7 @@ fn told(actions: &[Action]) -> Vec<String> {
             Action::Show(_, opened) => {
                 format!("{}: {} ({:?})", opened.envelope.header.sender, *opened.text, opened.mark)
             }
-            Action::Tell(notice) => format!("{notice:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
+            Action::Tell(notice) => format!("{notice:?}").split([' ', '{', '(']).next().unwrap_or_default().to_owned(),
         })
         .collect()
 }
@@ -140,13 +166,6 @@ fn a_changed_signature_text_or_field_is_rejected() {
 }
 
 #[test]
-fn a_message_under_another_key_for_that_name_is_not_shown() {
-    let header = Header { sender_fp: BOB.public().fingerprint(), ..header(1) };
-    let forged = envelope::seal(header, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
-    leads_to(&forged, &["KeyChanged"]);
-}
-
-#[test]
 fn a_message_for_somebody_else_or_another_key_is_not_for_me() {
     let to_carol = Header { recipient: "carol".parse().unwrap(), ..header(1) };
     leads_to(&sealed(to_carol, "hi"), &["NotForMe"]);
@@ -159,7 +178,7 @@ fn a_message_for_somebody_else_or_another_key_is_not_for_me() {
 fn a_message_to_oneself_is_shown_and_nobody_else_speaks_in_ones_name() {
     let from_myself = Header { sender: "bob".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
     let own = envelope::seal(from_myself, "milk", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
-    leads_to(&own, &["bob: milk (Known)"]);
+    leads_to(&own, &["bob: milk (Verified)"]);
     let of_alice = Header { sender: "bob".parse().unwrap(), ..header(1) };
     leads_to(&sealed(of_alice, "milk"), &["Rejected"]);
     leads_to(&Envelope { signature: vec![0; 256], ..own }, &["Rejected"]);
@@ -230,9 +249,9 @@ fn an_unknown_senders_messages_wait_for_the_key_in_order_while_others_go_on() {
 
     assert!(Receiver::asked(*request));
     let bundle = bundle::make(&"alice".parse().unwrap(), &ALICE, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
-    let shown = receiver.found(*request, &bundle, Instant::now()).unwrap();
+    let shown = receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap();
     assert_eq!(told(&shown), ["alice: one (New)", "alice: two (New)"]);
-    assert!(receiver.found(*request, &bundle, Instant::now()).unwrap().is_empty(), "an answer counts once");
+    assert!(receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap().is_empty(), "an answer counts once");
 }
 
 #[test]
@@ -243,8 +262,12 @@ fn a_key_of_another_name_or_another_key_opens_nothing() {
         let actions = deliver(&mut receiver, &sealed(header(1), "hi").encode());
         let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
         let bundle = bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
-        assert_eq!(told(&receiver.found(*request, &bundle, Instant::now()).unwrap()), ["UnknownSender"], "{name}");
-        assert!(keyring.pins.lock().unwrap().is_empty(), "{name} was pinned");
+        assert_eq!(
+            told(&receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap()),
+            ["UnknownSender"],
+            "{name}"
+        );
+        assert!(keyring.is_empty(), "{name} was pinned");
     }
 }
 
@@ -268,9 +291,9 @@ fn a_name_is_not_pinned_before_a_signature_holds() {
     let mut receiver = new(&member, &keyring);
     let unsigned = Envelope { signature: vec![0; 256], ..sealed(header(1), "hi") };
     let request = request(&deliver(&mut receiver, &unsigned.encode()));
-    let shown = receiver.found(request, &bundle_of("alice", &ALICE), Instant::now()).unwrap();
+    let shown = receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap();
     assert_eq!(told(&shown), ["UnknownSender"]);
-    assert!(keyring.pins.lock().unwrap().is_empty());
+    assert!(keyring.is_empty());
 }
 
 #[test]
@@ -283,7 +306,7 @@ fn junk_under_another_key_does_not_take_a_true_message_with_it() {
     deliver(&mut receiver, &sealed(header(2), "true").encode());
     let actions = receiver.not_found(first, Instant::now()).unwrap();
     assert_eq!(told(&actions), ["UnknownSender", "look up alice"]);
-    let shown = receiver.found(request(&actions), &bundle_of("alice", &ALICE), Instant::now()).unwrap();
+    let shown = receiver.found(request(&actions), &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap();
     assert_eq!(told(&shown), ["alice: true (New)"]);
 }
 
@@ -292,7 +315,10 @@ fn without_room_for_a_contact_one_line_is_shown_and_the_rest_goes_on() {
     let (member, keyring) = (bob(None), Memory { is_full: true, ..Memory::default() }.knows("carol", &BOB));
     let mut receiver = new(&member, &keyring);
     let request = request(&deliver(&mut receiver, &sealed(header(1), "hi").encode()));
-    assert_eq!(told(&receiver.found(request, &bundle_of("alice", &ALICE), Instant::now()).unwrap()), ["NoRoom"]);
+    assert_eq!(
+        told(&receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap()),
+        ["NoRoom"]
+    );
     let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
     let from_carol = envelope::seal(from_carol, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
     assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: hi (Known)"]);
@@ -306,13 +332,16 @@ fn a_key_that_never_comes_is_given_up_with_one_line_and_asked_for_again() {
     let first = request(&deliver(&mut receiver, &sealed(header(1), "one").encode()));
     deliver(&mut receiver, &sealed(header(2), "two").encode());
     let deadline = receiver.deadline().unwrap();
-    assert!(receiver.due(deadline - std::time::Duration::from_millis(1)).is_empty());
-    let actions = receiver.due(deadline);
+    assert!(receiver.due(deadline - std::time::Duration::from_millis(1)).unwrap().is_empty());
+    let actions = receiver.due(deadline).unwrap();
     let [Action::Tell(Notice::KeyNotGiven { count: 2, .. })] = actions.as_slice() else {
         panic!("{:?}", told(&actions))
     };
     assert_eq!(receiver.deadline(), None);
-    assert!(receiver.found(first, &bundle_of("alice", &ALICE), Instant::now()).unwrap().is_empty(), "too late");
+    assert!(
+        receiver.found(first, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap().is_empty(),
+        "too late"
+    );
     assert_ne!(request(&deliver(&mut receiver, &sealed(header(3), "three").encode())), first);
 }
 
@@ -368,15 +397,159 @@ fn a_message_that_could_not_be_recorded_is_no_copy_of_itself() {
     }
 }
 
+/// What is signed by this key in the name of Alice.
+fn by(key: &PrivateKey, seq: u64, text: &str) -> Envelope {
+    let header = Header { sender_fp: key.public().fingerprint(), ..header(seq) };
+    envelope::seal(header, text, SealWith::Direct(BOB_ENCRYPTION.public()), key).unwrap()
+}
+
+/// The same with what is told of those that wait.
+fn with_news(receiver: &mut Receiver<'_>, mut actions: Vec<Action>) -> Vec<String> {
+    actions.extend(receiver.news(Instant::now()).unwrap());
+    told(&actions)
+}
+
+fn handed_over(old: &PrivateKey, new: &PrivateKey) -> Predecessor {
+    let handover = bundle::hand_over(&"alice".parse().unwrap(), old, new.public()).unwrap();
+    Predecessor { identity: old.public().to_der().to_vec(), handover }
+}
+
+#[test]
+fn another_key_is_asked_for_and_without_a_handover_its_messages_wait_for_a_choice() {
+    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 5] = [
+        |receiver, request| receiver.not_found(request, Instant::now()).unwrap(),
+        |receiver, request| receiver.found(request, b"junk", Vec::new(), Instant::now()).unwrap(),
+        |receiver, request| receiver.found(request, &bundle_of("alice", &BOB), Vec::new(), Instant::now()).unwrap(),
+        // The server sticks to the old key.
+        |receiver, request| receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap(),
+        |receiver, _| receiver.due(Instant::now() + ANSWER_WITHIN * 2).unwrap(),
+    ];
+    for answer in answers {
+        let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "one").encode()));
+        deliver(&mut receiver, &by(&BOB, 2, "two").encode());
+        // What the pinned key signed is not held up.
+        assert_eq!(told(&deliver(&mut receiver, &by(&ALICE, 1, "old").encode())), ["alice: old (Known)"]);
+        let actions = answer(&mut receiver, asked);
+        assert_eq!(with_news(&mut receiver, actions), ["KeyChanged", "Held"]);
+        assert!(keyring.pins.settled(&"alice".parse().unwrap()).is_err(), "it stops what goes there");
+        let actions = deliver(&mut receiver, &by(&BOB, 3, "three").encode());
+        assert_eq!(with_news(&mut receiver, actions), ["Held"], "nobody is asked again");
+        assert!(receiver.waits_for_a_choice() && receiver.released().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn after_the_choice_what_was_held_is_shown_and_nothing_of_other_keys() {
+    for (chosen, expected) in [(&BOB, ["alice: one (Known)", "NotChosen"]), (&ALICE, ["NotChosen", "NotChosen"])] {
+        let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+        let mut receiver = new(&member, &keyring);
+        let entries = [by(&BOB, 1, "one"), by(&CAROL_ENCRYPTION, 2, "two")].map(|envelope| entry(&envelope.encode()));
+        for entry in &entries {
+            let asked = request(&receiver.arrived(entry.clone(), Instant::now()).unwrap());
+            let actions = receiver.not_found(asked, Instant::now()).unwrap();
+            assert_eq!(told(&actions), ["KeyChanged"]);
+            assert!(receiver.keeps(entry.entry));
+        }
+        keyring.choose("alice", chosen);
+        let released = receiver.released().unwrap();
+        assert!(released.iter().copied().eq(entries.iter().map(|entry| entry.entry)));
+        let arrived = entries.iter().flat_map(|entry| receiver.arrived(entry.clone(), Instant::now()).unwrap());
+        assert_eq!(told(&arrived.collect::<Vec<_>>()), expected);
+        assert!(!receiver.waits_for_a_choice());
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn what_was_held_waits_in_the_next_run_too_and_a_choice_in_between_counts() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let message = entry(&by(&BOB, 1, "one").encode());
+    let mut receiver = new(&member, &keyring);
+    let asked = request(&receiver.arrived(message.clone(), Instant::now()).unwrap());
+    receiver.not_found(asked, Instant::now()).unwrap();
+    let mut receiver = new(&member, &keyring);
+    let actions = receiver.arrived(message.clone(), Instant::now()).unwrap();
+    assert_eq!(with_news(&mut receiver, actions), ["KeyChanged", "Held"]);
+    Contacts::open(keyring.place.path(), NewKeys::First)
+        .unwrap()
+        .choose(&bundle::verify(&bundle_of("alice", &BOB)).unwrap(), Choice::Verified)
+        .unwrap();
+    let mut receiver = new(&member, &keyring);
+    assert_eq!(told(&receiver.arrived(message, Instant::now()).unwrap()), ["alice: one (Verified)"]);
+}
+
+#[test]
+fn a_held_message_that_the_chosen_key_did_not_sign_is_rejected() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = new(&member, &keyring);
+    let forged = entry(&Envelope { signature: vec![0; 256], ..by(&BOB, 1, "forged") }.encode());
+    let asked = request(&receiver.arrived(forged.clone(), Instant::now()).unwrap());
+    receiver.found(asked, &bundle_of("alice", &BOB), Vec::new(), Instant::now()).unwrap();
+    keyring.choose("alice", &BOB);
+    receiver.released().unwrap();
+    assert_eq!(told(&receiver.arrived(forged, Instant::now()).unwrap()), ["Rejected"]);
+}
+
+#[test]
+fn new_keys_that_the_old_ones_signed_are_told_calmly_and_messages_go_on() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = new(&member, &keyring);
+    let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "one").encode()));
+    let lineage = vec![handed_over(&ALICE, &BOB)];
+    let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage, Instant::now()).unwrap();
+    assert_eq!(told(&actions), ["NewKeys", "alice: one (Known)"]);
+    // What was on its way under the old key still counts, for a while.
+    let mut late = entry(&by(&ALICE, 9, "late").encode());
+    late.received_ms = crate::client::output::now_ms();
+    assert_eq!(told(&receiver.arrived(late, Instant::now()).unwrap()), ["alice: late (Former)"]);
+    let mut too_late = entry(&by(&ALICE, 10, "too late").encode());
+    too_late.received_ms = crate::client::output::now_ms() + 31 * 24 * 3600 * 1000;
+    assert_eq!(told(&receiver.arrived(too_late, Instant::now()).unwrap()), ["look up alice"]);
+}
+
+#[test]
+fn a_made_up_predecessor_of_a_key_speaks_for_nobody() {
+    // The server makes up a key that hands over to Alice's true one, for somebody who has not met her, and for somebody who has.
+    for known in [None, Some(&ALICE)] {
+        let (member, mut keyring) = (bob(None), Memory::default());
+        if let Some(key) = known {
+            keyring = keyring.knows("alice", key);
+        }
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "forged").encode()));
+        let lineage = vec![handed_over(&BOB, &ALICE)];
+        let actions = receiver.found(asked, &bundle_of("alice", &ALICE), lineage, Instant::now()).unwrap();
+        let expected = if known.is_some() { "KeyChanged" } else { "UnknownSender" };
+        assert_eq!(told(&actions), [expected]);
+    }
+}
+
+#[test]
+fn where_no_new_key_is_taken_messages_wait_for_one_to_be_trusted() {
+    let (member, keyring) = (bob(None), Memory::taking(NewKeys::Never));
+    let mut receiver = new(&member, &keyring);
+    let message = entry(&by(&ALICE, 1, "hi").encode());
+    let actions = receiver.arrived(message.clone(), Instant::now()).unwrap();
+    assert_eq!(with_news(&mut receiver, actions), ["HeldUnpinned"]);
+    assert!(receiver.released().unwrap().is_empty() && keyring.is_empty());
+    keyring.choose("alice", &ALICE);
+    assert_eq!(receiver.released().unwrap().len(), 1);
+    assert_eq!(told(&receiver.arrived(message, Instant::now()).unwrap()), ["alice: hi (Known)"]);
+}
+
 #[test]
 fn what_a_person_can_put_right_stays_in_the_inbox_as_far_as_there_is_room() {
-    let (member, keyring) = (bob(None), Memory::default().knows("alice", &BOB));
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    keyring.pins.changed(&"alice".parse().unwrap(), BOB.public().fingerprint()).unwrap();
     let mut receiver = new(&member, &keyring);
-    let message = entry(&sealed(header(1), "hi").encode());
-    assert_eq!(told(&receiver.arrived(message.clone(), Instant::now()).unwrap()), ["KeyChanged"]);
-    assert!(receiver.keeps(message.entry));
-    let bytes = sealed(header(1), "hi").encode();
+    let bytes = by(&BOB, 1, "hi").encode();
     let gone = |actions: Vec<Action>| actions.iter().any(|action| matches!(action, Action::Done { .. }));
     let dropped = (0..KEPT_MESSAGES + 9).filter(|_| gone(deliver(&mut receiver, &bytes))).count();
-    assert_eq!(dropped, 10);
+    assert_eq!(dropped, 9);
+    let news = receiver.news(Instant::now()).unwrap();
+    let [Action::Tell(Notice::Held { count: KEPT_MESSAGES, lost: 9, .. })] = news.as_slice() else {
+        panic!("{:?}", told(&news))
+    };
 }

@@ -3,6 +3,7 @@
 use super::Error;
 use super::backup::BackupError;
 use super::cause::ConnectError;
+use super::event::KeyChange;
 use crate::crypto::group_key::GroupKeyError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
@@ -15,7 +16,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
     let text = match error {
         Error::Address { .. } => "write it as HOST:PORT, as in --server 127.0.0.1:7777".to_owned(),
         Error::Away { .. } => "nothing is stored; send it again when they are here (topchat users --online)".to_owned(),
-        Error::Bundle { .. } | Error::BundleOfAnother { .. } => {
+        Error::Bundle { .. } | Error::BundleOfAnother { .. } | Error::BundleReused { .. } => {
             "don't trust this server with that contact; ask its owner".to_owned()
         }
         Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
@@ -42,10 +43,9 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             format!("get it from a member, or make one for everybody: {}", make_group_key(path))
         }
         Error::Key { why, path } => key_remedy(why, path),
-        Error::KeyChanged { name, now, .. } => format!(
+        Error::KeyChanged(KeyChange { name, .. }) => format!(
             "they made new keys, or someone (the server's owner could) stands in their place. \
-             Compare the new fingerprint by voice, then: topchat trust {name} {}",
-            now.to_hex()
+             Compare by voice, with: topchat verify {name}    or go on unverified: topchat trust {name}"
         ),
         Error::KeySize { .. } => "leave --bits out for keys of 3072 bits".to_owned(),
         Error::Backup { why: BackupError::Passphrase, .. } => {
@@ -75,6 +75,21 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters".to_owned()
         }
         Error::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
+        Error::NoContact { .. } => "see them: topchat contacts".to_owned(),
+        Error::NotChanged { name } => {
+            format!(
+                "to pin the key that the server gives, compare it and give its fingerprint: topchat trust {name} FINGERPRINT"
+            )
+        }
+        Error::NotChosen { name } => {
+            format!("choose first: topchat verify {name}    or go on unverified: topchat trust {name}")
+        }
+        Error::NotPinned { name, now } => {
+            format!("compare it with {name} by voice, then: topchat trust {name} {}", now.to_hex())
+        }
+        Error::OldBundle { .. } => {
+            "the server may have lost its newest data, or it lies; ask its owner, and tell the contact".to_owned()
+        }
         Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir".to_owned(),
         Error::NoSuchUser { .. } => "see who there is: topchat users".to_owned(),
         Error::Offline => {
@@ -92,9 +107,9 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::Scram { .. } => {
             "the password was not given away; ask the server's owner, and compare --server-fingerprint".to_owned()
         }
-        Error::ServerChanged { now, .. } => format!(
+        Error::ServerChanged { now, address, .. } => format!(
             "someone may stand between you and the server. If its owner confirms the new identity: \
-             --server-fingerprint {now}"
+             topchat users --server {address} --server-fingerprint {now}"
         ),
         Error::ServerFingerprint { .. } => {
             "give all of its 64 hex digits, as the server's start lines show them".to_owned()
@@ -108,6 +123,11 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             "it may have arrived; send it again, or wait longer with --timeout SECONDS".to_owned()
         }
         Error::TimedOut { .. } => "try again, or wait longer with --timeout SECONDS".to_owned(),
+        Error::TrustGone { name, .. } => {
+            format!(
+                "compare it by voice, with: topchat verify {name}    or name the key: topchat trust {name} FINGERPRINT"
+            )
+        }
         Error::TrustMismatch { .. } => {
             "compare it with the contact by voice: it may be somebody else's key. Nothing was changed".to_owned()
         }
@@ -141,6 +161,8 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::KeySize { .. }
         | Error::NoSuchGroupKey { .. }
         | Error::Name { .. }
+        | Error::NoContact { .. }
+        | Error::NotChanged { .. }
         | Error::NoTerminal { .. }
         | Error::Password { .. }
         | Error::InviteEmpty { .. }
@@ -179,9 +201,14 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::TimedOut { .. } => Exit::Local,
         Error::Bundle { .. }
         | Error::BundleOfAnother { .. }
-        | Error::KeyChanged { .. }
+        | Error::BundleReused { .. }
+        | Error::KeyChanged(_)
+        | Error::NotChosen { .. }
+        | Error::NotPinned { .. }
+        | Error::OldBundle { .. }
         | Error::Scram { .. }
         | Error::ServerChanged { .. }
+        | Error::TrustGone { .. }
         | Error::TrustMismatch { .. } => Exit::Identity,
         Error::Backup { why: BackupError::Passphrase, .. } => Exit::Refused,
         Error::Backup { why: BackupError::Changed, .. } => Exit::Identity,

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::event::{Mark, Notice, Opened};
+use super::event::{KeyChange, Notice, Opened};
 use crate::limits::{CLOCK_SKEW_MS, CONTACTS_MAX};
 use crate::names::{Recipient, UserName};
 use crate::text::visible_lines;
@@ -24,6 +24,8 @@ pub struct Page {
     pub colour: bool,
     /// Columns of the terminal, if it is one.
     pub width: Option<usize>,
+    /// What stands before a command that the reader may type: `/` in the chat, else this program's name.
+    pub before_commands: &'static str,
 }
 
 /// A message of one's own.
@@ -50,10 +52,7 @@ impl Page {
             Recipient::User(_) => "you",
         };
         let head = format!("{} {:<5} > {to:<3}  ", self.when(sent_ms, now_ms), header.sender.as_str());
-        let mut mark = String::from("signed");
-        if opened.mark == Mark::New {
-            mark.push_str(", new key");
-        }
+        let mut mark = format!("signed, {} key", opened.mark.word());
         if opened.backlog {
             mark.push_str(", waited");
         }
@@ -78,6 +77,9 @@ impl Page {
     /// Something other than a message. What endangers a conversation is set off by `!!`.
     pub fn notice(&self, notice: &Notice, now_ms: i64) -> String {
         let time = self.time(now_ms);
+        if let Notice::NewKeys { .. } = notice {
+            return self.remark(&self.words(notice).join("\n"), now_ms);
+        }
         let lines: Vec<_> = self.words(notice).iter().map(|line| self.alarm(&format!("{time} !! {line}"))).collect();
         lines.join("\n")
     }
@@ -105,7 +107,13 @@ impl Page {
                 "further lines about messages from unknown senders are held back for an hour: there are too many"
                     .to_owned()
             }
-            Notice::KeyChanged { name, pinned, now } => return key_changed(name, *pinned, *now),
+            Notice::Held { from, count, lost } => {
+                format!("{} under another key of {from}: {}", held(*count, *lost), self.after_choosing(from))
+            }
+            Notice::HeldUnpinned { from, now, count, lost } => {
+                return self.held_unpinned(from, *now, held(*count, *lost));
+            }
+            Notice::KeyChanged(change) => return self.key_changed(change),
             Notice::KeyNotGiven { from, count: 1 } => {
                 format!("a message marked from {from} was not shown: the server did not give {from}'s key in time")
             }
@@ -116,6 +124,13 @@ impl Page {
             }
             Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
             Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
+            Notice::NewKeys { name, now } => {
+                format!("{name} has new keys, signed by the old ones. Now {}", now.grouped())
+            }
+            Notice::NotChosen { from, id } => format!(
+                "a message marked from {from} (#{}) is under a key of {from} that you decided against. It was not shown.",
+                id.short()
+            ),
             Notice::NoRoom { from, id } => format!(
                 "a message from {from} (#{}) was not shown: there are {CONTACTS_MAX} contacts already, {from} is not one",
                 id.short()
@@ -152,6 +167,35 @@ impl Page {
             ),
         };
         vec![line]
+    }
+
+    fn key_changed(&self, change: &KeyChange) -> Vec<String> {
+        let KeyChange { name, pinned, now, .. } = change;
+        let before = self.before_commands;
+        vec![
+            format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()),
+            format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()),
+            format!("The old one was {}.", what_was_known(change)),
+            format!(
+                "They made new keys, or someone (the server's owner could) stands in their place. \
+                 Sending to {name} is stopped."
+            ),
+            format!("  compare by voice, then  {before}verify {name}       or go on unverified:  {before}trust {name}"),
+        ]
+    }
+
+    fn held_unpinned(&self, from: &UserName, now: Fingerprint, held: String) -> Vec<String> {
+        let before = self.before_commands;
+        vec![
+            format!("{held} under a key of {from} that is not pinned (--accept-new-keys never)"),
+            format!("  {}", now.grouped()),
+            format!("  compare it by voice, then  {before}trust {from} {}", now.to_hex()),
+        ]
+    }
+
+    fn after_choosing(&self, name: &UserName) -> String {
+        let before = self.before_commands;
+        format!("shown after  {before}verify {name}  or  {before}trust {name}")
     }
 
     /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.
@@ -236,17 +280,40 @@ pub(super) fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or_default()
 }
 
-/// The first group of digits of a fingerprint, as the alarm shows it.
-fn key_changed(name: &UserName, pinned: Fingerprint, now: Fingerprint) -> Vec<String> {
-    vec![
-        format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()),
-        format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()),
-        format!(
-            "They made new keys, or someone (the server's owner could) stands in their place. \
-             Sending to {name} is stopped."
-        ),
-        format!("  compare by voice, then  /trust {name} {}", now.to_hex()),
-    ]
+/// The alarm as a command's error: both keys, and what is known of the old one.
+pub(super) fn key_change(change: &KeyChange) -> String {
+    format!(
+        "{}'S KEY HAS CHANGED. Nothing was sent.\n  was {}\n  now {}\n  the old one was {}",
+        change.name.as_str().to_uppercase(),
+        change.pinned.grouped(),
+        change.now.grouped(),
+        what_was_known(change)
+    )
+}
+
+fn what_was_known(change: &KeyChange) -> String {
+    let verified = match change.verified_ms {
+        Some(verified) => format!("verified {}", date(verified)),
+        None => "never verified".to_owned(),
+    };
+    format!("pinned {}, {verified}", date(change.since_ms))
+}
+
+/// The day in UTC, which is the same for whoever reads it.
+pub(super) fn date(ms: i64) -> String {
+    timestamp(ms).strftime("%Y-%m-%d").to_string()
+}
+
+/// `3 messages are held (and 2 were dropped for want of room)`
+fn held(count: usize, lost: usize) -> String {
+    let held = match count {
+        1 => "1 message is held".to_owned(),
+        count => format!("{count} messages are held"),
+    };
+    match lost {
+        0 => held,
+        lost => format!("{held} (and {lost} dropped: no room for more)"),
+    }
 }
 
 fn whom(to: &Recipient) -> &str {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::client::event::Mark;
 use crate::crypto::test_keys::ALICE;
 use crate::wire::{Envelope, Header, MessageId, Suite};
 
@@ -10,7 +11,7 @@ use crate::wire::{Envelope, Header, MessageId, Suite};
 const NOON: i64 = 1_699_963_440_000;
 
 fn page() -> Page {
-    Page { zone: TimeZone::UTC, colour: false, width: None }
+    Page { zone: TimeZone::UTC, colour: false, width: None, before_commands: "/" }
 }
 
 fn opened(text: &str) -> Opened {
@@ -54,7 +55,7 @@ fn a_message_is_one_line_with_its_mark() {
         "12:04 bob   > you  yes, one o'clock                      [signed, new key]"
     );
     message.mark = Mark::Known;
-    assert!(page().message(&message, NOON).ends_with(" [signed]"));
+    assert!(page().message(&message, NOON).ends_with(" [signed, known key]"));
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn another_day_and_another_clock_are_said() {
     message.envelope.header.sent_ms = (NOON - DAY_MS) as u64;
     let shown = page().message(&message, NOON);
     assert!(shown.starts_with("2023-11-13 12:04 bob"), "{shown}");
-    assert!(shown.ends_with("[signed, sender's clock differs]"), "{shown}");
+    assert!(shown.ends_with("[signed, known key, sender's clock differs]"), "{shown}");
     for sent in [0, u64::MAX] {
         message.envelope.header.sent_ms = sent;
         assert!(page().message(&message, NOON).contains("bob"));
@@ -114,11 +115,35 @@ fn notices_are_set_off_and_name_what_they_are_about() {
         page().notice(&Notice::OtherGroupKey { theirs: "91cc".into(), ours: Some("3f2a".into()) }, NOON),
         "12:04 !! a message to ALL uses group key 91cc; yours is 3f2a. Ask the sender for the new key file."
     );
-    let changed = Notice::KeyChanged { name: from, pinned: Fingerprint([0x90; 32]), now: Fingerprint([0x77; 32]) };
+    let (pinned, now) = (Fingerprint([0x90; 32]), Fingerprint([0x77; 32]));
+    let changed = Notice::KeyChanged(KeyChange { name: from, pinned, now, since_ms: NOON, verified_ms: None });
     let shown = page().notice(&changed, NOON);
     assert!(shown.lines().all(|line| line.starts_with("12:04 !! ")), "{shown}");
     assert!(shown.contains("BOB'S KEY HAS CHANGED.  was 9090 9090"), "{shown}");
-    assert!(shown.contains("/trust bob 7777"), "{shown}");
+    assert!(shown.contains("The old one was pinned 2023-11-14, never verified."), "{shown}");
+    assert!(shown.ends_with("/verify bob       or go on unverified:  /trust bob"), "{shown}");
+}
+
+#[test]
+fn held_messages_are_counted_with_the_way_on() {
+    let from: UserName = "bob".parse().unwrap();
+    let held = |count, lost| page().notice(&Notice::Held { from: from.clone(), count, lost }, NOON);
+    assert_eq!(
+        held(1, 0),
+        "12:04 !! 1 message is held under another key of bob: shown after  /verify bob  or  /trust bob"
+    );
+    assert!(held(256, 4).contains("256 messages are held (and 4 dropped: no room for more) under"));
+    let outside = Page { before_commands: "topchat ", ..page() };
+    let now = Fingerprint([0x77; 32]);
+    let shown = outside.notice(&Notice::HeldUnpinned { from: from.clone(), now, count: 2, lost: 0 }, NOON);
+    assert!(shown.contains("2 messages are held under a key of bob that is not pinned"), "{shown}");
+    assert!(shown.contains("topchat trust bob 7777"), "{shown}");
+}
+
+#[test]
+fn new_keys_that_the_old_ones_signed_are_no_alarm() {
+    let shown = page().notice(&Notice::NewKeys { name: "bob".parse().unwrap(), now: Fingerprint([0x77; 32]) }, NOON);
+    assert!(shown.starts_with("12:04   bob has new keys, signed by the old ones. Now 7777 7777"), "{shown}");
 }
 
 #[test]

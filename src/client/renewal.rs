@@ -69,7 +69,7 @@ pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Se
         }
         (logged_in, _) => logged_in?,
     };
-    let account = directory::look_up(&mut dialogue, name)?;
+    let account = directory::look_up(&mut dialogue, name)?.bundle;
     dialogue.link().finish();
     // What the server has must be there before anything is dropped.
     let own = [Some(&keys.identity), next.identity.as_ref()];
@@ -111,7 +111,7 @@ fn request(
 ) -> Result<u64, Error> {
     let name = &session.again.member.name;
     let dialogue = &mut session.dialogue;
-    let now = directory::look_up(dialogue, name)?;
+    let now = directory::look_up(dialogue, name)?.bundle;
     if now.identity != *keys.identity.public() {
         return Err(Error::BundleOfAnother { name: name.clone() });
     }

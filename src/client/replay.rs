@@ -142,6 +142,8 @@ pub(super) enum Verdict {
 enum Ground {
     /// Nothing.
     Claim,
+    /// A contact's name, under a key about which the person has not chosen.
+    Change,
     /// A contact's name, over a signature that is not theirs.
     Forgery,
     /// A contact's signature.
@@ -159,8 +161,11 @@ impl Failures {
     /// Whether this line about a message of this sender is shown now.
     pub(super) fn judge(&mut self, sender: &UserName, notice: &Notice, now: Instant) -> Verdict {
         let ground = match notice {
-            Notice::KeyChanged { pinned, now, .. } => return self.judge_change(sender, (*pinned, *now)),
-            Notice::Rejected { .. } => Ground::Forgery,
+            Notice::KeyChanged(change) => return self.judge_change(sender, (change.pinned, change.now)),
+            // It comes with a new pin, once.
+            Notice::NewKeys { .. } => return Verdict::Show,
+            Notice::Held { .. } => Ground::Change,
+            Notice::NotChosen { .. } | Notice::Rejected { .. } => Ground::Forgery,
             Notice::Copy { .. } | Notice::NotOpened { .. } | Notice::OtherGroupKey { .. } | Notice::Reused { .. } => {
                 Ground::Signature
             }
@@ -217,6 +222,7 @@ fn per_hour() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::event::KeyChange;
     use crate::wire::Suite;
 
     fn header(seq: u64, prev: u64) -> Header {
@@ -317,7 +323,7 @@ mod tests {
         }
         let changed = |to: u8| {
             let (pinned, now) = (Fingerprint([0; 32]), Fingerprint([to; 32]));
-            Notice::KeyChanged { name: "bob".parse().unwrap(), pinned, now }
+            Notice::KeyChanged(KeyChange { name: "bob".parse().unwrap(), pinned, now, since_ms: 0, verified_ms: None })
         };
         assert_eq!(failures.judge(&bob, &changed(1), now), Verdict::Show);
         assert_eq!(failures.judge(&bob, &changed(1), now), Verdict::Silent);

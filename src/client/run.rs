@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::config::{self, Config};
 use super::options::{Command, Group, Keys, Options};
 use super::prompt::Settings;
-use super::{Error, account, group, listen, people, register, renewal, send, start, transfer};
+use super::{Error, account, choosing, group, listen, people, register, renewal, send, start, transfer};
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
 
@@ -83,10 +83,16 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
             listen::command(&config, listen::Wanted { count, export }, stop, in_session)
         }
         Command::Users { online } => people::users(&config, online),
-        Command::Fingerprint { name } => {
+        Command::Fingerprint { name, qr } => {
             let name = name.as_deref().map(config::name).transpose()?;
-            people::fingerprint(&config, name.as_ref())
+            people::fingerprint(&config, name.as_ref(), qr)
         }
+        Command::Contacts => people::contacts(&config),
+        Command::Verify { name, fingerprint } => {
+            choosing::verify(&config, &config::name(&name)?, fingerprint.as_deref())
+        }
+        Command::Unverify { name } => choosing::unverify(&config, &config::name(&name)?),
+        Command::Forget { name } => choosing::forget(&config, &config::name(&name)?),
         Command::Group(Group::Rekey) => group::rekey(&config),
         Command::Group(Group::List) => group::list(&config),
         Command::Group(Group::Forget { id, force }) => group::forget(&config, &id, force),
@@ -99,6 +105,6 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         Command::Keys(Keys::Import { file }) => transfer::import(&config, &file),
         Command::Passwd { new_password_file } => account::passwd(&config, new_password_file.as_deref()),
         Command::DeleteAccount { yes } => account::delete(&config, yes),
-        Command::Trust { name, fingerprint } => people::trust(&config, &config::name(&name)?, &fingerprint),
+        Command::Trust { name, fingerprint } => choosing::trust(&config, &config::name(&name)?, fingerprint.as_deref()),
     }
 }

@@ -45,7 +45,7 @@ impl Screen {
 
     /// How lines are to look now: a window can change its width at any time.
     pub fn page(&self) -> Page {
-        page(&io::stdout())
+        Page { before_commands: "/", ..page(&io::stdout()) }
     }
 
     /// A line above the prompt.
@@ -108,6 +108,7 @@ pub fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
         zone: TimeZone::system(),
         colour: terminal && wanted && !is_dumb(),
         width: size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0),
+        before_commands: "topchat ",
     }
 }
 

@@ -7,16 +7,19 @@ use serde::Serialize;
 
 use super::compose::{SealFor, compose};
 use super::config::Config;
+use super::contacts::Contacts;
 use super::dialogue::Dialogue;
+use super::directory::Contacted;
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
 use super::reconnect::{Again, Pauses, attempt, is_lost};
 use super::sequence::Sequence;
 use super::session::Session;
-use super::{Error, directory, json, output, session};
+use super::{Error, directory, json, output, screen, session};
+use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::group_key::GroupKeys;
 use crate::limits::{ANSWER_WITHIN, TEXT_MAX};
-use crate::names::Recipient;
+use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
 use crate::wire::to_client::{Reason, State};
 use crate::wire::{Code, Envelope, MessageId, ToClient, ToServer};
@@ -84,7 +87,7 @@ fn seal(
 ) -> Result<Envelope, Error> {
     let key = match &message.to {
         Recipient::All => None,
-        Recipient::User(name) => Some((name, directory::contact(&mut session.dialogue, &session.contacts, name)?)),
+        Recipient::User(name) => Some((name, contact(config, session, name)?)),
     };
     let seal_for = match (&key, group) {
         (Some((name, bundle)), _) => SealFor::User(name, &bundle.encryption),
@@ -93,6 +96,15 @@ fn seal(
     let now_ms = now_ms();
     let numbers = sequence.next(&message.to, now_ms)?;
     compose(config, &session.again.member, &seal_for, &message.text, numbers, now_ms)
+}
+
+/// The recipient's keys. That they are new is said, if the old ones signed it; otherwise nothing is sent.
+fn contact(config: &Config, session: &mut Session, name: &UserName) -> Result<VerifiedBundle, Error> {
+    let Contacted { bundle, notice } = directory::contact(&mut session.dialogue, &session.contacts, name)?;
+    if let Some(notice) = notice {
+        config.say(&screen::page(&io::stderr()).notice(&notice, now_ms()));
+    }
+    Ok(bundle)
 }
 
 /// One message on its way, over as many connections as the time allows: always the same bytes, which the server knows.
@@ -107,10 +119,10 @@ struct Progress<'a> {
 
 impl Progress<'_> {
     fn send(&mut self, session: Session) -> Result<Outcome, Error> {
-        let Session { mut dialogue, again, .. } = session;
+        let Session { mut dialogue, again, contacts, .. } = session;
         let mut pauses = Pauses::default();
         loop {
-            let outcome = self.on(&mut dialogue);
+            let outcome = self.settled(&contacts).and_then(|()| self.on(&mut dialogue));
             dialogue.link().finish();
             match outcome {
                 // What the server has taken arrives without us.
@@ -119,6 +131,14 @@ impl Progress<'_> {
                 outcome => return outcome,
             }
             dialogue = self.reconnect(&again, &mut pauses)?;
+        }
+    }
+
+    /// Another process may have noticed meanwhile that the recipient's key has changed.
+    fn settled(&self, contacts: &Contacts) -> Result<(), Error> {
+        match &self.envelope.header.recipient {
+            Recipient::User(name) => contacts.settled(name),
+            Recipient::All => Ok(()),
         }
     }
 

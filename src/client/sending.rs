@@ -5,21 +5,26 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 
 use super::Error;
 use super::chat::Chat;
+use super::choosing::unverified;
+use super::comparing::Comparison;
 use super::compose::{SealFor, compose};
 use super::dialogue::{Ask, refused};
-use super::directory;
-use super::event::Notice;
+use super::directory::{self, Contacted};
+use super::event::{Mark, Notice};
+use super::keyring::Keyring;
 use super::lines::{Line, Lines};
 use super::output::now_ms;
 use super::pending::Sent;
+use super::pins::Choice;
 use super::reconnect::is_lost;
 use super::typed::{self, Typed};
+use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
 use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, INPUT_READ, UNSETTLED_MAX};
 use crate::names::{Recipient, UserName};
 use crate::transport::{Stop, wait_input};
 use crate::wire::to_server::Scope;
-use crate::wire::{ToClient, ToServer};
+use crate::wire::{Fingerprint, ToClient, ToServer};
 
 /// The state of the one who types.
 pub(super) struct Sending<'a> {
@@ -27,7 +32,9 @@ pub(super) struct Sending<'a> {
     to: Recipient,
     last_request: u32,
     /// Keys that were checked in this run, to seal with while there is no connection.
-    keys: HashMap<UserName, PublicKey>,
+    keys: HashMap<UserName, VerifiedBundle>,
+    /// Keys that the person was asked to compare: the next line is the answer.
+    asked: Option<VerifiedBundle>,
 }
 
 /// Whether the chat goes on.
@@ -40,7 +47,7 @@ enum Then {
 impl<'a> Sending<'a> {
     /// Begins by writing to everybody.
     pub(super) fn new(chat: &'a Chat<'a>) -> Self {
-        Self { chat, to: Recipient::All, last_request: 0, keys: HashMap::new() }
+        Self { chat, to: Recipient::All, last_request: 0, keys: HashMap::new(), asked: None }
     }
 
     /// Reads and sends until the input ends, the person leaves, or `over` is asked.
@@ -100,6 +107,9 @@ impl<'a> Sending<'a> {
     }
 
     fn typed(&mut self, line: &str) -> Result<Then, Error> {
+        if let Some(bundle) = self.asked.take() {
+            return self.answered(&bundle, line);
+        }
         match typed::parse(line) {
             Err(error) => self.say(&error.to_string()),
             Ok(Typed::Nothing) => Ok(Then::GoOn),
@@ -109,7 +119,9 @@ impl<'a> Sending<'a> {
             Ok(Typed::Switch(to)) => self.switch(to),
             Ok(Typed::Who) => self.who(),
             Ok(Typed::Fingerprint(name)) => self.fingerprint(name.as_ref()),
-            Ok(Typed::Trust { name, fingerprint }) => self.trust(&name, &fingerprint),
+            Ok(Typed::Trust { name, fingerprint }) => self.trust(&name, fingerprint.as_deref()),
+            Ok(Typed::Untrust(name)) => self.untrust(&name),
+            Ok(Typed::Verify(name)) => self.verify(&name),
             Ok(Typed::Send { to, text }) => self.send(to.unwrap_or_else(|| self.to.clone()), text),
         }
     }
@@ -144,17 +156,29 @@ impl<'a> Sending<'a> {
 
     /// The key to seal with, checked now; without a connection, as it was checked in this run.
     fn key_of(&mut self, name: &UserName) -> Result<PublicKey, Error> {
-        match directory::contact(self, self.chat.contacts, name) {
-            Ok(bundle) => {
-                self.keys.insert(name.clone(), bundle.encryption.clone());
+        let chat = self.chat;
+        match directory::contact(self, chat.contacts, name) {
+            Ok(Contacted { bundle, notice }) => {
+                if let Some(notice) = notice {
+                    chat.notice(&notice)?;
+                }
+                self.keys.insert(name.clone(), bundle.clone());
                 Ok(bundle.encryption)
             }
-            Err(error) if is_lost(&error) => self.keys.get(name).cloned().ok_or(Error::Offline),
+            Err(error) if is_lost(&error) => self.key_seen_before(name),
             Err(error) => {
                 self.keys.remove(name);
                 Err(error)
             }
         }
+    }
+
+    /// Only as long as the same identity is pinned, and no other one was seen.
+    fn key_seen_before(&self, name: &UserName) -> Result<PublicKey, Error> {
+        self.chat.contacts.settled(name)?;
+        let pinned = self.chat.contacts.pinned(name)?.map(|pin| pin.key.fingerprint());
+        let seen = self.keys.get(name).filter(|seen| Some(seen.identity.fingerprint()) == pinned);
+        seen.map(|seen| seen.encryption.clone()).ok_or(Error::Offline)
     }
 
     /// Whoever is chosen for all that follows must exist and have the key that is pinned.
@@ -167,33 +191,81 @@ impl<'a> Sending<'a> {
     }
 
     fn who(&mut self) -> Result<Then, Error> {
-        let names: Vec<_> =
-            directory::list(self, Scope::Online)?.into_iter().map(|entry| entry.name.to_string()).collect();
-        self.say(&format!("here now: {}", names.join(", ")))
+        let here = directory::list(self, Scope::Online)?;
+        let names: Result<Vec<_>, Error> = here.iter().map(|entry| self.marked(&entry.name)).collect();
+        self.say(&format!("here now: {}", names?.join(", ")))
+    }
+
+    /// The name, with what is to be known of its key.
+    fn marked(&self, name: &UserName) -> Result<String, Error> {
+        Ok(match self.chat.contacts.pinned(name)? {
+            Some(pin) if pin.changed.is_some() => format!("{name} (KEY CHANGED)"),
+            Some(pin) if pin.mark == Mark::Verified => format!("{name} (verified)"),
+            _ => name.to_string(),
+        })
     }
 
     fn fingerprint(&mut self, name: Option<&UserName>) -> Result<Then, Error> {
-        let own = &self.chat.member.name;
-        let (name, fingerprint) = match name.filter(|name| *name != own) {
-            None => (own.clone(), self.chat.member.identity.public().fingerprint()),
-            Some(name) => {
-                let bundle = directory::contact(self, self.chat.contacts, name)?;
-                (name.clone(), bundle.identity.fingerprint())
-            }
+        let (own, key) = self.own();
+        let Some(name) = name.filter(|name| **name != own) else {
+            return self.say(&format!("{own}  {}", key.grouped()));
         };
-        self.say(&format!("{name}  {}", fingerprint.grouped()))
+        let theirs = match self.chat.contacts.pinned(name)? {
+            Some(pin) => pin.key.fingerprint(),
+            None => directory::contact(self, self.chat.contacts, name)?.bundle.identity.fingerprint(),
+        };
+        self.say(&Comparison::new((&own, key), (name, theirs)).lines().join("\n"))
     }
 
-    fn trust(&mut self, name: &UserName, fingerprint: &str) -> Result<Then, Error> {
+    fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
         let now = directory::trust(self, self.chat.contacts, name, fingerprint)?;
-        self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))
+        self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
+        self.chosen()
+    }
+
+    /// Shows what is to be compared; the next line is the answer.
+    fn verify(&mut self, name: &UserName) -> Result<Then, Error> {
+        let Contacted { bundle, notice } = directory::to_compare(self, self.chat.contacts, name)?;
+        if let Some(notice) = notice {
+            self.chat.notice(&notice)?;
+        }
+        let (own, key) = self.own();
+        let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
+        let lines = comparison.whole(self.chat.screen.page().colour);
+        self.asked = Some(bundle);
+        self.say(&format!("{}\nIs it the same for {name}? Type yes to mark the key as verified.", lines.join("\n")))
+    }
+
+    /// The answer to what was asked, whatever it is: nothing of it is sent.
+    fn answered(&mut self, bundle: &VerifiedBundle, answer: &str) -> Result<Then, Error> {
+        let name = &bundle.name;
+        if answer.trim() != "yes" {
+            return self.say(&format!("nothing was changed about {name}'s key, and nothing was sent"));
+        }
+        self.chat.contacts.choose(bundle, Choice::Verified)?;
+        self.say(&format!("{name}'s key is verified from now on"))?;
+        self.chosen()
+    }
+
+    fn untrust(&mut self, name: &UserName) -> Result<Then, Error> {
+        let was = self.chat.contacts.unverify(name)?;
+        self.say(&unverified(name, was))
+    }
+
+    /// What was held until a key was chosen may be shown now.
+    fn chosen(&self) -> Result<Then, Error> {
+        self.chat.circuit.wake();
+        Ok(Then::GoOn)
+    }
+
+    fn own(&self) -> (UserName, Fingerprint) {
+        (self.chat.member.name.clone(), self.chat.member.identity.public().fingerprint())
     }
 
     fn tell(&self, error: &Error) -> Result<Then, Error> {
         match error {
-            Error::KeyChanged { name, pinned, now } => {
-                let notice = Notice::KeyChanged { name: name.clone(), pinned: *pinned, now: *now };
-                self.chat.notice(&notice)?;
+            Error::KeyChanged(change) => {
+                self.chat.notice(&Notice::KeyChanged(change.clone()))?;
                 self.say("Nothing was sent.")
             }
             error => {

@@ -107,7 +107,10 @@ mod tests {
         let error = check(B, None).unwrap_err();
         assert_eq!(error.exit(), Exit::Identity);
         assert!(error.to_string().contains(&A.to_hex()) && error.to_string().contains(&B.to_hex()), "{error}");
-        assert!(error.hint().unwrap().contains("--server-fingerprint SHA256:bbbb"), "{error}");
+        assert!(
+            error.hint().unwrap().contains("topchat users --server 127.0.0.1:7777 --server-fingerprint SHA256:bbbb"),
+            "{error}"
+        );
         assert!(check(B, Some(A)).is_err());
         assert_eq!(check(B, Some(B)).unwrap(), Seen::Given);
         assert_eq!(check(B, None).unwrap(), Seen::Before);

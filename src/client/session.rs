@@ -77,7 +77,7 @@ pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode)
     let keys = folder.load(&secret)?;
     let retired = if mode == Mode::Receiving { folder.load_retired(&secret) } else { Vec::new() };
     let group = if mode == Mode::Receiving { group_key(config)? } else { None };
-    let contacts = Contacts::open(&config.account_state(name))?;
+    let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
     let (dialogue, welcome) = patiently(config, || {
         let connected = connect(config)?;
         if mode == Mode::Receiving && config.password != PasswordSource::Terminal {

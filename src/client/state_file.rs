@@ -15,11 +15,19 @@ use crate::storage::private;
 
 /// What such a file holds.
 pub trait Document: Default + DeserializeOwned + Serialize {
+    /// The version that is written; this and all before it are read.
+    const NEWEST: u32 = VERSION;
+    /// The longest such file, in bytes.
+    const LONGEST: u64 = SMALL_FILE_MAX;
+
     /// The format's version that stands in the file.
     fn version(&self) -> u32;
+
+    /// Makes the document one of the newest version.
+    fn renew(&mut self) {}
 }
 
-/// The only version so far.
+/// The first version, and for most files the only one so far.
 pub const VERSION: u32 = 1;
 
 /// One file and its lock.
@@ -43,15 +51,15 @@ impl StateFile {
 
     /// What the file holds; a missing one holds nothing. One that holds something else is an error and stays as it is.
     pub fn read<D: Document>(&self) -> Result<D, Error> {
-        let bytes = match private::read(&self.path, SMALL_FILE_MAX) {
+        let bytes = match private::read(&self.path, D::LONGEST) {
             Ok(bytes) => bytes,
             Err(FileError::Missing { .. }) => return Ok(D::default()),
             Err(error) => return Err(error.into()),
         };
         let document: D = serde_json::from_slice(&bytes).map_err(|error| self.malformed(error.to_string()))?;
         match document.version() {
-            VERSION => Ok(document),
-            version => Err(self.malformed(format!("version {version}, this program knows {VERSION}"))),
+            version if (VERSION..=D::NEWEST).contains(&version) => Ok(document),
+            version => Err(self.malformed(format!("version {version}, this program knows {}", D::NEWEST))),
         }
     }
 
@@ -60,11 +68,12 @@ impl StateFile {
         let _lock = Lock::acquire_within(&self.path.with_extension("lock"), LOCK_WITHIN)?;
         let mut document = self.read()?;
         let result = change(&mut document)?;
+        document.renew();
         let mut text = serde_json::to_vec_pretty(&document).map_err(|error| self.malformed(error.to_string()))?;
         text.push(b'\n');
         // What could not be read again must not be written.
-        if text.len() as u64 > SMALL_FILE_MAX {
-            return Err(FileError::TooLarge { path: self.path.clone(), limit: SMALL_FILE_MAX }.into());
+        if text.len() as u64 > D::LONGEST {
+            return Err(FileError::TooLarge { path: self.path.clone(), limit: D::LONGEST }.into());
         }
         private::replace(&self.path, &text)?;
         Ok(result)

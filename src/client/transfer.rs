@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 use super::account_keys::{KeyFolder, PARTS};
 use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
 use super::config::{Config, default_group_key};
-use super::contacts::Contacts;
+use super::contacts::{Contacts, NewKeys};
 use super::next_keys::is_retired;
 use super::output::now_ms;
 use super::password::{self, Secret};
 use super::servers::{self, Seen};
 use super::{Error, json, output, session};
 use crate::crypto::keys::{PrivateKey, PublicKey};
-use crate::limits::{BACKUP_MAX, SMALL_FILE_MAX};
+use crate::limits::{BACKUP_MAX, CONTACTS_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::{FileError, private};
 use crate::text::visible;
@@ -200,7 +200,7 @@ fn put_contacts(config: &Config, name: &UserName, payload: &Payload) -> Result<&
     let text = serde_json::to_vec_pretty(contacts).expect("what was JSON is JSON again");
     match private::create_new(&folder.join(CONTACTS), &text) {
         // What can't be read would be found at the first login only.
-        Ok(()) => Contacts::open(&folder).map(|_| "your contacts with their pins"),
+        Ok(()) => Contacts::open(&folder, config.new_keys).map(|_| "your contacts with their pins"),
         Err(FileError::Exists { .. }) => Ok("the contacts that were here already"),
         Err(error) => Err(error.into()),
     }
@@ -209,8 +209,8 @@ fn put_contacts(config: &Config, name: &UserName, payload: &Payload) -> Result<&
 /// The file as it is, once it is known to be good.
 fn read_contacts(folder: &Path) -> Result<Option<serde_json::Value>, Error> {
     let path = folder.join(CONTACTS);
-    Contacts::open(folder)?;
-    match private::read(&path, SMALL_FILE_MAX) {
+    Contacts::open(folder, NewKeys::First)?;
+    match private::read(&path, CONTACTS_FILE_MAX) {
         Ok(bytes) => {
             let malformed = |error: serde_json::Error| Error::State { path, why: error.to_string() };
             serde_json::from_slice(&bytes).map(Some).map_err(malformed)

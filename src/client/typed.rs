@@ -32,9 +32,13 @@ pub enum Typed {
     Trust {
         /// The contact.
         name: UserName,
-        /// The new fingerprint or its beginning, as typed.
-        fingerprint: String,
+        /// The new fingerprint or its beginning, as typed; else the key that was told.
+        fingerprint: Option<String>,
     },
+    /// Take back that a contact's key was compared.
+    Untrust(UserName),
+    /// Compare a contact's key.
+    Verify(UserName),
     /// Show who is here.
     Who,
 }
@@ -132,13 +136,25 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "fingerprint",
         arguments: "[NAME]",
-        does: "your key's fingerprint, or NAME's: compare it by voice",
+        does: "your key's fingerprint, or NAME's and your safety number",
         read: read_fingerprint,
     },
     Command {
+        name: "verify",
+        arguments: "NAME",
+        does: "compare NAME's key with them, and mark it as verified",
+        read: |words| read_name(words, Typed::Verify),
+    },
+    Command {
+        name: "untrust",
+        arguments: "NAME",
+        does: "take that back",
+        read: |words| read_name(words, Typed::Untrust),
+    },
+    Command {
         name: "trust",
-        arguments: "NAME FINGERPRINT",
-        does: "go on with NAME, whose key has changed",
+        arguments: "NAME [FINGERPRINT]",
+        does: "go on with NAME, whose key has changed, unverified",
         read: read_trust,
     },
     Command {
@@ -200,9 +216,17 @@ fn read_fingerprint(words: &[&str]) -> Result<Option<Typed>, TypedError> {
 
 fn read_trust(words: &[&str]) -> Result<Option<Typed>, TypedError> {
     match words {
-        [word, digits @ ..] if !digits.is_empty() => {
-            Ok(Some(Typed::Trust { name: name(word)?, fingerprint: digits.concat() }))
+        [word, digits @ ..] => {
+            let fingerprint = (!digits.is_empty()).then(|| digits.concat());
+            Ok(Some(Typed::Trust { name: name(word)?, fingerprint }))
         }
+        [] => Ok(None),
+    }
+}
+
+fn read_name(words: &[&str], meaning: fn(UserName) -> Typed) -> Result<Option<Typed>, TypedError> {
+    match words {
+        [word] => name(word).map(|name| Some(meaning(name))),
         _ => Ok(None),
     }
 }

@@ -67,11 +67,17 @@ fn commands_take_exactly_their_words() {
     means("/who", Typed::Who);
     means("/fingerprint", Typed::Fingerprint(None));
     means("/fingerprint bob", Typed::Fingerprint(Some(bob())));
-    means("/trust bob 77aa 0e51", Typed::Trust { name: bob(), fingerprint: "77aa0e51".into() });
+    means("/trust bob 77aa 0e51", Typed::Trust { name: bob(), fingerprint: Some("77aa0e51".into()) });
+    means("/trust bob", Typed::Trust { name: bob(), fingerprint: None });
+    means("/verify bob", Typed::Verify(bob()));
+    means("/untrust bob", Typed::Untrust(bob()));
     means("/quit", Typed::Quit);
     says("/to", "use it as: /to NAME|ALL");
     says("/who bob", "use it as: /who");
-    says("/trust bob", "use it as: /trust NAME FINGERPRINT");
+    says("/trust", "use it as: /trust NAME [FINGERPRINT]");
+    says("/verify", "use it as: /verify NAME");
+    says("/verify bob now", "use it as: /verify NAME");
+    says("/untrust", "use it as: /untrust NAME");
 }
 
 #[test]

@@ -9,6 +9,11 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     openssl::sha::sha256(bytes)
 }
 
+/// SHA-512 (FIPS 180-4).
+pub fn sha512(bytes: &[u8]) -> [u8; 64] {
+    openssl::sha::sha512(bytes)
+}
+
 /// HMAC-SHA-256 (RFC 2104).
 pub fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
     // Short keys are filled up with zeros, so that these two are one key; OpenSSL 3.0 refuses the empty one.
@@ -35,6 +40,13 @@ mod tests {
     fn sha256_gives_the_known_answer_of_fips_180() {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(HEXLOWER.encode(&sha256(b"abc")), expected);
+    }
+
+    #[test]
+    fn sha512_gives_the_known_answer_of_fips_180() {
+        let expected = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                        2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        assert_eq!(HEXLOWER.encode(&sha512(b"abc")), expected);
     }
 
     #[test]

@@ -12,6 +12,7 @@ const EXPORT: &[u8] = b"TopChat-export-v1\0";
 const HANDOVER: &[u8] = b"TopChat-handover-v1\0";
 const LOGIN: &[u8] = b"TopChat-login-v1\0";
 const REGISTER: &[u8] = b"TopChat-register-v1\0";
+const SAFETY: &[u8] = b"TopChat-safety-v1\0";
 const SIGN: &[u8] = b"TopChat-sign-v1\0";
 const UPDATE: &[u8] = b"TopChat-update-v1\0";
 
@@ -46,6 +47,15 @@ pub fn handover(name: &UserName, old: Fingerprint, new: Fingerprint) -> Vec<u8> 
     writer.bytes8(name.as_str().as_bytes());
     writer.bytes(&old.0);
     writer.bytes(&new.0);
+    writer.into_bytes()
+}
+
+/// Hashed to one side's half of a safety number.
+pub fn safety(name: &UserName, identity: Fingerprint) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(SAFETY.len() + 65);
+    writer.bytes(SAFETY);
+    writer.bytes8(name.as_str().as_bytes());
+    writer.bytes(&identity.0);
     writer.into_bytes()
 }
 

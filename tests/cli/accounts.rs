@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use topchat::wire::to_server::Mode;
 
-use super::home::{Home, PASSWORD, keys_made, lightly_locked, printed, refused, without_contact};
+use super::home::{Home, PASSWORD, keys_made, lightly_locked, printed, refused};
 use crate::support::people::{ALICE, BOB};
 use crate::support::process::{self, Finished};
 use crate::support::raw::RawClient;
@@ -64,22 +64,6 @@ fn registering_makes_locked_keys_and_tells_the_fingerprint() {
 
     printed(&home.run(&["fingerprint"]), &format!("alice  {fingerprint}\n"));
     printed(&home.run(&["fingerprint", "--json"]), &object("fingerprint"));
-}
-
-#[test]
-fn a_contacts_fingerprint_is_pinned_at_first_sight_and_then_known_without_a_server() {
-    let server = TestServer::start();
-    let alice = Home::of_member(server.address, &ALICE);
-    let address = server.address;
-    RawClient::connect(address).register(&BOB);
-    let shown = format!("bob  {}\n", BOB.identity.public().fingerprint().grouped());
-    let first = alice.run_in(&["fingerprint", "bob"]);
-    printed(&first, &shown);
-    assert_eq!(without_contact(&first.stderr), "bob was seen for the first time and pinned. Compare, by voice:\n");
-    drop(server);
-    let again = alice.run(&["fingerprint", "bob"]);
-    printed(&again, &shown);
-    assert_eq!(again.stderr, "");
 }
 
 #[test]

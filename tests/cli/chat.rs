@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use topchat::crypto::safety::SafetyNumber;
 use topchat::wire::to_server::Mode;
 
 use super::home::{Chatting, Home, refused};
@@ -30,6 +31,12 @@ fn delivers(chat: &mut Chatting, typed: &str, text: &str) {
     } else {
         assert_eq!(line, own(text, "delivered"));
     }
+}
+
+/// Alice's and Bob's.
+fn safety_number() -> String {
+    let [alice, bob] = [&ALICE, &BOB].map(|person| (&person.name, person.identity.public().fingerprint()));
+    SafetyNumber::of(alice, bob).grouped()
 }
 
 /// One's own message with its mark.
@@ -69,10 +76,11 @@ fn every_line_does_what_it_says() {
         ),
         (&"x".repeat(4097), "HH:MM   that text has 4097 bytes, at most 4096 can be sent. Nothing was sent.".to_owned()),
         ("/fingerprint", format!("HH:MM   alice  {}", ALICE.identity.public().fingerprint().grouped())),
-        ("/fingerprint bob", format!("HH:MM   bob  {}", BOB.identity.public().fingerprint().grouped())),
     ] {
         says(&mut chat, typed, &[&expected]);
     }
+    let bobs_key = format!("HH:MM   bob  {}", BOB.identity.public().fingerprint().grouped());
+    says(&mut chat, "/fingerprint bob", &[&bobs_key, &format!("        safety number with bob  {}", safety_number())]);
     chat.types("");
     chat.types("/quit");
     let end = chat.finish();

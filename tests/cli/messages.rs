@@ -94,7 +94,7 @@ fn people_read_who_wrote_to_whom_and_what_is_known_of_the_key() {
     // The key was pinned in that run; the next one knows it.
     let listening = bob.listen(&["--count", "1"]);
     assert_eq!(alice.run_in(&["send", "bob", "hi"]).code, Some(0));
-    let expected = format!("{:<57}[signed]", "HH:MM alice > you  hi");
+    let expected = format!("{:<57}[signed, known key]", "HH:MM alice > you  hi");
     assert_eq!(without_time(&listening.line()), expected);
 }
 

@@ -5,6 +5,7 @@ pub mod home;
 mod accounts;
 mod admin;
 mod chat;
+mod contacts;
 mod group_keys;
 mod keys;
 mod keys_renew;

@@ -114,7 +114,7 @@ fn a_changed_server_is_refused_with_both_identities_before_anything_is_sent() {
     let stderr = format!(
         "error: THE SERVER'S IDENTITY HAS CHANGED ({address}). Nothing was sent.\n  was SHA256:{was}\n  now SHA256:{now}\n\
          hint: someone may stand between you and the server. If its owner confirms the new identity: \
-         --server-fingerprint SHA256:{now}\n"
+         topchat users --server {address} --server-fingerprint SHA256:{now}\n"
     );
     for words in [
         &["users"][..],

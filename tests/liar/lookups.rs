@@ -26,50 +26,6 @@ fn no_message_left(received: &[Vec<u8>]) {
 }
 
 #[test]
-fn a_swapped_key_stops_the_sending_and_shows_both_fingerprints() {
-    let liar = Liar::start();
-    let home = alice_who_knows_bob(&liar);
-    let was = BOB.identity.public().fingerprint();
-    let now = CAROL.identity.public().fingerprint();
-    let stderr = format!(
-        "error: BOB'S KEY HAS CHANGED. Nothing was sent.\n  was {}\n  now {}\n\
-         hint: they made new keys, or someone (the server's owner could) stands in their place. \
-         Compare the new fingerprint by voice, then: topchat trust bob {}\n",
-        was.grouped(),
-        now.grouped(),
-        now.to_hex()
-    );
-    for _ in 0..2 {
-        let client = home.start(&["send", "bob", "secret"]);
-        let mut line = liar.member();
-        line.answer_lookup(CAROL.bundle_as(&BOB.name));
-        no_message_left(&line.drain());
-        refused(&client.finish(), 4, &stderr);
-    }
-    // Trusting needs the right fingerprint.
-    let client = home.start(&["trust", "bob", &was.to_hex()]);
-    let mut line = liar.member();
-    line.answer_lookup(CAROL.bundle_as(&BOB.name));
-    line.drain();
-    refused(
-        &client.finish(),
-        4,
-        &format!(
-            "error: that is not the fingerprint of bob's key: it is\n  {}\n\
-             hint: compare it with the contact by voice: it may be somebody else's key. Nothing was changed\n",
-            now.grouped()
-        ),
-    );
-    let client = home.start(&["trust", "bob", &now.to_hex()]);
-    let mut line = liar.member();
-    line.answer_lookup(CAROL.bundle_as(&BOB.name));
-    line.drain();
-    let finished = client.finish();
-    printed(&finished, &format!("bob  {}\n", now.grouped()));
-    assert_eq!(finished.stderr, "bob is trusted with this key from now on:\n");
-}
-
-#[test]
 fn the_same_identity_with_another_encryption_key_is_believed_only_if_it_signed_that() {
     let liar = Liar::start();
     let home = alice_who_knows_bob(&liar);

@@ -1,5 +1,6 @@
 //! The real client before a server that lies: no lie reaches the screen as truth, and none makes the client talk.
 
+mod changes;
 mod deliveries;
 mod lies;
 mod login;

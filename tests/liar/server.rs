@@ -1,14 +1,19 @@
 //! A server under the test's control: it speaks the protocol, logs clients in honestly, and then does as it is told.
 //! It keeps every byte that a client sends.
 
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 
-use topchat::crypto::certificate;
+use openssl::pkey::PKey;
+use openssl::ssl::{AlpnError, SslAcceptor, SslMethod, select_next_proto};
+use openssl::x509::X509;
+use topchat::crypto::certificate::{self, CertificatePem};
 use topchat::crypto::scram::{ServerChallenge, ServerFirst};
 use topchat::transport::{Connection, Interest, Received, ServerTls, TransportError, Wakeup, wait};
 use topchat::wire::to_client::Reason;
-use topchat::wire::{Code, DeliveryId, Envelope, MessageId, ToClient, ToServer, Verifier, frame};
+use topchat::wire::to_server::Mode;
+use topchat::wire::{Code, DeliveryId, Envelope, Fingerprint, MessageId, ToClient, ToServer, Verifier, frame};
 
 use crate::support::PATIENCE;
 use crate::support::people::VERIFIER;
@@ -17,6 +22,7 @@ use crate::support::people::VERIFIER;
 pub struct Liar {
     listener: TcpListener,
     tls: ServerTls,
+    pem: CertificatePem,
 }
 
 /// One connection of a client.
@@ -26,13 +32,34 @@ pub struct Line {
     /// Every frame that came since the login, as it came.
     pub received: Vec<Vec<u8>>,
     deliveries: u64,
+    /// The client's first message, if it was taken already.
+    started: Option<(Mode, String)>,
 }
 
 impl Liar {
     pub fn start() -> Self {
-        let pem = certificate::self_signed().unwrap();
-        let tls = ServerTls::new(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap();
-        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls }
+        let (tls, pem) = new_identity();
+        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls, pem }
+    }
+
+    /// Another certificate from now on, at the same address.
+    pub fn change_identity(&mut self) {
+        (self.tls, self.pem) = new_identity();
+    }
+
+    pub fn identity(&self) -> Fingerprint {
+        self.tls.identity()
+    }
+
+    /// The next client whose session is for this. Those for anything else are closed before they have logged in.
+    pub fn next(&self, mode: Mode) -> Line {
+        loop {
+            let mut line = self.accept();
+            match line.mode() == mode {
+                true => return line,
+                false => line.close(),
+            }
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -47,11 +74,29 @@ impl Liar {
         assert!(ready.readable, "no client came in time");
         let (socket, _) = self.listener.accept().unwrap();
         let connection = Connection::accept(socket, &self.tls).unwrap();
-        let mut line = Line { connection, wakeup, received: Vec::new(), deliveries: 0 };
+        let mut line = Line { connection, wakeup, received: Vec::new(), deliveries: 0, started: None };
         while !line.connection.handshake().unwrap() {
             line.wait(deadline);
         }
         line
+    }
+
+    /// Every byte that the next client sends within TLS before it leaves by itself.
+    pub fn bytes_of_the_next(&self) -> Vec<u8> {
+        let mut tls = SslAcceptor::mozilla_modern_v5(SslMethod::tls_server()).unwrap();
+        tls.set_certificate(&X509::from_pem(self.pem.certificate.as_bytes()).unwrap()).unwrap();
+        tls.set_private_key(&PKey::private_key_from_pem(self.pem.key.as_bytes()).unwrap()).unwrap();
+        tls.set_alpn_select_callback(|_, offered| select_next_proto(ALPN, offered).ok_or(AlpnError::NOACK));
+        // Nothing is written that a client which is gone would not take.
+        tls.set_num_tickets(0).unwrap();
+        let (socket, _) = self.listener.accept().unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = tls.build().accept(socket).unwrap();
+        let mut bytes = Vec::new();
+        if let Err(error) = stream.read_to_end(&mut bytes) {
+            assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "it does not leave");
+        }
+        bytes
     }
 
     /// The next client, logged in.
@@ -71,9 +116,19 @@ impl Line {
         self.received.clear();
     }
 
+    /// What the session is for, by the client's first message, which must be the login.
+    pub fn mode(&mut self) -> Mode {
+        if self.started.is_none() {
+            let ToServer::LoginStart { mode, client_first } = self.take() else { panic!("no LoginStart") };
+            self.started = Some((mode, client_first));
+        }
+        self.started.as_ref().expect("it was taken just now").0
+    }
+
     /// Answers the client's first message with a challenge for this verifier.
     pub fn challenge(&mut self, verifier: &Verifier) -> ServerChallenge {
-        let ToServer::LoginStart { client_first, .. } = self.take() else { panic!("no LoginStart") };
+        self.mode();
+        let (_, client_first) = self.started.take().expect("it was taken just now");
         let challenge = ServerFirst::parse(&client_first).unwrap().challenge(verifier);
         self.send(&ToClient::Challenge { server_first: challenge.message().to_owned() });
         challenge
@@ -180,6 +235,11 @@ impl Line {
     }
 }
 
+fn new_identity() -> (ServerTls, CertificatePem) {
+    let pem = certificate::self_signed().unwrap();
+    (ServerTls::new(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap(), pem)
+}
+
 /// The frames without what a client says whatever came: acknowledgements and its goodbye.
 pub fn talk(received: &[Vec<u8>]) -> Vec<ToServer> {
     received
@@ -188,3 +248,6 @@ pub fn talk(received: &[Vec<u8>]) -> Vec<ToServer> {
         .filter(|frame| !matches!(frame, ToServer::Ack(_) | ToServer::Bye))
         .collect()
 }
+
+/// As it goes over the wire: a length, then the name.
+const ALPN: &[u8] = b"\x09topchat/1";

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use topchat::client::contacts::Contacts;
+use topchat::client::contacts::{Contacts, NewKeys};
 use topchat::client::event::Notice;
 use topchat::client::inbox::Entry;
 use topchat::client::receive::{Action, Receiver};
@@ -34,7 +34,7 @@ fn every_byte_of_a_message_changed_on_its_way_shows_nothing_and_hides_nothing() 
 #[test]
 fn each_changed_byte_is_told_in_exactly_one_line() {
     let place = folder();
-    let contacts = Contacts::open(place.path()).unwrap();
+    let contacts = Contacts::open(place.path(), NewKeys::First).unwrap();
     for real in [BOB.seal_to(&ALICE, "pay 10", 1).encode(), BOB.seal_to_all("pay 10", 2).encode()] {
         for at in 0..real.len() {
             for bit in [1 << (at % 8), 0x80 >> (at % 8)] {
@@ -72,7 +72,7 @@ fn take(receiver: &mut Receiver<'_>, bytes: &[u8]) -> (usize, Vec<Notice>) {
                 let known = [&*ALICE, &*BOB, &*CAROL].into_iter().find(|person| person.name == name);
                 let asked = known.filter(|person| person.identity.public().fingerprint() == fingerprint);
                 actions.extend(match asked {
-                    Some(person) => receiver.found(request, &person.bundle(), now).unwrap(),
+                    Some(person) => receiver.found(request, &person.bundle(), Vec::new(), now).unwrap(),
                     None => receiver.not_found(request, now).unwrap(),
                 });
             }

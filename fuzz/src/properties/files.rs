@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
-use topchat::client::contacts::Contacts;
+use topchat::client::contacts::{Contacts, NewKeys};
 use topchat::client::inbox::Inbox;
 use topchat::client::servers;
 use topchat::crypto::group_key::GroupKeys;
@@ -177,7 +177,7 @@ pub fn pins_load(data: &[u8]) {
     let content = document(data);
     let (contacts, server) = (place.path().join("contacts.json"), place.path().join("servers.json"));
     put(&contacts, &content);
-    if let Ok(found) = Contacts::open(place.path()) {
+    if let Ok(found) = Contacts::open(place.path(), NewKeys::First) {
         let pinned = topchat::client::keyring::Keyring::pinned(&found, &BOB.name).unwrap();
         assert!(pinned.is_none() || content.windows(3).any(|part| part == b"bob"));
     }
@@ -195,9 +195,12 @@ fn document(data: &[u8]) -> Vec<u8> {
     let key = data_encoding::HEXLOWER.encode(BOB.identity.public().to_der());
     let fingerprint = BOB.identity.public().fingerprint().to_hex();
     let mut content = match choices.byte() % 4 {
-        0 | 1 => return choices.rest().to_vec(),
-        2 => format!(
+        0 => return choices.rest().to_vec(),
+        1 => format!(
             r#"{{"v":1,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z"}}}}}}"#
+        ),
+        2 => format!(
+            r#"{{"v":2,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z","verified":"2026-01-02T00:00:00Z","bundle":3,"encryption":"{fingerprint}","former":[{{"identity":"{key}","since":"2026-01-01T00:00:00Z"}}],"changed":{{"fingerprint":"{fingerprint}","seen":"2026-01-01T00:00:00Z"}},"others":["{fingerprint}"]}}}}}}"#
         ),
         _ => format!(r#"{{"v":1,"servers":{{"127.0.0.1:7777":{{"identity":"{fingerprint}","first_seen":""}}}}}}"#),
     }

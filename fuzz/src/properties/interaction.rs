@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use topchat::client::contacts::Contacts;
+use topchat::client::contacts::{Contacts, NewKeys};
 use topchat::client::inbox::Entry;
 use topchat::client::member::Member;
 use topchat::client::receive::{Action, Receiver};
@@ -46,7 +46,7 @@ fn numbered(header: Header, msg_id: MessageId, number: u8) -> Header {
 pub fn interaction(data: &[u8]) {
     let mut choices = Choices::new(data);
     let place = folder();
-    let pins = ["alice", "bob"].map(|name| Contacts::open(&place.path().join(name)).unwrap());
+    let pins = ["alice", "bob"].map(|name| Contacts::open(&place.path().join(name), NewKeys::First).unwrap());
     let mut clients = [Client::new(&MEMBERS.0, &pins[0]), Client::new(&MEMBERS.1, &pins[1])];
     for _ in 0..40 {
         if choices.is_empty() {
@@ -144,7 +144,7 @@ impl<'a> Client<'a> {
                 return self.check(actions);
             }
         };
-        let actions = self.receiver.found(request, &bundle, self.now).unwrap();
+        let actions = self.receiver.found(request, &bundle, Vec::new(), self.now).unwrap();
         self.check(actions);
     }
 
@@ -155,11 +155,12 @@ impl<'a> Client<'a> {
 
     fn wait(&mut self, minutes: u8) {
         self.now += Duration::from_secs(60) * minutes.into();
-        let actions = self.receiver.due(self.now);
+        let actions = self.receiver.due(self.now).unwrap();
         self.check(actions);
     }
 
-    fn check(&mut self, actions: Vec<Action>) {
+    fn check(&mut self, mut actions: Vec<Action>) {
+        actions.extend(self.receiver.news(self.now).unwrap());
         for action in actions {
             match action {
                 Action::Lookup { request, .. } => self.asked.push(request),
@@ -187,7 +188,7 @@ impl<'a> Client<'a> {
 }
 
 fn page() -> Page {
-    Page { zone: jiff::tz::TimeZone::UTC, colour: false, width: Some(80) }
+    Page { zone: jiff::tz::TimeZone::UTC, colour: false, width: Some(80), before_commands: "/" }
 }
 
 /// Carol's keys in Bob's name, which Carol may sign; and Bob's with her signature, which she may not.

@@ -1,0 +1,81 @@
+//! `topchat verify`, `topchat unverify`, `topchat trust` and `topchat forget`: what a person decides about a key.
+
+use super::comparing::Comparison;
+use super::config::Config;
+use super::contacts::Contacts;
+use super::directory::Contacted;
+use super::output::now_ms;
+use super::pins::Choice;
+use super::prompt::Terminal;
+use super::{Error, directory, output, people, screen, session};
+use crate::names::UserName;
+
+/// Pins the key that a contact has now: the one with this fingerprint, else the one that the person was told of.
+pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
+    let mut session = session::for_errand(config)?;
+    let now = directory::trust(&mut session.dialogue, &session.contacts, name, typed)?;
+    session.dialogue.link().finish();
+    config.say(&format!("{name} is trusted with this key from now on:"));
+    people::show("trusted", config, name, now, None)
+}
+
+/// Compares the key that a contact has now with what the contact says, and marks it as verified: with the fingerprint that
+/// was typed, else by asking the person.
+pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
+    let given = typed.map(directory::digits).transpose()?;
+    let terminal = match given {
+        Some(_) => None,
+        None => Some(Terminal::open(config, "a comparison", "--fingerprint FINGERPRINT")?),
+    };
+    let mut session = session::for_errand(config)?;
+    let own = session.again.member.name.clone();
+    let key = session.again.member.identity.public().fingerprint();
+    let Contacted { bundle, notice } = directory::to_compare(&mut session.dialogue, &session.contacts, name)?;
+    session.dialogue.link().finish();
+    let now = bundle.identity.fingerprint();
+    if let Some(notice) = &notice {
+        output::words(&format!("{}\n", screen::page(&std::io::stderr()).notice(notice, now_ms())));
+    }
+    match (given, terminal) {
+        (Some(digits), _) => directory::compare(name, now, &digits)?,
+        (None, Some(terminal)) => ask(&terminal, name, &Comparison::new((&own, key), (name, now)))?,
+        (None, None) => return Err(Error::Declined),
+    }
+    session.contacts.choose(&bundle, Choice::Verified)?;
+    config.say(&format!("{name}'s key is verified from now on:"));
+    people::show("verified", config, name, now, None)
+}
+
+/// Takes back that a contact's key was compared. Needs no password and no server.
+pub fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    let was = Contacts::open(&config.account_state(&own), config.new_keys)?.unverify(name)?;
+    config.say(&unverified(name, was));
+    Ok(())
+}
+
+/// Takes a contact out. Needs no password and no server.
+pub fn forget(config: &Config, name: &UserName) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    Contacts::open(&config.account_state(&own), config.new_keys)?.forget(name)?;
+    config.say(&format!("{name} is forgotten: the next key of that name is one seen for the first time"));
+    Ok(())
+}
+
+/// What was done about a contact whose key is to be no longer verified.
+pub fn unverified(name: &UserName, was: bool) -> String {
+    match was {
+        true => format!("{name}'s key is no longer verified. It stays pinned."),
+        false => format!("{name}'s key was not verified. Nothing was changed."),
+    }
+}
+
+fn ask(terminal: &Terminal, name: &UserName, comparison: &Comparison) -> Result<(), Error> {
+    for line in comparison.whole(screen::page(&std::io::stderr()).colour) {
+        terminal.say(&line)?;
+    }
+    match terminal.ask(&format!("Is it the same for {name}? Type yes to mark the key as verified: "))?.as_str() {
+        "yes" => Ok(()),
+        _ => Err(Error::Declined),
+    }
+}

@@ -1,0 +1,275 @@
+//! What the file of contacts holds, and what a key that was seen makes of it. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::event::{KeyChange, Mark};
+use super::json;
+use super::keyring::{Former, Found, Met, Pin};
+use super::state_file::Document;
+use crate::crypto::bundle::{self, VerifiedBundle};
+use crate::crypto::keys::PublicKey;
+use crate::limits::{CONTACTS_FILE_MAX, FORMER_KEYS, FORMER_MS, OTHER_KEYS};
+use crate::names::UserName;
+use crate::wire::Fingerprint;
+
+/// All contacts of one account on one server.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pins {
+    v: u32,
+    pub(super) contacts: BTreeMap<String, Contact>,
+}
+
+/// One of them.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Contact {
+    /// 64 hex digits, for people who look into the file.
+    fingerprint: String,
+    /// DER SubjectPublicKeyInfo in hex.
+    identity: String,
+    first_seen: String,
+    /// When the person compared it.
+    #[serde(default)]
+    verified: Option<String>,
+    /// The highest bundle number that was seen of this identity; 0 if none is known.
+    #[serde(default)]
+    bundle: u64,
+    /// The fingerprint of that bundle's encryption key.
+    #[serde(default)]
+    encryption: Option<String>,
+    #[serde(default)]
+    former: Vec<FormerKey>,
+    #[serde(default)]
+    changed: Option<Changed>,
+    /// Fingerprints of other keys that were seen in this name, the newest last.
+    #[serde(default)]
+    others: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FormerKey {
+    identity: String,
+    /// When it handed over.
+    since: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Changed {
+    fingerprint: String,
+    seen: String,
+}
+
+/// What a person decided about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// To go on with it.
+    Trusted,
+    /// That it is the contact's: it was compared.
+    Verified,
+}
+
+impl Default for Pins {
+    fn default() -> Self {
+        Self { v: NEWEST, contacts: BTreeMap::new() }
+    }
+}
+
+impl Document for Pins {
+    const NEWEST: u32 = NEWEST;
+    const LONGEST: u64 = CONTACTS_FILE_MAX;
+
+    fn version(&self) -> u32 {
+        self.v
+    }
+
+    fn renew(&mut self) {
+        self.v = NEWEST;
+    }
+}
+
+impl Contact {
+    /// A contact seen for the first time, or one whose key was replaced.
+    pub(super) fn new(bundle: &VerifiedBundle, now_ms: i64) -> Self {
+        Self {
+            fingerprint: bundle.identity.fingerprint().to_hex(),
+            identity: HEXLOWER.encode(bundle.identity.to_der()),
+            first_seen: json::time(now_ms),
+            verified: None,
+            bundle: bundle.number,
+            encryption: Some(bundle.encryption.fingerprint().to_hex()),
+            former: Vec::new(),
+            changed: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// What is held, read strictly; the error says what is wrong.
+    pub(super) fn pin(&self) -> Result<Pin, String> {
+        let key = key(&self.identity)?;
+        if key.fingerprint().to_hex() != self.fingerprint {
+            return Err("the fingerprint is not that of the identity".to_owned());
+        }
+        let former = |former: &FormerKey| {
+            let until_ms = millisecond(&former.since)?.saturating_add(FORMER_MS);
+            Ok(Former { key: Arc::new(self::key(&former.identity)?), until_ms })
+        };
+        let verified_ms = self.verified.as_deref().map(millisecond).transpose()?;
+        Ok(Pin {
+            key: Arc::new(key),
+            mark: if verified_ms.is_some() { Mark::Verified } else { Mark::Known },
+            since_ms: millisecond(&self.first_seen)?,
+            verified_ms,
+            former: self.former.iter().map(former).collect::<Result<_, String>>()?,
+            changed: self.changed.as_ref().map(|changed| fingerprint(&changed.fingerprint)).transpose()?,
+            others: self.others.iter().map(|other| fingerprint(other)).collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// Whether [`Self::meet`] would only repeat what stands here.
+    pub(super) fn has_met(&self, bundle: &VerifiedBundle) -> bool {
+        let is = |known: &str| known == bundle.identity.fingerprint().to_hex();
+        match &self.changed {
+            Some(changed) => is(&changed.fingerprint) || is(&self.fingerprint),
+            None => is(&self.fingerprint) && self.number_of(bundle) == Number::Same,
+        }
+    }
+
+    /// Compares what a server gave with `held`, which stands here. An open change stays open whatever the server gives.
+    pub(super) fn meet(&mut self, held: &Pin, found: &Found, now_ms: i64) -> Result<Met, Error> {
+        let Found { bundle, lineage } = found;
+        let (pinned, given) = (held.key.fingerprint(), bundle.identity.fingerprint());
+        if let Some(change) = held.change(&bundle.name) {
+            return Ok(Met::Changed(if given == pinned {
+                change
+            } else {
+                self.other(&bundle.name, held, given, now_ms)
+            }));
+        }
+        if given == pinned {
+            return self.same(bundle);
+        }
+        match bundle::succession(bundle, lineage, pinned) {
+            Ok(former) => {
+                self.moved(bundle, &former, now_ms);
+                Ok(Met::Moved)
+            }
+            Err(why) => {
+                log::info!("{}: {why}", bundle.name);
+                Ok(Met::Changed(self.other(&bundle.name, held, given, now_ms)))
+            }
+        }
+    }
+
+    /// Another key was seen, that nothing leads to.
+    pub(super) fn other(&mut self, name: &UserName, held: &Pin, now: Fingerprint, now_ms: i64) -> KeyChange {
+        let fingerprint = now.to_hex();
+        self.remember(&fingerprint);
+        self.changed = Some(Changed { fingerprint, seen: json::time(now_ms) });
+        let (pinned, since_ms, verified_ms) = (held.key.fingerprint(), held.since_ms, held.verified_ms);
+        KeyChange { name: name.clone(), pinned, now, since_ms, verified_ms }
+    }
+
+    /// The person has chosen this key. What was seen beside it is remembered as not chosen.
+    pub(super) fn choose(&mut self, bundle: &VerifiedBundle, choice: Choice, now_ms: i64) {
+        let now = bundle.identity.fingerprint().to_hex();
+        if now != self.fingerprint {
+            let was = self.fingerprint.clone();
+            self.remember(&was);
+            let others = std::mem::take(&mut self.others);
+            *self = Self { others, ..Self::new(bundle, now_ms) };
+        }
+        self.others.retain(|other| *other != now);
+        self.changed = None;
+        if choice == Choice::Verified {
+            self.verified = Some(json::time(now_ms));
+        }
+    }
+
+    /// The person takes back that they compared it. False if they never had.
+    pub(super) fn unverify(&mut self) -> bool {
+        self.verified.take().is_some()
+    }
+
+    fn same(&mut self, bundle: &VerifiedBundle) -> Result<Met, Error> {
+        let (name, given) = (bundle.name.clone(), bundle.number);
+        match self.number_of(bundle) {
+            Number::Older => Err(Error::OldBundle { name, given, known: self.bundle }),
+            Number::Reused => Err(Error::BundleReused { name, number: given }),
+            Number::Same => Ok(Met::Same),
+            Number::Newer => {
+                self.bundle = given;
+                self.encryption = Some(bundle.encryption.fingerprint().to_hex());
+                Ok(Met::Same)
+            }
+        }
+    }
+
+    fn number_of(&self, bundle: &VerifiedBundle) -> Number {
+        let same_key = self.encryption.as_deref() == Some(bundle.encryption.fingerprint().to_hex().as_str());
+        match bundle.number.cmp(&self.bundle) {
+            std::cmp::Ordering::Less => Number::Older,
+            std::cmp::Ordering::Greater => Number::Newer,
+            std::cmp::Ordering::Equal if same_key => Number::Same,
+            std::cmp::Ordering::Equal => Number::Reused,
+        }
+    }
+
+    /// The keys in `former` have handed over, the newest first. Nobody has compared the new one.
+    fn moved(&mut self, bundle: &VerifiedBundle, former: &[PublicKey], now_ms: i64) {
+        let since = json::time(now_ms);
+        let old = former.iter().map(|key| HEXLOWER.encode(key.to_der()));
+        let mut all: Vec<_> = old.map(|identity| FormerKey { identity, since: since.clone() }).collect();
+        all.extend(std::mem::take(&mut self.former));
+        let counts = |former: &FormerKey| millisecond(&former.since).is_ok_and(|since| now_ms - since <= FORMER_MS);
+        all.retain(counts);
+        all.truncate(FORMER_KEYS);
+        let others = std::mem::take(&mut self.others);
+        *self = Self { former: all, others, ..Self::new(bundle, now_ms) };
+    }
+
+    fn remember(&mut self, other: &str) {
+        self.others.retain(|known| known != other);
+        self.others.push(other.to_owned());
+        let surplus = self.others.len().saturating_sub(OTHER_KEYS);
+        self.others.drain(..surplus);
+    }
+}
+
+/// How a bundle stands among those of its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Number {
+    Newer,
+    Same,
+    /// The same number for other keys.
+    Reused,
+    Older,
+}
+
+fn key(hex: &str) -> Result<PublicKey, String> {
+    let der = HEXLOWER.decode(hex.as_bytes()).map_err(|_| "the identity is not hex".to_owned())?;
+    PublicKey::from_der(&der).map_err(|why| why.to_string())
+}
+
+fn fingerprint(hex: &str) -> Result<Fingerprint, String> {
+    Fingerprint::from_hex(hex).ok_or_else(|| "a fingerprint that is none".to_owned())
+}
+
+fn millisecond(time: &str) -> Result<i64, String> {
+    let read: Result<jiff::Timestamp, _> = time.parse();
+    read.map(|time| time.as_millisecond()).map_err(|_| "a time that is none".to_owned())
+}
+
+/// The first one had no more than the key and when it was seen.
+const NEWEST: u32 = 2;
+
+#[cfg(test)]
+#[path = "pins_tests.rs"]
+mod tests;
