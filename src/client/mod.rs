@@ -69,6 +69,7 @@ pub mod servers;
 mod session;
 mod start;
 mod state_file;
+mod terminal;
 mod transfer;
 mod typed;
 

@@ -14,3 +14,4 @@ mod messages;
 mod mistakes;
 mod network;
 mod server;
+mod typing;
