@@ -12,6 +12,7 @@ mod liar;
 mod links;
 mod messages;
 mod pace;
+mod pages;
 mod protocol_document;
 mod renewal;
 mod scripts;

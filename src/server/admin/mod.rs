@@ -1,6 +1,6 @@
 //! Administration by the server's owner: asked of the running server by a socket, or done on the files of a stopped one.
 //!
-//! The lock of the data folder decides which: whoever holds it may change the files. Both ways lead to the same [`desk`],
+//! The lock of the data folder decides which: whoever holds it may change the files. Both ways lead to the same desk,
 //! so both have the same effects and the same output.
 
 mod ask;
