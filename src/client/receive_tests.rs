@@ -587,7 +587,7 @@ fn a_held_message_that_the_chosen_key_did_not_sign_is_rejected() {
     let asked = request(&receiver.arrived(forged.clone(), Instant::now()).unwrap());
     receiver.found(asked, &bundle_of("alice", &BOB), Vec::new(), Instant::now()).unwrap();
     keyring.choose("alice", &BOB);
-    receiver.released().unwrap().0;
+    receiver.released().unwrap();
     assert_eq!(told(&receiver.arrived(forged, Instant::now()).unwrap()), ["Rejected"]);
 }
 

@@ -225,7 +225,7 @@ fn a_message_for_a_key_of_ones_own_that_is_elsewhere_waits_until_it_is_here() {
          yours has it, topchat keys export there, topchat keys import FILE here, then start again.",
         elsewhere.public().fingerprint().short()
     );
-    assert_eq!(told(&finished), [line.clone()]);
+    assert_eq!(told(&finished), std::slice::from_ref(&line));
     let (_, again) = stage.play(&[]);
     assert_eq!((shown(&again), told(&again)), (vec![THE_END.to_owned()], vec![line]));
     let hex = elsewhere.public().fingerprint().to_hex();
