@@ -254,7 +254,8 @@ pub const FORMER_MS: i64 = MAILBOX_DAYS as i64 * 24 * 3600 * 1000;
 /// Other keys that are remembered of one contact, so that the person is not asked about them twice: a server can make up
 /// any number.
 pub const OTHER_KEYS: usize = 8;
-/// How often it is looked whether the person has chosen a key in another process, while messages wait for that.
+/// How often it is looked whether the person has chosen a key in another process or brought the group key file, while
+/// messages wait for that.
 pub const CHOICE_LOOKED_FOR: Duration = Duration::from_millis(500);
 /// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
 pub const INPUT_LINE_MAX: usize = 64 * 1024;
