@@ -18,6 +18,13 @@ pub fn storm_rounds(usual: u32) -> u32 {
     std::env::var("TOPCHAT_STORM_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
+/// Whether two times are the same for somebody who measures: twice as long under `make storm`, where nothing else runs;
+/// among the other tests no more than a gross difference shows.
+pub fn about_the_same(one: Duration, other: Duration) -> bool {
+    let (factor, slack) = if storm_rounds(0) > 0 { (2, 2) } else { (4, 50) };
+    one.max(other) < one.min(other) * factor + Duration::from_millis(slack)
+}
+
 /// Repeatable random numbers (xorshift64, Marsaglia 2003).
 pub struct Random(pub u64);
 

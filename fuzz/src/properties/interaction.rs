@@ -12,6 +12,7 @@ use topchat::client::receive::{Action, Receiver};
 use topchat::client::render::Page;
 use topchat::client::replay::Ledger;
 use topchat::crypto::envelope::{self, SealWith};
+use topchat::wire::bundle::Predecessor;
 use topchat::wire::{Envelope, Header, MessageId, signed};
 
 use super::Choices;
@@ -144,7 +145,8 @@ impl<'a> Client<'a> {
                 return self.check(actions);
             }
         };
-        let actions = self.receiver.found(request, &bundle, Vec::new(), self.now).unwrap();
+        let lineage = lineage(choices);
+        let actions = self.receiver.found(request, &bundle, lineage, self.now).unwrap();
         self.check(actions);
     }
 
@@ -185,6 +187,24 @@ impl<'a> Client<'a> {
             }
         }
     }
+}
+
+/// Predecessors as the server can make them up: a true handover, between other people; one that the wrong key signed; junk.
+fn lineage(choices: &mut Choices<'_>) -> Vec<Predecessor> {
+    let made_up = |choices: &mut Choices<'_>| {
+        let people = [&*ALICE, &*BOB, &*CAROL];
+        let [old, new, signer] = [(), (), ()].map(|()| people[choices.below(3)]);
+        let (old_key, new_key) = (old.identity.public(), new.identity.public());
+        let bytes = signed::handover(&new.name, old_key.fingerprint(), new_key.fingerprint());
+        // Nobody honest hands over here, so their keys sign nothing of the kind.
+        let handover = if choices.byte() & 1 == 0 || signer.name != CAROL.name {
+            vec![choices.byte(); 256]
+        } else {
+            CAROL.identity.sign(&bytes).unwrap()
+        };
+        Predecessor { identity: old_key.to_der().to_vec(), handover }
+    };
+    (0..choices.below(4)).map(|_| made_up(choices)).collect()
 }
 
 fn page() -> Page {
