@@ -13,4 +13,5 @@ mod keys_transfer;
 mod messages;
 mod mistakes;
 mod network;
+mod password_changes;
 mod server;
