@@ -149,7 +149,7 @@ pub const ADMIN_LINE_MAX: u64 = 16 * 1024;
 pub const ADMIN_CLIENTS: usize = 8;
 /// How long a server may take to start or stop before whoever wants to ask it gives up.
 pub const ADMIN_FOUND_WITHIN: Duration = Duration::from_secs(2);
-/// How long one connection to the admin socket may take in all: programs talk there, not people.
+/// How long a request at the admin socket may take to come, and its answer to go: programs talk there, not people.
 pub const ADMIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the server's answer may take: a busy disk, and 100 000 accounts to list.
 pub const ADMIN_ANSWER_WITHIN: Duration = Duration::from_secs(30);
