@@ -13,5 +13,6 @@ mod keys_transfer;
 mod messages;
 mod mistakes;
 mod network;
+mod password_changes;
 mod server;
 mod typing;
