@@ -267,6 +267,8 @@ pub const KEY_WITHIN: Duration = Duration::from_millis(500);
 pub const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether it was stopped and continued: nobody notices it.
 pub const STOPPED_LOOKED_FOR: Duration = Duration::from_millis(5);
+/// Names or commands that are shown for a word that could become any of them.
+pub const COMPLETIONS_SHOWN: usize = 40;
 /// Typed lines that are kept to be called back.
 pub const TYPED_LINES_KEPT: usize = 1000;
 /// Text that waits to be shown while what is typed fills the whole terminal, in bytes. With more the client takes no

@@ -1,10 +1,11 @@
 //! The interactive chat: what its two threads share, and how they begin and end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::blocked::Blocked;
 use super::circuit::Circuit;
 use super::conduct::{Part, conduct};
 use super::config::Config;
@@ -19,14 +20,15 @@ use super::output::now_ms;
 use super::pending::{Pending, Sent, Told};
 use super::receive::Receiver;
 use super::reconnect::{Follower, listen_on};
-use super::render::Own;
+use super::render::{Own, Page, named};
 use super::screen::Screen;
 use super::sending::Sending;
 use super::sequence::Sequence;
 use super::session::Session;
+use super::typed::Bell;
 use super::{Error, send};
-use crate::limits::{STOP_WITHIN, UNANSWERED_MAX};
-use crate::names::UserName;
+use crate::limits::{CONTACTS_MAX, STOP_WITHIN, UNANSWERED_MAX};
+use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
 use crate::wire::{MessageId, ToClient, ToServer};
 
@@ -38,11 +40,23 @@ pub(super) struct Chat<'a> {
     pub(super) sequence: Sequence,
     pub(super) circuit: &'a Circuit,
     pub(super) screen: Screen,
+    pub(super) blocked: Blocked,
+    manners: Mutex<Manners>,
     outbox: Mutex<Outgoing>,
     pending: Mutex<Pending>,
     /// The listening thread has heard of a message, or has ended.
     heard: Condvar,
     answers: Mutex<Answers>,
+}
+
+/// What the one thread tells the other about people.
+#[derive(Default)]
+struct Manners {
+    bell: Bell,
+    /// Who wrote to oneself alone last.
+    wrote_last: Option<UserName>,
+    /// Who was seen here.
+    met: BTreeSet<UserName>,
 }
 
 /// What waits for the server, and whether a thread is sending it.
@@ -72,6 +86,8 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
         circuit: &circuit,
         screen: Screen::new(),
+        blocked: Blocked::open(&folder)?,
+        manners: Mutex::default(),
         outbox: Mutex::new(Outgoing { outbox: Outbox::open(&folder)?, is_sending: false }),
         pending: Mutex::default(),
         heard: Condvar::new(),
@@ -114,6 +130,52 @@ impl Chat<'_> {
             self.notice(&notice)?;
         }
         self.member.group_keys(self.config).map(drop)
+    }
+
+    /// Who wrote to oneself alone last.
+    pub(super) fn wrote_last(&self) -> Option<UserName> {
+        self.manners().wrote_last.clone()
+    }
+
+    /// Names that are known here, to be completed: contacts, and those that were met in this run.
+    pub(super) fn names(&self) -> Vec<UserName> {
+        let mut names = self.manners().met.clone();
+        // Without the contacts there is less to complete, no more.
+        names.extend(self.contacts.list().unwrap_or_default().into_iter().map(|(name, _)| name));
+        names.into_iter().filter(|name| *name != self.member.name).collect()
+    }
+
+    /// These people are there.
+    pub(super) fn met(&self, names: impl IntoIterator<Item = UserName>) {
+        let mut manners = self.manners();
+        manners.met.extend(names);
+        while manners.met.len() > CONTACTS_MAX {
+            manners.met.pop_last();
+        }
+    }
+
+    /// When the terminal rings from now on.
+    pub(super) fn ring(&self, bell: Bell) {
+        self.manners().bell = bell;
+    }
+
+    /// Whether the terminal rings for this message, which is shown now.
+    fn rings_for(&self, opened: &Opened) -> bool {
+        let header = &opened.envelope.header;
+        let is_direct = header.recipient != Recipient::All;
+        let mut manners = self.manners();
+        if is_direct {
+            manners.wrote_last = Some(header.sender.clone());
+        }
+        match manners.bell {
+            Bell::Off => false,
+            Bell::Direct => is_direct || !named(&opened.text, self.member.name.as_str()).is_empty(),
+            Bell::All => true,
+        }
+    }
+
+    fn manners(&self) -> MutexGuard<'_, Manners> {
+        self.manners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends the answer to the request with this number to `answer`. False if no answer will come.
@@ -331,7 +393,18 @@ impl Audience for Listener<'_> {
     }
 
     fn message(&mut self, opened: &Opened) -> Result<(), Error> {
-        self.chat.screen.line(&self.chat.screen.page().message(opened, now_ms()))
+        let chat = self.chat;
+        let sender = &opened.envelope.header.sender;
+        match chat.blocked.holds_back(sender) {
+            None => {}
+            Some(1) => return chat.remark(&format!("{sender} is blocked: nothing of theirs is shown (/blocked)")),
+            Some(_) => return Ok(()),
+        }
+        let page = Page { named: Some(chat.member.name.clone()), ..chat.screen.page() };
+        match chat.rings_for(opened) {
+            true => chat.screen.ringing(&page.message(opened, now_ms())),
+            false => chat.screen.line(&page.message(opened, now_ms())),
+        }
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Error> {

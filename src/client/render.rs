@@ -4,6 +4,7 @@
 //! sender's line, however it is broken or wrapped.
 
 use std::fmt::Write;
+use std::ops::Range;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -26,6 +27,8 @@ pub struct Page {
     pub width: Option<usize>,
     /// What stands before a command that the reader may type: `/` in the chat, else this program's name.
     pub before_commands: &'static str,
+    /// Whose name is set off within texts, if anybody's.
+    pub named: Option<UserName>,
 }
 
 /// A message of one's own.
@@ -229,7 +232,7 @@ impl Page {
                     _ => {
                         shown.push('\n');
                         shown.push_str(CONTINUED);
-                        shown.push_str(piece);
+                        shown.push_str(&self.emphasised(piece));
                     }
                 }
             }
@@ -239,12 +242,24 @@ impl Page {
 
     fn first_line(&self, shown: &mut String, head: &str, text: &str, mark: &str) {
         shown.push_str(head);
-        shown.push_str(text);
+        shown.push_str(&self.emphasised(text));
         let used = columns(head) + columns(text);
         let room = self.width.unwrap_or(MARK_COLUMN + mark.len()).saturating_sub(used + mark.len());
         let gap = MARK_COLUMN.saturating_sub(used).min(room).max(2);
         shown.extend(std::iter::repeat_n(' ', gap));
         self.styled(shown, Style::new().dimmed(), mark);
+    }
+
+    /// The text with the reader's name set off.
+    fn emphasised(&self, text: &str) -> String {
+        let (mut shown, mut after) = (String::new(), 0);
+        let name = self.named.as_ref().filter(|_| self.colour);
+        for place in name.map_or(Vec::new(), |name| named(text, name.as_str())) {
+            shown.push_str(&text[after..place.start]);
+            self.styled(&mut shown, AnsiColor::Magenta.on_default().bold(), &text[place.clone()]);
+            after = place.end;
+        }
+        shown + &text[after..]
     }
 
     /// The line in pieces that a terminal does not break by itself.
@@ -367,6 +382,19 @@ fn cut(line: &str, room: usize) -> usize {
     }
     let first = line.chars().next().map_or(0, char::len_utf8);
     if after_space > 0 { after_space } else { end.max(first) }
+}
+
+/// Where a text names somebody: as a whole word, in capitals or not.
+pub(super) fn named(text: &str, name: &str) -> Vec<Range<usize>> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let stands_alone = |at: &usize| {
+        let (before, after) = (text[..*at].chars().next_back(), text[at + name.len()..].chars().next());
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    };
+    // Only ASCII letters change here, so that places stay where they are.
+    let small = text.to_ascii_lowercase();
+    let found = small.match_indices(name).map(|(at, _)| at);
+    found.filter(stands_alone).map(|at| at..at + name.len()).collect()
 }
 
 /// How many columns a text takes on a terminal, at most.

@@ -11,7 +11,7 @@ use crate::wire::{Envelope, Header, MessageId, Suite};
 const NOON: i64 = 1_699_963_440_000;
 
 fn page() -> Page {
-    Page { zone: TimeZone::UTC, colour: false, width: None, before_commands: "/" }
+    Page { zone: TimeZone::UTC, colour: false, width: None, before_commands: "/", named: None }
 }
 
 fn opened(text: &str) -> Opened {
@@ -182,4 +182,21 @@ fn without_colour_no_escape_is_written_and_with_it_the_words_stay() {
     assert!(!plain.contains('\u{1b}'));
     let coloured = Page { colour: true, ..page() }.notice(&notice, NOON);
     assert!(coloured.contains('\u{1b}') && coloured.contains(&plain));
+}
+
+#[test]
+fn ones_own_name_is_set_off_as_a_whole_word_and_in_colour_only() {
+    for (text, expected) in [
+        ("alice, look", &["alice"][..]),
+        ("Alice and ALICE", &["Alice", "ALICE"]),
+        ("malice, alice2, alice-b, \u{e9}alice", &[]),
+        ("(alice)", &["alice"]),
+    ] {
+        let found: Vec<_> = named(text, "alice").into_iter().map(|place| &text[place]).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+    let page = Page { colour: true, named: Some("alice".parse().unwrap()), ..page() };
+    let shown = page.emphasised("hi alice!");
+    assert_eq!(shown, "hi \u{1b}[1m\u{1b}[35malice\u{1b}[0m!");
+    assert_eq!(Page { colour: false, ..page }.emphasised("hi alice!"), "hi alice!");
 }

@@ -112,6 +112,14 @@ impl Screen {
         }
     }
 
+    /// The same, and rings.
+    pub fn ringing(&self, text: &str) -> Result<(), Error> {
+        match self.kind {
+            Kind::Pipe => self.line(text),
+            Kind::Typewriter | Kind::Editor => self.line(&format!("{text}\x07")),
+        }
+    }
+
     /// Asks for the next line to be typed.
     pub fn prompt(&self, prompt: &str) -> Result<(), Error> {
         if self.kind == Kind::Pipe {
@@ -232,6 +240,7 @@ pub fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
         colour: terminal && wanted && !is_dumb(),
         width: size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0),
         before_commands: "topchat ",
+        named: None,
     }
 }
 

@@ -5,17 +5,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 
 use super::Error;
 use super::chat::Chat;
-use super::choosing::unverified;
-use super::comparing::Comparison;
 use super::compose::{SealFor, compose};
 use super::dialogue::{Ask, refused};
 use super::directory::{self, Contacted};
-use super::event::{Mark, Notice};
+use super::event::Notice;
 use super::keyring::Keyring;
 use super::lines::{Line, Lines};
 use super::output::now_ms;
 use super::pending::Sent;
-use super::pins::Choice;
 use super::reconnect::is_lost;
 use super::terminal::{Editor, Input, with_editor};
 use super::typed::{self, Typed, TypedError};
@@ -24,26 +21,27 @@ use crate::crypto::keys::PublicKey;
 use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, INPUT_READ, UNSETTLED_MAX};
 use crate::names::{Recipient, UserName};
 use crate::transport::{Stop, wait_input};
-use crate::wire::to_server::Scope;
-use crate::wire::{Fingerprint, ToClient, ToServer};
+use crate::wire::{ToClient, ToServer};
 
 /// The state of the one who types.
 pub(super) struct Sending<'a> {
-    chat: &'a Chat<'a>,
+    pub(super) chat: &'a Chat<'a>,
     to: Recipient,
     last_request: u32,
     /// Keys that were checked in this run, to seal with while there is no connection.
     keys: HashMap<UserName, VerifiedBundle>,
     /// Keys that the person was asked to compare: the next line is the answer.
-    asked: Option<VerifiedBundle>,
+    pub(super) asked: Option<VerifiedBundle>,
 }
 
 /// Whether the chat goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
+    /// With the next line.
     GoOn,
     /// The line stays to be edited, where that is possible.
     Edit,
+    /// The person leaves.
     Leave,
 }
 
@@ -55,21 +53,22 @@ impl<'a> Sending<'a> {
 
     /// Reads and sends until the input ends, the person leaves, or `over` is asked.
     pub(super) fn run(mut self, over: &Stop) -> Result<(), Error> {
-        match self.chat.screen.edits() {
-            true => with_editor(&self.chat.screen, |editor| self.edit(editor)),
+        let chat = self.chat;
+        match chat.screen.edits() {
+            true => with_editor(&chat.screen, &|| chat.names(), |editor| self.edit(editor, over)),
             false => self.read(over),
         }
     }
 
     /// The same on a terminal, where the line can be edited. It ends with the listening thread.
-    fn edit(&mut self, editor: &mut Editor<'_>) -> Result<(), Error> {
+    fn edit(&mut self, editor: &mut Editor<'_>, over: &Stop) -> Result<(), Error> {
         loop {
             let line = match editor.read(&self.prompt())? {
                 Input::Line(text) => Line::Text(text),
                 Input::NotUtf8 => Line::NotUtf8,
                 Input::Leave => return self.leave(),
                 Input::Interrupted => return Err(Error::Interrupted),
-                Input::Over => return Ok(()),
+                Input::Over => return wait_until_over(over),
             };
             match self.line(&line)? {
                 Then::Leave => return self.leave(),
@@ -141,10 +140,16 @@ impl<'a> Sending<'a> {
             Err(error) => self.say(&error.to_string()),
             Ok(Typed::Nothing) => Ok(Then::GoOn),
             Ok(Typed::Quit) => Ok(Then::Leave),
-            Ok(Typed::Help) => self.say(&format!("commands:\n{}", typed::help())),
+            Ok(Typed::Help(command)) => self.help(command),
             Ok(Typed::Passwd) => self.say("to change your password, leave with /quit and run: topchat passwd"),
             Ok(Typed::Switch(to)) => self.switch(to),
             Ok(Typed::Who) => self.who(),
+            Ok(Typed::Keys) => self.keys(),
+            Ok(Typed::Block(name)) => self.block(&name),
+            Ok(Typed::Unblock(name)) => self.unblock(&name),
+            Ok(Typed::Blocked) => self.blocked(),
+            Ok(Typed::Ring(bell)) => self.ring(bell),
+            Ok(Typed::Answer(text)) => self.answer(text),
             Ok(Typed::Fingerprint(name)) => self.fingerprint(name.as_ref()),
             Ok(Typed::Trust { name, fingerprint }) => self.trust(&name, fingerprint.as_deref()),
             Ok(Typed::Untrust(name)) => self.untrust(&name),
@@ -153,7 +158,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn send(&mut self, to: Recipient, text: String) -> Result<Then, Error> {
+    pub(super) fn send(&mut self, to: Recipient, text: String) -> Result<Then, Error> {
         self.chat.wait_until_settled(UNSETTLED_MAX, ANSWER_WITHIN);
         let chat = self.chat;
         let key = match &to {
@@ -182,7 +187,7 @@ impl<'a> Sending<'a> {
     }
 
     /// The key to seal with, checked now; without a connection, as it was checked in this run.
-    fn key_of(&mut self, name: &UserName) -> Result<PublicKey, Error> {
+    pub(super) fn key_of(&mut self, name: &UserName) -> Result<PublicKey, Error> {
         let chat = self.chat;
         match directory::contact(self, chat.contacts, name) {
             Ok(Contacted { bundle, notice }) => {
@@ -217,78 +222,6 @@ impl<'a> Sending<'a> {
         Ok(Then::GoOn)
     }
 
-    fn who(&mut self) -> Result<Then, Error> {
-        let here = directory::list(self, Scope::Online)?;
-        let names: Result<Vec<_>, Error> = here.iter().map(|entry| self.marked(&entry.name)).collect();
-        self.say(&format!("here now: {}", names?.join(", ")))
-    }
-
-    /// The name, with what is to be known of its key.
-    fn marked(&self, name: &UserName) -> Result<String, Error> {
-        Ok(match self.chat.contacts.pinned(name)? {
-            Some(pin) if pin.changed.is_some() => format!("{name} (KEY CHANGED)"),
-            Some(pin) if pin.mark == Mark::Verified => format!("{name} (verified)"),
-            _ => name.to_string(),
-        })
-    }
-
-    fn fingerprint(&mut self, name: Option<&UserName>) -> Result<Then, Error> {
-        let (own, key) = self.own();
-        let Some(name) = name.filter(|name| **name != own) else {
-            return self.say(&format!("{own}  {}", key.grouped()));
-        };
-        let theirs = match self.chat.contacts.pinned(name)? {
-            Some(pin) => pin.key.fingerprint(),
-            None => directory::contact(self, self.chat.contacts, name)?.bundle.identity.fingerprint(),
-        };
-        self.say(&Comparison::new((&own, key), (name, theirs)).lines().join("\n"))
-    }
-
-    fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
-        let now = directory::trust(self, self.chat.contacts, name, fingerprint)?;
-        self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
-        self.chosen()
-    }
-
-    /// Shows what is to be compared; the next line is the answer.
-    fn verify(&mut self, name: &UserName) -> Result<Then, Error> {
-        let Contacted { bundle, notice } = directory::to_compare(self, self.chat.contacts, name)?;
-        if let Some(notice) = notice {
-            self.chat.notice(&notice)?;
-        }
-        let (own, key) = self.own();
-        let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
-        let lines = comparison.whole(self.chat.screen.page().colour);
-        self.asked = Some(bundle);
-        self.say(&format!("{}\nIs it the same for {name}? Type yes to mark the key as verified.", lines.join("\n")))
-    }
-
-    /// The answer to what was asked, whatever it is: nothing of it is sent.
-    fn answered(&mut self, bundle: &VerifiedBundle, answer: &str) -> Result<Then, Error> {
-        let name = &bundle.name;
-        if answer.trim() != "yes" {
-            return self.say(&format!("nothing was changed about {name}'s key, and nothing was sent"));
-        }
-        self.chat.contacts.choose(bundle, Choice::Verified)?;
-        self.say(&format!("{name}'s key is verified from now on"))?;
-        self.chosen()
-    }
-
-    fn untrust(&mut self, name: &UserName) -> Result<Then, Error> {
-        let was = self.chat.contacts.unverify(name)?;
-        self.say(&unverified(name, was))
-    }
-
-    /// What was held until a key was chosen may be shown now.
-    fn chosen(&self) -> Result<Then, Error> {
-        self.chat.circuit.wake();
-        Ok(Then::GoOn)
-    }
-
-    fn own(&self) -> (UserName, Fingerprint) {
-        (self.chat.member.name.clone(), self.chat.member.identity.public().fingerprint())
-    }
-
     fn tell(&self, error: &Error) -> Result<Then, Error> {
         match error {
             Error::KeyChanged(change) => {
@@ -302,7 +235,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn say(&self, words: &str) -> Result<Then, Error> {
+    pub(super) fn say(&self, words: &str) -> Result<Then, Error> {
         self.chat.remark(words)?;
         Ok(Then::GoOn)
     }
@@ -335,6 +268,14 @@ impl Ask for Sending<'_> {
             }
         }
     }
+}
+
+/// How the chat ended is for the listening thread to tell, which is about to.
+fn wait_until_over(over: &Stop) -> Result<(), Error> {
+    while !over.is_asked() {
+        wait_input(over.wakeup(), over.wakeup(), None).map_err(Error::system("waiting"))?;
+    }
+    Ok(())
 }
 
 /// Errors of one line are told and the chat goes on; these are errors of the whole.

@@ -2,6 +2,7 @@
 //!
 //! In doubt nothing is sent: a private word that goes to everybody by a slip can't be called back.
 
+use super::commands;
 use crate::limits::TEXT_MAX;
 use crate::names::{NameError, Recipient, UserName};
 use crate::text::{nearest, visible};
@@ -9,16 +10,26 @@ use crate::text::{nearest, visible};
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Typed {
+    /// Send a text to whoever wrote directly last.
+    Answer(String),
+    /// Show nothing of somebody's any more.
+    Block(UserName),
+    /// Show who is blocked.
+    Blocked,
     /// Show the fingerprint of a contact, or one's own.
     Fingerprint(Option<UserName>),
-    /// Show the commands.
-    Help,
+    /// Show the commands, or tell more about this one.
+    Help(Option<&'static str>),
+    /// Show one's own keys, the group's and the contacts'.
+    Keys,
     /// An empty line.
     Nothing,
     /// Tell how the password is changed.
     Passwd,
     /// End the chat.
     Quit,
+    /// When the terminal is to ring.
+    Ring(Bell),
     /// Send a text, to the current recipient if none is named.
     Send {
         /// Who it is for.
@@ -35,6 +46,8 @@ pub enum Typed {
         /// The new fingerprint or its beginning, as typed; else the key that was told.
         fingerprint: Option<String>,
     },
+    /// Show what somebody writes again.
+    Unblock(UserName),
     /// Take back that a contact's key was compared.
     Untrust(UserName),
     /// Compare a contact's key.
@@ -43,15 +56,29 @@ pub enum Typed {
     Who,
 }
 
+/// What the terminal rings for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bell {
+    /// Nothing.
+    Off,
+    /// Messages to oneself alone, and those that name one.
+    #[default]
+    Direct,
+    /// Every message.
+    All,
+}
+
 /// Why a line means nothing. Nothing was sent because of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TypedError {
     /// A command with too few or too many words behind it.
-    #[error("use it as: {usage}")]
+    #[error("use it as: {usage}   for example: {example}")]
     Arguments {
         /// The command as it should be.
         usage: String,
+        /// One that is right.
+        example: &'static str,
     },
     /// What stands where a name should be is none.
     #[error("\"{}\" can't be a name: {why}. Nothing was sent.", visible(.text))]
@@ -86,6 +113,15 @@ pub enum TypedError {
     },
 }
 
+impl TypedError {
+    /// For a word that is no command.
+    pub(super) fn unknown(word: &str) -> Self {
+        // A command of one letter is near to everything.
+        let names = commands::all().map(|command| command.name).filter(|name| name.len() > 1);
+        Self::Unknown { word: word.to_owned(), nearest: nearest(word, names) }
+    }
+}
+
 /// What this line means.
 pub fn parse(line: &str) -> Result<Typed, TypedError> {
     let line = line.trim_end_matches(['\r', '\n']);
@@ -106,7 +142,7 @@ pub fn parse(line: &str) -> Result<Typed, TypedError> {
 
 /// What `/help` shows.
 pub fn help() -> String {
-    let commands = COMMANDS.iter().map(|command| (command.usage(), command.does));
+    let commands = commands::all().map(|command| (command.usage(), command.does));
     let texts =
         [("TEXT".to_owned(), "send to the recipient in the prompt"), ("@NAME TEXT".to_owned(), "send to NAME alone")];
     let more = [("//TEXT".to_owned(), "send text that begins with /")];
@@ -115,68 +151,13 @@ pub fn help() -> String {
     lines.join("\n")
 }
 
-struct Command {
-    name: &'static str,
-    arguments: &'static str,
-    does: &'static str,
-    /// Reads the words behind the command.
-    read: fn(&[&str]) -> Result<Option<Typed>, TypedError>,
-}
-
-impl Command {
-    fn usage(&self) -> String {
-        format!("/{} {}", self.name, self.arguments).trim_end().to_owned()
-    }
-}
-
-/// Every command, in the order in which `/help` shows them.
-const COMMANDS: &[Command] = &[
-    Command { name: "to", arguments: "NAME|ALL", does: "write to NAME, or to everybody, from now on", read: read_to },
-    Command { name: "who", arguments: "", does: "who is here", read: |words| alone(words, Typed::Who) },
-    Command {
-        name: "fingerprint",
-        arguments: "[NAME]",
-        does: "your key's fingerprint, or NAME's and your safety number",
-        read: read_fingerprint,
-    },
-    Command {
-        name: "verify",
-        arguments: "NAME",
-        does: "compare NAME's key with them, and mark it as verified",
-        read: |words| read_name(words, Typed::Verify),
-    },
-    Command {
-        name: "untrust",
-        arguments: "NAME",
-        does: "take that back",
-        read: |words| read_name(words, Typed::Untrust),
-    },
-    Command {
-        name: "trust",
-        arguments: "NAME [FINGERPRINT]",
-        does: "go on with NAME, whose key has changed, unverified",
-        read: read_trust,
-    },
-    Command {
-        name: "passwd",
-        arguments: "",
-        does: "how to change your password",
-        read: |words| alone(words, Typed::Passwd),
-    },
-    Command { name: "help", arguments: "", does: "this list", read: |words| alone(words, Typed::Help) },
-    Command { name: "quit", arguments: "", does: "leave (so does Ctrl-D)", read: |words| alone(words, Typed::Quit) },
-];
-
 fn parse_command(line: &str) -> Result<Typed, TypedError> {
-    let mut words = line.split_whitespace();
     // "/ hi" is no command either: the word is what stands right behind the slash.
     let word = line.split(char::is_whitespace).next().unwrap_or_default();
-    let Some(command) = COMMANDS.iter().find(|command| command.name == word) else {
-        let nearest = nearest(word, COMMANDS.iter().map(|command| command.name));
-        return Err(TypedError::Unknown { word: word.to_owned(), nearest });
-    };
-    let arguments: Vec<_> = words.by_ref().skip(1).collect();
-    (command.read)(&arguments)?.ok_or_else(|| TypedError::Arguments { usage: command.usage() })
+    match commands::find(word) {
+        Some(command) => command.parse(line.strip_prefix(word).unwrap_or_default()),
+        None => Err(TypedError::unknown(word)),
+    }
 }
 
 fn parse_addressed(line: &str) -> Result<Typed, TypedError> {
@@ -188,54 +169,16 @@ fn parse_addressed(line: &str) -> Result<Typed, TypedError> {
     }
 }
 
-fn text(to: Option<Recipient>, text: &str) -> Result<Typed, TypedError> {
+/// The text, if it can be sent.
+pub(super) fn text(to: Option<Recipient>, text: &str) -> Result<Typed, TypedError> {
     match text.len() {
         bytes if bytes > TEXT_MAX => Err(TypedError::TooLong { bytes }),
         _ => Ok(Typed::Send { to, text: text.to_owned() }),
     }
 }
 
-fn alone(words: &[&str], meaning: Typed) -> Result<Option<Typed>, TypedError> {
-    Ok(words.is_empty().then_some(meaning))
-}
-
-fn read_to(words: &[&str]) -> Result<Option<Typed>, TypedError> {
-    match words {
-        [word] => recipient(word.strip_prefix('@').unwrap_or(word)).map(|to| Some(Typed::Switch(to))),
-        _ => Ok(None),
-    }
-}
-
-fn read_fingerprint(words: &[&str]) -> Result<Option<Typed>, TypedError> {
-    match words {
-        [] => Ok(Some(Typed::Fingerprint(None))),
-        [word] => name(word).map(|name| Some(Typed::Fingerprint(Some(name)))),
-        _ => Ok(None),
-    }
-}
-
-fn read_trust(words: &[&str]) -> Result<Option<Typed>, TypedError> {
-    match words {
-        [word, digits @ ..] => {
-            let fingerprint = (!digits.is_empty()).then(|| digits.concat());
-            Ok(Some(Typed::Trust { name: name(word)?, fingerprint }))
-        }
-        [] => Ok(None),
-    }
-}
-
-fn read_name(words: &[&str], meaning: fn(UserName) -> Typed) -> Result<Option<Typed>, TypedError> {
-    match words {
-        [word] => name(word).map(|name| Some(meaning(name))),
-        _ => Ok(None),
-    }
-}
-
-fn name(word: &str) -> Result<UserName, TypedError> {
-    word.parse().map_err(|why| TypedError::Name { text: word.to_owned(), why })
-}
-
-fn recipient(word: &str) -> Result<Recipient, TypedError> {
+/// Who this word names.
+pub(super) fn recipient(word: &str) -> Result<Recipient, TypedError> {
     word.parse().map_err(|why| TypedError::Name { text: word.to_owned(), why })
 }
 

@@ -72,12 +72,28 @@ fn commands_take_exactly_their_words() {
     means("/verify bob", Typed::Verify(bob()));
     means("/untrust bob", Typed::Untrust(bob()));
     means("/quit", Typed::Quit);
-    says("/to", "use it as: /to NAME|ALL");
-    says("/who bob", "use it as: /who");
-    says("/trust", "use it as: /trust NAME [FINGERPRINT]");
-    says("/verify", "use it as: /verify NAME");
-    says("/verify bob now", "use it as: /verify NAME");
-    says("/untrust", "use it as: /untrust NAME");
+    means("/msg bob  two  words", Typed::Send { to: Some(Recipient::User(bob())), text: "two  words".into() });
+    means("/r fine", Typed::Answer("fine".into()));
+    means("/block @bob", Typed::Block(bob()));
+    means("/unblock bob", Typed::Unblock(bob()));
+    means("/blocked", Typed::Blocked);
+    means("/keys", Typed::Keys);
+    means("/bell all", Typed::Ring(Bell::All));
+    means("/help", Typed::Help(None));
+    means("/help /trust", Typed::Help(Some("trust")));
+    says("/to", "use it as: /to NAME|ALL   for example: /to bob");
+    says("/who bob", "use it as: /who   for example: /who");
+    says("/trust", "use it as: /trust NAME [FINGERPRINT]   for example: /trust bob 77aa 0e51 93c2 4b1d");
+    says("/verify", "use it as: /verify NAME   for example: /verify bob");
+    says("/verify bob now", "use it as: /verify NAME   for example: /verify bob");
+    says("/untrust", "use it as: /untrust NAME   for example: /untrust bob");
+    says("/msg bob", "use it as: /msg NAME TEXT   for example: /msg bob are you there?");
+    says("/r", "use it as: /r TEXT   for example: /r yes, one o'clock");
+    says("/bell loud", "use it as: /bell off|direct|all   for example: /bell off");
+    says(
+        "/help trus",
+        "no command /trus. Did you mean /trust? Nothing was sent. (To send text that begins with /, type //)",
+    );
 }
 
 #[test]
@@ -91,7 +107,7 @@ fn a_text_over_the_limit_is_refused_whole() {
 #[test]
 fn help_names_every_command() {
     let help = help();
-    for command in COMMANDS {
+    for command in commands::all() {
         assert!(help.contains(&command.usage()), "{}", command.name);
     }
 }

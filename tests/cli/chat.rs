@@ -67,7 +67,7 @@ fn every_line_does_what_it_says() {
         ("/nonsense", format!("HH:MM   no command /nonsense. {slashes}")),
         ("/passwrd", format!("HH:MM   no command /passwrd. Did you mean /passwd? {slashes}")),
         ("/ hi", format!("HH:MM   no command /. {slashes}")),
-        ("/to", "HH:MM   use it as: /to NAME|ALL".to_owned()),
+        ("/to", "HH:MM   use it as: /to NAME|ALL   for example: /to bob".to_owned()),
         ("@carl hi", "HH:MM   no user \"carl\" here. Did you mean carol? Nothing was sent.".to_owned()),
         ("@bob", "HH:MM   no text for bob. Nothing was sent. (To write to bob from now on: /to bob)".to_owned()),
         (
@@ -235,4 +235,80 @@ fn what_is_no_text_is_not_sent_and_the_chat_goes_on() {
         "error: \"b^[b\" can't be a name: a name can't contain ^[\n\
          hint: names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters\n",
     );
+}
+
+#[test]
+fn what_a_blocked_name_writes_is_taken_and_not_shown() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut carol = RawClient::member(server.address, &CAROL, Mode::Receiving);
+    let mut chat = home.chat();
+    says(&mut chat, "/blocked", &["HH:MM   nobody is blocked"]);
+    says(&mut chat, "/block bob", &["HH:MM   nothing of bob's is shown any more. To take that back: /unblock bob"]);
+    says(&mut chat, "/block bob", &["HH:MM   bob is blocked already. To take that back: /unblock bob"]);
+    says(&mut chat, "/block alice", &["HH:MM   that is you. Nothing was changed."]);
+    for count in 1..=3 {
+        bob.send_envelope(&BOB.seal_to(&ALICE, "psst", count));
+    }
+    assert_eq!(chat.line(), "HH:MM   bob is blocked: nothing of theirs is shown (/blocked)");
+    carol.send_envelope(&CAROL.seal_to(&ALICE, "hi", 1));
+    assert!(chat.line().contains("carol > you  hi"));
+    assert_eq!(chat.finish().code, Some(0));
+
+    // It holds after a restart; what came meanwhile was acknowledged and does not come again.
+    let mut chat = home.chat();
+    says(&mut chat, "/blocked", &["HH:MM   bob: nothing was held back"]);
+    bob.send_envelope(&BOB.seal_to(&ALICE, "psst", 4));
+    assert_eq!(chat.line(), "HH:MM   bob is blocked: nothing of theirs is shown (/blocked)");
+    says(&mut chat, "/unblock bob", &["HH:MM   bob is no longer blocked; 1 message was not shown meanwhile"]);
+    says(&mut chat, "/unblock bob", &["HH:MM   bob is not blocked. Nothing was changed."]);
+    bob.send_envelope(&BOB.seal_to(&ALICE, "hello again", 5));
+    assert!(chat.line().contains("bob   > you  hello again"));
+    assert_eq!(chat.finish().code, Some(0));
+}
+
+#[test]
+fn an_answer_goes_to_whoever_wrote_to_oneself_alone_last() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    RawClient::connect(server.address).register(&CAROL);
+    let mut chat = home.chat();
+    says(&mut chat, "/r hi", &["HH:MM   nobody has written to you alone in this run. Nothing was sent."]);
+    bob.send_envelope(&BOB.seal_to(&ALICE, "psst", 1));
+    assert!(chat.line().contains("bob   > you  psst"));
+    chat.types("/r what is it?");
+    assert!(chat.line().starts_with("HH:MM alice > bob  what is it?"));
+    says(&mut chat, "/msg carol hi there", &[&own("HH:MM alice > carol  hi there", "queued")]);
+    assert_eq!(chat.finish().code, Some(0));
+}
+
+#[test]
+fn help_and_keys_tell_everything() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut chat = home.chat();
+    says(
+        &mut chat,
+        "/help trust",
+        &[
+            "HH:MM   /trust NAME [FINGERPRINT]",
+            "        go on with NAME, whose key has changed, unverified",
+            "        for example: /trust bob 77aa 0e51 93c2 4b1d",
+        ],
+    );
+    let [identity, encryption] = [&ALICE.identity, &ALICE.encryption].map(|key| key.public().fingerprint().grouped());
+    let group = crate::support::people::GROUP.writer().short_id();
+    says(
+        &mut chat,
+        "/keys",
+        &[
+            &format!("HH:MM   identity      yours     {identity}"),
+            &format!("        encryption    yours     {encryption}"),
+            &format!("        group ALL     {group}   the first one writes, all of them read"),
+        ],
+    );
+    says(&mut chat, "/bell off", &["HH:MM   the bell is off"]);
+    assert_eq!(chat.finish().code, Some(0));
 }

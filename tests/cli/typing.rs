@@ -187,3 +187,85 @@ fn ctrl_z_gives_the_terminal_back_and_fg_goes_on_where_it_was() {
     terminal.types("exit\r");
     terminal.end();
 }
+
+#[test]
+fn tab_completes_commands_and_names_and_hints_tell_what_is_missing() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let _bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    terminal.types("/wh\t\r");
+    terminal.wait_for_row("HH:MM   here now: alice, bob");
+    terminal.types("/fin");
+    terminal.wait_for_line("ALL> /fingerprint [NAME]");
+    terminal.types("\t");
+    terminal.wait_for_line("ALL> /fingerprint [NAME]");
+    terminal.types("b\t\r");
+    terminal.wait_for_row("HH:MM   bob  ");
+    terminal.types("@b\thello\r");
+    terminal.wait_for_row("HH:MM alice > bob  hello");
+    terminal.types("/b\t");
+    terminal.wait_for_row("/block     /blocked   /bell");
+    terminal.wait_for_line("ALL> /b");
+}
+
+#[test]
+fn the_bell_rings_for_what_is_to_oneself_or_names_one() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    let mut rings = |terminal: &mut Terminal, envelope: &topchat::wire::Envelope, text: &str| {
+        let before = terminal.seen.len();
+        bob.send_envelope(envelope);
+        terminal.wait_for_row(&format!("2026-11-18 11:06 bob   > {text}"));
+        terminal.seen[before..].contains(&7)
+    };
+    assert!(rings(&mut terminal, &BOB.seal_to(&ALICE, "one", 1), "you  one"));
+    assert!(!rings(&mut terminal, &BOB.seal_to_all("two", 2), "ALL  two"));
+    assert!(rings(&mut terminal, &BOB.seal_to_all("Alice, three", 3), "ALL  Alice, three"));
+    terminal.types("/bell off\r");
+    terminal.wait_for_row("HH:MM   the bell is off");
+    assert!(!rings(&mut terminal, &BOB.seal_to(&ALICE, "four", 4), "you  four"));
+    terminal.types("/bell all\r");
+    terminal.wait_for_row("HH:MM   the bell rings for every message");
+    assert!(rings(&mut terminal, &BOB.seal_to_all("five", 5), "ALL  five"));
+}
+
+#[test]
+fn text_of_several_lines_is_one_message_and_too_much_stays_to_be_edited() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("one\x1b\rtwo\nthree\\\rfour");
+    terminal.wait_for_line("four");
+    terminal.types("\r");
+    terminal.wait_for_line("ALL> ");
+    for row in ["HH:MM alice > ALL  one", "               | two", "               | three", "               | four"] {
+        terminal.wait_for_row(row);
+    }
+    terminal.wait_for_line("ALL> ");
+    terminal.types(&"x".repeat(4100));
+    terminal.types("\r");
+    terminal.wait_for("that text has 4100 bytes, at most 4096 can be sent. Nothing was sent.");
+    terminal.types("\x7f\x7f\x7f\x7f\r");
+    terminal.wait_for_row("               | xxx");
+    terminal.wait_for_line("ALL> ");
+    terminal.types("\x1b[A");
+    terminal.wait_for_line(&"x".repeat((4096 + 5) % 80));
+}
+
+#[test]
+fn wide_characters_and_combining_marks_keep_the_cursor_in_its_place() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    terminal.types("\u{65e5}\u{672c}e\u{301}x\x1b[D");
+    terminal.wait_for_cursor("ALL> \u{65e5}\u{672c}e\u{301}x", 10);
+    bob.send_envelope(&BOB.seal_to(&ALICE, "\u{65e5}\u{672c}\u{8a9e}", 1));
+    terminal.wait_for_row("2026-11-18 11:06 bob   > you  \u{65e5}\u{672c}\u{8a9e}");
+    terminal.wait_for_cursor("ALL> \u{65e5}\u{672c}e\u{301}x", 10);
+    terminal.types("y\r");
+    terminal.wait_for_row("HH:MM alice > ALL  \u{65e5}\u{672c}e\u{301}yx");
+}

@@ -208,7 +208,7 @@ fn lineage(choices: &mut Choices<'_>) -> Vec<Predecessor> {
 }
 
 fn page() -> Page {
-    Page { zone: jiff::tz::TimeZone::UTC, colour: false, width: Some(80), before_commands: "/" }
+    Page { zone: jiff::tz::TimeZone::UTC, colour: false, width: Some(80), before_commands: "/", named: None }
 }
 
 /// Carol's keys in Bob's name, which Carol may sign; and Bob's with her signature, which she may not.

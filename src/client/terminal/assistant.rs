@@ -5,20 +5,25 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anstyle::{AnsiColor, Style};
 use rustyline::completion::Completer;
 use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::Hinter;
+use rustyline::hint::{Hint, Hinter};
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::tty::Tty;
+use crate::client::commands;
 use crate::client::render::columns;
 use crate::client::screen::{Due, Screen};
-use crate::limits::PASTE_LINES_MAX;
+use crate::limits::{COMPLETIONS_SHOWN, PASTE_LINES_MAX};
+use crate::names::UserName;
 
 /// Knows the line that is being typed, and puts what came above it.
 pub(super) struct Assistant<'a> {
     screen: &'a Screen,
+    names: Names<'a>,
+    has_hints: bool,
     tty: Arc<Tty>,
     line: RefCell<String>,
     at: Cell<usize>,
@@ -32,7 +37,12 @@ pub(super) struct Assistant<'a> {
     /// The line ends and does not count. Set by its key.
     pub(super) cleared: Arc<AtomicBool>,
     was_pasted: Cell<bool>,
+    /// A backslash at the end of a line made it go on. Set by its key.
+    pub(super) continued: Arc<AtomicBool>,
 }
+
+/// Gives the names that are known.
+pub(super) type Names<'a> = &'a dyn Fn() -> Vec<UserName>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
@@ -49,9 +59,12 @@ pub(super) enum Cut {
 }
 
 impl<'a> Assistant<'a> {
-    pub(super) fn new(screen: &'a Screen, tty: Arc<Tty>) -> Self {
+    pub(super) fn new(screen: &'a Screen, names: Names<'a>, tty: Arc<Tty>) -> Self {
         Self {
             screen,
+            names,
+            // Without colour a hint could be taken for what was typed.
+            has_hints: screen.page().colour,
             tty,
             line: RefCell::default(),
             at: Cell::new(0),
@@ -61,6 +74,7 @@ impl<'a> Assistant<'a> {
             pasting: Arc::default(),
             cleared: Arc::default(),
             was_pasted: Cell::new(false),
+            continued: Arc::default(),
         }
     }
 
@@ -68,6 +82,7 @@ impl<'a> Assistant<'a> {
     pub(super) fn begin(&self, is_question: bool, text: &str) {
         if !is_question && text.is_empty() {
             self.was_pasted.set(false);
+            self.continued.store(false, Ordering::Relaxed);
         }
         self.is_question.set(is_question);
         self.pasting.store(false, Ordering::Relaxed);
@@ -81,6 +96,14 @@ impl<'a> Assistant<'a> {
             Why::Changed => Cut::Changed { at: self.at.get().min(line.len()), line },
             Why::Pasted => Cut::Pasted { line },
         })
+    }
+
+    /// The line without the backslashes that made it go on. In a paste they may be part of the text, and stay.
+    pub(super) fn joined(&self, line: String) -> String {
+        match self.continued.load(Ordering::Relaxed) && !self.was_pasted() {
+            true => line.replace("\\\n", "\n"),
+            false => line,
+        }
     }
 
     /// Whether part of the line was pasted.
@@ -118,10 +141,23 @@ impl<'a> Assistant<'a> {
 
 impl Helper for Assistant<'_> {}
 
-impl Hinter for Assistant<'_> {
-    type Hint = String;
+/// What could be typed next. It is no text to be taken over.
+pub(super) struct Usage(String);
 
-    fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<String> {
+impl Hint for Usage {
+    fn display(&self) -> &str {
+        &self.0
+    }
+
+    fn completion(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Hinter for Assistant<'_> {
+    type Hint = Usage;
+
+    fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Usage> {
         self.by_key.set(true);
         self.note(line, at);
         if self.pasting.swap(false, Ordering::Relaxed) && !self.is_question.get() {
@@ -131,7 +167,8 @@ impl Hinter for Assistant<'_> {
                 self.leave(why);
             }
         }
-        None
+        let wanted = self.has_hints && !self.is_question.get() && at == line.len();
+        commands::hint(line).filter(|_| wanted).map(Usage)
     }
 }
 
@@ -166,7 +203,7 @@ impl Highlighter for Assistant<'_> {
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         match self.cut.get() {
             Some(_) => Cow::Borrowed(""),
-            None => Cow::Borrowed(hint),
+            None => Cow::Owned(format!("{GREY}{hint}{GREY:#}")),
         }
     }
 
@@ -178,6 +215,18 @@ impl Highlighter for Assistant<'_> {
 
 impl Completer for Assistant<'_> {
     type Candidate = String;
+
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        // The list of what fits is drawn like what a key leads to.
+        self.by_key.set(true);
+        let typed = line.get(..at).unwrap_or_default();
+        let (begin, mut fitting) = match self.is_question.get() {
+            true => (at, Vec::new()),
+            false => commands::completions(typed, &(self.names)()),
+        };
+        fitting.truncate(COMPLETIONS_SHOWN);
+        Ok((begin, fitting))
+    }
 }
 
 impl Validator for Assistant<'_> {}
@@ -185,5 +234,7 @@ impl Validator for Assistant<'_> {}
 /// A line that is left is not drawn. Room is made for the line ends that rustyline still writes, and the place is
 /// remembered at which the next line begins.
 const NOTHING: &str = "\n\n\x1b[2A\x1b7";
+/// Readable on light and on dark.
+const GREY: Style = AnsiColor::BrightBlack.on_default();
 /// Bytes of a line that fits any terminal of some height.
 const TALL_FROM: usize = 200;

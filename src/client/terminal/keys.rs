@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustyline::history::History;
 use rustyline::{
-    Cmd, ConditionalEventHandler, Event, EventContext, EventHandler, Helper, KeyCode, KeyEvent, Modifiers, Movement,
-    RepeatCount,
+    Cmd, ConditionalEventHandler, Event, EventContext, EventHandler, Helper, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 
 use super::assistant::Assistant;
@@ -28,7 +27,7 @@ pub(super) fn bind(
     for quoting in ['V', 'Q'] {
         lines.bind_sequence(KeyEvent::ctrl(quoting), Cmd::Noop);
     }
-    lines.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::NONE), handler(Enter));
+    lines.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::NONE), handler(Enter(Arc::clone(&assistant.continued))));
     lines.bind_sequence(KeyEvent::ctrl('C'), handler(Clear(Arc::clone(&assistant.cleared))));
     lines.bind_sequence(KeyEvent::ctrl('Z'), handler(Suspend(Arc::clone(tty))));
     let pasting = Pasting { tty: Arc::clone(tty), pasting: Arc::clone(&assistant.pasting) };
@@ -40,12 +39,15 @@ fn handler(handler: impl ConditionalEventHandler + 'static) -> EventHandler {
 }
 
 /// Behind a backslash, Enter begins another line of the text.
-struct Enter;
+struct Enter(Arc<AtomicBool>);
 
 impl ConditionalEventHandler for Enter {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, typed: &EventContext<'_>) -> Option<Cmd> {
         let continues = typed.line().get(..typed.pos())?.ends_with('\\');
-        continues.then(|| Cmd::Replace(Movement::BackwardChar(1), Some("\n".to_owned())))
+        continues.then(|| {
+            self.0.store(true, Ordering::Relaxed);
+            Cmd::Newline
+        })
     }
 }
 

@@ -18,11 +18,12 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{ColorMode, CompletionType, Config, ExternalPrinter as _};
 
-use self::assistant::{Assistant, Cut};
+use self::assistant::{Assistant, Cut, Names};
 use self::tty::Tty;
 use super::screen::Screen;
 use super::{Error, output};
-use crate::limits::{KEY_WITHIN, PASTE_LINES_MAX, TYPED_LINES_KEPT};
+use crate::limits::{COMPLETIONS_SHOWN, KEY_WITHIN, PASTE_LINES_MAX, TYPED_LINES_KEPT};
+use crate::names::UserName;
 
 /// What became of a line.
 pub enum Input {
@@ -49,9 +50,13 @@ pub struct Editor<'a> {
     leaving: bool,
 }
 
-/// Gives `body` the terminal's input line.
-pub fn with_editor<T>(screen: &Screen, body: impl FnOnce(&mut Editor<'_>) -> Result<T, Error>) -> Result<T, Error> {
-    let mut editor = Editor::new(screen)?;
+/// Gives `body` the terminal's input line. `names` are those to be completed.
+pub fn with_editor<T>(
+    screen: &Screen,
+    names: &dyn Fn() -> Vec<UserName>,
+    body: impl FnOnce(&mut Editor<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut editor = Editor::new(screen, names)?;
     let mut printer = editor.lines.create_external_printer().map_err(input)?;
     thread::scope(|scope| {
         let waking = move || {
@@ -67,19 +72,21 @@ pub fn with_editor<T>(screen: &Screen, body: impl FnOnce(&mut Editor<'_>) -> Res
 }
 
 impl<'a> Editor<'a> {
-    fn new(screen: &'a Screen) -> Result<Self, Error> {
+    fn new(screen: &'a Screen, names: Names<'a>) -> Result<Self, Error> {
         let within = u16::try_from(KEY_WITHIN.as_millis()).unwrap_or(u16::MAX);
         let config = Config::builder()
             // Whether there are colours is the assistant's choice; without them it would not be asked at all.
             .color_mode(ColorMode::Forced)
             .completion_type(CompletionType::List)
             .completion_show_all_if_ambiguous(true)
+            // It would ask, and hold up what comes in meanwhile.
+            .completion_prompt_limit(COMPLETIONS_SHOWN)
             .keyseq_timeout(Some(within))
             .build();
         let tty = Arc::new(Tty::take()?);
         let mut lines = rustyline::Editor::with_history(config, MemHistory::new()).map_err(input)?;
         lines.set_max_history_size(TYPED_LINES_KEPT).map_err(input)?;
-        let assistant = Assistant::new(screen, Arc::clone(&tty));
+        let assistant = Assistant::new(screen, names, Arc::clone(&tty));
         keys::bind(&mut lines, &assistant, &tty);
         lines.set_helper(Some(assistant));
         Ok(Self { screen, lines, tty, kept: Default::default(), leaving: false })
@@ -167,7 +174,7 @@ impl<'a> Editor<'a> {
         self.screen.edited()?;
         match (result, cut) {
             (Ok(line), _) if self.assistant().was_cleared() => Ok(Edited::Cleared { was_empty: line.is_empty() }),
-            (Ok(line), _) => Ok(Edited::Line(line)),
+            (Ok(line), _) => Ok(Edited::Line(self.assistant().joined(line))),
             (Err(ReadlineError::Eof), Some(Cut::Pasted { line, .. })) => Ok(Edited::Line(line)),
             (Err(ReadlineError::Eof), Some(Cut::Changed { mut line, at })) => {
                 let right = line.split_off(at);

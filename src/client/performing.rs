@@ -1,0 +1,181 @@
+//! What the commands of the chat do.
+
+use super::Error;
+use super::choosing::unverified;
+use super::commands;
+use super::comparing::Comparison;
+use super::directory::{self, Contacted};
+use super::event::Mark;
+use super::keyring::Keyring;
+use super::pins::Choice;
+use super::sending::{Sending, Then};
+use super::typed::{self, Bell};
+use crate::crypto::bundle::VerifiedBundle;
+use crate::names::{Recipient, UserName};
+use crate::wire::Fingerprint;
+use crate::wire::to_server::Scope;
+
+impl Sending<'_> {
+    /// All commands, or more about one.
+    pub(super) fn help(&self, command: Option<&str>) -> Result<Then, Error> {
+        match command.and_then(commands::find) {
+            Some(command) => self.say(&command.help()),
+            None => self.say(&format!("commands:\n{}", typed::help())),
+        }
+    }
+
+    /// Sends to whoever wrote directly last.
+    pub(super) fn answer(&mut self, text: String) -> Result<Then, Error> {
+        match self.chat.wrote_last() {
+            Some(name) => self.send(Recipient::User(name), text),
+            None => self.say("nobody has written to you alone in this run. Nothing was sent."),
+        }
+    }
+
+    /// Says when the terminal rings from now on.
+    pub(super) fn ring(&self, bell: Bell) -> Result<Then, Error> {
+        self.chat.ring(bell);
+        self.say(match bell {
+            Bell::Off => "the bell is off",
+            Bell::Direct => "the bell rings for messages to you alone, and for those that name you",
+            Bell::All => "the bell rings for every message",
+        })
+    }
+
+    /// Shows nothing of this name's from now on.
+    pub(super) fn block(&self, name: &UserName) -> Result<Then, Error> {
+        if *name == self.chat.member.name {
+            return self.say("that is you. Nothing was changed.");
+        }
+        match self.chat.blocked.block(name)? {
+            true => self.say(&format!("nothing of {name}'s is shown any more. To take that back: /unblock {name}")),
+            false => self.say(&format!("{name} is blocked already. To take that back: /unblock {name}")),
+        }
+    }
+
+    /// Shows what comes of this name's again.
+    pub(super) fn unblock(&self, name: &UserName) -> Result<Then, Error> {
+        match self.chat.blocked.unblock(name)? {
+            Some(0) => self.say(&format!("{name} is no longer blocked")),
+            Some(count) => self.say(&format!("{name} is no longer blocked; {} meanwhile", not_shown(count))),
+            None => self.say(&format!("{name} is not blocked. Nothing was changed.")),
+        }
+    }
+
+    /// Who is blocked.
+    pub(super) fn blocked(&self) -> Result<Then, Error> {
+        let all = self.chat.blocked.list();
+        if all.is_empty() {
+            return self.say("nobody is blocked");
+        }
+        let lines = all.iter().map(|(name, count)| format!("{name}: {}", not_shown(*count)));
+        self.say(&lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// One's own keys, the group's, and what is known of the contacts'.
+    pub(super) fn keys(&self) -> Result<Then, Error> {
+        let member = self.chat.member;
+        let mut lines = vec![
+            line("identity", "yours", member.identity.public().fingerprint()),
+            line("encryption", "yours", member.encryption.public().fingerprint()),
+        ];
+        match member.group.keys() {
+            Some(keys) => {
+                let ids: Vec<_> = keys.entries().map(|key| key.short_id()).collect();
+                lines.push(format!("group ALL     {}   the first one writes, all of them read", ids.join(" ")));
+            }
+            None => lines.push("group ALL     no key".to_owned()),
+        }
+        for (name, pin) in self.chat.contacts.list()? {
+            let mark = if pin.changed.is_some() { "CHANGED" } else { pin.mark.word() };
+            lines.push(line(name.as_str(), mark, pin.key.fingerprint()));
+        }
+        self.say(&lines.join("\n"))
+    }
+
+    /// Who is here.
+    pub(super) fn who(&mut self) -> Result<Then, Error> {
+        let here = directory::list(self, Scope::Online)?;
+        self.chat.met(here.iter().map(|entry| entry.name.clone()));
+        let names: Result<Vec<_>, Error> = here.iter().map(|entry| self.marked(&entry.name)).collect();
+        self.say(&format!("here now: {}", names?.join(", ")))
+    }
+
+    /// The name, with what is to be known of its key.
+    fn marked(&self, name: &UserName) -> Result<String, Error> {
+        Ok(match self.chat.contacts.pinned(name)? {
+            Some(pin) if pin.changed.is_some() => format!("{name} (KEY CHANGED)"),
+            Some(pin) if pin.mark == Mark::Verified => format!("{name} (verified)"),
+            _ => name.to_string(),
+        })
+    }
+
+    pub(super) fn fingerprint(&mut self, name: Option<&UserName>) -> Result<Then, Error> {
+        let (own, key) = self.own();
+        let Some(name) = name.filter(|name| **name != own) else {
+            return self.say(&format!("{own}  {}", key.grouped()));
+        };
+        let theirs = match self.chat.contacts.pinned(name)? {
+            Some(pin) => pin.key.fingerprint(),
+            None => directory::contact(self, self.chat.contacts, name)?.bundle.identity.fingerprint(),
+        };
+        self.say(&Comparison::new((&own, key), (name, theirs)).lines().join("\n"))
+    }
+
+    pub(super) fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
+        let now = directory::trust(self, self.chat.contacts, name, fingerprint)?;
+        self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
+        self.chosen()
+    }
+
+    /// Shows what is to be compared; the next line is the answer.
+    pub(super) fn verify(&mut self, name: &UserName) -> Result<Then, Error> {
+        let Contacted { bundle, notice } = directory::to_compare(self, self.chat.contacts, name)?;
+        if let Some(notice) = notice {
+            self.chat.notice(&notice)?;
+        }
+        let (own, key) = self.own();
+        let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
+        let lines = comparison.whole(self.chat.screen.page().colour);
+        self.asked = Some(bundle);
+        self.say(&format!("{}\nIs it the same for {name}? Type yes to mark the key as verified.", lines.join("\n")))
+    }
+
+    /// The answer to what was asked, whatever it is: nothing of it is sent.
+    pub(super) fn answered(&mut self, bundle: &VerifiedBundle, answer: &str) -> Result<Then, Error> {
+        let name = &bundle.name;
+        if answer.trim() != "yes" {
+            return self.say(&format!("nothing was changed about {name}'s key, and nothing was sent"));
+        }
+        self.chat.contacts.choose(bundle, Choice::Verified)?;
+        self.say(&format!("{name}'s key is verified from now on"))?;
+        self.chosen()
+    }
+
+    pub(super) fn untrust(&mut self, name: &UserName) -> Result<Then, Error> {
+        let was = self.chat.contacts.unverify(name)?;
+        self.say(&unverified(name, was))
+    }
+
+    /// What was held until a key was chosen may be shown now.
+    fn chosen(&self) -> Result<Then, Error> {
+        self.chat.circuit.wake();
+        Ok(Then::GoOn)
+    }
+
+    fn own(&self) -> (UserName, Fingerprint) {
+        (self.chat.member.name.clone(), self.chat.member.identity.public().fingerprint())
+    }
+}
+
+fn line(whose: &str, mark: &str, key: Fingerprint) -> String {
+    format!("{whose:<13} {mark:<8}  {}", key.grouped())
+}
+
+fn not_shown(count: u64) -> String {
+    match count {
+        0 => "nothing was held back".to_owned(),
+        1 => "1 message was not shown".to_owned(),
+        count => format!("{count} messages were not shown"),
+    }
+}
