@@ -11,6 +11,7 @@ use super::account_keys::{KeyFolder, PARTS};
 use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
 use super::config::{Config, default_group_key};
 use super::contacts::{Contacts, NewKeys};
+use super::history_key::Settings;
 use super::next_keys::is_retired;
 use super::output::now_ms;
 use super::password::{self, Secret};
@@ -66,6 +67,9 @@ pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
         }
     };
     config.say(&format!("exported {name} to {shown}: keys locked with your password, {contacts}, {group}"));
+    if Settings::of(&config.account_state(&name))?.has_key()? {
+        config.say("the history is not part of it: it stays on this machine");
+    }
     Ok(())
 }
 
