@@ -28,6 +28,7 @@ pub mod event;
 mod export;
 mod fair;
 mod group;
+pub mod group_file;
 mod history;
 mod history_error;
 mod history_key;
