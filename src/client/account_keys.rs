@@ -177,7 +177,7 @@ impl KeyFolder {
         self.public(PARTS[1])
     }
 
-    fn public(&self, part: &str) -> Result<PublicKey, Error> {
+    pub(super) fn public(&self, part: &str) -> Result<PublicKey, Error> {
         let path = self.file(part, "pub.pem");
         let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
         let der = pem_body(&pem).ok_or_else(|| Error::Key { path: path.clone(), why: KeyError::Malformed })?;

@@ -94,11 +94,12 @@ fn make(config: &Config, wanted: Wanted) -> Result<NextKeys, Error> {
     Ok(next)
 }
 
-/// The keys as they are under the lock: another process may have replaced them since the login.
+/// The keys as they are under the lock: another process may have replaced or locked them anew since the login, or have been
+/// interrupted at it. Then nobody but the next login knows what counts.
 fn present(folder: &KeyFolder, secret: &Secret, session: &Session) -> Result<AccountKeys, Error> {
     let keys = folder.load(secret)?;
     let is_same = *keys.identity.public() == *session.again.member.identity.public();
-    match is_same && !folder.has_next() {
+    match is_same && !folder.is_unsettled() {
         true => Ok(keys),
         false => Err(Error::KeysBusy { folder: folder.path().to_owned() }),
     }

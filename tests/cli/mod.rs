@@ -14,4 +14,5 @@ mod keys_transfer;
 mod messages;
 mod mistakes;
 mod network;
+mod password_changes;
 mod server;
