@@ -74,6 +74,7 @@ pub mod servers;
 mod session;
 mod start;
 mod state_file;
+mod terminal;
 mod transfer;
 mod typed;
 

@@ -16,3 +16,4 @@ mod mistakes;
 mod network;
 mod password_changes;
 mod server;
+mod typing;
