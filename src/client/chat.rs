@@ -12,6 +12,7 @@ use super::config::Config;
 use super::contacts::Contacts;
 use super::dialogue::answered;
 use super::event::{Notice, Opened};
+use super::history::History;
 use super::inbox::Inbox;
 use super::listening::{Audience, Receiving};
 use super::member::Member;
@@ -38,6 +39,7 @@ pub(super) struct Chat<'a> {
     pub(super) member: &'a Member,
     pub(super) contacts: &'a Contacts,
     pub(super) sequence: Sequence,
+    pub(super) history: Option<History>,
     pub(super) circuit: &'a Circuit,
     pub(super) screen: Screen,
     pub(super) blocked: Blocked,
@@ -84,6 +86,7 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         member,
         contacts: &contacts,
         sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
+        history: History::for_session(config, member),
         circuit: &circuit,
         screen: Screen::new(),
         blocked: Blocked::open(&folder)?,
@@ -96,7 +99,8 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
     chat.take_up()?;
     // Whoever types at once is not told that there is no connection.
     circuit.set(Some(dialogue.shared_link()));
-    let mut receiving = Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger) };
+    let mut receiving =
+        Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger), history: chat.history.as_ref() };
     let listening = |over: &Stop| {
         let _ended = ListeningEnded(&chat);
         let mut listener = Listener { chat: &chat };
@@ -238,6 +242,7 @@ impl Chat<'_> {
             }
             for (id, _) in unsent.iter().filter(|(_, to)| to == name) {
                 self.outbox().answered(*id);
+                self.history.iter().for_each(|history| history.refused(*id));
                 let why = format!("stopped: {name}'s key has changed");
                 match self.pending().refused(*id) {
                     Some((sent, false)) => self.show_own(&sent, &why)?,
@@ -426,6 +431,7 @@ impl Audience for Listener<'_> {
             }
             ToClient::Refused { msg_id, reason } => {
                 chat.answered(msg_id, false)?;
+                chat.history.iter().for_each(|history| history.refused(msg_id));
                 let refused = chat.pending().refused(msg_id);
                 chat.heard.notify_all();
                 match refused {

@@ -23,6 +23,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::Connect { why, .. } => connect_remedy(why),
         Error::ContactsFull { .. } => "take those whom you don't know out of the file".to_owned(),
         Error::File(error) | Error::Inbox(error) => return error.hint(),
+        Error::History(error) => return error.hint(),
         Error::Fingerprint { .. } => {
             "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
         }
@@ -219,6 +220,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         Error::OutputClosed => Exit::Done,
         Error::Interrupted => Exit::Interrupted,
         Error::File(error) | Error::Inbox(error) => error.exit(),
+        Error::History(error) => error.exit(),
         Error::Lock(error) => error.exit(),
         Error::Refused(refusal) => refusal.exit(),
         Error::Seal { .. } | Error::System { .. } => Exit::Unexpected,

@@ -222,7 +222,7 @@ impl Page {
     }
 
     /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.
-    fn text(&self, head: &str, text: &str, mark: &str) -> String {
+    pub(super) fn text(&self, head: &str, text: &str, mark: &str) -> String {
         let mark = format!("[{mark}]");
         let mut shown = String::new();
         for (index, line) in visible_lines(text).enumerate() {
@@ -278,7 +278,7 @@ impl Page {
     }
 
     /// The time of day, with the date if it is another day than today.
-    fn when(&self, ms: i64, now_ms: i64) -> String {
+    pub(super) fn when(&self, ms: i64, now_ms: i64) -> String {
         let (then, now) = (self.zoned(ms), self.zoned(now_ms));
         match then.date() == now.date() {
             true => then.strftime("%H:%M").to_string(),

@@ -13,7 +13,7 @@ use super::next_keys::NextKeys;
 use super::password::Secret;
 use super::reason::Asked;
 use super::session::Session;
-use super::{Error, account_keys, directory, json, output, session};
+use super::{Error, account_keys, directory, history_key, json, output, session};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::RETIRED_KEYS_MAX;
@@ -47,6 +47,9 @@ pub fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
     let _lock = folder.lock()?;
     let keys = present(&folder, &secret, &session)?;
     let number = request(&folder, &keys, &next, &secret, &mut session)?;
+    if let Some(encryption) = &next.encryption {
+        history_key::follow(&config.account_state(&name), &[encryption, &keys.encryption]);
+    }
     report(config, &name, wanted, &next, number)
 }
 

@@ -177,9 +177,11 @@ impl<'a> Sending<'a> {
         let envelope = compose(chat.config, chat.member, &seal_for, &text, numbers, sent_ms)?;
         let id = envelope.header.msg_id;
         // Before it can go out: the other thread may send it and hear of it at once.
+        chat.history.iter().for_each(|history| history.sent(&envelope, &text));
         chat.pending().add(id, Sent { to, text, sent_ms });
         if let Err(error) = chat.outbox().add(&envelope) {
             chat.pending().refused(id);
+            chat.history.iter().for_each(|history| history.refused(id));
             return Err(error);
         }
         chat.send_what_waits()?;

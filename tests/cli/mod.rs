@@ -7,6 +7,7 @@ mod admin;
 mod chat;
 mod contacts;
 mod group_keys;
+mod history;
 mod keys;
 mod keys_renew;
 mod keys_transfer;
