@@ -269,3 +269,30 @@ fn wide_characters_and_combining_marks_keep_the_cursor_in_its_place() {
     terminal.types("y\r");
     terminal.wait_for_row("HH:MM alice > ALL  \u{65e5}\u{672c}e\u{301}yx");
 }
+
+#[test]
+fn a_paste_of_200_lines_while_messages_rush_in_loses_nothing_and_breaks_no_line() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    let lines: Vec<_> = (0..200).map(|line| format!("line {line}")).collect();
+    for count in 0..50 {
+        bob.send_envelope(&BOB.seal_to(&ALICE, &format!("message {count}."), count + 1));
+        if count == 20 {
+            terminal.pastes(&lines.join("\n"));
+        }
+    }
+    terminal.wait_for_line("send these 200 lines as one message? (y)es or (n)o ");
+    terminal.wait_for("message 49.");
+    terminal.types("y\r");
+    terminal.wait_for("| line 199");
+    terminal.wait_for_line("ALL> ");
+    let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
+    for count in 0..50 {
+        assert_eq!(seen.matches(&format!("  message {count}.")).count(), 1, "message {count}");
+    }
+    for line in &lines[1..] {
+        assert_eq!(seen.matches(&format!("| {line}\r\n")).count(), 1, "{line}");
+    }
+}
