@@ -31,7 +31,7 @@ use crate::names::UserName;
 use crate::transport::Stop;
 use crate::wire::{MessageId, ToClient, ToServer};
 
-/// What the listening and the sending thread share. No lock of it is held over the network or the terminal.
+/// What the listening and the sending thread share. No lock of it is held over the network; over the terminal only the screen's.
 pub(super) struct Chat<'a> {
     pub(super) config: &'a Config,
     pub(super) member: &'a Member,
@@ -86,10 +86,9 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
     let mut receiving =
         Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger), history: chat.history.as_ref() };
     let listening = |over: &Stop| {
+        let _ended = ListeningEnded(&chat);
         let mut listener = Listener { chat: &chat };
-        let result = listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over);
-        chat.listening_ended();
-        result
+        listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over)
     };
     let sending = |over: &Stop| Sending::new(&chat).run(over);
     let result = conduct(
@@ -243,10 +242,6 @@ impl Chat<'_> {
         self.heard.notify_all();
     }
 
-    fn listening_ended(&self) {
-        self.nobody_answers(true);
-    }
-
     fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -317,6 +312,16 @@ fn of_earlier(count: usize) -> String {
     match count {
         1 => "1 message of an earlier run is".to_owned(),
         count => format!("{count} messages of an earlier run are"),
+    }
+}
+
+/// When the listening thread ends, also by a panic, nobody waits for an answer or for the person any more.
+struct ListeningEnded<'a>(&'a Chat<'a>);
+
+impl Drop for ListeningEnded<'_> {
+    fn drop(&mut self) {
+        self.0.nobody_answers(true);
+        self.0.screen.close();
     }
 }
 

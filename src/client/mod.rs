@@ -75,6 +75,7 @@ pub mod servers;
 mod session;
 mod start;
 mod state_file;
+mod terminal;
 mod transfer;
 mod typed;
 

@@ -369,7 +369,8 @@ fn cut(line: &str, room: usize) -> usize {
     if after_space > 0 { after_space } else { end.max(first) }
 }
 
-fn columns(text: &str) -> usize {
+/// How many columns a text takes on a terminal, at most.
+pub(super) fn columns(text: &str) -> usize {
     text.chars().map(char_columns).sum()
 }
 

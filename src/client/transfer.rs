@@ -1,7 +1,8 @@
 //! `topchat keys export` and `topchat keys import`: an account moves to another machine, or back from a backup.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
@@ -241,6 +242,8 @@ fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [&Publi
     private::ensure_folder(&users)?;
     let unfinished = tempfile::Builder::new()
         .prefix(".import-")
+        // Whatever the umask.
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(&users)
         .map_err(FileError::io("making a folder in", &users))?;
     for (file, pem) in &payload.keys {

@@ -17,3 +17,4 @@ mod mistakes;
 mod network;
 mod password_changes;
 mod server;
+mod typing;
