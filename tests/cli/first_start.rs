@@ -1,20 +1,13 @@
 //! The first start at a terminal: what is asked, what is checked at once, what is shown while it takes a while.
 
-use std::process::Command;
-
 use super::home::Home;
 use crate::support::people::ALICE;
-use crate::support::process::{self, CLIENT};
 use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
-/// The client with a terminal of its own, which it opens by itself to ask.
 fn at_terminal(home: &Home, words: &[&str]) -> Terminal {
-    let mut command: Command = process::command("setsid", home.folder.path());
-    command.args(["--ctty", "--wait", CLIENT]).args(words).env("TERM", "xterm").env("NO_COLOR", "1");
-    command.env("TOPCHAT_SERVER", &home.server).env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
-    Terminal::start(&mut command)
+    Terminal::with_size(home.topchat(words).env("TERM", "xterm").env("NO_COLOR", "1"), 40, 140)
 }
 
 /// Waits for a question and answers it.
@@ -22,7 +15,7 @@ fn at_terminal(home: &Home, words: &[&str]) -> Terminal {
 fn answers(terminal: &mut Terminal, question: &str, answer: &str) {
     terminal.wait_for(question);
     terminal.seen.clear();
-    terminal.types(&format!("{answer}\n"));
+    terminal.types(&format!("{answer}\r"));
 }
 
 #[test]
@@ -57,7 +50,7 @@ fn a_newcomer_is_led_to_the_chat_and_every_slip_is_told_at_once() {
     ] {
         terminal.wait_for(part);
     }
-    terminal.types("/quit\n");
+    terminal.types("/quit\r");
     let shown = String::from_utf8(terminal.finish()).unwrap();
     assert!(!shown.contains("correct h"), "{shown}");
 }
