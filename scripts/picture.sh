@@ -29,7 +29,7 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 file=${1:-docs/session.svg}
 bin=$(realpath "${BIN:-${CARGO_TARGET_DIR:-target}/release}")
-columns=138
+columns=144
 rows=30
 patience=60
 password='correct horse battery'
