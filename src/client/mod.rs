@@ -58,6 +58,7 @@ mod pending;
 mod people;
 mod performing;
 mod pins;
+mod progress;
 mod prompt;
 mod qr;
 mod reason;
