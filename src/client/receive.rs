@@ -205,31 +205,31 @@ impl<'a> Receiver<'a> {
         Ok(actions)
     }
 
+    /// The server answered that it can't tell now, which says nothing about anybody's key.
+    pub fn not_told(&mut self, request: u32, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Some((name, held)) = self.take_held(request) {
+            self.wait_for_the_next_start(&name, held, now, &mut actions);
+        }
+        actions
+    }
+
     /// When [`Self::due`] is to be called.
     pub fn deadline(&self) -> Option<Instant> {
         self.held.values().map(|held| held.deadline).min()
     }
 
     /// Gives up the messages whose sender's key did not come in time, with one line for each sender. The next message
-    /// of that sender asks again, and so does the next start. Of a contact they are under a changed key as long as nothing
-    /// tells otherwise.
-    pub fn due(&mut self, now: Instant) -> Result<Vec<Action>, Error> {
+    /// of that sender asks again, and so does the next start. A server that is slow says nothing about anybody's key.
+    pub fn due(&mut self, now: Instant) -> Vec<Action> {
         let mut late: Vec<_> = self.held.iter().filter(|(_, held)| held.deadline <= now).collect();
         late.sort_by_key(|(_, held)| held.request);
         let late: Vec<UserName> = late.into_iter().map(|(name, _)| name.clone()).collect();
         let mut actions = Vec::new();
         for (name, held) in late.iter().filter_map(|name| self.held.remove_entry(name)).collect::<Vec<_>>() {
-            if self.keyring.pinned(&name)?.is_some() {
-                self.found_other(&name, held, None, now, &mut actions)?;
-                continue;
-            }
-            let notice = Notice::KeyNotGiven { from: name.clone(), count: held.messages.len() };
-            self.tell(&name, notice, now, &mut actions);
-            for message in held.messages {
-                self.forget_until_the_next_start(&message, &mut actions);
-            }
+            self.wait_for_the_next_start(&name, held, now, &mut actions);
         }
-        Ok(actions)
+        actions
     }
 
     /// Step 3. That kind and suite fit each other was checked by parsing.
@@ -488,10 +488,14 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Keeps a message whose sender's key the server did not give, as far as there is room.
-    fn forget_until_the_next_start(&mut self, message: &Entry, actions: &mut Vec<Action>) {
-        if !self.kept.keep(message.entry, Until::NextStart) {
-            actions.push(done(message, Signed::No));
+    /// Keeps messages whose sender's key the server did not tell, as far as there is room.
+    fn wait_for_the_next_start(&mut self, name: &UserName, held: Held, now: Instant, actions: &mut Vec<Action>) {
+        let notice = Notice::KeyNotGiven { from: name.clone(), count: held.messages.len() };
+        self.tell(name, notice, now, actions);
+        for message in held.messages {
+            if !self.kept.keep(message.entry, Until::NextStart) {
+                actions.push(done(&message, Signed::No));
+            }
         }
     }
 
