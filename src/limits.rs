@@ -149,7 +149,7 @@ pub const ADMIN_LINE_MAX: u64 = 16 * 1024;
 pub const ADMIN_CLIENTS: usize = 8;
 /// How long a server may take to start or stop before whoever wants to ask it gives up.
 pub const ADMIN_FOUND_WITHIN: Duration = Duration::from_secs(2);
-/// How long one connection to the admin socket may take in all: programs talk there, not people.
+/// How long a request at the admin socket may take to come, and its answer to go: programs talk there, not people.
 pub const ADMIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the server's answer may take: a busy disk, and 100 000 accounts to list.
 pub const ADMIN_ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -254,7 +254,8 @@ pub const FORMER_MS: i64 = MAILBOX_DAYS as i64 * 24 * 3600 * 1000;
 /// Other keys that are remembered of one contact, so that the person is not asked about them twice: a server can make up
 /// any number.
 pub const OTHER_KEYS: usize = 8;
-/// How often it is looked whether the person has chosen a key in another process, while messages wait for that.
+/// How often it is looked whether the person has chosen a key in another process or brought the group key file, while
+/// messages wait for that.
 pub const CHOICE_LOOKED_FOR: Duration = Duration::from_millis(500);
 /// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
 pub const INPUT_LINE_MAX: usize = 64 * 1024;

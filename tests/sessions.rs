@@ -1,5 +1,6 @@
 //! The server over real sockets: registration, login, seats, states.
 
+use topchat::crypto::scram;
 use topchat::names::UserName;
 use topchat::server::accounts::{Accounts, Invite, InviteCode};
 use topchat::server::{Registration, Settings};
@@ -8,7 +9,7 @@ use topchat::wire::to_client::{Entry, Reason, State, ToClient};
 use topchat::wire::to_server::{Mode, Scope, ToServer};
 use topchat::wire::{Code, DeliveryId, MessageId};
 
-use crate::support::people::{ALICE, BOB, CAROL, Person, VERIFIER};
+use crate::support::people::{ALICE, BOB, CAROL, Person, VERIFIER, password};
 use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;
 
@@ -346,4 +347,22 @@ fn a_stopping_server_says_so() {
     let stopping = std::thread::spawn(move || server.stop());
     alice.expect_bye(Code::ShuttingDown);
     stopping.join().unwrap();
+}
+
+/// The challenge was for the old password; the session that is there must stay in its seat, where others find it.
+#[test]
+fn a_login_that_is_out_of_date_takes_nobodys_seat() {
+    let server = TestServer::start();
+    let mut chat = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    let mut late = RawClient::connect(server.address);
+    let proof = late.begin_login(&ALICE, Mode::Receiving);
+    let mut errand = RawClient::again(server.address, &ALICE, Mode::Errand);
+    let verifier = scram::verifier(&password()).unwrap();
+    assert_eq!(errand.ask(&ToServer::SetPassword { request: 1, verifier }), ToClient::Done { request: 1 });
+    assert_eq!(error_code(&late.ask(&proof)), Code::LoginRefused);
+    let entries = vec![Entry { name: name("alice"), online: true }];
+    let online = ToServer::List { request: 2, scope: Scope::Online, after: None };
+    assert_eq!(chat.ask(&online), ToClient::Page { request: 2, more: false, entries });
+    assert_eq!(errand.ask(&ToServer::DeleteAccount { request: 3 }), ToClient::Done { request: 3 });
+    chat.expect_bye(Code::Deleted);
 }

@@ -109,6 +109,14 @@ impl Chat<'_> {
         self.screen.line(&self.screen.page().notice(notice, now_ms()))
     }
 
+    /// Before something goes to ALL: the group key file may have changed, and without one nothing can.
+    pub(super) fn have_group_key(&self) -> Result<(), Error> {
+        if let Some(notice) = self.member.group.look_again() {
+            self.notice(&notice)?;
+        }
+        self.member.group_keys(self.config).map(drop)
+    }
+
     /// Sends the answer to the request with this number to `answer`. False if no answer will come.
     pub(super) fn expect_answer(&self, request: u32, answer: Sender<ToClient>) -> bool {
         let mut answers = self.answers();

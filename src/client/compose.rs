@@ -33,11 +33,18 @@ pub fn compose(
     numbers: Numbers,
     now_ms: i64,
 ) -> Result<Envelope, Error> {
+    let own;
     let (suite, recipient, with) = match to {
         SealFor::User(name, key) => (Suite::Direct, Recipient::User((*name).clone()), SealWith::Direct(key)),
         SealFor::Group { ecb, key } => {
             let suite = if *ecb { Suite::GroupEcb } else { Suite::GroupCbc };
-            let key = key.map_or_else(|| member.group_key(config), Ok)?;
+            let key = match key {
+                Some(key) => key,
+                None => {
+                    own = member.group_keys(config)?;
+                    own.writer()
+                }
+            };
             (suite, Recipient::All, SealWith::Group(key))
         }
     };

@@ -130,7 +130,7 @@ pub enum Notice {
         /// Which message.
         id: MessageId,
     },
-    /// A message to somebody else, or of a suite that doesn't fit.
+    /// A message to somebody else.
     NotForMe {
         /// Whom it is marked from.
         from: UserName,
@@ -158,12 +158,41 @@ pub enum Notice {
         /// Which message.
         id: MessageId,
     },
-    /// The group message was sealed with a group key that is not in the file.
+    /// The group key file has changed and can't be used: the keys read before stay.
+    GroupKeyBad {
+        /// What is wrong with it.
+        why: String,
+        /// The first hex digits of the id of the key that goes on writing, if there is one.
+        writes: Option<String>,
+    },
+    /// The group key file has changed and was read again.
+    GroupKeyRead {
+        /// The first hex digits of the id of the key that writes now.
+        writes: String,
+    },
+    /// Messages of this sender are sealed for a key of one's own that is not on this machine. They wait.
+    OwnKeyMissing {
+        /// Who signed them.
+        from: UserName,
+        /// The key that they are sealed for.
+        key: Fingerprint,
+        /// How many wait.
+        count: usize,
+        /// How many more came for which there was no room.
+        lost: usize,
+    },
+    /// Messages to ALL were sealed with a group key that is not in the file. They wait.
     OtherGroupKey {
+        /// Who signed them.
+        from: UserName,
         /// The first hex digits of its key's id.
         theirs: String,
         /// Those of one's own; none if there is no group key.
         ours: Option<String>,
+        /// How many wait.
+        count: usize,
+        /// How many more came for which there was no room.
+        lost: usize,
     },
     /// The server keeps only so many messages for who is away: these won't come any more.
     Passed {

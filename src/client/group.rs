@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::config::{Config, default_group_key};
 use super::{Error, json, output, session};
@@ -18,10 +19,10 @@ pub fn rekey(config: &Config) -> Result<(), Error> {
     private::ensure_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let _lock = lock(&path)?;
     let key_error = |why| Error::GroupKey { path: path.clone(), why };
-    let keys = match session::read_group_key(&path) {
-        Ok(mut keys) => {
+    let keys = match session::read_group_text(&path) {
+        Ok((mut keys, text)) => {
             keys.rekey().map_err(key_error)?;
-            private::replace(&path, keys.to_text().as_bytes())?;
+            private::replace(&path, keys.rewrite(&text).as_bytes())?;
             keys
         }
         Err(Error::File(FileError::Missing { .. })) => {
@@ -45,14 +46,14 @@ pub fn rekey(config: &Config) -> Result<(), Error> {
 
 /// The ids of all keys, the one that writes first.
 pub fn list(config: &Config) -> Result<(), Error> {
-    print(config, &read(&path(config))?)
+    print(config, &read(&path(config))?.0)
 }
 
 /// Removes the key whose id begins with these digits: what was sealed with it can't be read any more.
 pub fn forget(config: &Config, digits: &str, force: bool) -> Result<(), Error> {
     let path = path(config);
     let _lock = lock(&path)?;
-    let mut keys = read(&path)?;
+    let (mut keys, text) = read(&path)?;
     let id =
         one_of(&keys, digits).ok_or_else(|| Error::NoSuchGroupKey { text: digits.to_owned(), path: path.clone() })?;
     let is_only = keys.entries().count() == 1;
@@ -62,7 +63,7 @@ pub fn forget(config: &Config, digits: &str, force: bool) -> Result<(), Error> {
     let shown = visible(&path.to_string_lossy()).into_owned();
     match keys.remove(&id) {
         true => {
-            private::replace(&path, keys.to_text().as_bytes())?;
+            private::replace(&path, keys.rewrite(&text).as_bytes())?;
             let writer = keys.writer().short_id();
             config.say(&format!("group key {} is gone from {shown}; {writer} writes", short(id)));
         }
@@ -95,8 +96,8 @@ fn path(config: &Config) -> PathBuf {
     config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir))
 }
 
-fn read(path: &Path) -> Result<GroupKeys, Error> {
-    session::read_group_key(path).map_err(|error| match error {
+fn read(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
+    session::read_group_text(path).map_err(|error| match error {
         Error::File(FileError::Missing { .. }) => Error::GroupKeyMissing { path: path.to_owned() },
         error => error,
     })

@@ -80,6 +80,10 @@ pub fn notice(notice: &Notice) -> String {
         #[serde(skip_serializing_if = "Option::is_none")]
         ours: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         pinned: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         now: Option<String>,
@@ -118,7 +122,16 @@ pub fn notice(notice: &Notice) -> String {
         Notice::HeldBack { from } => told.from = from.as_ref().map(UserName::as_str),
         Notice::KeyNotGiven { from, count } => (told.from, told.count) = (Some(from.as_str()), Some(*count)),
         Notice::Missing { from, to } => (told.from, told.to) = (Some(from.as_str()), Some(to.as_str())),
-        Notice::OtherGroupKey { theirs, ours } => (told.theirs, told.ours) = (Some(theirs.as_str()), ours.as_deref()),
+        Notice::OtherGroupKey { from, theirs, ours, count, lost } => {
+            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
+            (told.theirs, told.ours) = (Some(theirs.as_str()), ours.as_deref());
+        }
+        Notice::OwnKeyMissing { from, key, count, lost } => {
+            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
+            told.key = Some(key.to_hex());
+        }
+        Notice::GroupKeyBad { why, writes } => (told.why, told.ours) = (Some(why.as_str()), writes.as_deref()),
+        Notice::GroupKeyRead { writes } => told.ours = Some(writes.as_str()),
         Notice::Passed { count } => told.count = usize::try_from(*count).ok(),
         Notice::Malformed => {}
     }
@@ -140,6 +153,8 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::HeldBack { .. } => "held-back",
         Notice::Held { .. } => "held",
         Notice::HeldUnpinned { .. } => "held-unpinned",
+        Notice::GroupKeyBad { .. } => "group-key-bad",
+        Notice::GroupKeyRead { .. } => "group-key-read",
         Notice::KeyChanged(_) => "key-changed",
         Notice::NewKeys { .. } => "new-keys",
         Notice::NotChosen { .. } => "not-chosen",
@@ -150,6 +165,7 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::NotForMe { .. } => "not-for-me",
         Notice::NotOpened { .. } => "not-opened",
         Notice::OtherGroupKey { .. } => "other-group-key",
+        Notice::OwnKeyMissing { .. } => "own-key-missing",
         Notice::Passed { .. } => "passed-over",
         Notice::Rejected { .. } => "rejected",
         Notice::Reused { .. } => "id-reused",
@@ -220,9 +236,13 @@ mod tests {
         let read = |told: Notice| -> serde_json::Value { serde_json::from_str(&notice(&told)).unwrap() };
         let copy = read(Notice::Copy { from: bob.clone(), id: MessageId([0xc0; 16]), first_ms: 1_795_435_451_999 });
         assert_eq!((&copy["from"], &copy["first"]), (&"bob".into(), &"2026-11-23T12:04:11Z".into()));
-        let missing = read(Notice::Missing { from: bob, to: crate::names::Recipient::All });
+        let missing = read(Notice::Missing { from: bob.clone(), to: crate::names::Recipient::All });
         assert_eq!((&missing["from"], &missing["to"]), (&"bob".into(), &"ALL".into()));
-        let other = read(Notice::OtherGroupKey { theirs: "1a2b".to_owned(), ours: Some("3c4d".to_owned()) });
+        let (theirs, ours) = ("1a2b".to_owned(), Some("3c4d".to_owned()));
+        let other = read(Notice::OtherGroupKey { from: bob.clone(), theirs, ours, count: 2, lost: 0 });
         assert_eq!((&other["theirs"], &other["ours"]), (&"1a2b".into(), &"3c4d".into()));
+        assert_eq!((&other["from"], &other["count"], &other["lost"]), (&"bob".into(), &2.into(), &0.into()));
+        let missing = read(Notice::OwnKeyMissing { from: bob, key: Fingerprint([0x91; 32]), count: 1, lost: 3 });
+        assert_eq!((&missing["notice"], &missing["key"]), (&"own-key-missing".into(), &"91".repeat(32).into()));
     }
 }

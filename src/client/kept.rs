@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::limits::KEPT_MESSAGES;
 use crate::names::UserName;
+use crate::wire::Fingerprint;
 
 /// What a message waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Until {
     /// The person has chosen one of this sender's keys.
     Chosen(UserName),
-    /// The group key is there.
-    GroupKey,
+    /// The group key with this id, which this sender used, is in the file.
+    GroupKey(UserName, [u8; 16]),
+    /// The program starts again: this sender sealed for a key of one's own that is not here.
+    OwnKey(UserName, Fingerprint),
     /// The program starts again: the server gave no key.
     NextStart,
 }
@@ -20,24 +23,27 @@ pub(super) enum Until {
 #[derive(Default)]
 pub(super) struct Kept {
     entries: HashMap<u64, Until>,
-    counts: BTreeMap<UserName, Count>,
+    counts: BTreeMap<Until, Count>,
 }
 
-/// Messages of one sender that wait for a choice.
+/// Messages of one sender that wait for one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
     /// How many wait.
     pub(super) held: usize,
     /// How many came for which there was no room.
     pub(super) lost: usize,
+    /// How many of them it was told of.
+    told: usize,
 }
 
 impl Kept {
     /// Keeps this entry of the inbox. False if there is no room for it.
     pub(super) fn keep(&mut self, entry: u64, until: Until) -> bool {
         let room = self.entries.len() < KEPT_MESSAGES;
-        if let Until::Chosen(name) = &until {
-            let count = self.counts.entry(name.clone()).or_default();
+        // Senders and keys can be made up without end.
+        if self.counts.contains_key(&until) || self.counts.len() < KEPT_MESSAGES {
+            let count = self.counts.entry(until.clone()).or_default();
             *(if room { &mut count.held } else { &mut count.lost }) += 1;
         }
         if room {
@@ -58,9 +64,7 @@ impl Kept {
 
     /// What they waited for has come: they are kept no longer. Gives them.
     pub(super) fn release(&mut self, until: &Until) -> Vec<u64> {
-        if let Until::Chosen(name) = until {
-            self.counts.remove(name);
-        }
+        self.counts.remove(until);
         let mut released: Vec<_> =
             self.entries.iter().filter(|(_, kept)| *kept == until).map(|(entry, _)| *entry).collect();
         released.sort_unstable();
@@ -68,9 +72,19 @@ impl Kept {
         released
     }
 
-    /// How many of this sender's wait for a choice.
-    pub(super) fn count(&self, name: &UserName) -> Count {
-        self.counts.get(name).copied().unwrap_or_default()
+    /// How many wait for this.
+    pub(super) fn count(&self, until: &Until) -> Count {
+        self.counts.get(until).copied().unwrap_or_default()
+    }
+
+    /// The same, if there are twice as many as were told of; they count as told then.
+    pub(super) fn news(&mut self, until: &Until) -> Option<Count> {
+        let count = self.counts.get_mut(until)?;
+        let all = count.held + count.lost;
+        (all >= count.told.saturating_mul(2).max(1)).then(|| {
+            count.told = all;
+            *count
+        })
     }
 }
 
@@ -83,7 +97,7 @@ mod tests {
     }
 
     fn count(kept: &Kept) -> Count {
-        kept.count(&"bob".parse().unwrap())
+        kept.count(&bob())
     }
 
     #[test]
@@ -92,9 +106,10 @@ mod tests {
         for entry in [7, 3, 5] {
             assert!(kept.keep(entry, bob()));
         }
-        assert!(kept.keep(4, Until::GroupKey));
-        assert_eq!(count(&kept), Count { held: 3, lost: 0 });
-        assert_eq!(kept.awaited(), BTreeSet::from([bob(), Until::GroupKey]));
+        let group_key = Until::GroupKey("bob".parse().unwrap(), [9; 16]);
+        assert!(kept.keep(4, group_key.clone()));
+        assert_eq!(count(&kept), Count { held: 3, lost: 0, told: 0 });
+        assert_eq!(kept.awaited(), BTreeSet::from([bob(), group_key]));
         assert_eq!(kept.release(&bob()), [3, 5, 7]);
         assert_eq!(count(&kept), Count::default());
         assert!(kept.has(4) && !kept.has(3));
@@ -106,6 +121,22 @@ mod tests {
         let mut kept = Kept::default();
         let taken = (0..KEPT_MESSAGES as u64 + 3).filter(|entry| kept.keep(*entry, bob())).count();
         assert_eq!(taken, KEPT_MESSAGES);
-        assert_eq!(count(&kept), Count { held: KEPT_MESSAGES, lost: 3 });
+        assert_eq!(count(&kept), Count { held: KEPT_MESSAGES, lost: 3, told: 0 });
+    }
+
+    #[test]
+    fn the_same_news_is_told_again_when_there_is_twice_as_much() {
+        let mut kept = Kept::default();
+        let told = (1..=20).filter(|entry| kept.keep(*entry, bob()) && kept.news(&bob()).is_some());
+        assert_eq!(told.collect::<Vec<_>>(), [1, 2, 4, 8, 16]);
+    }
+
+    #[test]
+    fn made_up_senders_fill_no_memory() {
+        let mut kept = Kept::default();
+        for number in 0..KEPT_MESSAGES as u64 * 3 {
+            kept.keep(number, Until::GroupKey(format!("s{number}").parse().unwrap(), [9; 16]));
+        }
+        assert_eq!((kept.counts.len(), kept.entries.len()), (KEPT_MESSAGES, KEPT_MESSAGES));
     }
 }

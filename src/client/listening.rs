@@ -64,7 +64,7 @@ pub fn listen(
         if over.is_asked() || !turn.audience.due(Instant::now())? {
             return Ok(());
         }
-        let choice = turn.receiving.receiver.waits_for_a_choice().then(|| Instant::now() + CHOICE_LOOKED_FOR);
+        let choice = turn.receiving.receiver.waits_for_a_person().then(|| Instant::now() + CHOICE_LOOKED_FOR);
         let deadlines = turn.audience.deadline().into_iter().chain(turn.receiving.receiver.deadline()).chain(choice);
         waiting.extend(link.receive(&mut reading, deadlines.min())?);
     }
@@ -97,14 +97,13 @@ impl Turn<'_, '_> {
         self.perform(actions)
     }
 
-    /// What was kept until the person has chosen a key, in this process or another one.
+    /// What was kept until the person has chosen a key, in this process or another one, or brought the group key file.
     fn look_again(&mut self) -> Result<(), Error> {
         let Receiving { inbox, receiver } = &mut *self.receiving;
-        let released = receiver.released()?;
-        if released.is_empty() {
+        let (released, mut actions) = receiver.released()?;
+        if released.is_empty() && actions.is_empty() {
             return Ok(());
         }
-        let mut actions = Vec::new();
         for entry in inbox.entries().into_iter().filter(|entry| released.contains(&entry.entry)) {
             actions.extend(receiver.arrived(entry, Instant::now())?);
         }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::client::event::KeyChange;
+use crate::client::group_file::GroupFile;
 use crate::client::keyring::{Found, Keyring, Met, Pin};
 use crate::client::member::Member;
 use crate::client::peer_tests::{next, pair, say};
@@ -66,7 +67,8 @@ fn bob() -> Member {
         identity: again(&BOB),
         encryption: again(&BOB_ENCRYPTION),
         retired: Vec::new(),
-        group: None,
+        former: Vec::new(),
+        group: GroupFile::default(),
     }
 }
 

@@ -1,8 +1,12 @@
 //! Who this client speaks for.
 
+use std::sync::Arc;
+
 use super::Error;
 use super::config::{Config, default_group_key};
-use crate::crypto::group_key::{GroupKey, GroupKeys};
+use super::group_file::GroupFile;
+use super::keyring::Former;
+use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
@@ -17,8 +21,10 @@ pub struct Member {
     pub encryption: PrivateKey,
     /// Those before it, for messages that were sealed before it was made known.
     pub retired: Vec<PrivateKey>,
-    /// Seals and opens group messages, if this member has the key file.
-    pub group: Option<GroupKeys>,
+    /// Identity keys of one's own that were replaced, while what they signed still counts.
+    pub former: Vec<Former>,
+    /// Seals and opens group messages, as far as this member has the key file.
+    pub group: GroupFile,
 }
 
 impl Member {
@@ -28,9 +34,9 @@ impl Member {
         keys.find(|key| key.public().fingerprint() == sealed_for)
     }
 
-    /// The key for new group messages; without a key file nothing can be sent to ALL.
-    pub fn group_key(&self, config: &Config) -> Result<&GroupKey, Error> {
+    /// The keys of which one writes new group messages; without a key file nothing can be sent to ALL.
+    pub fn group_keys(&self, config: &Config) -> Result<Arc<GroupKeys>, Error> {
         let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };
-        self.group.as_ref().map(GroupKeys::writer).ok_or_else(missing)
+        self.group.keys().ok_or_else(missing)
     }
 }

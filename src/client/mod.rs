@@ -28,6 +28,7 @@ pub mod event;
 mod export;
 mod fair;
 mod group;
+pub mod group_file;
 pub mod inbox;
 mod invite;
 mod journal;

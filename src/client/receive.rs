@@ -9,20 +9,21 @@
 //! A sender seen for the first time is pinned when a signature holds under the key that the server gave, not before:
 //! made-up names leave nothing behind.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
 use super::event::{KeyChange, Mark, Notice, Opened};
 use super::inbox::Entry;
-use super::kept::{Kept, Until};
+use super::kept::{Count, Kept, Until};
 use super::keyring::{Found, Keyring, Met, Pin};
 use super::member::Member;
-use super::replay::{Failures, Ledger, Seen, Verdict};
+use super::replay::{Failures, Ledger, Place, Seen, Verdict};
 use crate::crypto::bundle;
 use crate::crypto::digest::sha256;
-use crate::crypto::envelope::{self, OpenWith};
+use crate::crypto::envelope::{self, OpenWith, group_fingerprint};
+use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PublicKey;
 use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
 use crate::names::{Recipient, UserName};
@@ -64,8 +65,10 @@ pub struct Receiver<'a> {
     failures: Failures,
     /// Entries that stay in the inbox until a person has put something right.
     kept: Kept,
-    /// Senders of whose kept messages there is news to tell, with the key that the last one names.
-    news: HashMap<UserName, Fingerprint>,
+    /// What those tell whose counter was counted before they were kept.
+    places: HashMap<u64, Place>,
+    /// For what there are kept messages to be told of, with the sender's key that the last one names.
+    news: BTreeMap<Until, Fingerprint>,
 }
 
 /// Messages whose sender's key was asked for.
@@ -91,13 +94,14 @@ impl<'a> Receiver<'a> {
         Self {
             member,
             keyring,
-            own: Pin::new(member.identity.public().clone(), Mark::Verified),
+            own: Pin { former: member.former.clone(), ..Pin::new(member.identity.public().clone(), Mark::Verified) },
             held: HashMap::new(),
             last_request: REQUESTS_FROM,
             ledger,
             failures: Failures::default(),
             kept: Kept::default(),
-            news: HashMap::new(),
+            places: HashMap::new(),
+            news: BTreeMap::new(),
         }
     }
 
@@ -121,37 +125,72 @@ impl<'a> Receiver<'a> {
         self.kept.has(entry)
     }
 
-    /// Whether messages wait for a choice, which may be made in another process.
-    pub fn waits_for_a_choice(&self) -> bool {
-        self.kept.awaited().iter().any(|until| matches!(until, Until::Chosen(_)))
+    /// Whether messages wait for a person, who may choose a key in another process, or bring the group key file.
+    pub fn waits_for_a_person(&self) -> bool {
+        self.kept.awaited().iter().any(|until| matches!(until, Until::Chosen(_) | Until::GroupKey(..)))
     }
 
-    /// Entries whose sender's key the person has chosen meanwhile, the oldest first: they are to arrive once more.
-    pub fn released(&mut self) -> Result<BTreeSet<u64>, Error> {
+    /// Entries whose sender's key the person has chosen meanwhile, or whose group key has come, the oldest first: they are to
+    /// arrive once more. With what is to be told of the group key file.
+    pub fn released(&mut self) -> Result<(BTreeSet<u64>, Vec<Action>), Error> {
+        let awaited = self.kept.awaited();
+        let is_looked_for = awaited.iter().any(|until| matches!(until, Until::GroupKey(..)));
+        let told = if is_looked_for { self.look_for_group_keys() } else { Vec::new() };
         let mut released = BTreeSet::new();
-        for until in self.kept.awaited() {
-            let Until::Chosen(name) = &until else { continue };
-            if self.keyring.pinned(name)?.is_some_and(|pin| pin.changed.is_none()) {
+        for until in awaited {
+            let has_come = match &until {
+                Until::Chosen(name) => self.keyring.pinned(name)?.is_some_and(|pin| pin.changed.is_none()),
+                Until::GroupKey(_, id) => self.member.group.with(id).is_some(),
+                Until::OwnKey(..) | Until::NextStart => false,
+            };
+            if has_come {
                 released.extend(self.kept.release(&until));
             }
         }
-        Ok(released)
+        Ok((released, told))
     }
 
-    /// One line for each sender of whose kept messages there are more than were told of.
+    /// One line for each sender, and each key that is missing, of whose kept messages there are more than were told of.
     pub fn news(&mut self, now: Instant) -> Result<Vec<Action>, Error> {
         let mut actions = Vec::new();
-        let mut news: Vec<_> = self.news.drain().collect();
-        news.sort_by(|(one, _), (other, _)| one.cmp(other));
-        for (from, key) in news {
-            let count = self.kept.count(&from);
-            let notice = match self.keyring.pinned(&from)? {
-                Some(_) => Notice::Held { from: from.clone(), count: count.held, lost: count.lost },
-                None => Notice::HeldUnpinned { from: from.clone(), now: key, count: count.held, lost: count.lost },
+        for (until, key) in std::mem::take(&mut self.news) {
+            let (from, notice) = match &until {
+                Until::NextStart => continue,
+                Until::Chosen(from) => (from, Some(self.held_news(from, &until, key)?)),
+                Until::GroupKey(from, id) => (from, self.group_key_news(from, id, &until)),
+                Until::OwnKey(from, key) => {
+                    let told = |count: Count| {
+                        let (count, lost) = (count.held, count.lost);
+                        Notice::OwnKeyMissing { from: from.clone(), key: *key, count, lost }
+                    };
+                    (from, self.kept.news(&until).map(told))
+                }
             };
-            self.tell(&from, notice, now, &mut actions);
+            if let Some(notice) = notice {
+                self.tell(from, notice, now, &mut actions);
+            }
         }
         Ok(actions)
+    }
+
+    fn held_news(&self, from: &UserName, until: &Until, now: Fingerprint) -> Result<Notice, Error> {
+        let Count { held: count, lost, .. } = self.kept.count(until);
+        Ok(match self.keyring.pinned(from)? {
+            Some(_) => Notice::Held { from: from.clone(), count, lost },
+            None => Notice::HeldUnpinned { from: from.clone(), now, count, lost },
+        })
+    }
+
+    fn group_key_news(&mut self, from: &UserName, id: &[u8; 16], until: &Until) -> Option<Notice> {
+        let Count { held: count, lost, .. } = self.kept.news(until)?;
+        let ours = self.member.group.keys().map(|keys| keys.writer().short_id());
+        let theirs = group_fingerprint(id).short();
+        Some(Notice::OtherGroupKey { from: from.clone(), theirs, ours, count, lost })
+    }
+
+    /// The group key file may have changed.
+    fn look_for_group_keys(&self) -> Vec<Action> {
+        self.member.group.look_again().map(Action::Tell).into_iter().collect()
     }
 
     /// Bytes that are no envelope. The server parsed them before it took the message, so this is the server's fault.
@@ -232,13 +271,12 @@ impl<'a> Receiver<'a> {
         actions
     }
 
-    /// Step 3. That kind and suite fit each other was checked by parsing.
+    /// Step 3. That kind and suite fit each other was checked by parsing. Whether the key that it is sealed for is here,
+    /// counts once the signature holds.
     fn is_for_me(&self, header: &Header) -> bool {
         match &header.recipient {
             Recipient::All => true,
-            Recipient::User(name) => {
-                *name == self.member.name && self.member.decryption_key(header.recipient_fp).is_some()
-            }
+            Recipient::User(name) => *name == self.member.name,
         }
     }
 
@@ -352,7 +390,8 @@ impl<'a> Receiver<'a> {
                 self.fail(&message, notice, Signed::Yes, now, actions);
             }
             None => {
-                let place = self.ledger.counters.count(header);
+                let counted = self.places.remove(&message.entry);
+                let place = counted.unwrap_or_else(|| self.ledger.counters.count(header));
                 let (first_ms, number, entry) = (message.received_ms, message.number, message.entry);
                 self.open(message, (key, mark), Seen { digest, first_ms, number, entry, place }, now, actions);
             }
@@ -374,9 +413,9 @@ impl<'a> Receiver<'a> {
             let to = header.recipient.clone();
             actions.push(Action::Tell(Notice::Missing { from: from.clone(), to }));
         }
-        let Some(with) = self.key_for(header) else {
-            let notice = self.other_group_key(header);
-            return self.keep_for_group_key(&message, notice, now, actions);
+        let group = self.group_keys_for(header, actions);
+        let Some(with) = self.key_for(header, group.as_deref()) else {
+            return self.keep_for_key(&message, seen.place, actions);
         };
         let Ok(text) = envelope::open(&message.envelope, with) else {
             return self.fail(&message, Notice::NotOpened { from, id }, Signed::Yes, now, actions);
@@ -396,20 +435,24 @@ impl<'a> Receiver<'a> {
         actions.push(Action::Show(entry, Box::new(opened)));
     }
 
-    /// `None` for a group message under a key that is not in the file.
-    fn key_for(&self, header: &Header) -> Option<OpenWith<'a>> {
-        match header.recipient {
-            Recipient::User(_) => self.member.decryption_key(header.recipient_fp).map(OpenWith::Direct),
-            Recipient::All => {
-                let group = self.member.group.as_ref()?;
-                group.find(&group_id(header)).map(OpenWith::Group)
-            }
-        }
+    /// The keys with the one that a group message names. If it is not among them, the file may have changed.
+    fn group_keys_for(&self, header: &Header, actions: &mut Vec<Action>) -> Option<Arc<GroupKeys>> {
+        let id = (header.recipient == Recipient::All).then(|| group_id(header))?;
+        self.member.group.with(&id).or_else(|| {
+            actions.extend(self.look_for_group_keys());
+            self.member.group.with(&id)
+        })
     }
 
-    fn other_group_key(&self, header: &Header) -> Notice {
-        let ours = self.member.group.as_ref().map(|group| group.writer().short_id());
-        Notice::OtherGroupKey { theirs: header.recipient_fp.short(), ours }
+    /// `None` if it is not on this machine.
+    fn key_for<'k>(&self, header: &Header, group: Option<&'k GroupKeys>) -> Option<OpenWith<'k>>
+    where
+        'a: 'k,
+    {
+        match header.recipient {
+            Recipient::User(_) => self.member.decryption_key(header.recipient_fp).map(OpenWith::Direct),
+            Recipient::All => group?.find(&group_id(header)).map(OpenWith::Group),
+        }
     }
 
     fn ask(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) {
@@ -470,20 +513,28 @@ impl<'a> Receiver<'a> {
         self.go_on(others, now, actions)
     }
 
-    /// A key file that a person can get keeps a message from being shown: it is tried again when that may be there, as far
-    /// as there is room.
-    fn keep_for_group_key(&mut self, message: &Entry, notice: Notice, now: Instant, actions: &mut Vec<Action>) {
-        self.tell(&message.envelope.header.sender, notice, now, actions);
-        if !self.kept.keep(message.entry, Until::GroupKey) {
-            actions.push(done(message, Signed::Yes));
+    /// A key that a person can get keeps a message from being shown: it is tried again when that may be there, as far as
+    /// there is room. Its signature holds, but nothing is sent because of it.
+    fn keep_for_key(&mut self, message: &Entry, place: Place, actions: &mut Vec<Action>) {
+        let header = &message.envelope.header;
+        let until = match header.recipient {
+            Recipient::All => Until::GroupKey(header.sender.clone(), group_id(header)),
+            Recipient::User(_) => Until::OwnKey(header.sender.clone(), header.recipient_fp),
+        };
+        self.news.insert(until.clone(), header.sender_fp);
+        match self.kept.keep(message.entry, until) {
+            // What is missing before it is told once.
+            true => drop(self.places.insert(message.entry, Place { missing: false, ..place })),
+            false => actions.push(done(message, Signed::Yes)),
         }
     }
 
     /// Keeps a message until the person has chosen one of its sender's keys, as far as there is room.
     fn keep_until_chosen(&mut self, message: &Entry, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
-        self.news.insert(header.sender.clone(), header.sender_fp);
-        if !self.kept.keep(message.entry, Until::Chosen(header.sender.clone())) {
+        let until = Until::Chosen(header.sender.clone());
+        self.news.insert(until.clone(), header.sender_fp);
+        if !self.kept.keep(message.entry, until) {
             actions.push(done(message, Signed::No));
         }
     }

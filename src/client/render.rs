@@ -77,7 +77,7 @@ impl Page {
     /// Something other than a message. What endangers a conversation is set off by `!!`.
     pub fn notice(&self, notice: &Notice, now_ms: i64) -> String {
         let time = self.time(now_ms);
-        if let Notice::NewKeys { .. } = notice {
+        if let Notice::NewKeys { .. } | Notice::GroupKeyRead { .. } = notice {
             return self.remark(&self.words(notice).join("\n"), now_ms);
         }
         let lines: Vec<_> = self.words(notice).iter().map(|line| self.alarm(&format!("{time} !! {line}"))).collect();
@@ -136,16 +136,36 @@ impl Page {
                 id.short()
             ),
             Notice::NotForMe { from, id } => {
-                format!("a message marked from {from} (#{}) is not for you or your key. It was not shown.", id.short())
+                format!("a message marked from {from} (#{}) is not for you. It was not shown.", id.short())
             }
             Notice::NotOpened { from, id } => format!("a message from {from} (#{}) could not be opened", id.short()),
-            Notice::OtherGroupKey { theirs, ours: Some(ours) } => {
-                format!(
-                    "a message to ALL uses group key {theirs}; yours is {ours}. Ask the sender for the new key file."
-                )
+            Notice::GroupKeyBad { why, writes: Some(writes) } => {
+                format!("{why}. The keys read before stay in use: {writes} writes.")
             }
-            Notice::OtherGroupKey { theirs, ours: None } => {
-                format!("a message to ALL uses group key {theirs}; you have none. Ask the sender for the key file.")
+            Notice::GroupKeyBad { why, writes: None } => format!("{why}. You have no group key."),
+            Notice::GroupKeyRead { writes } => format!("the group key file was read again: key {writes} writes"),
+            Notice::OtherGroupKey { from, theirs, ours, count, lost } => {
+                let (messages, use_it) = match count {
+                    0 | 1 => ("a message".to_owned(), "uses"),
+                    count => (format!("{count} messages"), "use"),
+                };
+                let ours = match ours {
+                    Some(ours) => format!("yours is {ours}. Ask {from} for the new key file."),
+                    None => format!("you have none. Ask {from} for the key file."),
+                };
+                format!("{messages} to ALL from {from} {use_it} group key {theirs}; {ours}{}", dropped(*lost))
+            }
+            Notice::OwnKeyMissing { from, key, count, lost } => {
+                let (messages, are, wait) = match count {
+                    0 | 1 => ("a message".to_owned(), "is", "It waits here"),
+                    count => (format!("{count} messages"), "are", "They wait here"),
+                };
+                format!(
+                    "{messages} from {from} {are} sealed for a key ({}) that is not on this machine. {wait}: if another \
+                     machine of yours has it, topchat keys export there, topchat keys import FILE here, then start again.{}",
+                    key.short(),
+                    dropped(*lost)
+                )
             }
             Notice::Passed { count: 1 } => {
                 "1 message waited too long, or too many came after it: it won't come any more".to_owned()
@@ -313,6 +333,13 @@ fn held(count: usize, lost: usize) -> String {
     match lost {
         0 => held,
         lost => format!("{held} (and {lost} dropped: no room for more)"),
+    }
+}
+
+fn dropped(lost: usize) -> String {
+    match lost {
+        0 => String::new(),
+        lost => format!(" {lost} more dropped: no room."),
     }
 }
 

@@ -111,10 +111,6 @@ fn notices_are_set_off_and_name_what_they_are_about() {
         page().notice(&Notice::Copy { from: from.clone(), id, first_ms: NOON - 60_000 }, NOON),
         "12:04 !! ignored a copy of bob's message #c0c0 (already received 12:03)"
     );
-    assert_eq!(
-        page().notice(&Notice::OtherGroupKey { theirs: "91cc".into(), ours: Some("3f2a".into()) }, NOON),
-        "12:04 !! a message to ALL uses group key 91cc; yours is 3f2a. Ask the sender for the new key file."
-    );
     let (pinned, now) = (Fingerprint([0x90; 32]), Fingerprint([0x77; 32]));
     let changed = Notice::KeyChanged(KeyChange { name: from, pinned, now, since_ms: NOON, verified_ms: None });
     let shown = page().notice(&changed, NOON);
@@ -138,6 +134,39 @@ fn held_messages_are_counted_with_the_way_on() {
     let shown = outside.notice(&Notice::HeldUnpinned { from: from.clone(), now, count: 2, lost: 0 }, NOON);
     assert!(shown.contains("2 messages are held under a key of bob that is not pinned"), "{shown}");
     assert!(shown.contains("topchat trust bob 7777"), "{shown}");
+}
+
+#[test]
+fn a_missing_key_is_told_with_a_count_and_what_to_do() {
+    let from: UserName = "bob".parse().unwrap();
+    let other = |ours: Option<&str>, count, lost| {
+        let (theirs, ours) = ("91cc".into(), ours.map(str::to_owned));
+        page().notice(&Notice::OtherGroupKey { from: from.clone(), theirs, ours, count, lost }, NOON)
+    };
+    assert_eq!(
+        other(Some("3f2a"), 1, 0),
+        "12:04 !! a message to ALL from bob uses group key 91cc; yours is 3f2a. Ask bob for the new key file."
+    );
+    assert_eq!(
+        other(None, 3, 2),
+        "12:04 !! 3 messages to ALL from bob use group key 91cc; you have none. Ask bob for the key file. \
+         2 more dropped: no room."
+    );
+    let key = Fingerprint([0x91; 32]);
+    assert_eq!(
+        page().notice(&Notice::OwnKeyMissing { from, key, count: 2, lost: 0 }, NOON),
+        "12:04 !! 2 messages from bob are sealed for a key (9191) that is not on this machine. They wait here: if another \
+         machine of yours has it, topchat keys export there, topchat keys import FILE here, then start again."
+    );
+    let (why, writes) = ("the group key file group.key: no such file".to_owned(), Some("3f2a".to_owned()));
+    assert_eq!(
+        page().notice(&Notice::GroupKeyBad { why, writes }, NOON),
+        "12:04 !! the group key file group.key: no such file. The keys read before stay in use: 3f2a writes."
+    );
+    assert_eq!(
+        page().notice(&Notice::GroupKeyRead { writes: "91cc".into() }, NOON),
+        "12:04   the group key file was read again: key 91cc writes"
+    );
 }
 
 #[test]

@@ -166,9 +166,11 @@ impl Failures {
             Notice::NewKeys { .. } => return Verdict::Show,
             Notice::Held { .. } => Ground::Change,
             Notice::NotChosen { .. } | Notice::Rejected { .. } => Ground::Forgery,
-            Notice::Copy { .. } | Notice::NotOpened { .. } | Notice::OtherGroupKey { .. } | Notice::Reused { .. } => {
-                Ground::Signature
-            }
+            Notice::Copy { .. }
+            | Notice::NotOpened { .. }
+            | Notice::OtherGroupKey { .. }
+            | Notice::OwnKeyMissing { .. }
+            | Notice::Reused { .. } => Ground::Signature,
             _ => Ground::Claim,
         };
         self.forget_before(now);

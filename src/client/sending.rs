@@ -131,7 +131,7 @@ impl<'a> Sending<'a> {
         let chat = self.chat;
         let key = match &to {
             Recipient::All => {
-                chat.member.group_key(chat.config)?;
+                chat.have_group_key()?;
                 None
             }
             Recipient::User(name) => Some((name, self.key_of(name)?)),

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::account_keys::{AccountKeys, KeyFolder, accounts};
 use super::config::{Config, PasswordSource, default_group_key};
 use super::connect::{connect, introduce, jittered};
 use super::contacts::Contacts;
 use super::dialogue::Dialogue;
+use super::group_file::GroupFile;
 use super::login::{Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
@@ -76,7 +79,7 @@ pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode)
     renewal::recover(config, name, &folder, &secret)?;
     let keys = folder.load(&secret)?;
     let retired = if mode == Mode::Receiving { folder.load_retired(&secret) } else { Vec::new() };
-    let group = if mode == Mode::Receiving { group_key(config)? } else { None };
+    let group = if mode == Mode::Receiving { GroupFile::open(config)? } else { GroupFile::default() };
     let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
     let (dialogue, welcome) = patiently(config, || {
         let connected = connect(config)?;
@@ -89,7 +92,8 @@ pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode)
     })?;
     folder.settle(&keys)?;
     let AccountKeys { identity, encryption, .. } = keys;
-    let member = Member { name: name.clone(), identity, encryption, retired, group };
+    let former = Vec::new();
+    let member = Member { name: name.clone(), identity, encryption, retired, former, group };
     let again = Again { member: Arc::new(member), secret: Arc::new(secret), mode };
     Ok(Session { dialogue, again, contacts, welcome })
 }
@@ -131,13 +135,19 @@ pub fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
 
 /// The keys in this group key file.
 pub fn read_group_key(path: &Path) -> Result<GroupKeys, Error> {
-    let bytes = zeroize::Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
-    // Bytes that are no text are found as what they are: wrong characters in a line.
-    let text = zeroize::Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    GroupKeys::parse(&text).map_err(|why| Error::GroupKey { path: path.to_owned(), why })
+    read_group_text(path).map(|(keys, _)| keys)
 }
 
-/// The same where nothing works without it.
+/// The same with the file's text.
+pub fn read_group_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
+    let bytes = Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
+    // Bytes that are no text are found as what they are: wrong characters in a line.
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    let keys = GroupKeys::parse(&text).map_err(|why| Error::GroupKey { path: path.to_owned(), why })?;
+    Ok((keys, text))
+}
+
+/// The group key file where nothing works without it.
 pub fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
     let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };
     group_key(config)?.ok_or_else(missing)

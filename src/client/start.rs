@@ -27,7 +27,7 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
     };
     begun();
     config.say(&session::own_fingerprint(session.again.member.identity.public().fingerprint()));
-    config.say(&session::group_line(config, session.again.member.group.as_ref()));
+    config.say(&session::group_line(config, session.again.member.group.keys().as_deref()));
     let (taken, seats) = (session.welcome.taken, session.welcome.seats);
     config.say(&format!("seats               {taken} of {seats} taken"));
     config.say("Enter sends to ALL.  @bob hi  writes to bob alone.  /help  /quit");

@@ -17,6 +17,14 @@ use super::random;
 use crate::limits::GROUP_KEYS_MAX;
 
 const VERSION: &str = "topchat-group-key v1";
+/// What this program writes behind the first line, and then what `scripts/gen-des-key.sh` does.
+const HEADER: [&str; 5] = [
+    "# Give this file to every member by a safe way; keep it from everybody else, the server included.",
+    "# The key that seals messages to ALL, the same for every member.",
+    "# Give this file to members by a safe way only: on a stick, by scp, never by open mail.",
+    "# DES is weak (56 bits): good against a curious look, not against a lab.",
+    "# An entry: 32 hex digits of id, 16 hex digits of key. The first one writes, all of them read.",
+];
 const ID_DIGITS: usize = 32;
 const KEY_DIGITS: usize = 16;
 
@@ -149,15 +157,29 @@ impl GroupKeys {
     /// The file's text, with a comment that says what it is.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(256 + GROUP_KEYS_MAX * (ID_DIGITS + KEY_DIGITS + 2)));
-        text.push_str(VERSION);
-        text.push_str(
-            "\n# Give this file to every member by a safe way; keep it from everybody else, the server included.\n",
-        );
-        for entry in self.entries() {
-            HEXLOWER.encode_append(&entry.id, &mut text);
-            text.push(' ');
-            HEXLOWER.encode_append(entry.secret(), &mut text);
+        for line in [VERSION, HEADER[0]] {
+            text.push_str(line);
             text.push('\n');
+        }
+        self.entries().for_each(|entry| entry.write(&mut text));
+        text
+    }
+
+    /// The text of a file that was read, with these entries in it and no others: what people wrote stays where it is.
+    /// Entries that it did not have come before all others, below what every such file begins with.
+    pub fn rewrite(&self, before: &str) -> Zeroizing<String> {
+        let has = |text: &str, entry: &GroupKey| entries_of(text).any(|id| id == entry.id_hex());
+        let mut text =
+            Zeroizing::new(String::with_capacity(before.len() + GROUP_KEYS_MAX * (ID_DIGITS + KEY_DIGITS + 2)));
+        let mut lines = before.lines().peekable();
+        while let Some(line) = lines.next_if(|line| *line == VERSION || HEADER.contains(line)) {
+            push_line(&mut text, line);
+        }
+        self.entries().filter(|entry| !has(before, entry)).for_each(|entry| entry.write(&mut text));
+        for line in lines {
+            if is_comment(line) || self.entries().any(|entry| has(line, entry)) {
+                push_line(&mut text, line);
+            }
         }
         text
     }
@@ -227,6 +249,14 @@ impl GroupKey {
         (!is_weak(&secret)).then_some(Self { id, secret })
     }
 
+    /// Adds the entry's line.
+    fn write(&self, text: &mut String) {
+        HEXLOWER.encode_append(&self.id, text);
+        text.push(' ');
+        HEXLOWER.encode_append(&*self.secret, text);
+        text.push('\n');
+    }
+
     pub(super) fn secret(&self) -> &[u8; 8] {
         &self.secret
     }
@@ -234,6 +264,17 @@ impl GroupKey {
 
 fn is_comment(line: &str) -> bool {
     line.starts_with('#') || line.trim_ascii().is_empty()
+}
+
+/// The ids of the entries in a text that was read, in lower case.
+fn entries_of(text: &str) -> impl Iterator<Item = String> {
+    let entries = text.lines().filter(|line| !is_comment(line));
+    entries.filter_map(|line| line.split_once(' ')).map(|(id, _)| id.to_ascii_lowercase())
+}
+
+fn push_line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
 }
 
 fn parse_entry(line: usize, content: &str) -> Result<GroupKey, GroupKeyError> {
@@ -346,6 +387,30 @@ mod tests {
         assert_eq!(read.writer().id, made.writer().id);
         assert_eq!(read.writer().secret(), made.writer().secret());
         assert_ne!(GroupKeys::generate().unwrap().writer().id, made.writer().id);
+    }
+
+    #[test]
+    fn what_people_wrote_in_the_file_stays_when_its_keys_change() {
+        let text = format!(
+            "{VERSION}\n{}\n# made in May, Carol has it too\n{} {KEY}  \r\n\n# the one of April\n{OTHER_ID} fedcba9876543210",
+            HEADER[1],
+            ID.to_uppercase()
+        );
+        let mut keys = GroupKeys::parse(&text).unwrap();
+        assert_eq!(*keys.rewrite(&text), text.replace('\r', "") + "\n", "nothing changed");
+        keys.rekey().unwrap();
+        let rekeyed = keys.rewrite(&text);
+        let new: Vec<_> = rekeyed.lines().enumerate().filter(|(_, line)| !text.contains(line)).collect();
+        let [(2, entry)] = new[..] else { panic!("{} new lines", new.len()) };
+        assert!(entry.starts_with(&keys.writer().id_hex()));
+        assert_eq!(rekeyed.lines().count(), text.lines().count() + 1);
+        let again = GroupKeys::parse(&rekeyed).unwrap();
+        assert!(again.entries().map(|key| key.id).eq(keys.entries().map(|key| key.id)));
+        let old = keys.entries().nth(1).unwrap().id;
+        assert!(keys.remove(&old));
+        let forgotten = keys.rewrite(&rekeyed);
+        let gone: Vec<_> = rekeyed.lines().filter(|line| !forgotten.lines().any(|left| left == *line)).collect();
+        assert_eq!(gone, [format!("{} {KEY}  ", ID.to_uppercase())]);
     }
 
     #[test]

@@ -100,19 +100,13 @@ impl Session<'_> {
             self.refuse(0, Reason::new(Code::Disabled));
             return Err(End::because(Code::Disabled));
         }
+        // One that is out of date takes nobody's seat.
+        if let Err(code) = self.still_holds(&account) {
+            return self.refuse_outdated(&account, code);
+        }
         let outbox = Arc::clone(&self.outbox);
         let presence = Presence { outbox, mode, source: self.source, since_ms: unix_ms() };
         let entered = self.shared.hub().enter(self.id, account.name(), mode, presence);
-        // Looked up again, behind `enter`: whoever deletes or disables the account or sets a password from now on finds
-        // this session, and so does whoever replaces its keys.
-        if let Err(code) = still_holds(&account, self.shared.accounts.find(account.name()).as_deref()) {
-            self.shared.hub().leave(self.id);
-            if code == Code::LoginRefused {
-                return self.login_refused(account.name());
-            }
-            self.refuse(0, Reason::new(code));
-            return Err(End::because(code));
-        }
         let seated = match entered {
             Ok(seated) => seated,
             Err(why) => {
@@ -122,8 +116,15 @@ impl Session<'_> {
                 return Err(End::Because(full));
             }
         };
+        // It has no seat any more, so nobody else could end it.
         if let Some(replaced) = &seated.replaced {
             replaced.close(Code::Replaced);
+        }
+        // Again, behind `enter`: whoever deletes or disables the account or sets a password from now on finds this
+        // session, and so does whoever replaces its keys.
+        if let Err(code) = self.still_holds(&account) {
+            self.shared.hub().leave(self.id);
+            return self.refuse_outdated(&account, code);
         }
         if mode == Mode::Receiving {
             self.receiver = Some(self.shared.store.attach(&account, self.id, &self.outbox));
@@ -137,6 +138,18 @@ impl Session<'_> {
         });
         self.logged_in(seat);
         Ok(())
+    }
+
+    fn still_holds(&self, proved: &Account) -> Result<(), Code> {
+        still_holds(proved, self.shared.accounts.find(proved.name()).as_deref())
+    }
+
+    fn refuse_outdated(&mut self, account: &Account, code: Code) -> Result<(), End> {
+        if code == Code::LoginRefused {
+            return self.login_refused(account.name());
+        }
+        self.refuse(0, Reason::new(code));
+        Err(End::because(code))
     }
 
     /// Only an account's owner gets so far, and may know how many seats there are.

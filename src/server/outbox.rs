@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::limits::{OUTBOX_FRAMES, WRITE_BATCH};
+use crate::limits::{OUTBOX_FRAMES, SENDS_UNANSWERED, WRITE_BATCH};
 use crate::transport::Wakeup;
 use crate::wire::Code;
 
@@ -87,9 +87,11 @@ impl Outbox {
         self.lock().unanswered += 1;
     }
 
-    /// How many messages of this client wait for their answer.
-    pub(super) fn unanswered(&self) -> usize {
-        self.lock().unanswered
+    /// Whether the client's next frame may be taken: not if too many of its messages wait for their answer, and not
+    /// behind the moment from which it counts as gone.
+    pub(super) fn may_take(&self) -> bool {
+        let queue = self.lock();
+        queue.closing.is_none() && queue.unanswered < SENDS_UNANSWERED
     }
 
     /// Asks the owner to send what waits, say why, and end. The first reason counts.
@@ -190,7 +192,7 @@ mod tests {
             let _ = outbox.say(frame(1), Saying::News);
         }
         let _ = outbox.say(frame(1), Saying::Answer);
-        assert_eq!((taken(&outbox), outbox.unanswered()), (OUTBOX_FRAMES + 1, 0));
+        assert_eq!((taken(&outbox), outbox.lock().unanswered), (OUTBOX_FRAMES + 1, 0));
     }
 
     #[test]

@@ -100,6 +100,11 @@ impl Session<'_> {
         };
         if registered == Ok(Outcome::Changed) {
             self.shared.store.join(&account);
+            // Whoever deleted it at once may have told the store before.
+            let present = self.shared.accounts.find(account.name());
+            if present.is_none_or(|present| present.created_ms() != account.created_ms()) {
+                self.shared.store.remove(&account);
+            }
             log::info!("{} registered from {}", checked.name, self.source);
         }
         Ok(registered.map(|_| ()).map_err(|error| Reason::new(code_of(error))))

@@ -210,9 +210,10 @@ impl<'a> Session<'a> {
         receiver.take(&mut self.batch).map_err(|_| End::because(Code::Storage))
     }
 
-    /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it.
+    /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it, nor one
+    /// that others were told is gone.
     fn is_congested(&self) -> bool {
-        self.connection.unsent() > limits::REPLY_BACKLOG || self.outbox.unanswered() >= limits::SENDS_UNANSWERED
+        self.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take()
     }
 
     /// Whether the client's next frame may be taken: it is neither congested nor over its rate.

@@ -95,6 +95,50 @@ fn a_key_is_forgotten_but_not_by_accident() {
     assert!(!home.path(FILE).exists());
 }
 
+/// As a member who was given the file meanwhile reads and writes: no restart, nothing lost, nothing told twice.
+#[test]
+fn a_running_chat_and_a_listener_take_the_new_file_and_show_what_waited_for_it() {
+    let server = TestServer::start();
+    let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB));
+    let (mut chat, listener) = (bob.chat(), alice.listen(&["--json"]));
+    chat.types("before");
+    assert!(chat.line().contains("bob   > ALL  before"));
+    assert!(listener.line().contains("\"text\":\"before\""));
+    assert_eq!(alice.run(&["group", "rekey"]).code, Some(0));
+    let (new, old) = (ids(&alice).swap_remove(0)[..4].to_owned(), GROUP.writer().short_id());
+    for text in ["one", "two", "three"] {
+        assert_eq!(alice.run_in(&["send", "ALL", text]).code, Some(0));
+    }
+    let asked = |messages: &str, use_it: &str| {
+        format!(
+            "HH:MM !! {messages} to ALL from alice {use_it} group key {new}; yours is {old}. Ask alice for the new key file."
+        )
+    };
+    assert_eq!(chat.line(), asked("a message", "uses"));
+    assert_eq!(chat.line(), asked("2 messages", "use"));
+    bob.file(FILE, b"topchat-group-key v1\n# half a file");
+    let bad = "the group key file keys/group.key: no key in it";
+    assert_eq!(chat.line(), format!("HH:MM !! {bad}. The keys read before stay in use: {old} writes."));
+    bob.file(FILE, alice.read(FILE).as_bytes());
+    assert_eq!(chat.line(), format!("HH:MM   the group key file was read again: key {new} writes"));
+    for text in ["one", "two", "three"] {
+        let line = chat.line();
+        assert!(line.starts_with(&format!("HH:MM alice > ALL  {text} ")) && line.ends_with(" key]"), "{line}");
+    }
+    chat.types("after");
+    assert!(chat.line().contains("bob   > ALL  after"));
+    assert!(listener.line().contains(&format!("\"notice\":\"group-key-read\",\"ours\":\"{new}\"")));
+    assert!(listener.line().contains("\"text\":\"after\""));
+    // The next one is noticed before anything is sent under the old one.
+    assert_eq!(bob.run(&["group", "rekey"]).code, Some(0));
+    let newest = ids(&bob).swap_remove(0);
+    chat.types("newest");
+    assert_eq!(chat.line(), format!("HH:MM   the group key file was read again: key {} writes", &newest[..4]));
+    assert!(chat.line().contains("bob   > ALL  newest"));
+    let unread: serde_json::Value = serde_json::from_str(&listener.line()).unwrap();
+    assert_eq!((&unread["notice"], &unread["theirs"]), (&"other-group-key".into(), &newest[..4].into()));
+}
+
 /// A new key and the file handed on: who has it reads both, who hasn't is told whom to ask.
 #[test]
 fn a_message_under_the_new_key_is_read_by_whoever_has_the_new_file() {

@@ -7,7 +7,9 @@ use topchat::wire::{Envelope, Header, ToClient, ToServer, signed};
 use super::lies::{by_hand, header, signed_by_bob, text};
 use super::server::talk;
 use super::stage::{Stage, THE_END, decoded, shown, told};
+use crate::cli::home::{PASSWORD, lightly_locked};
 use crate::support::people::{ALICE, BOB, CAROL, GROUP};
+use crate::support::process::private_file;
 
 #[test]
 fn from_decryption_on_nothing_is_sent_whether_a_message_opens_or_not() {
@@ -174,12 +176,11 @@ fn what_is_for_somebody_else_or_another_key_is_not_shown() {
             "REJECTED a message marked from {from} (#{id}): the signature does not match {from}'s key. It was not shown."
         )
     };
-    let not_for_me = |from: &str, id: &str| {
-        format!("a message marked from {from} (#{id}) is not for you or your key. It was not shown.")
-    };
+    let not_for_me =
+        |from: &str, id: &str| format!("a message marked from {from} (#{id}) is not for you. It was not shown.");
     assert_eq!(
         told(&finished),
-        [not_for_me("bob", "0909"), not_for_me("bob", "0909"), rejected("bob", "0909"), rejected("alice", "0b0b")]
+        [not_for_me("bob", "0909"), rejected("bob", "0909"), rejected("bob", "0909"), rejected("alice", "0b0b")]
     );
 }
 
@@ -198,7 +199,7 @@ fn another_group_key_is_named_after_the_signature_held() {
         told(&finished),
         [
             format!(
-                "a message to ALL uses group key {}; yours is {}. Ask the sender for the new key file.",
+                "a message to ALL from bob uses group key {}; yours is {}. Ask bob for the new key file.",
                 key.short_id(),
                 GROUP.writer().short_id()
             ),
@@ -206,6 +207,34 @@ fn another_group_key_is_named_after_the_signature_held() {
                 .to_owned(),
         ]
     );
+}
+
+/// Nothing but the acknowledgement is sent because of it; it is kept over restarts, and shown once the key is here.
+#[test]
+fn a_message_for_a_key_of_ones_own_that_is_elsewhere_waits_until_it_is_here() {
+    let stage = Stage::new();
+    let elsewhere = &CAROL.encryption;
+    let header = BOB.header("alice", elsewhere.public().fingerprint(), 12);
+    let sealed = envelope::seal(header, "for the other machine", SealWith::Direct(elsewhere.public()), &BOB.identity);
+    let (sent, finished) = stage.play(&[sealed.unwrap().encode()]);
+    assert_eq!(sent.len(), 3, "two acknowledgements and a goodbye: {sent:?}");
+    assert!(sent[..2].iter().all(|frame| matches!(decoded(frame), ToServer::Ack(_))), "{sent:?}");
+    assert_eq!(shown(&finished), [THE_END]);
+    let line = format!(
+        "a message from bob is sealed for a key ({}) that is not on this machine. It waits here: if another machine of \
+         yours has it, topchat keys export there, topchat keys import FILE here, then start again.",
+        elsewhere.public().fingerprint().short()
+    );
+    assert_eq!(told(&finished), std::slice::from_ref(&line));
+    let (_, again) = stage.play(&[]);
+    assert_eq!((shown(&again), told(&again)), (vec![THE_END.to_owned()], vec![line]));
+    let hex = elsewhere.public().fingerprint().to_hex();
+    let folder = stage.home.path("keys/users/alice/retired");
+    std::fs::create_dir(&folder).unwrap();
+    private_file(&folder, &format!("0000000002-{}.pem", &hex[..16]), &lightly_locked(elsewhere, PASSWORD));
+    let (_, there) = stage.play(&[]);
+    assert_eq!(shown(&there), ["bob   > you  for the other machine", THE_END]);
+    assert!(told(&there).is_empty(), "{there:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType};
 use topchat::crypto::bundle;
-use topchat::crypto::scram::ClientFirst;
+use topchat::crypto::scram::{ClientFinal, ClientFirst};
 use topchat::names::UserName;
 use topchat::transport::{ClientTls, Connection, Interest, Received, TransportError, Wakeup, wait};
 use topchat::wire::to_client::Reason;
@@ -109,20 +109,41 @@ impl RawClient {
     }
 
     fn try_login_as(&mut self, person: &Person, name: &UserName, mode: Mode) -> Result<ToClient, TransportError> {
-        let first = ClientFirst::new(name, &self.exporter());
-        self.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned() });
-        let server_first = match self.try_next()? {
-            ToClient::Challenge { server_first } => server_first,
-            other => return Ok(other),
+        let (proof, last) = match self.try_begin_login(person, name, mode)? {
+            Ok(begun) => begun,
+            Err(refused) => return Ok(refused),
         };
-        let last = first.answer(&server_first, &password()).unwrap();
-        let signature = person.identity.sign(&signed::login(last.auth_message())).unwrap();
-        self.send(&ToServer::LoginProof { client_final: last.message().to_owned(), signature });
+        self.send(&proof);
         let answer = self.try_next()?;
         if let ToClient::Welcome { server_final, .. } = &answer {
             last.verify(server_final).expect("the server must prove itself");
         }
         Ok(answer)
+    }
+
+    /// Begins a login, and gives what would end it.
+    pub fn begin_login(&mut self, person: &Person, mode: Mode) -> ToServer {
+        match self.try_begin_login(person, &person.name, mode).expect("a frame must come") {
+            Ok((proof, _)) => proof,
+            Err(refused) => panic!("no challenge but {refused:?}"),
+        }
+    }
+
+    fn try_begin_login(
+        &mut self,
+        person: &Person,
+        name: &UserName,
+        mode: Mode,
+    ) -> Result<Result<(ToServer, ClientFinal), ToClient>, TransportError> {
+        let first = ClientFirst::new(name, &self.exporter());
+        self.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned() });
+        let server_first = match self.try_next()? {
+            ToClient::Challenge { server_first } => server_first,
+            other => return Ok(Err(other)),
+        };
+        let last = first.answer(&server_first, &password()).unwrap();
+        let signature = person.identity.sign(&signed::login(last.auth_message())).unwrap();
+        Ok(Ok((ToServer::LoginProof { client_final: last.message().to_owned(), signature }, last)))
     }
 
     pub fn exporter(&self) -> [u8; 32] {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
+use topchat::client::group_file::GroupFile;
 use topchat::client::member::Member;
 use topchat::crypto::group_key::GroupKeys;
 use topchat::crypto::keys::PrivateKey;
@@ -21,7 +22,8 @@ fn member(person: &Person) -> Member {
         identity: again(&person.identity),
         encryption: again(&person.encryption),
         retired: Vec::new(),
-        group,
+        former: Vec::new(),
+        group: GroupFile::fixed(group),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The socket of the running server: who connects is checked, asked what they want, and given the answer.
 //!
-//! Each connection has a thread of its own and one deadline, so whoever is stuck holds up nobody: neither others who
+//! Each connection has a thread of its own and deadlines, so whoever is stuck holds up nobody: neither others who
 //! ask nor the server's end. What is asked for is carried out by one thread for all, one request after the other.
 
 use std::fs::{self, Permissions};
@@ -151,7 +151,9 @@ impl Reception {
             return Ok(());
         }
         stream.set_nonblocking(false)?;
-        self.make_room();
+        if !self.make_room() {
+            return Ok(());
+        }
         let (jobs, own) = (self.jobs.clone(), stream.try_clone()?);
         let thread = thread::Builder::new().name("admin-talk".to_owned()).spawn(move || {
             if let Err(error) = talk(&own, &jobs) {
@@ -164,16 +166,16 @@ impl Reception {
         Ok(())
     }
 
-    /// Whoever came first and is not done goes, when there are too many.
-    fn make_room(&mut self) {
-        let (done, mut going_on): (Vec<_>, Vec<_>) = self.talks.drain(..).partition(|talk| talk.thread.is_finished());
+    /// Whether one more can be served. When there are too many, whoever came first goes; one that waits for the desk goes
+    /// only when it has its answer, and is not waited for here.
+    fn make_room(&mut self) -> bool {
+        let (done, going_on): (Vec<_>, Vec<_>) = self.talks.drain(..).partition(|talk| talk.thread.is_finished());
         done.into_iter().for_each(Talk::join);
-        if going_on.len() >= ADMIN_CLIENTS {
-            let oldest = going_on.remove(0);
-            oldest.cut();
-            oldest.join();
-        }
         self.talks = going_on;
+        if let Some(first) = self.talks.len().checked_sub(ADMIN_CLIENTS).and_then(|cut| self.talks.get(cut)) {
+            first.cut();
+        }
+        self.talks.len() < 2 * ADMIN_CLIENTS
     }
 }
 
@@ -192,8 +194,7 @@ impl Talk {
 
 /// One request, one answer.
 fn talk(stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
-    let mut stream = BufReader::new(Deadlined::new(stream, ADMIN_WITHIN));
-    let asked = match next_line(&mut stream, ADMIN_LINE_MAX) {
+    let asked = match next_line(&mut BufReader::new(Deadlined::new(stream, ADMIN_WITHIN)), ADMIN_LINE_MAX) {
         Ok(Some(asked)) => asked,
         Ok(None) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
@@ -207,7 +208,8 @@ fn talk(stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
         }
         None => line(&Answer::Refused(Refusal::Malformed)),
     };
-    stream.get_mut().write_all(&answers)
+    // What was done took its time: the answer has its own.
+    Deadlined::new(stream, ADMIN_WITHIN).write_all(&answers)
 }
 
 /// The user on the other end.
