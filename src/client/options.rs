@@ -172,7 +172,7 @@ pub enum Command {
     Trust {
         /// The contact.
         name: String,
-        /// The key's fingerprint: its first 16 hex digits at least. Without it, the changed key that you were told of.
+        /// The key's fingerprint: its first 16 hex digits at least. Without it, you are shown the changed key and asked.
         fingerprint: Option<String>,
     },
 }

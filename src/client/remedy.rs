@@ -43,7 +43,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             format!("get it from a member, or make one for everybody: {}", make_group_key(path))
         }
         Error::Key { why, path } => key_remedy(why, path),
-        Error::KeyChanged(KeyChange { name, .. }) => format!(
+        Error::KeyChanged(KeyChange { name, .. }) | Error::NotShown(KeyChange { name, .. }) => format!(
             "they made new keys, or someone (the server's owner could) stands in their place. \
              Compare by voice, with: topchat verify {name}    or go on unverified: topchat trust {name}"
         ),
@@ -203,6 +203,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::BundleOfAnother { .. }
         | Error::BundleReused { .. }
         | Error::KeyChanged(_)
+        | Error::NotShown(_)
         | Error::NotChosen { .. }
         | Error::NotPinned { .. }
         | Error::OldBundle { .. }

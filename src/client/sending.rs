@@ -9,7 +9,7 @@ use super::choosing::unverified;
 use super::comparing::Comparison;
 use super::compose::{SealFor, compose};
 use super::dialogue::{Ask, refused};
-use super::directory::{self, Contacted};
+use super::directory::{self, Contacted, Meant};
 use super::event::{Mark, Notice};
 use super::keyring::Keyring;
 use super::lines::{Line, Lines};
@@ -218,7 +218,9 @@ impl<'a> Sending<'a> {
     }
 
     fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
-        let now = directory::trust(self, self.chat.contacts, name, fingerprint)?;
+        let shown = self.chat.shown().get(name).copied();
+        let meant = fingerprint.map_or(Meant::Shown(shown), Meant::Typed);
+        let now = directory::trust(self, self.chat.contacts, name, meant)?;
         self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
         self.chosen()
     }
@@ -267,6 +269,11 @@ impl<'a> Sending<'a> {
             Error::KeyChanged(change) => {
                 self.chat.notice(&Notice::KeyChanged(change.clone()))?;
                 self.say("Nothing was sent.")
+            }
+            // Whoever types it again has seen the key by then.
+            Error::NotShown(change) => {
+                self.chat.notice(&Notice::KeyChanged(change.clone()))?;
+                self.say(&format!("Nothing was changed: {}'s key is another one by now.", change.name))
             }
             error => {
                 let hint = crate::error::Explain::hint(error).filter(|_| !matches!(error, Error::NoSuchUser { .. }));
