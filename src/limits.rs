@@ -38,6 +38,8 @@ pub const RSA_BITS_DEFAULT: u32 = 3072;
 pub const SPKI_MAX: usize = 600;
 /// Longest signature, in bytes: one RSA-4096 block.
 pub const SIGNATURE_MAX: usize = 512;
+/// Two signatures: a handover is signed by the identity key before it and by the one after it.
+pub const HANDOVER_MAX: usize = 2 * SIGNATURE_MAX;
 /// Former identity keys of an account that the server keeps: with the longest keys they take 8.7 KiB of a frame.
 pub const LINEAGE_MAX: usize = 8;
 /// Encryption keys that were replaced and still open messages: a year and more of changes every month or two, and opening

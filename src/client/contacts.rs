@@ -11,6 +11,7 @@ use super::output::now_ms;
 use super::pins::{Choice, Contact, Pins};
 use super::state_file::{Stamp, StateFile};
 use crate::crypto::bundle::VerifiedBundle;
+use crate::crypto::keys::PublicKey;
 use crate::limits::CONTACTS_MAX;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
@@ -198,6 +199,18 @@ impl Keyring for Contacts {
                 pins.contacts.get_mut(name.as_str()).ok_or_else(|| Error::NoContact { name: name.clone() })?;
             let (_, held) = self.read(name.as_str(), contact)?;
             Ok(contact.other(name, &held, now, now_ms()))
+        })
+    }
+
+    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {
+        if former.is_empty() {
+            return Ok(());
+        }
+        self.file.change(|pins: &mut Pins| {
+            if let Some(contact) = pins.contacts.get_mut(name.as_str()) {
+                contact.vouched(by, former);
+            }
+            Ok(())
         })
     }
 

@@ -115,11 +115,7 @@ pub fn trust(
     Ok(now)
 }
 
-fn changed_as_shown(
-    contacts: &Contacts,
-    name: &UserName,
-    shown: Option<Fingerprint>,
-) -> Result<Fingerprint, Error> {
+fn changed_as_shown(contacts: &Contacts, name: &UserName, shown: Option<Fingerprint>) -> Result<Fingerprint, Error> {
     let change = contacts.pinned(name)?.and_then(|pin| pin.change(name));
     let change = change.ok_or_else(|| Error::NotChanged { name: name.clone() })?;
     match shown == Some(change.now) {

@@ -81,6 +81,13 @@ struct Held {
 }
 
 impl Held {
+    /// The keys from the one that was asked for up to the one before that of `found`, which vouches for them, if one of the
+    /// messages is signed.
+    fn signed_under(&self, found: &Found) -> Option<Vec<PublicKey>> {
+        let former = bundle::succession(&found.bundle, &found.lineage, self.fingerprint).ok()?;
+        self.is_signed_by(former.last().unwrap_or(&found.bundle.identity)).then_some(former)
+    }
+
     /// Whether one of the messages is signed by this key.
     fn is_signed_by(&self, key: &PublicKey) -> bool {
         let mut asked = self.messages.iter().filter(|message| message.envelope.header.sender_fp == self.fingerprint);
@@ -315,10 +322,13 @@ impl<'a> Receiver<'a> {
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> Result<(), Error> {
-        let asked = |found: &Found| found.bundle.identity.fingerprint() == held.fingerprint;
-        match found.filter(asked).filter(|found| held.is_signed_by(&found.bundle.identity)) {
-            Some(found) => match self.keyring.meet(&found) {
-                Ok(_) => self.go_on(held.messages, now, actions),
+        match found.and_then(|found| Some((held.signed_under(&found)?, found))) {
+            Some((former, found)) => match self.keyring.meet(&found) {
+                Ok(_) => {
+                    let Found { bundle, .. } = &found;
+                    self.keyring.vouched(&bundle.name, bundle.identity.fingerprint(), &former)?;
+                    self.go_on(held.messages, now, actions)
+                }
                 Err(Error::ContactsFull { .. }) => self.give_up(held, no_room, now, actions),
                 Err(error) => Err(error),
             },
@@ -346,6 +356,7 @@ impl<'a> Receiver<'a> {
             let now_key = found.bundle.identity.fingerprint();
             self.tell(name, Notice::NewKeys { name: name.clone(), now: now_key }, now, actions);
         }
+        let by = self.vouched(name, fingerprint, found.as_ref())?;
         let Some(pin) = self.keyring.pinned(name)? else {
             // Somebody has just taken the contact out: everything begins anew.
             return self.go_on([asked, others].concat(), now, actions);
@@ -353,6 +364,10 @@ impl<'a> Receiver<'a> {
         for message in asked {
             match pin.signer(fingerprint, message.received_ms) {
                 Some((key, mark)) => self.verify(message, &key, mark, now, actions),
+                None if by == Some(pin.key.fingerprint()) => {
+                    let notice = Notice::GivenUp { from: name.clone(), id: message.envelope.header.msg_id };
+                    self.fail(&message, notice, Signed::No, now, actions);
+                }
                 None => {
                     let change = self.stopped(name, &pin, fingerprint)?;
                     self.tell(name, Notice::KeyChanged(change), now, actions);
@@ -361,6 +376,20 @@ impl<'a> Receiver<'a> {
             }
         }
         self.go_on(others, now, actions)
+    }
+
+    /// The key that vouches for the one that was asked for, if there is one: it has replaced it.
+    fn vouched(
+        &self,
+        name: &UserName,
+        asked: Fingerprint,
+        found: Option<&Found>,
+    ) -> Result<Option<Fingerprint>, Error> {
+        let Some(Found { bundle, lineage }) = found else { return Ok(None) };
+        let Ok(former) = bundle::succession(bundle, lineage, asked) else { return Ok(None) };
+        let by = bundle.identity.fingerprint();
+        self.keyring.vouched(name, by, &former)?;
+        Ok(Some(by))
     }
 
     /// The change of this name's key, recorded if it was not.

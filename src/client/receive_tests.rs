@@ -63,6 +63,10 @@ impl Keyring for Memory {
         self.pins.changed(name, now)
     }
 
+    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {
+        self.pins.vouched(name, by, former)
+    }
+
     fn takes_new(&self) -> bool {
         self.pins.takes_new()
     }
@@ -509,7 +513,7 @@ fn with_news(receiver: &mut Receiver<'_>, mut actions: Vec<Action>) -> Vec<Strin
 }
 
 fn handed_over(old: &PrivateKey, new: &PrivateKey) -> Predecessor {
-    let handover = bundle::hand_over(&"alice".parse().unwrap(), old, new.public()).unwrap();
+    let handover = bundle::hand_over(&"alice".parse().unwrap(), old, new).unwrap();
     Predecessor { identity: old.public().to_der().to_vec(), handover }
 }
 
@@ -636,10 +640,43 @@ fn a_made_up_predecessor_of_a_key_speaks_for_nobody() {
         }
         let mut receiver = new(&member, &keyring);
         let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "forged").encode()));
-        let lineage = vec![handed_over(&BOB, &ALICE)];
-        let actions = receiver.found(asked, &bundle_of("alice", &ALICE), lineage, Instant::now()).unwrap();
+        // It can sign for that one in its own name only.
+        let mut made_up = handed_over(&BOB, &ALICE);
+        made_up.handover.truncate(256);
+        made_up.handover = made_up.handover.repeat(2);
+        let actions = receiver.found(asked, &bundle_of("alice", &ALICE), vec![made_up], Instant::now()).unwrap();
         let expected = if known.is_some() { "KeyChanged" } else { "UnknownSender" };
         assert_eq!(told(&actions), [expected]);
+    }
+}
+
+/// Alice wrote under her old key, and then took a new one that signed for the old one.
+#[test]
+fn what_was_written_before_new_keys_were_taken_is_shown_to_whoever_never_saw_the_old_ones() {
+    for known in [None, Some(&BOB)] {
+        let (member, mut keyring) = (bob(None), Memory::default());
+        if let Some(key) = known {
+            keyring = keyring.knows("alice", key);
+        }
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&ALICE, 1, "before").encode()));
+        deliver(&mut receiver, &by(&ALICE, 2, "too").encode());
+        let lineage = vec![handed_over(&ALICE, &BOB)];
+        let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage.clone(), Instant::now()).unwrap();
+        assert_eq!(told(&actions), ["alice: before (Former)", "alice: too (Former)"]);
+        let mark = if known.is_some() { "Known" } else { "New" };
+        let after = deliver(&mut receiver, &by(&BOB, 3, "after").encode());
+        assert_eq!(told(&after), [format!("alice: after ({mark})")]);
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
+        // Long after, it is no alarm either; nor does it begin to count again, though the server shows it once more.
+        for seq in 4..6 {
+            let mut late = entry(&by(&ALICE, seq, "late").encode());
+            late.received_ms = crate::client::output::now_ms() + 31 * 24 * 3600 * 1000;
+            let asked = request(&receiver.arrived(late, Instant::now()).unwrap());
+            let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage.clone(), Instant::now()).unwrap();
+            assert_eq!(told(&actions), ["GivenUp"]);
+        }
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
     }
 }
 

@@ -127,6 +127,10 @@ impl Page {
             Notice::NewKeys { name, now } => {
                 format!("{name} has new keys, signed by the old ones. Now {}", now.grouped())
             }
+            Notice::GivenUp { from, id } => format!(
+                "a message marked from {from} (#{}) is under a key that {from} gave up long ago. It was not shown.",
+                id.short()
+            ),
             Notice::NotChosen { from, id } => format!(
                 "a message marked from {from} (#{}) is under a key of {from} that you decided against. It was not shown.",
                 id.short()

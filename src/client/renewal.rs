@@ -120,7 +120,7 @@ fn request(
     let identity = next.identity.as_ref().unwrap_or(&keys.identity);
     let encryption = next.encryption.as_ref().unwrap_or(&keys.encryption).public();
     let bytes = bundle::make(name, identity, encryption, number).map_err(key_error)?.encode();
-    let handed_over = next.identity.as_ref().map(|new| bundle::hand_over(name, &keys.identity, new.public()));
+    let handed_over = next.identity.as_ref().map(|new| bundle::hand_over(name, &keys.identity, new));
     let handover = handed_over.transpose().map_err(key_error)?.unwrap_or_default();
     let proof = bundle::prove_update(identity, &dialogue.link().exporter()?, &bytes).map_err(key_error)?;
     folder.write_next(next, secret)?;

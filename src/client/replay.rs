@@ -172,7 +172,7 @@ impl Failures {
             // It comes with a new pin, once.
             Notice::NewKeys { .. } => return Verdict::Show,
             Notice::Held { .. } => Ground::Change,
-            Notice::NotChosen { .. } | Notice::Rejected { .. } => Ground::Forgery,
+            Notice::GivenUp { .. } | Notice::NotChosen { .. } | Notice::Rejected { .. } => Ground::Forgery,
             Notice::Copy { .. }
             | Notice::NotOpened { .. }
             | Notice::OtherGroupKey { .. }

@@ -163,7 +163,7 @@ fn told(listening: &mut Listening, expected: &[String]) {
 fn link(old: &Person, new: &Person) -> Predecessor {
     Predecessor {
         identity: old.identity.public().to_der().to_vec(),
-        handover: bundle::hand_over(&BOB.name, &old.identity, new.identity.public()).unwrap(),
+        handover: bundle::hand_over(&BOB.name, &old.identity, &new.identity).unwrap(),
     }
 }
 
@@ -206,7 +206,8 @@ fn a_swapped_key_stops_every_command_until_the_person_chooses() {
         ),
     );
     stage.is_stopped(BOB.bundle(), &others.third, "never verified");
-    let (_, finished) = stage.errand(&["trust", "bob", &third.to_hex()], |line| line.answer_lookup(others.third.bundle()));
+    let (_, finished) =
+        stage.errand(&["trust", "bob", &third.to_hex()], |line| line.answer_lookup(others.third.bundle()));
     printed(&finished, &format!("bob  {}\n", third.grouped()));
     assert_eq!(finished.stderr, "bob is trusted with this key from now on:\n");
     stage.sends_to(&others.third);
