@@ -7,7 +7,6 @@ use super::config::Config;
 use super::dialogue::Ask;
 use super::password::{self, Secret};
 use super::prompt::Terminal;
-use super::reason::Asked;
 use super::session::Session;
 use super::{Error, session};
 use crate::crypto::scram;
@@ -35,13 +34,17 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
     let verifier = scram::verifier(new.password()).map_err(|why| Error::Scram { why })?;
     let _lock = folder.lock()?;
+    // Keys that wait are locked with the password as it is now.
+    if folder.has_next() {
+        return Err(Error::KeysBusy { folder: folder.path().to_owned() });
+    }
     let secret = &*session.again.secret;
     folder.write_new(&folder.load(secret)?, secret, &new)?;
     let changed = session.dialogue.ask(&|request| ToServer::SetPassword { request, verifier: verifier.clone() });
     session.dialogue.link().finish();
     match changed {
         Ok(_) => folder.promote_new()?,
-        Err(Error::Refused(refusal)) if refusal.asked == Asked::Request => {
+        Err(Error::Refused(refusal)) if refusal.tells_that_nothing_was_done() => {
             folder.remove_new()?;
             return Err(Error::Refused(refusal));
         }

@@ -10,6 +10,7 @@ use super::output::now_ms;
 use super::pins::Choice;
 use super::prompt::Terminal;
 use super::{Error, directory, output, people, screen, session};
+use crate::limits::VERIFIED_DIGITS_MIN;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 
@@ -44,7 +45,7 @@ fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
 /// Compares the key that a contact has now with what the contact says, and marks it as verified: with the fingerprint that
 /// was typed, else by asking the person.
 pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
-    let given = typed.map(directory::digits).transpose()?;
+    let given = typed.map(|typed| directory::digits(typed, VERIFIED_DIGITS_MIN)).transpose()?;
     let terminal = match given {
         Some(_) => None,
         None => Some(Terminal::open(config, "a comparison", "--fingerprint FINGERPRINT")?),

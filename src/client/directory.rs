@@ -101,7 +101,7 @@ pub fn trust(
     meant: Meant<'_>,
 ) -> Result<Fingerprint, Error> {
     let told = match meant {
-        Meant::Typed(typed) => Told::Digits(digits(typed)?),
+        Meant::Typed(typed) => Told::Digits(digits(typed, FINGERPRINT_DIGITS_MIN)?),
         Meant::Shown(shown) => Told::Key(changed_as_shown(contacts, name, shown)?),
     };
     let bundle = look_up(server, name)?.bundle;
@@ -146,14 +146,14 @@ fn no_such_user(server: &mut impl Ask, name: &UserName) -> Error {
 
 /// The hex digits of a fingerprint or of its beginning, in lower case; enough of them that nobody finds another key
 /// with the same ones.
-pub fn digits(typed: &str) -> Result<String, Error> {
+pub fn digits(typed: &str, least: usize) -> Result<String, Error> {
     let text = typed.trim();
     let text = text.strip_prefix("SHA256:").unwrap_or(text);
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).map(|c| c.to_ascii_lowercase()).collect();
     let hex = digits.chars().all(|c| c.is_ascii_hexdigit());
-    match hex && (FINGERPRINT_DIGITS_MIN..=64).contains(&digits.len()) {
+    match hex && (least..=64).contains(&digits.len()) {
         true => Ok(digits),
-        false => Err(Error::Fingerprint { text: typed.to_owned() }),
+        false => Err(Error::Fingerprint { least, text: typed.to_owned() }),
     }
 }
 

@@ -100,6 +100,8 @@ pub enum Error {
     /// A fingerprint that can't be one.
     #[error("\"{}\" is no fingerprint", visible(.text))]
     Fingerprint {
+        /// How many digits it must have.
+        least: usize,
         /// As typed.
         text: String,
     },

@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::Error;
 use super::event::{KeyChange, Mark, Notice, Opened};
 use super::inbox::Entry;
-use super::kept::{Count, Kept, Until};
+use super::kept::{Count, Kept, Standing, Until};
 use super::keyring::{Found, Keyring, Met, Pin};
 use super::member::Member;
 use super::replay::{Failures, Ledger, Place, Seen, Verdict};
@@ -75,6 +75,7 @@ pub struct Receiver<'a> {
 struct Held {
     request: u32,
     fingerprint: Fingerprint,
+    standing: Standing,
     /// When the answer is given up.
     deadline: Instant,
     messages: Vec<Entry>,
@@ -148,7 +149,7 @@ impl<'a> Receiver<'a> {
             let has_come = match &until {
                 Until::Chosen(name) => self.keyring.pinned(name)?.is_some_and(|pin| pin.changed.is_none()),
                 Until::GroupKey(_, id) => self.member.group.with(id).is_some(),
-                Until::OwnKey(..) | Until::NextStart => false,
+                Until::OwnKey(..) | Until::NextStart(_) => false,
             };
             if has_come {
                 released.extend(self.kept.release(&until));
@@ -162,7 +163,7 @@ impl<'a> Receiver<'a> {
         let mut actions = Vec::new();
         for (until, key) in std::mem::take(&mut self.news) {
             let (from, notice) = match &until {
-                Until::NextStart => continue,
+                Until::NextStart(_) => continue,
                 Until::Chosen(from) => (from, Some(self.held_news(from, &until, key)?)),
                 Until::GroupKey(from, id) => (from, self.group_key_news(from, id, &until)),
                 Until::OwnKey(from, key) => {
@@ -303,13 +304,13 @@ impl<'a> Receiver<'a> {
             Some(pin) if pin.others.contains(&key) => match pin.change(&from) {
                 Some(change) => {
                     self.tell(&from, Notice::KeyChanged(change), now, actions);
-                    self.keep_until_chosen(&message, actions);
+                    self.keep_until_chosen(&message, Standing::Contact, actions);
                 }
                 None => self.fail(&message, Notice::NotChosen { from, id }, Signed::No, now, actions),
             },
-            None if !self.keyring.takes_new() => self.keep_until_chosen(&message, actions),
+            None if !self.keyring.takes_new() => self.keep_until_chosen(&message, Standing::Stranger, actions),
             _ if self.held.contains_key(&from) => self.hold(message, now, actions),
-            _ => self.ask(message, now, actions),
+            pin => self.ask(message, pin.map_or(Standing::Stranger, |_| Standing::Contact), now, actions),
         }
         Ok(())
     }
@@ -371,7 +372,7 @@ impl<'a> Receiver<'a> {
                 None => {
                     let change = self.stopped(name, &pin, fingerprint)?;
                     self.tell(name, Notice::KeyChanged(change), now, actions);
-                    self.keep_until_chosen(&message, actions);
+                    self.keep_until_chosen(&message, Standing::Contact, actions);
                 }
             }
         }
@@ -484,7 +485,7 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    fn ask(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) {
+    fn ask(&mut self, message: Entry, standing: Standing, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (name, fingerprint) = (header.sender.clone(), header.sender_fp);
         if self.held_messages() >= HELD_MESSAGES {
@@ -494,7 +495,7 @@ impl<'a> Receiver<'a> {
         self.last_request = self.last_request.checked_add(1).unwrap_or(REQUESTS_FROM + 1);
         let request = self.last_request;
         let deadline = now + ANSWER_WITHIN;
-        self.held.insert(name.clone(), Held { request, fingerprint, deadline, messages: vec![message] });
+        self.held.insert(name.clone(), Held { request, fingerprint, standing, deadline, messages: vec![message] });
         actions.push(Action::Lookup { request, name, fingerprint });
     }
 
@@ -551,7 +552,7 @@ impl<'a> Receiver<'a> {
             Recipient::User(_) => Until::OwnKey(header.sender.clone(), header.recipient_fp),
         };
         self.news.insert(until.clone(), header.sender_fp);
-        match self.kept.keep(message.entry, until) {
+        match self.kept.keep(message.entry, until, Standing::Contact) {
             // What is missing before it is told once.
             true => drop(self.places.insert(message.entry, Place { missing: false, ..place })),
             false => actions.push(done(message, Signed::Yes)),
@@ -559,11 +560,11 @@ impl<'a> Receiver<'a> {
     }
 
     /// Keeps a message until the person has chosen one of its sender's keys, as far as there is room.
-    fn keep_until_chosen(&mut self, message: &Entry, actions: &mut Vec<Action>) {
+    fn keep_until_chosen(&mut self, message: &Entry, standing: Standing, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let until = Until::Chosen(header.sender.clone());
         self.news.insert(until.clone(), header.sender_fp);
-        if !self.kept.keep(message.entry, until) {
+        if !self.kept.keep(message.entry, until, standing) {
             actions.push(done(message, Signed::No));
         }
     }
@@ -573,7 +574,7 @@ impl<'a> Receiver<'a> {
         let notice = Notice::KeyNotGiven { from: name.clone(), count: held.messages.len() };
         self.tell(name, notice, now, actions);
         for message in held.messages {
-            if !self.kept.keep(message.entry, Until::NextStart) {
+            if !self.kept.keep(message.entry, Until::NextStart(name.clone()), held.standing) {
                 actions.push(done(&message, Signed::No));
             }
         }

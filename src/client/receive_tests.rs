@@ -8,7 +8,7 @@ use crate::crypto::envelope::{SealWith, group_fingerprint};
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
-use crate::limits::{KEPT_MESSAGES, OPEN_FAILURES_PER_HOUR};
+use crate::limits::{KEPT_OF_SENDER, OPEN_FAILURES_PER_HOUR};
 use crate::storage::private;
 use crate::wire::{Envelope, MessageId, Suite};
 
@@ -471,10 +471,10 @@ fn a_message_sealed_for_a_key_of_ones_own_that_is_not_here_is_kept_and_told() {
     assert!(!receiver.waits_for_a_person(), "keys are opened at the start only");
     let forged = Envelope { signature: vec![0; 256], ..sealed(3) };
     assert_eq!(told(&deliver(&mut receiver, &forged.encode())), ["Rejected"]);
-    for seq in 4..4 + KEPT_MESSAGES as u64 {
+    for seq in 4..4 + KEPT_OF_SENDER as u64 {
         deliver(&mut receiver, &sealed(seq).encode());
     }
-    let done = deliver(&mut receiver, &sealed(4 + KEPT_MESSAGES as u64).encode());
+    let done = deliver(&mut receiver, &sealed(4 + KEPT_OF_SENDER as u64).encode());
     assert!(matches!(done[..], [Action::Done { counted: true, .. }]), "no more room");
 }
 
@@ -700,10 +700,10 @@ fn what_a_person_can_put_right_stays_in_the_inbox_as_far_as_there_is_room() {
     let mut receiver = new(&member, &keyring);
     let bytes = by(&BOB, 1, "hi").encode();
     let gone = |actions: Vec<Action>| actions.iter().any(|action| matches!(action, Action::Done { .. }));
-    let dropped = (0..KEPT_MESSAGES + 9).filter(|_| gone(deliver(&mut receiver, &bytes))).count();
+    let dropped = (0..KEPT_OF_SENDER + 9).filter(|_| gone(deliver(&mut receiver, &bytes))).count();
     assert_eq!(dropped, 9);
     let news = receiver.news(Instant::now()).unwrap();
-    let [Action::Tell(Notice::Held { count: KEPT_MESSAGES, lost: 9, .. })] = news.as_slice() else {
+    let [Action::Tell(Notice::Held { count: KEPT_OF_SENDER, lost: 9, .. })] = news.as_slice() else {
         panic!("{:?}", told(&news))
     };
 }

@@ -21,10 +21,12 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         }
         Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
         Error::Connect { why, .. } => connect_remedy(why),
-        Error::ContactsFull { .. } => "take those whom you don't know out of the file".to_owned(),
+        Error::ContactsFull { .. } => {
+            "take out those whom you don't know: topchat contacts, topchat forget NAME".to_owned()
+        }
         Error::File(error) | Error::Inbox(error) => return error.hint(),
-        Error::Fingerprint { .. } => {
-            "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
+        Error::Fingerprint { least, .. } => {
+            format!("give at least its first {least} hex digits, as topchat fingerprint shows them")
         }
         Error::GroupKey { why: GroupKeyError::Full, .. } => {
             "take an old one out first: topchat group forget ID".to_owned()
@@ -47,7 +49,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             "they made new keys, or someone (the server's owner could) stands in their place. \
              Compare by voice, with: topchat verify {name}    or go on unverified: topchat trust {name}"
         ),
-        Error::KeySize { .. } => "leave --bits out for keys of 3072 bits".to_owned(),
+        Error::KeySize { .. } => "leave the size out for keys of 3072 bits".to_owned(),
         Error::Backup { why: BackupError::Passphrase, .. } => {
             "it is locked with the password that the account had when it was exported".to_owned()
         }

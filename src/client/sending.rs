@@ -211,7 +211,13 @@ impl<'a> Sending<'a> {
             return self.say(&format!("{own}  {}", key.grouped()));
         };
         let theirs = match self.chat.contacts.pinned(name)? {
-            Some(pin) => pin.key.fingerprint(),
+            Some(pin) => {
+                if let Some(change) = pin.change(name) {
+                    self.chat.notice(&Notice::KeyChanged(change))?;
+                    self.say("This is the old one:")?;
+                }
+                pin.key.fingerprint()
+            }
             None => directory::contact(self, self.chat.contacts, name)?.bundle.identity.fingerprint(),
         };
         self.say(&Comparison::new((&own, key), (name, theirs)).lines().join("\n"))

@@ -148,7 +148,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "untrust",
         arguments: "NAME",
-        does: "take that back",
+        does: "take that back; the key stays pinned",
         read: |words| read_name(words, Typed::Untrust),
     },
     Command {

@@ -601,7 +601,10 @@ fn a_changed_server_gets_not_one_byte_of_a_login() {
     stage.liar.change_identity();
     let now = stage.liar.identity();
     let address = stage.liar.address();
-    for words in [&["send", "bob", "secret"][..], &["users"], &["listen"], &["trust", "bob"], &["register", "alice"]] {
+    let bobs = BOB.identity.public().fingerprint().to_hex();
+    for words in
+        [&["send", "bob", "secret"][..], &["users"], &["listen"], &["trust", "bob", &bobs], &["register", "alice"]]
+    {
         let client = stage.home.start(words);
         assert_eq!(stage.liar.bytes_of_the_next(), b"", "{words:?}");
         let stderr = format!(

@@ -157,7 +157,7 @@ impl<'a> Client<'a> {
 
     fn wait(&mut self, minutes: u8) {
         self.now += Duration::from_secs(60) * minutes.into();
-        let actions = self.receiver.due(self.now).unwrap();
+        let actions = self.receiver.due(self.now);
         self.check(actions);
     }
 
