@@ -34,7 +34,7 @@ test: bootstrap ## run the tests
 	@exec cargo test --locked $(ARGS)
 
 storm: bootstrap ## the long tests: kill -9, broken links, floods, junk
-	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine client_storm links any_byte floods pace mutated $(ARGS)
+	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine client_storm keys_storm links any_byte floods pace mutated $(ARGS)
 	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- oracle told_apart --test-threads 1
 
 # TARGETS='frame_decode sanitize' runs only those, SECONDS gives each another time, RUNS another count.

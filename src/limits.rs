@@ -265,6 +265,19 @@ pub const OTHER_KEYS: usize = 8;
 pub const CHOICE_LOOKED_FOR: Duration = Duration::from_millis(500);
 /// Longest line that is read from a terminal or a pipe, in bytes; what is longer is refused whole.
 pub const INPUT_LINE_MAX: usize = 64 * 1024;
+/// Lines of a paste that is sent without a question: more of them are likely a slip.
+pub const PASTE_LINES_MAX: usize = 5;
+/// How long the rest of a key's bytes may take: a slow link splits them, and a person who presses Esc notices no less.
+pub const KEY_WITHIN: Duration = Duration::from_millis(500);
+/// How long Ctrl-Z may take to stop the program; without a shell that could continue it, it is not stopped at all.
+pub const STOPPED_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is looked whether it was stopped and continued: nobody notices it.
+pub const STOPPED_LOOKED_FOR: Duration = Duration::from_millis(5);
+/// Typed lines that are kept to be called back.
+pub const TYPED_LINES_KEPT: usize = 1000;
+/// Text that waits to be shown while what is typed fills the whole terminal, in bytes. With more the client takes no
+/// further messages; they wait at the server.
+pub const UNSHOWN_MAX: usize = 1024 * 1024;
 /// Bytes of input read at once: a terminal gives at most 4096, a pipe more.
 pub const INPUT_READ: usize = 16 * 1024;
 /// Messages on their way without an answer before the next one is read: input from a pipe waits for the server.

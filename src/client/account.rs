@@ -34,8 +34,8 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
     let verifier = scram::verifier(new.password()).map_err(|why| Error::Scram { why })?;
     let _lock = folder.lock()?;
-    // Keys that wait are locked with the password as it is now.
-    if folder.has_next() {
+    // Another process was interrupted since the login: only the next one knows what counts.
+    if folder.is_unsettled() {
         return Err(Error::KeysBusy { folder: folder.path().to_owned() });
     }
     let secret = &*session.again.secret;

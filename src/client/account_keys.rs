@@ -183,7 +183,12 @@ impl KeyFolder {
         self.public(PARTS[0])
     }
 
-    fn public(&self, part: &str) -> Result<PublicKey, Error> {
+    /// The public half of the encryption key, which needs no password either.
+    pub fn public_encryption(&self) -> Result<PublicKey, Error> {
+        self.public(PARTS[1])
+    }
+
+    pub(super) fn public(&self, part: &str) -> Result<PublicKey, Error> {
         let path = self.file(part, "pub.pem");
         let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
         let der = pem_body(&pem).ok_or_else(|| Error::Key { path: path.clone(), why: KeyError::Malformed })?;

@@ -11,6 +11,7 @@ use super::config::Config;
 use super::contacts::Contacts;
 use super::dialogue::answered;
 use super::event::{Notice, Opened};
+use super::history::History;
 use super::inbox::Inbox;
 use super::listening::{Audience, Receiving};
 use super::member::Member;
@@ -30,12 +31,13 @@ use crate::names::UserName;
 use crate::transport::Stop;
 use crate::wire::{Fingerprint, MessageId, ToClient, ToServer};
 
-/// What the listening and the sending thread share. No lock of it is held over the network or the terminal.
+/// What the listening and the sending thread share. No lock of it is held over the network; over the terminal only the screen's.
 pub(super) struct Chat<'a> {
     pub(super) config: &'a Config,
     pub(super) member: &'a Member,
     pub(super) contacts: &'a Contacts,
     pub(super) sequence: Sequence,
+    pub(super) history: Option<History>,
     pub(super) circuit: &'a Circuit,
     pub(super) screen: Screen,
     outbox: Mutex<Outgoing>,
@@ -71,6 +73,7 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         member,
         contacts: &contacts,
         sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
+        history: History::for_session(config, member),
         circuit: &circuit,
         screen: Screen::new(),
         outbox: Mutex::new(Outgoing { outbox: Outbox::open(&folder)?, is_sending: false }),
@@ -82,12 +85,12 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
     chat.take_up()?;
     // Whoever types at once is not told that there is no connection.
     circuit.set(Some(dialogue.shared_link()));
-    let mut receiving = Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger) };
+    let mut receiving =
+        Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger), history: chat.history.as_ref() };
     let listening = |over: &Stop| {
+        let _ended = ListeningEnded(&chat);
         let mut listener = Listener { chat: &chat };
-        let result = listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over);
-        chat.listening_ended();
-        result
+        listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over)
     };
     let sending = |over: &Stop| Sending::new(&chat).run(over);
     let result = conduct(
@@ -188,6 +191,7 @@ impl Chat<'_> {
             }
             for (id, _) in unsent.iter().filter(|(_, to)| to == name) {
                 self.outbox().answered(*id);
+                self.history.iter().for_each(|history| history.refused(*id));
                 let why = format!("stopped: {name}'s key has changed");
                 match self.pending().refused(*id) {
                     Some((sent, false)) => self.show_own(&sent, &why)?,
@@ -247,10 +251,6 @@ impl Chat<'_> {
         // Under the lock that the waiting thread looks at it with, so that it never misses this.
         self.pending().end();
         self.heard.notify_all();
-    }
-
-    fn listening_ended(&self) {
-        self.nobody_answers(true);
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
@@ -326,6 +326,16 @@ fn of_earlier(count: usize) -> String {
     }
 }
 
+/// When the listening thread ends, also by a panic, nobody waits for an answer or for the person any more.
+struct ListeningEnded<'a>(&'a Chat<'a>);
+
+impl Drop for ListeningEnded<'_> {
+    fn drop(&mut self) {
+        self.0.nobody_answers(true);
+        self.0.screen.close();
+    }
+}
+
 /// The chat as the listening thread's audience.
 struct Listener<'a> {
     chat: &'a Chat<'a>,
@@ -359,6 +369,7 @@ impl Audience for Listener<'_> {
             }
             ToClient::Refused { msg_id, reason } => {
                 chat.answered(msg_id, false)?;
+                chat.history.iter().for_each(|history| history.refused(msg_id));
                 let refused = chat.pending().refused(msg_id);
                 chat.heard.notify_all();
                 match refused {

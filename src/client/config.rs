@@ -50,6 +50,8 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// Wait for a seat.
     pub wait: bool,
+    /// Keep a history in this run, whatever the account's setting.
+    pub history: bool,
     /// What becomes of the key of a contact seen for the first time.
     pub new_keys: NewKeys,
 }
@@ -75,6 +77,7 @@ impl Config {
             quiet: global.quiet,
             timeout: global.timeout.map(Duration::from_secs),
             wait: global.wait,
+            history: global.history,
             new_keys: global.accept_new_keys,
         })
     }

@@ -7,6 +7,7 @@ use super::address::AddressError;
 use super::backup::BackupError;
 use super::cause::{ConnectError, ProtocolError};
 use super::event::KeyChange;
+use super::history_error::HistoryError;
 use super::reason::Refusal;
 use super::render;
 use crate::crypto::bundle::BundleError;
@@ -132,6 +133,9 @@ pub enum Error {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// What came can't be put on disk, so it is not taken.
     #[error("what comes can't be kept: {0}")]
     Inbox(FileError),

@@ -8,6 +8,7 @@ use super::conduct::{Part, conduct};
 use super::config::Config;
 use super::event::{Notice, Opened};
 use super::export::export;
+use super::history::History;
 use super::inbox::Inbox;
 use super::listening::{Audience, Receiving};
 use super::output::now_ms;
@@ -36,7 +37,9 @@ pub fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -
     begun();
     let (inbox, ledger) = Inbox::open(&config.account_state(&name))?;
     config.say(&format!("listening as {name}"));
-    let mut receiving = Receiving { inbox, receiver: Receiver::new(&again.member, &contacts, ledger) };
+    let history = History::for_session(config, &again.member);
+    let receiver = Receiver::new(&again.member, &contacts, ledger);
+    let mut receiving = Receiving { inbox, receiver, history: history.as_ref() };
     let circuit = Circuit::default();
     let begun = Instant::now();
     let until = config.timeout.map(|timeout| begun + timeout);

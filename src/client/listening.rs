@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Error;
 use super::dialogue::answered;
 use super::event::{Notice, Opened};
+use super::history::History;
 use super::inbox::{Inbox, Incoming};
 use super::link::{Link, Reading};
 use super::output::now_ms;
@@ -43,6 +44,8 @@ pub struct Receiving<'a> {
     pub inbox: Inbox,
     /// What to make of it.
     pub receiver: Receiver<'a>,
+    /// Where it is kept, if it is.
+    pub history: Option<&'a History>,
 }
 
 /// Listens until the audience has enough, the server says goodbye, or `over` is asked.
@@ -86,7 +89,7 @@ struct Turn<'a, 'r> {
 impl Turn<'_, '_> {
     /// What an earlier run, or an earlier connection, left in the inbox.
     fn take_up(&mut self) -> Result<(), Error> {
-        let Receiving { inbox, receiver } = &mut *self.receiving;
+        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
         receiver.restart();
         let mut actions = Vec::new();
         for entry in inbox.entries() {
@@ -99,7 +102,7 @@ impl Turn<'_, '_> {
 
     /// What was kept until the person has chosen a key, in this process or another one, or brought the group key file.
     fn look_again(&mut self) -> Result<(), Error> {
-        let Receiving { inbox, receiver } = &mut *self.receiving;
+        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
         let (released, mut actions) = receiver.released()?;
         if released.is_empty() && actions.is_empty() {
             return Ok(());
@@ -130,7 +133,7 @@ impl Turn<'_, '_> {
     /// Steps 1 and 2, then the others.
     fn deliver(&mut self, deliveries: Vec<Delivered>) -> Result<(), Error> {
         let Some(last) = deliveries.last().map(|last| last.delivery) else { return Ok(()) };
-        let Receiving { inbox, receiver } = &mut *self.receiving;
+        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
         let (mut incoming, mut actions) = (Vec::new(), Vec::new());
         for Delivered { delivery, backlog, envelope } in deliveries {
             match Envelope::parse(&envelope) {
@@ -180,6 +183,9 @@ impl Turn<'_, '_> {
             _ => None,
         });
         self.receiving.inbox.opened(&shows.collect::<Vec<_>>())?;
+        if let Some(history) = self.receiving.history {
+            history.received(actions.iter().filter_map(Action::shown));
+        }
         let mut done = Vec::new();
         let result = actions.into_iter().try_for_each(|action| self.act(action, &mut done));
         self.receiving.inbox.done(&done, self.receiving.receiver.ledger());

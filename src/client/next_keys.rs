@@ -2,17 +2,21 @@
 //!
 //! New keys wait as `PART.pem.next`, locked with the same password, while the server is asked to take them. Whatever
 //! happens meanwhile, the files that the server knows are there; the next login asks it which ones these are. Encryption
-//! keys that were replaced stay in `retired/`, for messages that were sealed before.
+//! keys that were replaced stay in `retired/`, for messages that were sealed before, and the public halves of identities in
+//! `former/`.
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Error;
 use super::account_keys::{KeyFolder, PARTS};
+use super::keyring::Former;
+use super::output::now_ms;
 use super::password::Secret;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::{PrivateKey, PublicKey};
-use crate::limits::RETIRED_KEYS_MAX;
+use crate::limits::{FORMER_KEYS, FORMER_MS, RETIRED_KEYS_MAX};
 use crate::storage::{FileError, private};
 
 /// Keys that wait to be taken by the server.
@@ -64,12 +68,13 @@ impl KeyFolder {
         }
         if let Some(identity) = &next.identity {
             if *identity.public() == account.identity {
+                self.keep_former(self.open(&self.file(PARTS[0], "pem"), secret)?.public())?;
                 self.take_next(PARTS[0], identity.public())?;
             } else {
                 private::remove(&self.file(PARTS[0], NEXT))?;
             }
         }
-        self.drop_oldest()
+        self.drop_oldest(&self.retired(), "pem", RETIRED_KEYS_MAX)
     }
 
     /// Whether files beside those that count wait for a login to put them in order.
@@ -108,11 +113,7 @@ impl KeyFolder {
 
     /// The retired keys' files without their ending, below the account's folder, the oldest first.
     pub fn retired(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path().join(RETIRED)) else { return Vec::new() };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut parts: Vec<String> = names.filter_map(|name| part_of(&name)).collect();
-        parts.sort();
-        parts
+        self.list(RETIRED, "pem")
     }
 
     /// A copy of this file, locked as it is, among the retired ones. `number`: of the bundle that the key stood in.
@@ -136,10 +137,49 @@ impl KeyFolder {
         Ok(private::replace(&self.file(part, "pub.pem"), public.to_pem().as_bytes())?)
     }
 
-    fn drop_oldest(&self) -> Result<(), Error> {
-        let retired = self.retired();
-        let excess = retired.len().saturating_sub(RETIRED_KEYS_MAX);
-        retired.iter().take(excess).try_for_each(|part| self.remove_if_there(part, "pem"))
+    fn drop_oldest(&self, parts: &[String], ending: &str, most: usize) -> Result<(), Error> {
+        let excess = parts.len().saturating_sub(most);
+        parts.iter().take(excess).try_for_each(|part| self.remove_if_there(part, ending))
+    }
+
+    /// The public half of an identity that is about to be replaced: what it has signed to its own account may still wait.
+    /// Only this machine can know it: whoever has a key of their own could say that it handed over to this one.
+    fn keep_former(&self, key: &PublicKey) -> Result<(), Error> {
+        let is_key = |part: &String| part.ends_with(&short_hex(key));
+        // From a try that was interrupted.
+        if self.former().iter().any(is_key) {
+            return Ok(());
+        }
+        private::ensure_folder(&self.path().join(FORMER))?;
+        let part = format!("{FORMER}/{:013}-{}", now_ms(), short_hex(key));
+        private::create_new(&self.file(&part, PUBLIC), key.to_pem().as_bytes())?;
+        self.drop_oldest(&self.former(), PUBLIC, FORMER_KEYS)
+    }
+
+    /// Identities that were replaced on this machine, and until when what they signed counts. One that can't be read is told
+    /// and left out.
+    pub fn load_former(&self) -> Vec<Former> {
+        let read = |part: &String| {
+            let since = part.strip_prefix(FORMER)?.strip_prefix('/')?.split_once('-')?.0.parse::<i64>().ok()?;
+            let key =
+                self.public(part).inspect_err(|error| log::warn!("a former identity is left out: {error}")).ok()?;
+            Some(Former { key: Arc::new(key), until_ms: since.saturating_add(FORMER_MS) })
+        };
+        self.former().iter().rev().filter_map(read).collect()
+    }
+
+    /// Their files without the ending, the oldest first.
+    fn former(&self) -> Vec<String> {
+        self.list(FORMER, PUBLIC)
+    }
+
+    /// The files of this folder that look as this program names them, without their ending, in order.
+    fn list(&self, folder: &str, ending: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path().join(folder)) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut parts: Vec<String> = names.filter_map(|name| part_of(folder, &name, ending)).collect();
+        parts.sort();
+        parts
     }
 }
 
@@ -151,21 +191,27 @@ impl NextKeys {
 
 /// `retired/0000000002-91cc04d1e5f6a7b8`: names in the order of the bundles.
 fn retired_part(number: u64, key: &PublicKey) -> String {
-    let hex = key.fingerprint().to_hex();
-    format!("{RETIRED}/{number:010}-{}", hex.get(..16).unwrap_or_default())
+    format!("{RETIRED}/{number:010}-{}", short_hex(key))
+}
+
+fn short_hex(key: &PublicKey) -> String {
+    key.fingerprint().to_hex().chars().take(16).collect()
 }
 
 /// Only files that look as this program names them.
-fn part_of(file: &str) -> Option<String> {
-    let name = Path::new(file).file_name()?.to_str()?.strip_suffix(".pem")?;
+fn part_of(folder: &str, file: &str, ending: &str) -> Option<String> {
+    let name = Path::new(file).file_name()?.to_str()?.strip_suffix(ending)?.strip_suffix('.')?;
     let (number, key) = name.split_once('-')?;
     let is_ours = number.bytes().all(|c| c.is_ascii_digit()) && key.bytes().all(|c| c.is_ascii_hexdigit());
-    (is_ours && number.len() >= 10 && key.len() == 16).then(|| format!("{RETIRED}/{name}"))
+    (is_ours && number.len() >= 10 && key.len() == 16).then(|| format!("{folder}/{name}"))
 }
 
 /// Whether this could be the name of a retired key's file, below the account's folder.
 pub fn is_retired(name: &str) -> bool {
-    let part = name.strip_prefix(RETIRED).and_then(|rest| rest.strip_prefix('/')).and_then(part_of);
+    let part = name
+        .strip_prefix(RETIRED)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .and_then(|name| part_of(RETIRED, name, "pem"));
     part.is_some_and(|part| format!("{part}.pem") == name)
 }
 
@@ -173,3 +219,7 @@ pub fn is_retired(name: &str) -> bool {
 const NEXT: &str = "pem.next";
 /// Folder of encryption keys that were replaced.
 pub const RETIRED: &str = "retired";
+/// Folder of the public halves of identities that were replaced.
+const FORMER: &str = "former";
+/// Ending of a public half.
+const PUBLIC: &str = "pub.pem";

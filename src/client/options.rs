@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use super::contacts::NewKeys;
@@ -73,6 +74,9 @@ pub struct Global {
     /// If the server is full, wait for a seat.
     #[arg(long, global = true)]
     pub wait: bool,
+    /// Keep what comes and goes in this run, encrypted under the account's keys; see topchat history.
+    #[arg(long, global = true, env = "TOPCHAT_HISTORY", value_parser = FalseyValueParser::new())]
+    pub history: bool,
 }
 
 /// What to do.
@@ -163,6 +167,25 @@ pub enum Command {
     /// Replace keys of the account, move them to another machine.
     #[command(subcommand)]
     Keys(Keys),
+    /// Show the history, or say whether one is kept.
+    ///
+    /// A history is kept only if you want one, on this machine alone, and encrypted under the account's keys. It is shown
+    /// without the server; the account's password is needed.
+    #[command(args_conflicts_with_subcommands = true)]
+    History {
+        /// What to do; show it if nothing is said.
+        #[command(subcommand)]
+        task: Option<HistoryTask>,
+        /// Only what was written between you and this one; ALL for the group.
+        #[arg(long, value_name = "NAME")]
+        with: Option<String>,
+        /// Only what came and went since then: a date, a date and time, or how long ago, as 2d or 3h.
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
+        /// Only texts that contain this, in capitals or not.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
     /// Delete the account on the server. The key files stay.
     DeleteAccount {
         /// Don't ask.
@@ -175,6 +198,21 @@ pub enum Command {
         name: String,
         /// The key's fingerprint: its first 16 hex digits at least. Without it, you are shown the changed key and asked.
         fingerprint: Option<String>,
+    },
+}
+
+/// What to do with the history.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum HistoryTask {
+    /// Keep one from now on, in every run.
+    On,
+    /// Keep none from now on; what is there stays.
+    Off,
+    /// Delete it.
+    Erase {
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
     },
 }
 

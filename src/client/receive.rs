@@ -53,6 +53,16 @@ pub enum Action {
     Tell(Notice),
 }
 
+impl Action {
+    /// The message that it shows.
+    pub fn shown(&self) -> Option<&Opened> {
+        match self {
+            Self::Show(_, opened) => Some(opened),
+            _ => None,
+        }
+    }
+}
+
 /// The receiving side of one run.
 pub struct Receiver<'a> {
     member: &'a Member,

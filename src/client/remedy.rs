@@ -25,6 +25,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             "take out those whom you don't know: topchat contacts, topchat forget NAME".to_owned()
         }
         Error::File(error) | Error::Inbox(error) => return error.hint(),
+        Error::History(error) => return error.hint(),
         Error::Fingerprint { least, .. } => {
             format!("give at least its first {least} hex digits, as topchat fingerprint shows them")
         }
@@ -222,6 +223,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         Error::OutputClosed => Exit::Done,
         Error::Interrupted => Exit::Interrupted,
         Error::File(error) | Error::Inbox(error) => error.exit(),
+        Error::History(error) => error.exit(),
         Error::Lock(error) => error.exit(),
         Error::Refused(refusal) => refusal.exit(),
         Error::Seal { .. } | Error::System { .. } => Exit::Unexpected,

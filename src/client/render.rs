@@ -223,7 +223,7 @@ impl Page {
     }
 
     /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.
-    fn text(&self, head: &str, text: &str, mark: &str) -> String {
+    pub(super) fn text(&self, head: &str, text: &str, mark: &str) -> String {
         let mark = format!("[{mark}]");
         let mut shown = String::new();
         for (index, line) in visible_lines(text).enumerate() {
@@ -267,7 +267,7 @@ impl Page {
     }
 
     /// The time of day, with the date if it is another day than today.
-    fn when(&self, ms: i64, now_ms: i64) -> String {
+    pub(super) fn when(&self, ms: i64, now_ms: i64) -> String {
         let (then, now) = (self.zoned(ms), self.zoned(now_ms));
         match then.date() == now.date() {
             true => then.strftime("%H:%M").to_string(),
@@ -373,7 +373,8 @@ fn cut(line: &str, room: usize) -> usize {
     if after_space > 0 { after_space } else { end.max(first) }
 }
 
-fn columns(text: &str) -> usize {
+/// How many columns a text takes on a terminal, at most.
+pub(super) fn columns(text: &str) -> usize {
     text.chars().map(char_columns).sum()
 }
 

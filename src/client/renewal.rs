@@ -12,7 +12,7 @@ use super::login::log_in;
 use super::next_keys::NextKeys;
 use super::password::Secret;
 use super::session::Session;
-use super::{Error, account_keys, directory, json, output, session};
+use super::{Error, account_keys, directory, history_key, json, output, session};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::RETIRED_KEYS_MAX;
@@ -46,6 +46,9 @@ pub fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
     let _lock = folder.lock()?;
     let keys = present(&folder, &secret, &session)?;
     let number = request(&folder, &keys, &next, &secret, &mut session)?;
+    if let Some(encryption) = &next.encryption {
+        history_key::follow(&config.account_state(&name), &[encryption, &keys.encryption]);
+    }
     report(config, &name, wanted, &next, number)
 }
 
@@ -89,11 +92,12 @@ fn make(config: &Config, wanted: Wanted) -> Result<NextKeys, Error> {
     Ok(next)
 }
 
-/// The keys as they are under the lock: another process may have replaced them since the login.
+/// The keys as they are under the lock: another process may have replaced or locked them anew since the login, or have been
+/// interrupted at it. Then nobody but the next login knows what counts.
 fn present(folder: &KeyFolder, secret: &Secret, session: &Session) -> Result<AccountKeys, Error> {
     let keys = folder.load(secret)?;
     let is_same = *keys.identity.public() == *session.again.member.identity.public();
-    match is_same && !folder.has_next() {
+    match is_same && !folder.is_unsettled() {
         true => Ok(keys),
         false => Err(Error::KeysBusy { folder: folder.path().to_owned() }),
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::config::{self, Config};
 use super::options::{Command, Group, Keys, Options};
 use super::prompt::Settings;
-use super::{Error, account, choosing, group, listen, people, register, renewal, send, start, transfer};
+use super::{Error, account, choosing, group, history_view, listen, people, register, renewal, send, start, transfer};
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
 
@@ -96,6 +96,11 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         Command::Group(Group::Rekey) => group::rekey(&config),
         Command::Group(Group::List) => group::list(&config),
         Command::Group(Group::Forget { id, force }) => group::forget(&config, &id, force),
+        Command::History { task: Some(task), .. } => history_view::change(&config, task),
+        Command::History { task: None, with, since, search } => {
+            let with = with.as_deref().map(config::recipient).transpose()?;
+            history_view::show(&config, &history_view::Wanted { with, since, search })
+        }
         Command::Keys(Keys::Renew { identity, key_bits }) => {
             renewal::command(&config, renewal::Wanted { identity, bits: key_bits })
         }

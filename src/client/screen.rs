@@ -2,45 +2,86 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use jiff::tz::TimeZone;
 
 use super::render::Page;
 use super::{Error, output};
+use crate::limits::UNSHOWN_MAX;
 
 /// Lines of both threads, and the prompt below them.
 pub struct Screen {
-    prompt: Mutex<Prompt>,
-    /// Whether there is a person to prompt.
-    interactive: bool,
-    /// How a prompt that stands there is taken away before a line comes in its place.
-    clear: &'static str,
+    state: Mutex<State>,
+    /// What waits was shown, or is to be.
+    changed: Condvar,
+    /// Held by whoever writes, so that no line comes into one that is being typed. The only lock that is held over output.
+    turn: Mutex<()>,
+    kind: Kind,
+}
+
+/// What the lines are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A pipe or a file: there is nobody to prompt.
+    Pipe,
+    /// A terminal that only goes forward.
+    Typewriter,
+    /// A terminal on which the line being typed can be edited.
+    Editor,
 }
 
 #[derive(Default)]
-struct Prompt {
+struct State {
     /// Empty where nobody is prompted.
-    text: String,
-    /// Takes its place while there is no connection.
-    offline: bool,
+    prompt: String,
+    /// A question: it stands there with and without a connection.
+    is_question: bool,
+    /// Takes the prompt's place while there is no connection.
+    is_offline: bool,
+    /// A line is being edited: what comes is shown by the editor.
+    is_edited: bool,
+    /// What the editor is to show above the prompt.
+    waiting: String,
+    /// The editor is to look.
+    is_wanted: bool,
+    /// Nothing more is to be typed.
+    is_over: bool,
+    /// There is no editor any more.
+    is_gone: bool,
 }
 
-impl Prompt {
+impl State {
     fn shown(&self) -> &str {
-        match self.text.is_empty() {
-            false if self.offline => "offline> ",
-            _ => &self.text,
+        match self.prompt.is_empty() || self.is_question {
+            false if self.is_offline => "offline> ",
+            _ => &self.prompt,
         }
     }
+}
+
+/// What the editor is to do when it draws its line.
+pub struct Due {
+    /// To be shown above, with its line ends.
+    pub text: String,
+    /// The line is not to be edited any further as it stands there: the prompt has changed, or all is over.
+    pub ends: bool,
 }
 
 impl Screen {
     /// Prompts if stdin and stdout are terminals.
     pub fn new() -> Self {
-        let interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
-        let clear = if is_dumb() { "\n" } else { "\r\u{1b}[K" };
-        Self { prompt: Mutex::default(), interactive, clear }
+        let kind = match io::stdin().is_terminal() && io::stdout().is_terminal() {
+            true if is_dumb() || !has_editor() => Kind::Typewriter,
+            true => Kind::Editor,
+            false => Kind::Pipe,
+        };
+        Self { state: Mutex::default(), changed: Condvar::new(), turn: Mutex::default(), kind }
+    }
+
+    /// Whether what is typed can be edited.
+    pub fn edits(&self) -> bool {
+        self.kind == Kind::Editor
     }
 
     /// How lines are to look now: a window can change its width at any time.
@@ -48,48 +89,130 @@ impl Screen {
         Page { before_commands: "/", ..page(&io::stdout()) }
     }
 
-    /// A line above the prompt.
+    /// A line above the prompt. While a line is edited that fills the terminal, this waits when too much has come.
     pub fn line(&self, text: &str) -> Result<(), Error> {
-        let prompt = self.state().shown().to_owned();
-        match prompt.is_empty() {
-            true => output::line(text),
-            false => output::write(&format!("{}{text}\n{prompt}", self.clear)),
+        let turn = self.turn();
+        let mut state = self.state();
+        if state.is_edited {
+            drop(turn);
+            state.waiting.push_str(text);
+            state.waiting.push('\n');
+            state.is_wanted = true;
+            self.changed.notify_all();
+            let is_full = |state: &mut State| state.is_edited && state.waiting.len() > UNSHOWN_MAX;
+            drop(self.changed.wait_while(state, is_full).unwrap_or_else(PoisonError::into_inner));
+            return Ok(());
+        }
+        let prompt = state.shown().to_owned();
+        drop(state);
+        match (self.kind, prompt.is_empty()) {
+            (Kind::Editor, _) => output::write(&format!("{CLEAR}{text}\n")),
+            (_, true) => output::line(text),
+            (_, false) => output::write(&format!("\n{text}\n{prompt}")),
         }
     }
 
     /// Asks for the next line to be typed.
     pub fn prompt(&self, prompt: &str) -> Result<(), Error> {
-        if !self.interactive {
+        if self.kind == Kind::Pipe {
             return Ok(());
         }
         let mut state = self.state();
-        prompt.clone_into(&mut state.text);
+        prompt.clone_into(&mut state.prompt);
         let shown = state.shown().to_owned();
         drop(state);
         output::write(&shown)
     }
 
-    /// Whether there is a connection; shows from the next line on.
+    /// Whether there is a connection; shows with the next line.
     pub fn offline(&self, offline: bool) {
-        self.state().offline = offline;
+        self.state().is_offline = offline;
     }
 
     /// A typed line has ended the prompt.
     pub fn answered(&self) {
-        self.state().text.clear();
+        self.state().prompt.clear();
     }
 
     /// Leaves the cursor at the beginning of a line.
     pub fn end(&self) {
-        let stands = !std::mem::take(&mut self.state().text).is_empty();
-        if stands {
+        let stands = !std::mem::take(&mut self.state().prompt).is_empty();
+        if stands && self.kind == Kind::Typewriter {
             // Whoever closed the terminal has no use for a line end.
             let _ = output::write("\n");
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, Prompt> {
-        self.prompt.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing more is to be typed: whoever edits a line stops.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.is_over = true;
+        state.is_wanted = true;
+        self.changed.notify_all();
+    }
+
+    /// A line is edited from now on, with the prompt that is given back. None when nothing more is to be typed.
+    pub fn edit(&self, prompt: &str, is_question: bool) -> Option<String> {
+        let _turn = self.turn();
+        let mut state = self.state();
+        if state.is_over {
+            return None;
+        }
+        prompt.clone_into(&mut state.prompt);
+        state.is_question = is_question;
+        state.is_edited = true;
+        Some(state.shown().to_owned())
+    }
+
+    /// What the editor is to do, which draws its line with the prompt `shown`. With `held`, lines wait on.
+    pub fn due(&self, shown: &str, held: bool) -> Due {
+        let mut state = self.state();
+        let text = if held { String::new() } else { std::mem::take(&mut state.waiting) };
+        self.changed.notify_all();
+        Due { text, ends: state.is_over || (!held && state.shown() != shown) }
+    }
+
+    /// The editor is to look once more.
+    pub fn want(&self) {
+        self.state().is_wanted = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the editor is to look. False when there is none any more.
+    pub fn wait_until_wanted(&self) -> bool {
+        let is_idle = |state: &mut State| !state.is_wanted && !state.is_gone;
+        let mut state = self.changed.wait_while(self.state(), is_idle).unwrap_or_else(PoisonError::into_inner);
+        state.is_wanted = false;
+        !state.is_gone
+    }
+
+    /// No line is edited any more; what waited is shown.
+    pub fn edited(&self) -> Result<(), Error> {
+        let _turn = self.turn();
+        let mut state = self.state();
+        state.is_edited = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        self.changed.notify_all();
+        drop(state);
+        match waiting.is_empty() {
+            true => Ok(()),
+            false => output::write(&waiting),
+        }
+    }
+
+    /// There is no editor any more.
+    pub fn without_editor(&self) {
+        let mut state = self.state();
+        (state.is_edited, state.is_gone) = (false, true);
+        self.changed.notify_all();
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,3 +238,12 @@ pub fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term == "dumb")
 }
+
+/// Terminals that rustyline only reads lines from, too.
+fn has_editor() -> bool {
+    std::env::var_os("TERM")
+        .is_none_or(|term| !["cons25", "emacs"].iter().any(|other| term.eq_ignore_ascii_case(other)))
+}
+
+/// Takes away what stands in the line.
+const CLEAR: &str = "\r\x1b[K";

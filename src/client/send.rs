@@ -10,6 +10,7 @@ use super::config::Config;
 use super::contacts::Contacts;
 use super::dialogue::Dialogue;
 use super::directory::Contacted;
+use super::history::History;
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
 use super::reconnect::{Again, Pauses, attempt, is_lost};
@@ -44,8 +45,13 @@ pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
     let deadline = Instant::now() + limit;
     let envelope = seal(config, &mut session, group.as_ref(), &sequence, message)?;
     let id = envelope.header.msg_id;
+    let history = History::for_session(config, &session.again.member);
+    history.iter().for_each(|history| history.sent(&envelope, &message.text));
     let mut progress = Progress { config, sequence, envelope, accepted: false, deadline, limit };
     let outcome = progress.send(session);
+    if matches!(outcome, Err(Error::Refused(_) | Error::Away { .. } | Error::NoSuchUser { .. })) {
+        history.iter().for_each(|history| history.refused(id));
+    }
     report(config, &message.to, id, outcome)
 }
 

@@ -17,7 +17,8 @@ use super::output::now_ms;
 use super::pending::Sent;
 use super::pins::Choice;
 use super::reconnect::is_lost;
-use super::typed::{self, Typed};
+use super::terminal::{Editor, Input, with_editor};
+use super::typed::{self, Typed, TypedError};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
 use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, INPUT_READ, UNSETTLED_MAX};
@@ -41,6 +42,8 @@ pub(super) struct Sending<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     GoOn,
+    /// The line stays to be edited, where that is possible.
+    Edit,
     Leave,
 }
 
@@ -52,10 +55,35 @@ impl<'a> Sending<'a> {
 
     /// Reads and sends until the input ends, the person leaves, or `over` is asked.
     pub(super) fn run(mut self, over: &Stop) -> Result<(), Error> {
+        match self.chat.screen.edits() {
+            true => with_editor(&self.chat.screen, |editor| self.edit(editor)),
+            false => self.read(over),
+        }
+    }
+
+    /// The same on a terminal, where the line can be edited. It ends with the listening thread.
+    fn edit(&mut self, editor: &mut Editor<'_>) -> Result<(), Error> {
+        loop {
+            let line = match editor.read(&self.prompt())? {
+                Input::Line(text) => Line::Text(text),
+                Input::NotUtf8 => Line::NotUtf8,
+                Input::Leave => return self.leave(),
+                Input::Interrupted => return Err(Error::Interrupted),
+                Input::Over => return Ok(()),
+            };
+            match self.line(&line)? {
+                Then::Leave => return self.leave(),
+                Then::Edit if let Line::Text(text) = &line => editor.keep(text),
+                Then::Edit | Then::GoOn => {}
+            }
+        }
+    }
+
+    fn read(&mut self, over: &Stop) -> Result<(), Error> {
         let stdin = std::io::stdin();
         let mut lines = Lines::default();
         let mut buffer = vec![0; INPUT_READ];
-        self.prompt()?;
+        self.ask_on()?;
         loop {
             let ready = wait_input(&stdin, over.wakeup(), None).map_err(input)?;
             if ready.woken {
@@ -68,16 +96,19 @@ impl<'a> Sending<'a> {
                 Err(error) => return Err(input(error.into())),
             };
             for line in typed {
-                if self.line(line)? == Then::Leave {
+                self.chat.screen.answered();
+                if self.line(&line)? == Then::Leave {
                     return self.leave();
                 }
+                self.ask_on()?;
                 if over.is_asked() {
                     return Ok(());
                 }
             }
         }
         if let Some(line) = lines.finish() {
-            self.line(line)?;
+            self.chat.screen.answered();
+            self.line(&line)?;
         }
         self.leave()
     }
@@ -88,22 +119,17 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    fn line(&mut self, line: Line) -> Result<Then, Error> {
-        self.chat.screen.answered();
+    fn line(&mut self, line: &Line) -> Result<Then, Error> {
         let result = match line {
-            Line::Text(text) => self.typed(&text),
+            Line::Text(text) => self.typed(text),
             Line::TooLong => self.say(&format!("that line is longer than {INPUT_LINE_MAX} bytes. Nothing was sent.")),
             Line::NotUtf8 => self.say("that line is not UTF-8. Nothing was sent."),
         };
-        let then = match result {
-            Err(Error::Lost { .. } | Error::Silent { .. }) => self.tell(&Error::Offline)?,
-            Err(error) if !ends_the_chat(&error) => self.tell(&error)?,
-            result => result?,
-        };
-        if then == Then::GoOn {
-            self.prompt()?;
+        match result {
+            Err(Error::Lost { .. } | Error::Silent { .. }) => self.tell(&Error::Offline),
+            Err(error) if !ends_the_chat(&error) => self.tell(&error),
+            result => result,
         }
-        Ok(then)
     }
 
     fn typed(&mut self, line: &str) -> Result<Then, Error> {
@@ -111,6 +137,7 @@ impl<'a> Sending<'a> {
             return self.answered(&bundle, line);
         }
         match typed::parse(line) {
+            Err(error @ TypedError::TooLong { .. }) => self.say(&error.to_string()).map(|_| Then::Edit),
             Err(error) => self.say(&error.to_string()),
             Ok(Typed::Nothing) => Ok(Then::GoOn),
             Ok(Typed::Quit) => Ok(Then::Leave),
@@ -145,9 +172,11 @@ impl<'a> Sending<'a> {
         let envelope = compose(chat.config, chat.member, &seal_for, &text, numbers, sent_ms)?;
         let id = envelope.header.msg_id;
         // Before it can go out: the other thread may send it and hear of it at once.
+        chat.history.iter().for_each(|history| history.sent(&envelope, &text));
         chat.pending().add(id, Sent { to, text, sent_ms });
         if let Err(error) = chat.outbox().add(&envelope) {
             chat.pending().refused(id);
+            chat.history.iter().for_each(|history| history.refused(id));
             return Err(error);
         }
         chat.send_what_waits()?;
@@ -293,8 +322,12 @@ impl<'a> Sending<'a> {
         Ok(Then::GoOn)
     }
 
-    fn prompt(&self) -> Result<(), Error> {
-        self.chat.screen.prompt(&format!("{}> ", self.to))
+    fn ask_on(&self) -> Result<(), Error> {
+        self.chat.screen.prompt(&self.prompt())
+    }
+
+    fn prompt(&self) -> String {
+        format!("{}> ", self.to)
     }
 }
 

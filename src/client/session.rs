@@ -92,7 +92,7 @@ pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode)
     })?;
     folder.settle(&keys)?;
     let AccountKeys { identity, encryption, .. } = keys;
-    let former = Vec::new();
+    let former = if mode == Mode::Receiving { folder.load_former() } else { Vec::new() };
     let member = Member { name: name.clone(), identity, encryption, retired, former, group };
     let again = Again { member: Arc::new(member), secret: Arc::new(secret), mode };
     Ok(Session { dialogue, again, contacts, welcome })

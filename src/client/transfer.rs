@@ -1,7 +1,8 @@
 //! `topchat keys export` and `topchat keys import`: an account moves to another machine, or back from a backup.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
@@ -11,6 +12,7 @@ use super::account_keys::{KeyFolder, PARTS};
 use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
 use super::config::{Config, default_group_key};
 use super::contacts::{self, Contacts, NewKeys};
+use super::history_key::Settings;
 use super::next_keys::is_retired;
 use super::output::now_ms;
 use super::password::{self, Secret};
@@ -67,6 +69,9 @@ pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
         }
     };
     config.say(&format!("exported {name} to {shown}: keys locked with your password, {contacts}, {group}"));
+    if Settings::of(&config.account_state(&name))?.has_key()? {
+        config.say("the history is not part of it: it stays on this machine");
+    }
     Ok(())
 }
 
@@ -251,6 +256,8 @@ fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [&Publi
     private::ensure_folder(&users)?;
     let unfinished = tempfile::Builder::new()
         .prefix(".import-")
+        // Whatever the umask.
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(&users)
         .map_err(FileError::io("making a folder in", &users))?;
     for (file, pem) in &payload.keys {

@@ -11,6 +11,7 @@ mod direct;
 pub mod envelope;
 mod group;
 pub mod group_key;
+pub mod history;
 pub mod keys;
 mod pkcs8;
 pub mod random;

@@ -33,7 +33,7 @@ fn files(home: &Home) -> (Vec<String>, Vec<String>) {
     let list = |folder: &str| {
         let entries = fs::read_dir(home.path(folder)).into_iter().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| !matches!(name.as_str(), "lock" | "retired"));
+        names.retain(|name| !matches!(name.as_str(), "lock" | "retired" | "former"));
         names.sort();
         names
     };
@@ -162,6 +162,30 @@ fn eight_retired_keys_stay_and_follow_a_new_password() {
     let left = files(&home).1;
     assert_eq!(left.len(), 8);
     assert_eq!(left[7].split_once('-').unwrap().0, "0000000009");
+}
+
+/// Sent before the renewal, still waiting after it: nobody else holds the old identity, and this machine remembers it.
+#[test]
+fn a_note_to_oneself_signed_by_the_old_identity_opens_after_the_renewal() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    assert_eq!(home.run_in(&["send", "alice", "milk"]).code, Some(0));
+    assert_eq!(home.run_in(&[&SMALL[..], &["--identity"]].concat()).code, Some(0));
+    assert_eq!(home.run_in(&["send", "alice", "bread"]).code, Some(0));
+    let heard = home.run_in(&["listen", "--count", "2", "--json", "--quiet"]);
+    let marked =
+        |line| (json(line)["text"].as_str().unwrap().to_owned(), json(line)["key"].as_str().unwrap().to_owned());
+    let expected = [("milk", "former"), ("bread", "verified")].map(|(text, key)| (text.to_owned(), key.to_owned()));
+    assert_eq!(heard.stdout.lines().map(marked).collect::<Vec<_>>(), expected, "{heard:?}");
+    // Without that memory it is one that somebody else signed: what the server says of former keys proves nothing here.
+    assert_eq!(home.run_in(&["send", "alice", "eggs"]).code, Some(0));
+    assert_eq!(home.run_in(&[&SMALL[..], &["--identity"]].concat()).code, Some(0));
+    let former = home.path(&format!("{FOLDER}/former"));
+    assert_eq!(fs::read_dir(&former).unwrap().count(), 2);
+    fs::remove_dir_all(former).unwrap();
+    let heard = home.run_in(&["listen", "--timeout", "1", "--json", "--quiet"]);
+    let notice = json(heard.stdout.trim_end());
+    assert_eq!((&notice["notice"], &notice["from"]), (&"rejected".into(), &"alice".into()));
 }
 
 /// The account's folder as a crash leaves it: which key each file holds, if it is there.

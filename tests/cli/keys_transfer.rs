@@ -11,6 +11,7 @@ use topchat::wire::to_server::Mode;
 
 use super::home::{Home, refused};
 use crate::support::people::{ALICE, BOB};
+use crate::support::process;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -171,6 +172,25 @@ fn what_was_changed_or_is_locked_otherwise_is_refused_and_leaves_nothing() {
     }
     let missing = second.run_in(&["keys", "import", "nowhere"]);
     refused(&missing, 3, "error: nowhere: no such file or folder\n");
+}
+
+#[test]
+fn an_import_is_private_under_every_umask() {
+    let server = TestServer::start();
+    let (_, second) = two_machines(&server, &["--with-group-key"]);
+    for umask in ["000", "002", "022"] {
+        let import = second.topchat(&["keys", "import", FILE, "--password-file", "password"]);
+        let mut command = process::command("sh", second.folder.path());
+        command.envs(import.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["-c", &format!(r#"umask {umask}; exec "$@""#), "sh"]).arg(import.get_program());
+        let finished = process::run(command.args(import.get_args()), b"");
+        assert_eq!(finished.code, Some(0), "umask {umask}: {}", finished.stderr);
+        for folder in ["keys", "keys/users", FOLDER] {
+            assert_eq!(fs::metadata(second.path(folder)).unwrap().mode() & 0o7777, 0o700, "umask {umask}: {folder}");
+        }
+        fs::remove_dir_all(second.path("keys")).unwrap();
+        fs::remove_dir_all(second.path("state")).unwrap();
+    }
 }
 
 #[test]

@@ -364,29 +364,24 @@ fn the_command_shows_the_changed_key_that_it_would_trust_and_asks() {
     stage.is_stopped(others.second.bundle(), &others.second, "never verified");
     let second = others.second.identity.public().fingerprint().grouped();
     let ask = |answer: &str| {
-        let command = stage.home.topchat(&["trust", "bob", "--password-file", "password"]);
-        // Only the first process of a session gets its terminal.
-        let mut asking = std::process::Command::new("setsid");
-        asking.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
-        asking.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        asking.env("NO_COLOR", "1").current_dir(stage.home.folder.path());
-        let mut terminal = Terminal::start(&mut asking);
+        let mut command = stage.home.topchat(&["trust", "bob", "--password-file", "password"]);
+        let mut terminal = Terminal::with_size(command.env("TERM", "xterm").env("NO_COLOR", "1"), 24, 200);
         terminal.wait_for(&format!("now {second}"));
         terminal.wait_for("Go on with bob's new key, which nobody has compared? Type yes: ");
         terminal.types(answer);
         terminal
     };
-    ask("no\n").finish();
+    ask("no\r").finish();
     stage.is_stopped(BOB.bundle(), &others.second, "never verified");
     // The server gives another key than the one that was shown.
-    let asking = ask("yes\n");
+    let asking = ask("yes\r");
     let mut line = stage.liar.member();
     line.answer_lookup(others.third.bundle());
     line.drain();
     let shown = String::from_utf8(asking.finish()).unwrap();
     assert!(shown.contains("the server gives another key of bob now than the one you were told of"), "{shown}");
     stage.is_stopped(BOB.bundle(), &others.second, "never verified");
-    let asking = ask("yes\n");
+    let asking = ask("yes\r");
     let mut line = stage.liar.member();
     line.answer_lookup(others.second.bundle());
     line.drain();

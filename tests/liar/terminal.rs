@@ -11,9 +11,9 @@ use crate::support::pty::Terminal;
 /// Clears the screen, sets the title, rings, goes back, turns around, hides, and fakes a line of Carol's.
 const NASTY: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{8}\u{7f}\u{202e}\u{2066}\u{200b}\u{2028}\u{85}\u{e0041}\u{feff}\r12:00 carol > you  I owe you";
 
-fn chat(home: &Home) -> Terminal {
+fn chat(home: &Home, term: &str) -> Terminal {
     let mut command = home.topchat(&["--password-file", "password"]);
-    Terminal::start(command.env("TERM", "xterm").env("NO_COLOR", "1"))
+    Terminal::start(command.env("TERM", term).env("NO_COLOR", "1"))
 }
 
 fn reason() -> Reason {
@@ -32,9 +32,15 @@ fn request(line: &mut Line) -> ToServer {
 
 #[test]
 fn no_string_of_a_stranger_reaches_the_terminal_raw() {
+    for term in ["dumb", "xterm"] {
+        nothing_harmful_is_shown(term);
+    }
+}
+
+fn nothing_harmful_is_shown(term: &str) {
     let liar = Liar::start();
     let home = Home::with_keys(liar.address(), &ALICE);
-    let mut terminal = chat(&home);
+    let mut terminal = chat(&home, term);
     let mut line = liar.member();
     terminal.wait_for("Enter sends to ALL.");
     // A text; and bytes that are no message, with a name that is none.
@@ -47,12 +53,12 @@ fn no_string_of_a_stranger_reaches_the_terminal_raw() {
     line.deliver(named);
     terminal.wait_for("no message");
     // A refused question, and a refused message.
-    terminal.types("/who\n");
+    terminal.types("/who\r");
     let ToServer::List { request: number, .. } = request(&mut line) else { panic!("no List") };
     line.send(&ToClient::Error { request: number, reason: reason() });
     terminal.wait_for("server words");
     is_harmless(&terminal.seen);
-    terminal.types("hello all\n");
+    terminal.types("hello all\r");
     let ToServer::Send { envelope } = request(&mut line) else { panic!("no Send") };
     let msg_id = topchat::wire::Envelope::parse(&envelope).unwrap().header.msg_id;
     terminal.seen.clear();
@@ -70,17 +76,29 @@ fn no_string_of_a_stranger_reaches_the_terminal_raw() {
 #[track_caller]
 fn is_harmless(bytes: &[u8]) {
     let shown = std::str::from_utf8(bytes).expect("only UTF-8 is shown");
-    assert!(!NASTY.contains(PROMPT_GONE));
     let is_harmful = |c: char| {
         c.is_control() && !matches!(c, '\r' | '\n')
             || matches!(c, '\u{200b}' | '\u{2028}' | '\u{202e}' | '\u{2066}' | '\u{feff}' | '\u{e0041}')
     };
-    // The client takes its own prompt away.
-    let shown = shown.replace(PROMPT_GONE, "");
+    let shown = OWN.iter().fold(shown.to_owned(), |shown, own| {
+        assert!(!NASTY.contains(own));
+        shown.replace(own, "")
+    });
     assert!(!shown.chars().any(is_harmful), "{shown:?}");
     // The terminal itself writes CR LF for every line end; a CR alone is the stranger's.
     assert!(!shown.replace("\r\n", "\n").contains('\r'), "{shown:?}");
     assert!(!shown.lines().any(|line| line.starts_with("12:00 carol")), "{shown:?}");
 }
 
-const PROMPT_GONE: &str = "\r\u{1b}[K";
+/// What the client itself does to the terminal: marked pastes, whole updates, its prompt drawn and taken away.
+const OWN: &[&str] = &[
+    "\x1b[?2004h",
+    "\x1b[?2004l",
+    "\x1b[?2026h",
+    "\x1b[?2026l",
+    "\r\x1b[K",
+    "\r\x1b[5C",
+    "\x1b[A",
+    "\x1b[2A\x1b7",
+    "\x1b8\x1b[J",
+];

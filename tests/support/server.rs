@@ -34,6 +34,11 @@ impl TestServer {
         Self::in_folder(folder, "127.0.0.1:0", settings)
     }
 
+    /// The same where it was before.
+    pub fn back(folder: TempDir, listen: &str) -> Self {
+        Self::in_folder(folder, listen, Settings::default())
+    }
+
     fn in_folder(folder: TempDir, listen: &str, settings: Settings) -> Self {
         let stop = Stop::new().unwrap();
         let server = Server::open(&data(&folder), listen, settings).unwrap();

@@ -1,6 +1,7 @@
 //! The account database on disk: reading it at start, rewriting it when it has grown old, adding to it.
 
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use super::AccountsError;
 use super::record::{Damage, Record};
@@ -22,18 +23,76 @@ pub(super) struct Journal {
     path: PathBuf,
     exists: bool,
     file: Option<AppendFile>,
+    /// Records in the file.
+    count: u64,
+    /// With so many it is looked whether the file has grown old: so seldom that a change's part in it stays the same.
+    look_at: u64,
 }
 
 impl Store for Journal {
     fn append(&mut self, lines: &[u8]) -> Result<(), FileError> {
-        if !self.exists {
-            private::create_new(&self.path, lines)?;
-            self.exists = true;
-            return Ok(());
-        }
         match &mut self.file {
-            Some(file) => file.append(lines),
-            None => self.file.insert(AppendFile::open(&self.path)?).append(lines),
+            _ if !self.exists => {
+                private::create_new(&self.path, lines)?;
+                self.exists = true;
+            }
+            Some(file) => file.append(lines)?,
+            None => self.file.insert(AppendFile::open(&self.path)?).append(lines)?,
+        }
+        self.count += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        Ok(())
+    }
+
+    fn tidy(&mut self, table: &RwLock<Table>) {
+        if self.count < self.look_at {
+            return;
+        }
+        // What a failed write left behind the good end would count as good when the file is opened anew.
+        if let Some(Err(error)) = self.file.as_mut().map(AppendFile::mend) {
+            log::warn!("{error}; not rewriting {FILE_NAME} now");
+            return;
+        }
+        let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
+        if self.has_grown_old(&table) {
+            table.forget_spent_invites(unix_ms());
+            // Accounts are shared: this copies names and pointers, and the disk is waited for without the lock.
+            let snapshot = table.clone();
+            drop(table);
+            self.rewrite(&snapshot);
+        }
+    }
+}
+
+impl Journal {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), exists: false, file: None, count: 0, look_at: OUTDATED_MIN }
+    }
+
+    /// Whether less than half of the file still counts. If not, it is looked again when that can be so.
+    fn has_grown_old(&mut self, table: &Table) -> bool {
+        let needed = table.records().count() as u64 + 1;
+        self.look_at = 1 + (2 * needed).max(needed + OUTDATED_MIN);
+        self.count >= self.look_at
+    }
+
+    /// Replaces the file with one that holds what still counts. After a failure the old one is as good as before.
+    fn rewrite(&mut self, table: &Table) {
+        let needed = table.records().count() as u64;
+        let rewritten = private::replace_with(&self.path, |file| {
+            Record::checkpoint(needed).write(file)?;
+            table.records().try_for_each(|record| record.write(file))
+        });
+        // The name may stand for the new file even after a failure, so it is opened anew in any case.
+        self.file = None;
+        match rewritten {
+            Ok(()) => {
+                log::info!("rewrote {FILE_NAME}: {} of {} records still count", needed + 1, self.count);
+                self.count = needed + 1;
+            }
+            Err(error) => {
+                log::warn!("could not rewrite {FILE_NAME}, going on with the old one: {error}");
+                self.look_at = self.count + OUTDATED_MIN;
+            }
         }
     }
 }
@@ -43,11 +102,11 @@ pub(super) fn load(path: &Path) -> Result<(Table, Journal), AccountsError> {
     let mut records = match Records::open(path) {
         Ok(records) => records,
         Err(FileError::Missing { .. }) => {
-            return Ok((Table::default(), Journal { path: path.to_owned(), exists: false, file: None }));
+            return Ok((Table::default(), Journal::new(path)));
         }
         Err(error) => return Err(error.into()),
     };
-    let mut table = replay(path, &mut records)?;
+    let table = RwLock::new(replay(path, &mut records)?);
     let count = records.count();
     if let Some(torn) = records.torn() {
         log::warn!(
@@ -58,9 +117,9 @@ pub(super) fn load(path: &Path) -> Result<(Table, Journal), AccountsError> {
         );
     }
     let file = Some(records.finish()?);
-    let mut journal = Journal { path: path.to_owned(), exists: true, file };
-    compact(&mut journal, &mut table, count);
-    Ok((table, journal))
+    let mut journal = Journal { exists: true, file, count, ..Journal::new(path) };
+    journal.tidy(&table);
+    Ok((table.into_inner().unwrap_or_else(PoisonError::into_inner), journal))
 }
 
 /// Repeats all changes of the file.
@@ -123,27 +182,4 @@ impl Replay {
 fn belongs_to_checkpoint(record: &Record) -> bool {
     use Record::{Disable, Invite, Lineage, Register};
     matches!(record, Disable { .. } | Invite { .. } | Lineage { .. } | Register { .. })
-}
-
-/// Rewrites the file with what still counts, if that is less than half of it.
-///
-/// A failure is no reason not to start: the old file is as good as before.
-fn compact(journal: &mut Journal, table: &mut Table, count: u64) {
-    let needed = table.records().count() as u64;
-    let outdated = count.saturating_sub(needed + 1);
-    if outdated <= OUTDATED_MIN || outdated <= count / 2 {
-        return;
-    }
-    table.forget_spent_invites(unix_ms());
-    let needed = table.records().count() as u64;
-    let rewritten = private::replace_with(&journal.path, |file| {
-        Record::checkpoint(needed).write(file)?;
-        table.records().try_for_each(|record| record.write(file))
-    });
-    // The name may stand for the new file even after a failure, so it is opened anew in any case.
-    journal.file = None;
-    match rewritten {
-        Ok(()) => log::info!("rewrote {FILE_NAME}: {outdated} of {count} records were outdated"),
-        Err(error) => log::warn!("could not rewrite {FILE_NAME}, going on with the old one: {error}"),
-    }
 }

@@ -12,7 +12,7 @@ use crate::names::UserName;
 use crate::wire::Fingerprint;
 
 /// Accounts by name, in alphabetical order, and invites.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     accounts: BTreeMap<UserName, Arc<Account>>,
     invites: BTreeMap<InviteHash, Invite>,

@@ -17,6 +17,9 @@ use crate::wire::Verifier;
 pub(super) trait Store: Send {
     /// Adds lines; when this returns `Ok`, all of them are safe, else none counts.
     fn append(&mut self, lines: &[u8]) -> Result<(), FileError>;
+
+    /// Makes room if most of what was added is outdated. A failure changes nothing.
+    fn tidy(&mut self, _table: &RwLock<Table>) {}
 }
 
 /// What somebody wants changed. Where an account is given, it must still be there, with the same identity.
@@ -60,6 +63,7 @@ impl<S: Store> Writer<S> {
                 // Whoever asked may be gone; the change stands all the same.
                 let _ = answer.send(outcome);
             }
+            self.store.tidy(&self.table);
         }
     }
 

@@ -159,6 +159,26 @@ fn a_database_grown_old_is_rewritten_and_holds_the_same() {
     assert_eq!(all(&accounts), before);
 }
 
+/// Nobody who is logged in can fill the disk by changing the same thing again and again.
+#[test]
+fn a_database_that_grows_old_in_use_is_rewritten_in_use() {
+    let place = Place::with(&example());
+    let (folder, accounts) = place.open().unwrap();
+    let alice = accounts.find(&name("alice")).unwrap();
+    let mut longest = 0;
+    for number in 0..3000 {
+        accounts.set_verifier(&alice, verifier((number % 200) as u8)).unwrap();
+        if number % 100 == 0 {
+            longest = longest.max(lines(&place.content()).len() as u64);
+        }
+    }
+    assert!(longest <= crate::limits::OUTDATED_MIN + 110, "{longest} records for two accounts");
+    accounts.register(account("dave", 8)).unwrap();
+    let before = all(&accounts);
+    drop((accounts, folder));
+    assert_eq!(all(&place.open().unwrap().1), before);
+}
+
 #[test]
 fn a_rewritten_database_is_whole_or_refused() {
     let place = Place::with(&mostly_outdated());

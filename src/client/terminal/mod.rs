@@ -1,0 +1,226 @@
+//! The chat's input on a terminal: a line that is edited while messages come in.
+//!
+//! The sending thread is in rustyline, which draws the line; everything else that is to be shown goes through the
+//! [`Screen`], and comes onto the terminal in the sending thread, too: above the prompt, whenever rustyline draws that.
+//! A thread of its own does no more than make rustyline draw it now (its external printer may block, and the listening
+//! thread must not). Where the line has to be left from outside (the prompt changes, all is over, a long paste came),
+//! `/dev/null` takes the terminal's place at stdin while rustyline draws, between two keys, so that nothing typed is lost.
+
+mod assistant;
+mod keys;
+mod tty;
+
+use std::sync::Arc;
+use std::thread;
+
+use rustyline::config::Configurer as _;
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{ColorMode, CompletionType, Config, ExternalPrinter as _};
+
+use self::assistant::{Assistant, Cut};
+use self::tty::Tty;
+use super::screen::Screen;
+use super::{Error, output};
+use crate::limits::{KEY_WITHIN, PASTE_LINES_MAX, TYPED_LINES_KEPT};
+
+/// What became of a line.
+pub enum Input {
+    /// It was sent off with Enter.
+    Line(String),
+    /// Bytes that are no UTF-8.
+    NotUtf8,
+    /// The person leaves: Ctrl-D on an empty line.
+    Leave,
+    /// The person leaves: Ctrl-C twice on an empty line.
+    Interrupted,
+    /// Nothing more is to be typed.
+    Over,
+}
+
+/// The input line.
+pub struct Editor<'a> {
+    screen: &'a Screen,
+    lines: rustyline::Editor<Assistant<'a>, MemHistory>,
+    tty: Arc<Tty>,
+    /// Stands in the next line from its beginning, left and right of the cursor.
+    kept: (String, String),
+    /// Ctrl-C was typed on an empty line.
+    leaving: bool,
+}
+
+/// Gives `body` the terminal's input line.
+pub fn with_editor<T>(screen: &Screen, body: impl FnOnce(&mut Editor<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    let mut editor = Editor::new(screen)?;
+    let mut printer = editor.lines.create_external_printer().map_err(input)?;
+    thread::scope(|scope| {
+        let waking = move || {
+            while screen.wait_until_wanted() && printer.print(WAKE.to_owned()).is_ok() {}
+        };
+        // The editor goes first, also by a panic: its end ends the thread, whose end is waited for here.
+        let mut editor = editor;
+        let _gone = Gone(screen);
+        let started = thread::Builder::new().name("waking".to_owned()).spawn_scoped(scope, waking);
+        started.map_err(Error::system("starting a thread"))?;
+        body(&mut editor)
+    })
+}
+
+impl<'a> Editor<'a> {
+    fn new(screen: &'a Screen) -> Result<Self, Error> {
+        let within = u16::try_from(KEY_WITHIN.as_millis()).unwrap_or(u16::MAX);
+        let config = Config::builder()
+            // Whether there are colours is the assistant's choice; without them it would not be asked at all.
+            .color_mode(ColorMode::Forced)
+            .completion_type(CompletionType::List)
+            .completion_show_all_if_ambiguous(true)
+            .keyseq_timeout(Some(within))
+            .build();
+        let tty = Arc::new(Tty::take()?);
+        let mut lines = rustyline::Editor::with_history(config, MemHistory::new()).map_err(input)?;
+        lines.set_max_history_size(TYPED_LINES_KEPT).map_err(input)?;
+        let assistant = Assistant::new(screen, Arc::clone(&tty));
+        keys::bind(&mut lines, &assistant, &tty);
+        lines.set_helper(Some(assistant));
+        Ok(Self { screen, lines, tty, kept: Default::default(), leaving: false })
+    }
+
+    /// Reads a line behind this prompt.
+    pub fn read(&mut self, prompt: &str) -> Result<Input, Error> {
+        loop {
+            let (left, right) = std::mem::take(&mut self.kept);
+            match self.edit(prompt, false, (&left, &right))? {
+                Edited::Line(line) => match self.may_go(line)? {
+                    Some(line) => {
+                        self.leaving = false;
+                        return Ok(Input::Line(line));
+                    }
+                    None => continue,
+                },
+                Edited::Cleared { was_empty: true } if self.leaving => return Ok(Input::Interrupted),
+                Edited::Cleared { was_empty } => {
+                    self.leaving = was_empty;
+                    if was_empty {
+                        output::write("Ctrl-C once more leaves the chat\n")?;
+                    }
+                }
+                Edited::Changed(left, right) => self.kept = (left, right),
+                Edited::NotUtf8 => return Ok(Input::NotUtf8),
+                Edited::Left => return Ok(Input::Leave),
+                Edited::Over => return Ok(Input::Over),
+            }
+        }
+    }
+
+    /// The next line begins with this text, to be edited.
+    pub fn keep(&mut self, text: &str) {
+        self.kept = (text.to_owned(), String::new());
+    }
+
+    /// A long paste goes only after a question; else it stays to be edited.
+    fn may_go(&mut self, line: String) -> Result<Option<String>, Error> {
+        let count = line.lines().count();
+        if !self.assistant().was_pasted() || count <= PASTE_LINES_MAX {
+            self.remember(&line)?;
+            return Ok(Some(line));
+        }
+        loop {
+            let question = format!("send these {count} lines as one message? (y)es or (n)o ");
+            match self.edit(&question, true, ("", ""))? {
+                Edited::Line(answer) => match answer.trim().to_ascii_lowercase().as_str() {
+                    "y" | "yes" => {
+                        self.remember(&line)?;
+                        return Ok(Some(line));
+                    }
+                    "n" | "no" => {
+                        self.keep(&line);
+                        return Ok(None);
+                    }
+                    _ => {}
+                },
+                Edited::Cleared { .. } => {
+                    output::write("nothing was sent\n")?;
+                    return Ok(None);
+                }
+                Edited::NotUtf8 | Edited::Changed(..) => {}
+                Edited::Left | Edited::Over => {
+                    self.keep(&line);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, line: &str) -> Result<(), Error> {
+        self.lines.add_history_entry(line).map(drop).map_err(input)
+    }
+
+    fn edit(&mut self, prompt: &str, is_question: bool, initial: (&str, &str)) -> Result<Edited, Error> {
+        let Some(prompt) = self.screen.edit(prompt, is_question) else { return Ok(Edited::Over) };
+        self.assistant().begin(is_question, initial.0);
+        let result = self.lines.readline_with_initial(&prompt, initial);
+        let cut = self.assistant().end();
+        if cut.is_some() {
+            self.tty.show();
+            output::write(BACK)?;
+        }
+        self.screen.edited()?;
+        match (result, cut) {
+            (Ok(line), _) if self.assistant().was_cleared() => Ok(Edited::Cleared { was_empty: line.is_empty() }),
+            (Ok(line), _) => Ok(Edited::Line(line)),
+            (Err(ReadlineError::Eof), Some(Cut::Pasted { line, .. })) => Ok(Edited::Line(line)),
+            (Err(ReadlineError::Eof), Some(Cut::Changed { mut line, at })) => {
+                let right = line.split_off(at);
+                Ok(Edited::Changed(line, right))
+            }
+            (Err(ReadlineError::Eof), None) => Ok(Edited::Left),
+            // A key that the terminal's own settings make an interrupt.
+            (Err(ReadlineError::Interrupted), _) => Ok(Edited::Cleared { was_empty: false }),
+            (Err(ReadlineError::Io(error)), _) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Ok(Edited::NotUtf8)
+            }
+            (Err(error), _) => Err(input(error)),
+        }
+    }
+
+    fn assistant(&self) -> &Assistant<'a> {
+        self.lines.helper().expect("the editor was made with an assistant")
+    }
+}
+
+/// What became of one turn of editing.
+enum Edited {
+    Line(String),
+    /// Ctrl-C.
+    Cleared {
+        was_empty: bool,
+    },
+    /// The prompt has changed; this stood left and right of the cursor.
+    Changed(String, String),
+    NotUtf8,
+    /// Ctrl-D on an empty line.
+    Left,
+    Over,
+}
+
+/// Lets nobody wait for an editor that is no more.
+struct Gone<'a>(&'a Screen);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.without_editor();
+    }
+}
+
+fn input(error: ReadlineError) -> Error {
+    let source = match error {
+        ReadlineError::Io(source) => source,
+        other => std::io::Error::other(other),
+    };
+    Error::Input { what: "the terminal", source }
+}
+
+/// Printed by rustyline, this changes nothing but that the line is drawn once more: up, and down again.
+const WAKE: &str = "\x1b[A\n";
+/// Back to where the line began that was left from outside, with nothing below.
+const BACK: &str = "\x1b8\x1b[J";

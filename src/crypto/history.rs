@@ -1,0 +1,106 @@
+//! The key of an account's history, and what is sealed with it: AES-256 in GCM (FIPS 197, NIST SP 800-38D).
+//!
+//! This never leaves the machine, so it is no part of the protocol and free of its old ciphers. The key is random; on disk it
+//! is sealed for the account's encryption key, whose file the password locks.
+
+use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
+use zeroize::Zeroizing;
+
+use super::digest::sha256;
+use super::keys::{KeyError, PrivateKey, PublicKey};
+use super::{direct, random};
+
+/// A key that seals and opens the entries of one history. No `Debug`: it would show it.
+pub struct HistoryKey {
+    key: Zeroizing<[u8; KEY]>,
+}
+
+impl HistoryKey {
+    /// A new one.
+    pub fn generate() -> Self {
+        Self { key: random::secret() }
+    }
+
+    /// Tells keys apart, and that the right one came out of [`Self::unlock`].
+    pub fn id(&self) -> [u8; ID] {
+        let digest = sha256(&Zeroizing::new([ID_CONTEXT, &self.key[..]].concat()));
+        std::array::from_fn(|at| digest[at])
+    }
+
+    /// As it may lie on disk: whoever has the private half of `key` can open it.
+    pub fn lock(&self, key: &PublicKey) -> Result<Vec<u8>, KeyError> {
+        direct::encrypt(key, &self.key[..])
+    }
+
+    /// Opens what [`Self::lock`] made; `None` if it is something else or the key with this id did not come out.
+    pub fn unlock(key: &PrivateKey, locked: &[u8], id: &[u8]) -> Option<Self> {
+        let opened = direct::decrypt(key, locked).filter(|opened| opened.whole)?;
+        let key = Self { key: Zeroizing::new(opened.plaintext.as_slice().try_into().ok()?) };
+        (key.id() == id).then_some(key)
+    }
+
+    /// Seals the entry at `place`: elsewhere, or changed, it does not open.
+    pub fn seal(&self, place: u64, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let nonce = random::bytes::<NONCE>();
+        let mut tag = [0; TAG];
+        let sealed =
+            encrypt_aead(Cipher::aes_256_gcm(), &self.key[..], Some(&nonce), &bound(place), plaintext, &mut tag)
+                .map_err(KeyError::while_doing("encrypting for the history"))?;
+        Ok([&nonce[..], &sealed, &tag].concat())
+    }
+
+    /// Opens the entry at `place`.
+    pub fn open(&self, place: u64, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE)?;
+        let (sealed, tag) = rest.split_at_checked(rest.len().checked_sub(TAG)?)?;
+        let opened = decrypt_aead(Cipher::aes_256_gcm(), &self.key[..], Some(nonce), &bound(place), sealed, tag);
+        opened.ok().map(Zeroizing::new)
+    }
+}
+
+/// What every entry is bound to.
+fn bound(place: u64) -> Vec<u8> {
+    [ENTRY_CONTEXT, &place.to_be_bytes()].concat()
+}
+
+const KEY: usize = 32;
+const ID: usize = 8;
+/// Random, of 96 bits: after 2^32 entries two are the same with a chance of one in 2^33.
+const NONCE: usize = 12;
+const TAG: usize = 16;
+const ID_CONTEXT: &[u8] = b"TopChat-history-key-v1\0";
+const ENTRY_CONTEXT: &[u8] = b"TopChat-history-v1\0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::test_keys::{BOB_ENCRYPTION, CAROL_ENCRYPTION};
+
+    #[test]
+    fn an_entry_opens_at_its_place_alone_and_only_unchanged() {
+        let key = HistoryKey::generate();
+        let sealed = key.seal(7, b"hello").unwrap();
+        assert_eq!(key.open(7, &sealed).unwrap().as_slice(), b"hello");
+        assert!(key.open(8, &sealed).is_none());
+        assert!(HistoryKey::generate().open(7, &sealed).is_none());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(key.open(7, &changed).is_none(), "byte {at}");
+            assert!(key.open(7, &sealed[..at]).is_none(), "{at} bytes");
+        }
+        assert_ne!(sealed, key.seal(7, b"hello").unwrap(), "no nonce twice");
+    }
+
+    #[test]
+    fn the_key_opens_with_the_private_half_it_was_locked_for() {
+        let key = HistoryKey::generate();
+        let locked = key.lock(BOB_ENCRYPTION.public()).unwrap();
+        let again = HistoryKey::unlock(&BOB_ENCRYPTION, &locked, &key.id()).unwrap();
+        assert_eq!(again.key, key.key);
+        assert!(HistoryKey::unlock(&CAROL_ENCRYPTION, &locked, &key.id()).is_none());
+        assert!(HistoryKey::unlock(&BOB_ENCRYPTION, &locked, &HistoryKey::generate().id()).is_none());
+        assert!(HistoryKey::unlock(&BOB_ENCRYPTION, b"", &key.id()).is_none());
+        assert!(!locked.windows(KEY).any(|part| part == &key.key[..]));
+    }
+}

@@ -1,0 +1,189 @@
+//! The interactive chat on a terminal: what stands on the screen while somebody types and messages come.
+
+use rustix::termios::{InputModes, LocalModes};
+use topchat::wire::to_server::Mode;
+
+use super::home::Home;
+use crate::support::people::{ALICE, BOB};
+use crate::support::process::{self, CLIENT};
+use crate::support::pty::Terminal;
+use crate::support::raw::RawClient;
+use crate::support::server::TestServer;
+
+/// The chat in a terminal of 24 rows and 80 columns, ready for keys.
+fn chat(home: &Home) -> Terminal {
+    chat_in(home, 24, 80)
+}
+
+fn chat_in(home: &Home, rows: u16, columns: u16) -> Terminal {
+    let mut command = home.topchat(&["--password-file", "password", "--quiet"]);
+    let mut terminal = Terminal::with_size(command.env("TERM", "xterm-256color"), rows, columns);
+    terminal.wait_for_line("ALL> ");
+    terminal
+}
+
+#[test]
+fn what_comes_stands_above_the_line_being_typed() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    terminal.types("hello wo");
+    terminal.wait_for_line("ALL> hello wo");
+    for count in 0..5 {
+        bob.send_envelope(&BOB.seal_to(&ALICE, &format!("message {count}"), count + 1));
+        terminal.wait_for_row(&format!("2026-11-18 11:06 bob   > you  message {count}"));
+        terminal.wait_for_line("ALL> hello wo");
+    }
+    terminal.types("rld\x1b[D\x1b[D");
+    terminal.wait_for_cursor("ALL> hello world", 14);
+    bob.send_envelope(&BOB.seal_to(&ALICE, "one more", 9));
+    terminal.wait_for_row("2026-11-18 11:06 bob   > you  one more");
+    terminal.wait_for_cursor("ALL> hello world", 14);
+    let rows = terminal.rows();
+    assert_eq!(rows.iter().filter(|row| row.contains("ALL> ")).count(), 1, "{rows:?}");
+    terminal.types("\r");
+    terminal.wait_for_row("HH:MM alice > ALL  hello world");
+    terminal.wait_for_line("ALL> ");
+}
+
+#[test]
+fn every_way_out_leaves_the_terminal_as_it_was() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    for (keys, signal, code) in
+        [("/quit\r", "", 0), ("\x04", "", 0), ("\x03\x03", "", 130), ("some text", "TERM", 0), ("", "INT", 130)]
+    {
+        let mut terminal = chat(&home);
+        assert!(!terminal.settings().local_modes.contains(LocalModes::ECHO));
+        terminal.types(keys);
+        if !signal.is_empty() {
+            terminal.wait_for_line(&format!("ALL> {keys}"));
+            terminal.signal(signal);
+        }
+        assert_eq!(terminal.end().code(), Some(code), "{keys:?} {signal}");
+        let modes = terminal.settings().local_modes;
+        assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG), "{keys:?} {signal}");
+        let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
+        assert!(seen.rfind("\x1b[?2004l") > seen.rfind("\x1b[?2004h"), "{keys:?} {signal}: {seen:?}");
+        assert_eq!(terminal.cursor().1, 0, "{keys:?} {signal}");
+    }
+}
+
+#[test]
+fn ctrl_c_clears_the_line_and_only_twice_on_an_empty_one_leaves() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("a secret\x03");
+    terminal.wait_for_line("ALL> ");
+    terminal.types("\x03");
+    terminal.wait_for_row("Ctrl-C once more leaves the chat");
+    terminal.types("b\x03\x03");
+    terminal.wait_for_line("ALL> ");
+    terminal.types("hello\r");
+    terminal.wait_for_row("HH:MM alice > ALL  hello");
+    assert!(!terminal.rows().iter().any(|row| row.starts_with("HH:MM alice > ALL  a secret")));
+}
+
+#[test]
+fn the_prompt_tells_of_a_lost_connection_and_keeps_what_is_typed() {
+    let server = TestServer::start();
+    let address = server.address.to_string();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("half a line\x1b[D");
+    terminal.wait_for_cursor("ALL> half a line", 15);
+    let folder = server.stop();
+    terminal.wait_for_row("HH:MM   connection lost (the server is stopping). Trying again in 1 s...");
+    terminal.wait_for_cursor("offline> half a line", 19);
+    let _server = crate::support::server::TestServer::back(folder, &address);
+    terminal.wait_for_row("HH:MM   back online");
+    terminal.wait_for_cursor("ALL> half a line", 15);
+    let rows = terminal.rows();
+    assert_eq!(rows.iter().filter(|row| row.contains("half a line")).count(), 1, "{rows:?}");
+    terminal.types("!\r");
+    terminal.wait_for_row("HH:MM alice > ALL  half a lin!e");
+}
+
+#[test]
+fn a_farewell_for_good_ends_the_typing() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("half a line");
+    terminal.wait_for_line("ALL> half a line");
+    let _newer = RawClient::connect(server.address).login(&ALICE, Mode::Receiving);
+    assert_eq!(terminal.end().code(), Some(3));
+    let rows = terminal.rows();
+    assert!(rows.iter().any(|row| row == "error: a newer session of this account took over"), "{rows:?}");
+    assert!(terminal.settings().local_modes.contains(LocalModes::ECHO));
+}
+
+#[test]
+fn a_paste_is_one_message_and_a_long_one_only_after_a_question() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.pastes("one\ntwo\nthree");
+    terminal.wait_for_line("three");
+    terminal.types("\r");
+    terminal.wait_for_row("HH:MM alice > ALL  one                          [sent to 0: nobody else is here]");
+    terminal.wait_for_row("               | three");
+    let long: Vec<_> = (0..200).map(|line| format!("line {line}")).collect();
+    terminal.pastes(&long.join("\n"));
+    terminal.wait_for_line("send these 200 lines as one message? (y)es or (n)o ");
+    terminal.types("maybe\r");
+    terminal.wait_for_line("send these 200 lines as one message? (y)es or (n)o ");
+    terminal.types("y\r");
+    terminal.wait_for("| line 199");
+    terminal.wait_for_line("ALL> ");
+}
+
+#[test]
+fn another_size_of_the_terminal_breaks_neither_lines_nor_the_prompt() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    terminal.types("hello");
+    terminal.wait_for_line("ALL> hello");
+    terminal.resize(12, 40);
+    bob.send_envelope(&BOB.seal_to(&ALICE, "first", 1));
+    terminal.wait_for_row("2026-11-18 11:06 bob   > you  first");
+    terminal.wait_for_line("ALL> hello");
+    terminal.types(&" and so on".repeat(4));
+    terminal.wait_for_line(" and so on");
+    terminal.resize(24, 100);
+    bob.send_envelope(&BOB.seal_to(&ALICE, "second", 2));
+    terminal.wait_for_row("2026-11-18 11:06 bob   > you  second");
+    terminal.wait_for_line("ALL> hello and so on and so on and so on and so on");
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_and_fg_goes_on_where_it_was() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let chat = home.topchat(&["--password-file", "password", "--quiet"]);
+    let mut shell = process::command("sh", home.folder.path());
+    shell.arg("-i").envs(chat.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    let mut terminal = Terminal::start(shell.env("TERM", "xterm").env("PS1", "shell> "));
+    terminal.wait_for_line("shell> ");
+    terminal.types(&format!("{CLIENT} --password-file password --quiet\r"));
+    terminal.wait_for_line("ALL> ");
+    terminal.types("half a");
+    terminal.wait_for_line("ALL> half a");
+    terminal.types("\x1a");
+    terminal.wait_for_line("shell> ");
+    let modes = terminal.settings();
+    assert!(modes.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON), "{:?}", modes.local_modes);
+    assert!(modes.input_modes.contains(InputModes::ICRNL));
+    terminal.types("fg\r");
+    terminal.wait_for_line("ALL> half a");
+    terminal.types(" line\r");
+    terminal.wait_for_row("HH:MM alice > ALL  half a line");
+    terminal.types("\x04");
+    terminal.wait_for_line("shell> ");
+    terminal.types("exit\r");
+    terminal.end();
+}
