@@ -69,7 +69,7 @@ fn a_contact_is_verified_listed_taken_back_and_forgotten() {
     printed(&none, "");
     assert_eq!(none.stderr, "no contacts yet: a key is pinned when you first write to somebody, or they to you\n");
     let fingerprint = BOB.identity.public().fingerprint();
-    let verified = alice.run_in(&["verify", "bob", "--fingerprint", &fingerprint.to_hex()[..16]]);
+    let verified = alice.run_in(&["verify", "bob", "--fingerprint", &fingerprint.to_hex()[..32]]);
     printed(&verified, &format!("bob  {}\n", key(&BOB)));
     assert_eq!(without_contact(&verified.stderr), "bob's key is verified from now on:\n");
     let line = |mark: &str, rest: &str| format!("{:<32} {mark:<8} {}  pinned {}{rest}\n", "bob", key(&BOB), today());
