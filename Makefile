@@ -11,7 +11,7 @@ GROUP_KEY := keys/group.key
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test storm fuzz check lint man completions install uninstall clean bootstrap build
+.PHONY: help run-server run-client demo test storm fuzz check lint man completions install uninstall picture clean bootstrap build
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ install: ## install the programs, pages and completions (PREFIX=/usr/local, DEST
 
 uninstall: ## remove what install has put there
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh uninstall
+
+picture: build ## draw the README's picture from a real session (needs tmux)
+	@scripts/picture.sh
 
 clean: ## remove what was built (keys and data stay)
 	cargo clean --quiet

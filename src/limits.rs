@@ -296,6 +296,8 @@ pub const VERIFIED_DIGITS_MIN: usize = 32;
 pub const CLOCK_SKEW_MS: u64 = 10 * 60 * 1000;
 /// Longest `--timeout`, in seconds: a year; whoever wants to wait longer leaves the flag out.
 pub const TIMEOUT_SECS_MAX: u64 = 365 * 24 * 3600;
+/// Pause between two dots of a work that goes on: making two RSA-3072 keys shows some, and no line is filled.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Longest wait for another process's lock on a client file.
 pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
 /// Messages of the chat that are on their way without an answer before the next one goes out: a reconnect sends no

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use topchat::client::event::Mark;
 
 use crate::support::process::{self, CLIENT, SERVER};
 
@@ -59,6 +60,29 @@ fn the_readme_names_every_command() {
             assert!(readme.contains(last.as_str()), "README.md must tell of {program} {}", words.join(" "));
         }
     }
+}
+
+#[test]
+fn the_readme_explains_every_mark() {
+    let readme = repository_file("README.md");
+    for mark in [Mark::New, Mark::Known, Mark::Verified, Mark::Former] {
+        assert!(readme.contains(&format!("| `[signed, {} key]` |", mark.word())), "{mark:?}");
+    }
+    // The words of one's own messages and those behind a received one's, as the sources have them.
+    let words = [repository_file("src/client/pending.rs"), repository_file("src/client/render.rs")];
+    let told: Vec<_> = words.iter().flat_map(|source| marks(source)).collect();
+    assert!(told.len() > 8, "{told:?}");
+    for words in told {
+        assert!(readme.contains(&words), "the README must explain {words:?}");
+    }
+}
+
+/// String literals that become marks: of `State`s in `pending.rs`, and what `render.rs` pushes behind a mark.
+fn marks(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let lines = code.lines().filter(|line| line.contains("(State::") || line.contains("mark.push_str("));
+    let literals = lines.filter_map(|line| line.split('"').nth(1));
+    literals.map(|words| words.replace("{reached}", "2").replace("{total}", "3")).collect()
 }
 
 #[test]

@@ -55,6 +55,7 @@ mod peer_tests;
 mod pending;
 mod people;
 mod pins;
+mod progress;
 mod prompt;
 mod qr;
 mod reason;

@@ -1,7 +1,6 @@
 //! A new account: keys on this machine, the name on the server.
 
 use std::path::Path;
-use std::time::Instant;
 
 use serde::Serialize;
 
@@ -12,7 +11,7 @@ use super::dialogue::Dialogue;
 use super::invite::with_invite;
 use super::password::{self, Secret};
 use super::reason::Asked;
-use super::{Error, account_keys, invite, json, output, session};
+use super::{Error, account_keys, invite, json, output, progress, session};
 use crate::crypto::{bundle, scram};
 use crate::names::UserName;
 use crate::wire::{Code, ToClient, ToServer};
@@ -38,6 +37,7 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
     config.say(&registered(config, name));
     config.say(&session::own_fingerprint(fingerprint));
     config.say(&session::group_line(config, group.as_ref()));
+    config.say(&format!("next: topchat login {name}"));
     if config.json {
         #[derive(Serialize)]
         struct Registered<'a> {
@@ -62,14 +62,12 @@ pub fn register(
 ) -> Result<AccountKeys, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     let new = !folder.has_all();
-    let begun = Instant::now();
-    if new {
-        config.say_begun(&format!("making your keys (two of RSA {bits})... "));
-    }
-    let keys = folder.load_or_make(secret, bits)?;
-    if new {
-        config.say(&format!("done in {} s", begun.elapsed().as_secs_f64().round().max(1.0)));
-    }
+    let keys = match new {
+        true => progress::show(config, &format!("making your keys (two of RSA {bits})"), || {
+            folder.load_or_make(secret, bits)
+        })?,
+        false => folder.load_or_make(secret, bits)?,
+    };
     let result = with_invite(config, invite, |invite| {
         session::patiently(config, || request(config, name, secret, &keys, invite))
     });

@@ -1,7 +1,5 @@
 //! `topchat keys renew`: new keys for an account that exists, and what a login does when one was interrupted.
 
-use std::time::Instant;
-
 use serde::Serialize;
 
 use super::account_keys::{AccountKeys, KeyFolder};
@@ -12,7 +10,7 @@ use super::login::log_in;
 use super::next_keys::NextKeys;
 use super::password::Secret;
 use super::session::Session;
-use super::{Error, account_keys, directory, history_key, json, output, session};
+use super::{Error, account_keys, directory, history_key, json, output, progress, session};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::RETIRED_KEYS_MAX;
@@ -81,15 +79,13 @@ pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Se
 }
 
 fn make(config: &Config, wanted: Wanted) -> Result<NextKeys, Error> {
-    let begun = Instant::now();
     let what = if wanted.identity { "two new keys" } else { "a new encryption key" };
-    config.say_begun(&format!("making {what} (RSA {})... ", wanted.bits));
     let key_error = |why| Error::Key { path: "a new key".into(), why };
     let new = || PrivateKey::generate(wanted.bits).map_err(key_error);
-    let identity = wanted.identity.then(new).transpose()?;
-    let next = NextKeys { identity, encryption: Some(new()?) };
-    config.say(&format!("done in {} s", begun.elapsed().as_secs_f64().round().max(1.0)));
-    Ok(next)
+    progress::show(config, &format!("making {what} (RSA {})", wanted.bits), || {
+        let identity = wanted.identity.then(new).transpose()?;
+        Ok(NextKeys { identity, encryption: Some(new()?) })
+    })
 }
 
 /// The keys as they are under the lock: another process may have replaced or locked them anew since the login, or have been

@@ -116,11 +116,32 @@ fn missing_keys(name: &UserName, folder: &KeyFolder) -> String {
     format!("The keys of {name} are on the machine where the account was made: copy that folder to {shown}")
 }
 
+/// Asks for another name if somebody else has that one: the password is good for the next one, too.
 fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
-    register(config, name, &secret, RSA_BITS_DEFAULT, None)?;
-    config.say(&registered(config, name));
-    session::with_secret(config, name, secret, Mode::Receiving)
+    let mut name = name.clone();
+    while let Err(error) = register(config, &name, &secret, RSA_BITS_DEFAULT, None) {
+        match &error {
+            Error::Refused(refusal) if refusal.code() == Some(Code::NameTaken) => {
+                terminal.say(&format!("the name {name} is taken on this server. Another one, please."))?;
+                name = ask_free_name(config, terminal)?;
+            }
+            _ => return Err(error),
+        }
+    }
+    config.say(&registered(config, &name));
+    session::with_secret(config, &name, secret, Mode::Receiving)
+}
+
+/// A name that no account on this machine has: its keys have a password of their own.
+fn ask_free_name(config: &Config, terminal: &Terminal) -> Result<UserName, Error> {
+    loop {
+        let name = ask_name(terminal)?;
+        match KeyFolder::new(&config.users_dir(), &name).has_any() {
+            true => terminal.say(&format!("{name} is an account on this machine already"))?,
+            false => return Ok(name),
+        }
+    }
 }
 
 fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {

@@ -45,7 +45,8 @@ fn registering_makes_locked_keys_and_tells_the_fingerprint() {
             "registered alice.   keys in keys/users/alice, locked with your password\n\
              your fingerprint    {fingerprint}\n                    \
              (friends can compare it; shown again by: topchat fingerprint)\n\
-             group ALL           no key: get the file from a member and put it at keys/group.key\n"
+             group ALL           no key: get the file from a member and put it at keys/group.key\n\
+             next: topchat login alice\n"
         ),
     );
     for part in ["identity", "encryption"] {
@@ -188,7 +189,8 @@ fn keys_made_by_the_script_are_taken() {
             "registered alice.   keys in keys/users/alice, locked with your password\n\
              your fingerprint    {fingerprint}\n                    \
              (friends can compare it; shown again by: topchat fingerprint)\n\
-             group ALL           no key: get the file from a member and put it at keys/group.key\n"
+             group ALL           no key: get the file from a member and put it at keys/group.key\n\
+             next: topchat login alice\n"
         ),
     );
     assert_eq!(home.read(IDENTITY), made);

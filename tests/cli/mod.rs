@@ -6,6 +6,7 @@ mod accounts;
 mod admin;
 mod chat;
 mod contacts;
+mod first_start;
 mod group_keys;
 mod history;
 mod keys;
