@@ -29,7 +29,7 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 file=${1:-docs/session.svg}
 bin=$(realpath "${BIN:-${CARGO_TARGET_DIR:-target}/release}")
-columns=138
+columns=144
 rows=30
 patience=60
 password='correct horse battery'
@@ -91,7 +91,7 @@ register() {
 	types "$1" "$password"
 	wait_for "$1" 'again:'
 	types "$1" "$password"
-	wait_for "$1" 'Enter sends to ALL.'
+	wait_for "$1" 'ALL>'
 }
 
 # The terminal's lines, with their colours, as SVG.
@@ -151,7 +151,7 @@ scripts/gen-des-key.sh "$work/group.key" >/dev/null
 "$bin/topchat-server" --listen 127.0.0.1:0 --data-dir "$work/data" 2>"$work/log" &
 server=$!
 for ((tries = 0; tries < patience * 10; tries++)); do
-	grep -q '^ready' "$work/log" && break
+	grep -qs '^ready' "$work/log" && break
 	sleep 0.1
 done
 address=$(sed -n 's/^listening  *\([^ ]*\).*/\1/p' "$work/log")

@@ -167,7 +167,7 @@ pub enum Command {
     /// Replace keys of the account, move them to another machine.
     #[command(subcommand)]
     Keys(Keys),
-    /// Show the history, or say whether one is kept.
+    /// Show the history, turn it on or off, or delete it.
     ///
     /// A history is kept only if you want one, on this machine alone, and encrypted under the account's keys. It is shown
     /// without the server; the account's password is needed.
