@@ -38,6 +38,8 @@ pub const RSA_BITS_DEFAULT: u32 = 3072;
 pub const SPKI_MAX: usize = 600;
 /// Longest signature, in bytes: one RSA-4096 block.
 pub const SIGNATURE_MAX: usize = 512;
+/// Two signatures: a handover is signed by the identity key before it and by the one after it.
+pub const HANDOVER_MAX: usize = 2 * SIGNATURE_MAX;
 /// Former identity keys of an account that the server keeps: with the longest keys they take 8.7 KiB of a frame.
 pub const LINEAGE_MAX: usize = 8;
 /// Encryption keys that were replaced and still open messages: a year and more of changes every month or two, and opening
@@ -231,6 +233,10 @@ pub const JOURNAL_GROWTH: u64 = 1024 * 1024;
 /// Messages that the inbox keeps because their sender's key or group key does not fit (yet): they are tried again at the
 /// next start, and whoever invents such messages fills no disk.
 pub const KEPT_MESSAGES: usize = 256;
+/// Of these, one sender's: four take the room of all contacts, no single one does.
+pub const KEPT_OF_SENDER: usize = 64;
+/// Of these, those of all senders together whose key is not pinned: names can be made up.
+pub const KEPT_OF_STRANGERS: usize = 128;
 /// Messages of one's own that may wait for the server: more than a person types while a connection is away.
 pub const WAITING_MESSAGES: usize = 1000;
 /// How long an older process of the same account may take to let go of the inbox.
@@ -286,6 +292,8 @@ pub const PASSWORD_OUTPUT_MAX: u64 = 64 * 1024;
 pub const NEW_PASSWORD_TRIES: u32 = 3;
 /// Fewest hex digits of a fingerprint that are trusted: nobody finds another key with the same 64 bits.
 pub const FINGERPRINT_DIGITS_MIN: usize = 16;
+/// Fewest hex digits with which a key counts as verified: half of the fingerprint, which is out of anybody's reach for good.
+pub const VERIFIED_DIGITS_MIN: usize = 32;
 /// Difference of two clocks that is told, in milliseconds: ten minutes are more than a clock that nobody sets gets wrong.
 pub const CLOCK_SKEW_MS: u64 = 10 * 60 * 1000;
 /// Longest `--timeout`, in seconds: a year; whoever wants to wait longer leaves the flag out.

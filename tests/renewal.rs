@@ -25,7 +25,7 @@ pub fn update(client: &RawClient, identity: &PrivateKey, number: u64) -> ToServe
 }
 
 fn handover(to: &PrivateKey) -> Vec<u8> {
-    bundle::hand_over(&ALICE.name, &ALICE.identity, to.public()).unwrap()
+    bundle::hand_over(&ALICE.name, &ALICE.identity, to).unwrap()
 }
 
 fn bundle_of(frame: &ToServer) -> Vec<u8> {
@@ -118,8 +118,8 @@ fn whatever_does_not_hold_is_refused_and_changes_nothing() {
     let one_key = bundle::make(&ALICE.name, &ALICE.identity, ALICE.identity.public(), 2).unwrap().encode();
     let elsewhere = bundle::prove_update(&ALICE.identity, &other.exporter(), &same).unwrap();
     let registration = bundle::prove(&ALICE.identity, &errand.exporter(), &same).unwrap();
-    let by_carol = bundle::hand_over(&ALICE.name, &CAROL.identity, CAROL.identity.public()).unwrap();
-    let to_bob = bundle::hand_over(&ALICE.name, &ALICE.identity, BOB.identity.public()).unwrap();
+    let by_carol = bundle::hand_over(&ALICE.name, &CAROL.identity, &CAROL.identity).unwrap();
+    let to_bob = bundle::hand_over(&ALICE.name, &ALICE.identity, &BOB.identity).unwrap();
     for (why, bundle, handover, proof, code) in [
         ("a proof of another connection", &same, vec![], elsewhere, Code::BadSignature),
         ("a proof of a registration", &same, vec![], registration, Code::BadSignature),

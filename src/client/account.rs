@@ -7,7 +7,6 @@ use super::config::Config;
 use super::dialogue::Ask;
 use super::password::{self, Secret};
 use super::prompt::Terminal;
-use super::reason::Asked;
 use super::session::Session;
 use super::{Error, session};
 use crate::crypto::scram;
@@ -45,7 +44,7 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     session.dialogue.link().finish();
     match changed {
         Ok(_) => folder.promote_new()?,
-        Err(Error::Refused(refusal)) if refusal.asked == Asked::Request => {
+        Err(Error::Refused(refusal)) if refusal.tells_that_nothing_was_done() => {
             folder.remove_new()?;
             return Err(Error::Refused(refusal));
         }

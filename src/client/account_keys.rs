@@ -96,6 +96,17 @@ impl KeyFolder {
         Ok(Lock::acquire_within(&self.lock_file(), LOCK_WITHIN)?)
     }
 
+    /// Before a whole folder comes here: an empty one, or one with a lock that nobody holds, is in nobody's way. Keys of any kind
+    /// are.
+    pub fn make_way(&self) -> Result<(), Error> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
+        if entries.flatten().any(|entry| entry.path() != self.lock_file()) {
+            return Err(Error::OtherKeys { name: self.name.clone(), folder: self.folder.clone() });
+        }
+        let _lock = self.lock()?;
+        Ok(private::remove(&self.lock_file())?)
+    }
+
     /// Writes all keys a second time, locked with a new password. The old files stay until [`Self::settle`].
     pub fn write_new(&self, keys: &AccountKeys, old: &Secret, secret: &Secret) -> Result<(), Error> {
         self.remove_new()?;

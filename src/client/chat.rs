@@ -31,7 +31,7 @@ use super::{Error, send};
 use crate::limits::{CONTACTS_MAX, STOP_WITHIN, UNANSWERED_MAX};
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
-use crate::wire::{MessageId, ToClient, ToServer};
+use crate::wire::{Fingerprint, MessageId, ToClient, ToServer};
 
 /// What the listening and the sending thread share. No lock of it is held over the network; over the terminal only the screen's.
 pub(super) struct Chat<'a> {
@@ -49,6 +49,7 @@ pub(super) struct Chat<'a> {
     /// The listening thread has heard of a message, or has ended.
     heard: Condvar,
     answers: Mutex<Answers>,
+    shown: Mutex<HashMap<UserName, Fingerprint>>,
 }
 
 /// What the one thread tells the other about people.
@@ -95,6 +96,7 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         pending: Mutex::default(),
         heard: Condvar::new(),
         answers: Mutex::default(),
+        shown: Mutex::default(),
     };
     chat.take_up()?;
     // Whoever types at once is not told that there is no connection.
@@ -125,7 +127,16 @@ impl Chat<'_> {
 
     /// Says that something is wrong.
     pub(super) fn notice(&self, notice: &Notice) -> Result<(), Error> {
-        self.screen.line(&self.screen.page().notice(notice, now_ms()))
+        self.screen.line(&self.screen.page().notice(notice, now_ms()))?;
+        if let Notice::KeyChanged(change) = notice {
+            self.shown().insert(change.name.clone(), change.now);
+        }
+        Ok(())
+    }
+
+    /// The changed keys whose fingerprints the person has seen in this chat: the last one of each name.
+    pub(super) fn shown(&self) -> MutexGuard<'_, HashMap<UserName, Fingerprint>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Before something goes to ALL: the group key file may have changed, and without one nothing can.

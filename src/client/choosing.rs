@@ -3,26 +3,49 @@
 use super::comparing::Comparison;
 use super::config::Config;
 use super::contacts::Contacts;
-use super::directory::Contacted;
+use super::directory::{Contacted, Meant};
+use super::event::Notice;
+use super::keyring::Keyring;
 use super::output::now_ms;
 use super::pins::Choice;
 use super::prompt::Terminal;
 use super::{Error, directory, output, people, screen, session};
+use crate::limits::VERIFIED_DIGITS_MIN;
 use crate::names::UserName;
+use crate::wire::Fingerprint;
 
-/// Pins the key that a contact has now: the one with this fingerprint, else the one that the person was told of.
+/// Pins the key that a contact has now: the one with this fingerprint, else the changed one, which the person is shown and
+/// asked about.
 pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
+    let meant = match typed {
+        Some(typed) => Meant::Typed(typed),
+        None => Meant::Shown(Some(agree(config, name)?)),
+    };
     let mut session = session::for_errand(config)?;
-    let now = directory::trust(&mut session.dialogue, &session.contacts, name, typed)?;
+    let now = directory::trust(&mut session.dialogue, &session.contacts, name, meant)?;
     session.dialogue.link().finish();
     config.say(&format!("{name} is trusted with this key from now on:"));
     people::show("trusted", config, name, now, None)
 }
 
+/// Shows the changed key of a contact, and asks whether to go on with it.
+fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
+    let own = session::choose(config)?;
+    let pin = Contacts::open(&config.account_state(&own), config.new_keys)?.pinned(name)?;
+    let change = pin.and_then(|pin| pin.change(name)).ok_or_else(|| Error::NotChanged { name: name.clone() })?;
+    let terminal = Terminal::open(config, "a confirmation", "topchat trust NAME FINGERPRINT")?;
+    let now = change.now;
+    terminal.say(&screen::page(&std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;
+    match terminal.ask(&format!("Go on with {name}'s new key, which nobody has compared? Type yes: "))?.as_str() {
+        "yes" => Ok(now),
+        _ => Err(Error::Declined),
+    }
+}
+
 /// Compares the key that a contact has now with what the contact says, and marks it as verified: with the fingerprint that
 /// was typed, else by asking the person.
 pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
-    let given = typed.map(directory::digits).transpose()?;
+    let given = typed.map(|typed| directory::digits(typed, VERIFIED_DIGITS_MIN)).transpose()?;
     let terminal = match given {
         Some(_) => None,
         None => Some(Terminal::open(config, "a comparison", "--fingerprint FINGERPRINT")?),

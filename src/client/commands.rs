@@ -171,7 +171,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "untrust",
         arguments: "NAME",
-        does: "take that back",
+        does: "take that back; the key stays pinned",
         example: "/untrust bob",
         takes: Takes::Name,
         read: |rest| one(rest, |word| name(word).map(Typed::Untrust)),

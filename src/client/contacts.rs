@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Error;
@@ -9,9 +10,10 @@ use super::event::{KeyChange, Mark};
 use super::keyring::{Found, Keyring, Met, Pin};
 use super::output::now_ms;
 use super::pins::{Choice, Contact, Pins};
-use super::state_file::{Stamp, StateFile};
+use super::state_file::{Document, Stamp, StateFile, VERSION};
 use crate::crypto::bundle::VerifiedBundle;
-use crate::limits::CONTACTS_MAX;
+use crate::crypto::keys::PublicKey;
+use crate::limits::{CONTACTS_FILE_MAX, CONTACTS_MAX};
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 
@@ -119,9 +121,16 @@ impl Contacts {
     }
 
     fn refresh(&self) -> Result<(), Error> {
+        while !self.is_fresh()? {}
+        Ok(())
+    }
+
+    /// Whether what was read last is what the file holds. If not it is read, and taken only if the file is still the same by
+    /// then: a thread that was slow must not put what is old over what another one has read meanwhile.
+    fn is_fresh(&self) -> Result<bool, Error> {
         let stamp = self.file.stamp();
         if stamp == self.memory().stamp {
-            return Ok(());
+            return Ok(true);
         }
         let pins: Pins = self.file.read()?;
         let known = |(name, contact): (String, Contact)| {
@@ -130,9 +139,12 @@ impl Contacts {
         };
         let known = pins.contacts.into_iter().map(known).collect::<Result<_, Error>>()?;
         let mut memory = self.memory();
-        memory.stamp = stamp;
-        memory.known = known;
-        Ok(())
+        let is_same = stamp == self.file.stamp();
+        if is_same {
+            memory.stamp = stamp;
+            memory.known = known;
+        }
+        Ok(is_same)
     }
 
     fn read(&self, name: &str, contact: &Contact) -> Result<(UserName, Pin), Error> {
@@ -153,6 +165,17 @@ impl Contacts {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether this text is a file of contacts that can be opened.
+pub fn are_readable(text: &[u8]) -> bool {
+    let pins: Option<Pins> = serde_json::from_slice(text).ok();
+    pins.filter(|pins| text.len() as u64 <= CONTACTS_FILE_MAX && (VERSION..=Pins::NEWEST).contains(&pins.version()))
+        .is_some_and(|pins| {
+            let is_whole =
+                |(name, contact): (&String, &Contact)| contact.pin().is_ok() && UserName::from_str(name).is_ok();
+            pins.contacts.iter().all(is_whole)
+        })
 }
 
 impl Keyring for Contacts {
@@ -198,6 +221,18 @@ impl Keyring for Contacts {
                 pins.contacts.get_mut(name.as_str()).ok_or_else(|| Error::NoContact { name: name.clone() })?;
             let (_, held) = self.read(name.as_str(), contact)?;
             Ok(contact.other(name, &held, now, now_ms()))
+        })
+    }
+
+    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {
+        if former.is_empty() {
+            return Ok(());
+        }
+        self.file.change(|pins: &mut Pins| {
+            if let Some(contact) = pins.contacts.get_mut(name.as_str()) {
+                contact.vouched(by, former);
+            }
+            Ok(())
         })
     }
 

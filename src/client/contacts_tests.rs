@@ -50,6 +50,31 @@ fn the_first_key_is_pinned_and_another_one_is_a_change() {
     stops(contacts.check(&found(&ALICE)), &BOB, &ALICE);
 }
 
+/// A thread that reads while another one chooses must not put back what it read before.
+#[test]
+fn what_was_chosen_is_seen_at_once_however_many_read() {
+    let place = tempfile::tempdir().unwrap();
+    let contacts = open(&place);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    contacts.pinned(&bob()).unwrap();
+                }
+            });
+        }
+        let mut seen = Vec::new();
+        for key in [&BOB, &ALICE].into_iter().cycle().take(40) {
+            contacts.choose(&found(key).bundle, Choice::Trusted).unwrap();
+            let pin = contacts.pinned(&bob()).unwrap();
+            seen.push(pin.is_some_and(|pin| pin.key.fingerprint() == key.public().fingerprint()));
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(seen, [true; 40]);
+    });
+}
+
 #[test]
 fn a_later_run_knows_the_key_and_a_chosen_one_takes_its_place() {
     let place = tempfile::tempdir().unwrap();

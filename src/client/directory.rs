@@ -83,20 +83,26 @@ pub fn list(server: &mut impl Ask, scope: Scope) -> Result<Vec<Entry>, Error> {
     }
 }
 
-/// Pins the key that `name` has now in place of the one before: if `typed` is its fingerprint or the beginning of it; if
-/// nothing is typed, if it is the one that the person was told of.
+/// How the person names the key that they trust.
+#[derive(Clone, Copy, Debug)]
+pub enum Meant<'a> {
+    /// By its fingerprint or the beginning of it.
+    Typed(&'a str),
+    /// As the changed key of which they were shown the fingerprint, if they were shown any.
+    Shown(Option<Fingerprint>),
+}
+
+/// Pins the key that `name` has now in place of the one before, if it is the one that the person means. Without its digits,
+/// that is the changed key only as long as it is the one that was shown to them: others may have come since, in any process.
 pub fn trust(
     server: &mut impl Ask,
     contacts: &Contacts,
     name: &UserName,
-    typed: Option<&str>,
+    meant: Meant<'_>,
 ) -> Result<Fingerprint, Error> {
-    let told = match typed {
-        Some(typed) => Told::Digits(digits(typed)?),
-        None => {
-            let changed = contacts.pinned(name)?.and_then(|pin| pin.changed);
-            Told::Key(changed.ok_or_else(|| Error::NotChanged { name: name.clone() })?)
-        }
+    let told = match meant {
+        Meant::Typed(typed) => Told::Digits(digits(typed, FINGERPRINT_DIGITS_MIN)?),
+        Meant::Shown(shown) => Told::Key(changed_as_shown(contacts, name, shown)?),
     };
     let bundle = look_up(server, name)?.bundle;
     let now = bundle.identity.fingerprint();
@@ -109,7 +115,15 @@ pub fn trust(
     Ok(now)
 }
 
-/// How the person names the key that they trust.
+fn changed_as_shown(contacts: &Contacts, name: &UserName, shown: Option<Fingerprint>) -> Result<Fingerprint, Error> {
+    let change = contacts.pinned(name)?.and_then(|pin| pin.change(name));
+    let change = change.ok_or_else(|| Error::NotChanged { name: name.clone() })?;
+    match shown == Some(change.now) {
+        true => Ok(change.now),
+        false => Err(Error::NotShown(change)),
+    }
+}
+
 enum Told {
     Digits(String),
     Key(Fingerprint),
@@ -132,14 +146,14 @@ fn no_such_user(server: &mut impl Ask, name: &UserName) -> Error {
 
 /// The hex digits of a fingerprint or of its beginning, in lower case; enough of them that nobody finds another key
 /// with the same ones.
-pub fn digits(typed: &str) -> Result<String, Error> {
+pub fn digits(typed: &str, least: usize) -> Result<String, Error> {
     let text = typed.trim();
     let text = text.strip_prefix("SHA256:").unwrap_or(text);
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).map(|c| c.to_ascii_lowercase()).collect();
     let hex = digits.chars().all(|c| c.is_ascii_hexdigit());
-    match hex && (FINGERPRINT_DIGITS_MIN..=64).contains(&digits.len()) {
+    match hex && (least..=64).contains(&digits.len()) {
         true => Ok(digits),
-        false => Err(Error::Fingerprint { text: typed.to_owned() }),
+        false => Err(Error::Fingerprint { least, text: typed.to_owned() }),
     }
 }
 

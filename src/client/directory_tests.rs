@@ -85,28 +85,33 @@ fn a_changed_key_is_trusted_by_its_own_fingerprint_only() {
     let mut server = Fake::with(&[("bob", &ALICE)]);
     let now = ALICE.public().fingerprint();
     let old = BOB.public().fingerprint().to_hex();
-    assert!(matches!(trust(&mut server, &contacts, &bob, Some(&old)), Err(Error::TrustMismatch { .. })));
+    assert!(matches!(trust(&mut server, &contacts, &bob, Meant::Typed(&old)), Err(Error::TrustMismatch { .. })));
     let hex = now.to_hex();
-    assert!(matches!(trust(&mut server, &contacts, &bob, Some(&hex[..15])), Err(Error::Fingerprint { .. })));
+    assert!(matches!(trust(&mut server, &contacts, &bob, Meant::Typed(&hex[..15])), Err(Error::Fingerprint { .. })));
     assert!(contact(&mut server, &contacts, &bob).is_err(), "nothing was trusted so far");
-    assert_eq!(trust(&mut server, &contacts, &bob, Some(&now.grouped()[..19])).unwrap(), now);
+    assert_eq!(trust(&mut server, &contacts, &bob, Meant::Typed(&now.grouped()[..19])).unwrap(), now);
     contact(&mut server, &contacts, &bob).unwrap();
 }
 
 #[test]
-fn without_a_fingerprint_only_the_key_that_was_told_is_trusted() {
+fn without_a_fingerprint_only_the_key_that_was_shown_is_trusted() {
     let (_place, contacts) = contacts();
     let bob: UserName = "bob".parse().unwrap();
     let with = |key| Fake::with(&[("bob", key)]);
-    let trust = |key| trust(&mut with(key), &contacts, &bob, None);
-    assert!(matches!(trust(&BOB), Err(Error::NotChanged { .. })), "nobody was told of any");
+    let [old, other] = [&BOB, &ALICE].map(|key| key.public().fingerprint());
+    let trust = |key, shown| trust(&mut with(key), &contacts, &bob, Meant::Shown(shown));
+    assert!(matches!(trust(&BOB, Some(old)), Err(Error::NotChanged { .. })), "there is no such contact");
     contact(&mut with(&BOB), &contacts, &bob).unwrap();
-    assert!(matches!(trust(&ALICE), Err(Error::NotChanged { .. })));
+    assert!(matches!(trust(&ALICE, Some(other)), Err(Error::NotChanged { .. })));
     assert!(contact(&mut with(&ALICE), &contacts, &bob).is_err());
-    let (told, other) = (ALICE.public().fingerprint(), BOB.public().fingerprint());
-    assert!(matches!(trust(&BOB), Err(Error::TrustGone { told: was, now, .. }) if was == told && now == other));
+    let gone = trust(&BOB, Some(other));
+    assert!(matches!(gone, Err(Error::TrustGone { told, now, .. }) if told == other && now == old));
     assert!(contact(&mut with(&BOB), &contacts, &bob).is_err(), "the old key alone lifts nothing");
-    assert_eq!(trust(&ALICE).unwrap(), told);
+    for shown in [None, Some(old)] {
+        assert!(matches!(trust(&ALICE, shown), Err(Error::NotShown(change)) if change.now == other));
+    }
+    assert!(contact(&mut with(&ALICE), &contacts, &bob).is_err());
+    assert_eq!(trust(&ALICE, Some(other)).unwrap(), other);
     contact(&mut with(&ALICE), &contacts, &bob).unwrap();
 }
 

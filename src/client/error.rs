@@ -101,6 +101,8 @@ pub enum Error {
     /// A fingerprint that can't be one.
     #[error("\"{}\" is no fingerprint", visible(.text))]
     Fingerprint {
+        /// How many digits it must have.
+        least: usize,
         /// As typed.
         text: String,
     },
@@ -260,6 +262,9 @@ pub enum Error {
         /// Whose.
         name: UserName,
     },
+    /// The changed key that a contact has by now was not shown to whoever would trust it.
+    #[error("{}'s key has changed again since you were shown one. Nothing was changed.\n  now {}", .0.name, .0.now.grouped())]
+    NotShown(KeyChange),
     /// Something that can wait until the person has chosen a contact's key.
     #[error("{name}'s key has changed, and you have not chosen yet")]
     NotChosen {

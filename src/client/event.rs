@@ -85,6 +85,13 @@ pub enum Notice {
         /// Whose; of all senders that nothing is known of, if none is named.
         from: Option<UserName>,
     },
+    /// The message is under a key that the sender's present one has replaced, too long ago to count.
+    GivenUp {
+        /// Whom it is marked from.
+        from: UserName,
+        /// Which message.
+        id: MessageId,
+    },
     /// Messages wait until the person has chosen one of the sender's keys.
     Held {
         /// Whom they are marked from.

@@ -101,6 +101,7 @@ pub fn notice(notice: &Notice) -> String {
         }
         Notice::NoRoom { from, id }
         | Notice::NotForMe { from, id }
+        | Notice::GivenUp { from, id }
         | Notice::NotChosen { from, id }
         | Notice::NotOpened { from, id }
         | Notice::Rejected { from, id }
@@ -150,6 +151,7 @@ fn is_false(flag: &bool) -> bool {
 fn kind(notice: &Notice) -> &'static str {
     match notice {
         Notice::Copy { .. } => "copy",
+        Notice::GivenUp { .. } => "given-up",
         Notice::HeldBack { .. } => "held-back",
         Notice::Held { .. } => "held",
         Notice::HeldUnpinned { .. } => "held-unpinned",

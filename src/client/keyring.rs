@@ -22,6 +22,10 @@ pub trait Keyring: Sync {
     /// what goes to that name, durably.
     fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error>;
 
+    /// The key `by`, if it is the one held for this name, vouches for keys that it has replaced: messages under them count for a
+    /// while.
+    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error>;
+
     /// Whether the key of a name seen for the first time is taken as the server gives it.
     fn takes_new(&self) -> bool;
 }

@@ -14,7 +14,8 @@ use super::reason::{Asked, Refusal};
 use super::receive::{Action, Receiver};
 use crate::limits::CHOICE_LOOKED_FOR;
 use crate::transport::Stop;
-use crate::wire::{DeliveryId, Envelope, ToClient, ToServer};
+use crate::wire::to_client::Reason;
+use crate::wire::{Code, DeliveryId, Envelope, ToClient, ToServer};
 
 /// Who looks at what comes.
 pub trait Audience {
@@ -60,7 +61,7 @@ pub fn listen(
     turn.take_up()?;
     loop {
         turn.take(waiting.drain(..))?;
-        let given_up = turn.receiving.receiver.due(Instant::now())?;
+        let given_up = turn.receiving.receiver.due(Instant::now());
         turn.perform(given_up)?;
         turn.look_again()?;
         if over.is_asked() || !turn.audience.due(Instant::now())? {
@@ -158,7 +159,10 @@ impl Turn<'_, '_> {
                 ToClient::Found { request, bundle, lineage } => {
                     receiver.found(request, &bundle, lineage, Instant::now())?
                 }
-                frame => receiver.not_found(answered(&frame).unwrap_or_default(), Instant::now())?,
+                ToClient::Error { request, reason } if is_none_there(&reason) => {
+                    receiver.not_found(request, Instant::now())?
+                }
+                frame => receiver.not_told(answered(&frame).unwrap_or_default(), Instant::now()),
             },
             frame => return self.audience.other(frame),
         };
@@ -202,6 +206,11 @@ impl Turn<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether the server says that it knows no such key, and not that it can't answer now.
+fn is_none_there(reason: &Reason) -> bool {
+    matches!(reason.code, Some(Code::NoSuchKey | Code::NoSuchUser))
 }
 
 #[cfg(test)]

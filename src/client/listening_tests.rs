@@ -5,7 +5,7 @@ use crate::client::keyring::{Found, Keyring, Met, Pin};
 use crate::client::member::Member;
 use crate::client::peer_tests::{next, pair, say};
 use crate::crypto::envelope::{self, SealWith};
-use crate::crypto::keys::PrivateKey;
+use crate::crypto::keys::{PrivateKey, PublicKey};
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
 use crate::names::UserName;
 use crate::wire::{DeliveryId, Fingerprint, Header, MessageId, Suite};
@@ -23,6 +23,10 @@ impl Keyring for Broken {
     }
 
     fn changed(&self, _name: &UserName, _now: Fingerprint) -> Result<KeyChange, Error> {
+        Err(Error::Interrupted)
+    }
+
+    fn vouched(&self, _name: &UserName, _by: Fingerprint, _former: &[PublicKey]) -> Result<(), Error> {
         Err(Error::Interrupted)
     }
 

@@ -140,11 +140,12 @@ pub enum Command {
     Verify {
         /// The contact.
         name: String,
-        /// The key's fingerprint, as the contact tells it: its first 16 hex digits at least. Nothing is asked then.
+        /// The key's fingerprint, as the contact tells it: its first 32 hex digits at least. Nothing is asked then.
         #[arg(long, value_name = "FINGERPRINT")]
         fingerprint: Option<String>,
     },
-    /// Take back that a contact's key was compared.
+    /// Take back that a contact's key was compared. The key stays pinned.
+    #[command(alias = "untrust")]
     Unverify {
         /// The contact.
         name: String,
@@ -195,7 +196,7 @@ pub enum Command {
     Trust {
         /// The contact.
         name: String,
-        /// The key's fingerprint: its first 16 hex digits at least. Without it, the changed key that you were told of.
+        /// The key's fingerprint: its first 16 hex digits at least. Without it, you are shown the changed key and asked.
         fingerprint: Option<String>,
     },
 }

@@ -4,8 +4,8 @@ use super::Error;
 use super::choosing::unverified;
 use super::commands;
 use super::comparing::Comparison;
-use super::directory::{self, Contacted};
-use super::event::Mark;
+use super::directory::{self, Contacted, Meant};
+use super::event::{Mark, Notice};
 use super::keyring::Keyring;
 use super::pins::Choice;
 use super::sending::{Sending, Then};
@@ -116,14 +116,22 @@ impl Sending<'_> {
             return self.say(&format!("{own}  {}", key.grouped()));
         };
         let theirs = match self.chat.contacts.pinned(name)? {
-            Some(pin) => pin.key.fingerprint(),
+            Some(pin) => {
+                if let Some(change) = pin.change(name) {
+                    self.chat.notice(&Notice::KeyChanged(change))?;
+                    self.say("This is the old one:")?;
+                }
+                pin.key.fingerprint()
+            }
             None => directory::contact(self, self.chat.contacts, name)?.bundle.identity.fingerprint(),
         };
         self.say(&Comparison::new((&own, key), (name, theirs)).lines().join("\n"))
     }
 
     pub(super) fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
-        let now = directory::trust(self, self.chat.contacts, name, fingerprint)?;
+        let shown = self.chat.shown().get(name).copied();
+        let meant = fingerprint.map_or(Meant::Shown(shown), Meant::Typed);
+        let now = directory::trust(self, self.chat.contacts, name, meant)?;
         self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
         self.chosen()
     }

@@ -177,6 +177,19 @@ impl Contact {
         KeyChange { name: name.clone(), pinned, now, since_ms, verified_ms }
     }
 
+    /// The key `by`, if it is pinned, vouches for keys that it has replaced. They count no longer than if they had handed over
+    /// when it was pinned, however often a server shows them.
+    pub(super) fn vouched(&mut self, by: Fingerprint, former: &[PublicKey]) {
+        if by.to_hex() != self.fingerprint {
+            return;
+        }
+        for identity in former.iter().map(|key| HEXLOWER.encode(key.to_der())) {
+            if self.former.len() < FORMER_KEYS && !self.former.iter().any(|known| known.identity == identity) {
+                self.former.push(FormerKey { identity, since: self.first_seen.clone() });
+            }
+        }
+    }
+
     /// The person has chosen this key. What was seen beside it is remembered as not chosen.
     pub(super) fn choose(&mut self, bundle: &VerifiedBundle, choice: Choice, now_ms: i64) {
         let now = bundle.identity.fingerprint().to_hex();

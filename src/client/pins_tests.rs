@@ -33,7 +33,7 @@ fn found(identity: &PrivateKey, number: u64, encryption: &PrivateKey, lineage: V
 }
 
 fn link(old: &PrivateKey, new: &PrivateKey) -> Predecessor {
-    Predecessor { identity: old.public().to_der().to_vec(), handover: hand_over(&bob(), old, new.public()).unwrap() }
+    Predecessor { identity: old.public().to_der().to_vec(), handover: hand_over(&bob(), old, new).unwrap() }
 }
 
 fn meet(contact: &mut Contact, found: &Found) -> Result<Met, Error> {
@@ -73,6 +73,21 @@ fn a_handover_moves_the_pin_and_leaves_the_comparing_to_the_person() {
         assert!(pin.signer(fingerprint, NOW + 31 * DAY).is_none());
     }
     assert!(pin.changed.is_none() && pin.others.is_empty());
+}
+
+#[test]
+fn a_key_vouches_for_those_that_it_has_replaced_from_the_day_on_which_it_was_pinned() {
+    let former = [ALICE.public().clone()];
+    let mut contact = contact();
+    contact.vouched(CAROL_ENCRYPTION.public().fingerprint(), &former);
+    assert!(contact.pin().unwrap().former.is_empty(), "it is not pinned");
+    for _ in 0..2 {
+        contact.vouched(BOB.public().fingerprint(), &former);
+        let pin = contact.pin().unwrap();
+        assert_eq!((pin.former.len(), pin.mark), (1, Mark::Verified));
+        assert!(pin.signer(former[0].fingerprint(), NOW + 28 * DAY).is_some());
+        assert!(pin.signer(former[0].fingerprint(), NOW + 30 * DAY).is_none());
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum Asked {
     Login(UserName),
     /// A registration of this name.
     Register(UserName),
-    /// What a request with a number asked for: this is the answer to it, and it was not done.
+    /// What a request with a number asked for: this is the answer to it.
     Request,
     /// Something within a session.
     Session,
@@ -34,6 +34,12 @@ impl Refusal {
     /// The code, if this version knows it.
     pub fn code(&self) -> Option<Code> {
         self.reason.code
+    }
+
+    /// Whether what was asked for was not done, for sure. A failure of the server's disk, or one that this program does not know,
+    /// may have come after it was.
+    pub fn tells_that_nothing_was_done(&self) -> bool {
+        self.asked == Asked::Request && self.reason.code.is_some_and(|code| code != Code::Storage)
     }
 
     /// How the program ends because of it.
@@ -77,8 +83,8 @@ impl Refusal {
             (Code::BadKey, _) => "make new keys in another folder (--keys-dir)".to_owned(),
             (Code::Replaced, _) => "log in again to take it back: topchat".to_owned(),
             (Code::KeysReplaced, _) => "start again: topchat".to_owned(),
-            (Code::Storage, _) => "nothing was changed; ask the server's owner (disk full?)".to_owned(),
-            (Code::TooSlow, _) => "connect again; messages sent meanwhile are lost".to_owned(),
+            (Code::Storage, _) => "ask the server's owner (disk full?); it may have been done all the same".to_owned(),
+            (Code::TooSlow, _) => "connect again: messages that came meanwhile wait for you".to_owned(),
             _ => return None,
         };
         Some(text)

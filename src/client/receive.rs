@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::Error;
 use super::event::{KeyChange, Mark, Notice, Opened};
 use super::inbox::Entry;
-use super::kept::{Count, Kept, Until};
+use super::kept::{Count, Kept, Standing, Until};
 use super::keyring::{Found, Keyring, Met, Pin};
 use super::member::Member;
 use super::replay::{Failures, Ledger, Place, Seen, Verdict};
@@ -85,12 +85,20 @@ pub struct Receiver<'a> {
 struct Held {
     request: u32,
     fingerprint: Fingerprint,
+    standing: Standing,
     /// When the answer is given up.
     deadline: Instant,
     messages: Vec<Entry>,
 }
 
 impl Held {
+    /// The keys from the one that was asked for up to the one before that of `found`, which vouches for them, if one of the
+    /// messages is signed.
+    fn signed_under(&self, found: &Found) -> Option<Vec<PublicKey>> {
+        let former = bundle::succession(&found.bundle, &found.lineage, self.fingerprint).ok()?;
+        self.is_signed_by(former.last().unwrap_or(&found.bundle.identity)).then_some(former)
+    }
+
     /// Whether one of the messages is signed by this key.
     fn is_signed_by(&self, key: &PublicKey) -> bool {
         let mut asked = self.messages.iter().filter(|message| message.envelope.header.sender_fp == self.fingerprint);
@@ -151,7 +159,7 @@ impl<'a> Receiver<'a> {
             let has_come = match &until {
                 Until::Chosen(name) => self.keyring.pinned(name)?.is_some_and(|pin| pin.changed.is_none()),
                 Until::GroupKey(_, id) => self.member.group.with(id).is_some(),
-                Until::OwnKey(..) | Until::NextStart => false,
+                Until::OwnKey(..) | Until::NextStart(_) => false,
             };
             if has_come {
                 released.extend(self.kept.release(&until));
@@ -165,7 +173,7 @@ impl<'a> Receiver<'a> {
         let mut actions = Vec::new();
         for (until, key) in std::mem::take(&mut self.news) {
             let (from, notice) = match &until {
-                Until::NextStart => continue,
+                Until::NextStart(_) => continue,
                 Until::Chosen(from) => (from, Some(self.held_news(from, &until, key)?)),
                 Until::GroupKey(from, id) => (from, self.group_key_news(from, id, &until)),
                 Until::OwnKey(from, key) => {
@@ -254,31 +262,31 @@ impl<'a> Receiver<'a> {
         Ok(actions)
     }
 
+    /// The server answered that it can't tell now, which says nothing about anybody's key.
+    pub fn not_told(&mut self, request: u32, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Some((name, held)) = self.take_held(request) {
+            self.wait_for_the_next_start(&name, held, now, &mut actions);
+        }
+        actions
+    }
+
     /// When [`Self::due`] is to be called.
     pub fn deadline(&self) -> Option<Instant> {
         self.held.values().map(|held| held.deadline).min()
     }
 
     /// Gives up the messages whose sender's key did not come in time, with one line for each sender. The next message
-    /// of that sender asks again, and so does the next start. Of a contact they are under a changed key as long as nothing
-    /// tells otherwise.
-    pub fn due(&mut self, now: Instant) -> Result<Vec<Action>, Error> {
+    /// of that sender asks again, and so does the next start. A server that is slow says nothing about anybody's key.
+    pub fn due(&mut self, now: Instant) -> Vec<Action> {
         let mut late: Vec<_> = self.held.iter().filter(|(_, held)| held.deadline <= now).collect();
         late.sort_by_key(|(_, held)| held.request);
         let late: Vec<UserName> = late.into_iter().map(|(name, _)| name.clone()).collect();
         let mut actions = Vec::new();
         for (name, held) in late.iter().filter_map(|name| self.held.remove_entry(name)).collect::<Vec<_>>() {
-            if self.keyring.pinned(&name)?.is_some() {
-                self.found_other(&name, held, None, now, &mut actions)?;
-                continue;
-            }
-            let notice = Notice::KeyNotGiven { from: name.clone(), count: held.messages.len() };
-            self.tell(&name, notice, now, &mut actions);
-            for message in held.messages {
-                self.forget_until_the_next_start(&message, &mut actions);
-            }
+            self.wait_for_the_next_start(&name, held, now, &mut actions);
         }
-        Ok(actions)
+        actions
     }
 
     /// Step 3. That kind and suite fit each other was checked by parsing. Whether the key that it is sealed for is here,
@@ -306,13 +314,13 @@ impl<'a> Receiver<'a> {
             Some(pin) if pin.others.contains(&key) => match pin.change(&from) {
                 Some(change) => {
                     self.tell(&from, Notice::KeyChanged(change), now, actions);
-                    self.keep_until_chosen(&message, actions);
+                    self.keep_until_chosen(&message, Standing::Contact, actions);
                 }
                 None => self.fail(&message, Notice::NotChosen { from, id }, Signed::No, now, actions),
             },
-            None if !self.keyring.takes_new() => self.keep_until_chosen(&message, actions),
+            None if !self.keyring.takes_new() => self.keep_until_chosen(&message, Standing::Stranger, actions),
             _ if self.held.contains_key(&from) => self.hold(message, now, actions),
-            _ => self.ask(message, now, actions),
+            pin => self.ask(message, pin.map_or(Standing::Stranger, |_| Standing::Contact), now, actions),
         }
         Ok(())
     }
@@ -325,10 +333,13 @@ impl<'a> Receiver<'a> {
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> Result<(), Error> {
-        let asked = |found: &Found| found.bundle.identity.fingerprint() == held.fingerprint;
-        match found.filter(asked).filter(|found| held.is_signed_by(&found.bundle.identity)) {
-            Some(found) => match self.keyring.meet(&found) {
-                Ok(_) => self.go_on(held.messages, now, actions),
+        match found.and_then(|found| Some((held.signed_under(&found)?, found))) {
+            Some((former, found)) => match self.keyring.meet(&found) {
+                Ok(_) => {
+                    let Found { bundle, .. } = &found;
+                    self.keyring.vouched(&bundle.name, bundle.identity.fingerprint(), &former)?;
+                    self.go_on(held.messages, now, actions)
+                }
                 Err(Error::ContactsFull { .. }) => self.give_up(held, no_room, now, actions),
                 Err(error) => Err(error),
             },
@@ -356,6 +367,7 @@ impl<'a> Receiver<'a> {
             let now_key = found.bundle.identity.fingerprint();
             self.tell(name, Notice::NewKeys { name: name.clone(), now: now_key }, now, actions);
         }
+        let by = self.vouched(name, fingerprint, found.as_ref())?;
         let Some(pin) = self.keyring.pinned(name)? else {
             // Somebody has just taken the contact out: everything begins anew.
             return self.go_on([asked, others].concat(), now, actions);
@@ -363,14 +375,32 @@ impl<'a> Receiver<'a> {
         for message in asked {
             match pin.signer(fingerprint, message.received_ms) {
                 Some((key, mark)) => self.verify(message, &key, mark, now, actions),
+                None if by == Some(pin.key.fingerprint()) => {
+                    let notice = Notice::GivenUp { from: name.clone(), id: message.envelope.header.msg_id };
+                    self.fail(&message, notice, Signed::No, now, actions);
+                }
                 None => {
                     let change = self.stopped(name, &pin, fingerprint)?;
                     self.tell(name, Notice::KeyChanged(change), now, actions);
-                    self.keep_until_chosen(&message, actions);
+                    self.keep_until_chosen(&message, Standing::Contact, actions);
                 }
             }
         }
         self.go_on(others, now, actions)
+    }
+
+    /// The key that vouches for the one that was asked for, if there is one: it has replaced it.
+    fn vouched(
+        &self,
+        name: &UserName,
+        asked: Fingerprint,
+        found: Option<&Found>,
+    ) -> Result<Option<Fingerprint>, Error> {
+        let Some(Found { bundle, lineage }) = found else { return Ok(None) };
+        let Ok(former) = bundle::succession(bundle, lineage, asked) else { return Ok(None) };
+        let by = bundle.identity.fingerprint();
+        self.keyring.vouched(name, by, &former)?;
+        Ok(Some(by))
     }
 
     /// The change of this name's key, recorded if it was not.
@@ -465,7 +495,7 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    fn ask(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) {
+    fn ask(&mut self, message: Entry, standing: Standing, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (name, fingerprint) = (header.sender.clone(), header.sender_fp);
         if self.held_messages() >= HELD_MESSAGES {
@@ -475,7 +505,7 @@ impl<'a> Receiver<'a> {
         self.last_request = self.last_request.checked_add(1).unwrap_or(REQUESTS_FROM + 1);
         let request = self.last_request;
         let deadline = now + ANSWER_WITHIN;
-        self.held.insert(name.clone(), Held { request, fingerprint, deadline, messages: vec![message] });
+        self.held.insert(name.clone(), Held { request, fingerprint, standing, deadline, messages: vec![message] });
         actions.push(Action::Lookup { request, name, fingerprint });
     }
 
@@ -532,7 +562,7 @@ impl<'a> Receiver<'a> {
             Recipient::User(_) => Until::OwnKey(header.sender.clone(), header.recipient_fp),
         };
         self.news.insert(until.clone(), header.sender_fp);
-        match self.kept.keep(message.entry, until) {
+        match self.kept.keep(message.entry, until, Standing::Contact) {
             // What is missing before it is told once.
             true => drop(self.places.insert(message.entry, Place { missing: false, ..place })),
             false => actions.push(done(message, Signed::Yes)),
@@ -540,19 +570,23 @@ impl<'a> Receiver<'a> {
     }
 
     /// Keeps a message until the person has chosen one of its sender's keys, as far as there is room.
-    fn keep_until_chosen(&mut self, message: &Entry, actions: &mut Vec<Action>) {
+    fn keep_until_chosen(&mut self, message: &Entry, standing: Standing, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let until = Until::Chosen(header.sender.clone());
         self.news.insert(until.clone(), header.sender_fp);
-        if !self.kept.keep(message.entry, until) {
+        if !self.kept.keep(message.entry, until, standing) {
             actions.push(done(message, Signed::No));
         }
     }
 
-    /// Keeps a message whose sender's key the server did not give, as far as there is room.
-    fn forget_until_the_next_start(&mut self, message: &Entry, actions: &mut Vec<Action>) {
-        if !self.kept.keep(message.entry, Until::NextStart) {
-            actions.push(done(message, Signed::No));
+    /// Keeps messages whose sender's key the server did not tell, as far as there is room.
+    fn wait_for_the_next_start(&mut self, name: &UserName, held: Held, now: Instant, actions: &mut Vec<Action>) {
+        let notice = Notice::KeyNotGiven { from: name.clone(), count: held.messages.len() };
+        self.tell(name, notice, now, actions);
+        for message in held.messages {
+            if !self.kept.keep(message.entry, Until::NextStart(name.clone()), held.standing) {
+                actions.push(done(&message, Signed::No));
+            }
         }
     }
 

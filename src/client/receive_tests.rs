@@ -8,7 +8,7 @@ use crate::crypto::envelope::{SealWith, group_fingerprint};
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
-use crate::limits::{KEPT_MESSAGES, OPEN_FAILURES_PER_HOUR};
+use crate::limits::{KEPT_OF_SENDER, OPEN_FAILURES_PER_HOUR};
 use crate::storage::private;
 use crate::wire::{Envelope, MessageId, Suite};
 
@@ -61,6 +61,10 @@ impl Keyring for Memory {
 
     fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error> {
         self.pins.changed(name, now)
+    }
+
+    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {
+        self.pins.vouched(name, by, former)
     }
 
     fn takes_new(&self) -> bool {
@@ -332,8 +336,8 @@ fn a_key_that_never_comes_is_given_up_with_one_line_and_asked_for_again() {
     let first = request(&deliver(&mut receiver, &sealed(header(1), "one").encode()));
     deliver(&mut receiver, &sealed(header(2), "two").encode());
     let deadline = receiver.deadline().unwrap();
-    assert!(receiver.due(deadline - std::time::Duration::from_millis(1)).unwrap().is_empty());
-    let actions = receiver.due(deadline).unwrap();
+    assert!(receiver.due(deadline - std::time::Duration::from_millis(1)).is_empty());
+    let actions = receiver.due(deadline);
     let [Action::Tell(Notice::KeyNotGiven { count: 2, .. })] = actions.as_slice() else {
         panic!("{:?}", told(&actions))
     };
@@ -467,10 +471,10 @@ fn a_message_sealed_for_a_key_of_ones_own_that_is_not_here_is_kept_and_told() {
     assert!(!receiver.waits_for_a_person(), "keys are opened at the start only");
     let forged = Envelope { signature: vec![0; 256], ..sealed(3) };
     assert_eq!(told(&deliver(&mut receiver, &forged.encode())), ["Rejected"]);
-    for seq in 4..4 + KEPT_MESSAGES as u64 {
+    for seq in 4..4 + KEPT_OF_SENDER as u64 {
         deliver(&mut receiver, &sealed(seq).encode());
     }
-    let done = deliver(&mut receiver, &sealed(4 + KEPT_MESSAGES as u64).encode());
+    let done = deliver(&mut receiver, &sealed(4 + KEPT_OF_SENDER as u64).encode());
     assert!(matches!(done[..], [Action::Done { counted: true, .. }]), "no more room");
 }
 
@@ -509,19 +513,18 @@ fn with_news(receiver: &mut Receiver<'_>, mut actions: Vec<Action>) -> Vec<Strin
 }
 
 fn handed_over(old: &PrivateKey, new: &PrivateKey) -> Predecessor {
-    let handover = bundle::hand_over(&"alice".parse().unwrap(), old, new.public()).unwrap();
+    let handover = bundle::hand_over(&"alice".parse().unwrap(), old, new).unwrap();
     Predecessor { identity: old.public().to_der().to_vec(), handover }
 }
 
 #[test]
 fn another_key_is_asked_for_and_without_a_handover_its_messages_wait_for_a_choice() {
-    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 5] = [
+    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 4] = [
         |receiver, request| receiver.not_found(request, Instant::now()).unwrap(),
         |receiver, request| receiver.found(request, b"junk", Vec::new(), Instant::now()).unwrap(),
         |receiver, request| receiver.found(request, &bundle_of("alice", &BOB), Vec::new(), Instant::now()).unwrap(),
         // The server sticks to the old key.
         |receiver, request| receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap(),
-        |receiver, _| receiver.due(Instant::now() + ANSWER_WITHIN * 2).unwrap(),
     ];
     for answer in answers {
         let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
@@ -536,6 +539,25 @@ fn another_key_is_asked_for_and_without_a_handover_its_messages_wait_for_a_choic
         let actions = deliver(&mut receiver, &by(&BOB, 3, "three").encode());
         assert_eq!(with_news(&mut receiver, actions), ["Held"], "nobody is asked again");
         assert!(receiver.waits_for_a_person() && receiver.released().unwrap().0.is_empty());
+    }
+}
+
+#[test]
+fn a_server_that_can_not_tell_now_has_changed_nobodys_key() {
+    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 2] = [
+        |receiver, request| receiver.not_told(request, Instant::now()),
+        |receiver, _| receiver.due(Instant::now() + ANSWER_WITHIN * 2),
+    ];
+    for answer in answers {
+        let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+        let mut receiver = new(&member, &keyring);
+        let message = entry(&by(&BOB, 1, "one").encode());
+        let asked = request(&receiver.arrived(message.clone(), Instant::now()).unwrap());
+        let actions = answer(&mut receiver, asked);
+        assert!(!actions.iter().any(|action| matches!(action, Action::Done { .. })), "it is still there");
+        assert_eq!(with_news(&mut receiver, actions), ["KeyNotGiven"]);
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
+        assert!(receiver.keeps(message.entry), "the next start asks again");
     }
 }
 
@@ -618,10 +640,43 @@ fn a_made_up_predecessor_of_a_key_speaks_for_nobody() {
         }
         let mut receiver = new(&member, &keyring);
         let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "forged").encode()));
-        let lineage = vec![handed_over(&BOB, &ALICE)];
-        let actions = receiver.found(asked, &bundle_of("alice", &ALICE), lineage, Instant::now()).unwrap();
+        // It can sign for that one in its own name only.
+        let mut made_up = handed_over(&BOB, &ALICE);
+        made_up.handover.truncate(256);
+        made_up.handover = made_up.handover.repeat(2);
+        let actions = receiver.found(asked, &bundle_of("alice", &ALICE), vec![made_up], Instant::now()).unwrap();
         let expected = if known.is_some() { "KeyChanged" } else { "UnknownSender" };
         assert_eq!(told(&actions), [expected]);
+    }
+}
+
+/// Alice wrote under her old key, and then took a new one that signed for the old one.
+#[test]
+fn what_was_written_before_new_keys_were_taken_is_shown_to_whoever_never_saw_the_old_ones() {
+    for known in [None, Some(&BOB)] {
+        let (member, mut keyring) = (bob(None), Memory::default());
+        if let Some(key) = known {
+            keyring = keyring.knows("alice", key);
+        }
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&ALICE, 1, "before").encode()));
+        deliver(&mut receiver, &by(&ALICE, 2, "too").encode());
+        let lineage = vec![handed_over(&ALICE, &BOB)];
+        let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage.clone(), Instant::now()).unwrap();
+        assert_eq!(told(&actions), ["alice: before (Former)", "alice: too (Former)"]);
+        let mark = if known.is_some() { "Known" } else { "New" };
+        let after = deliver(&mut receiver, &by(&BOB, 3, "after").encode());
+        assert_eq!(told(&after), [format!("alice: after ({mark})")]);
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
+        // Long after, it is no alarm either; nor does it begin to count again, though the server shows it once more.
+        for seq in 4..6 {
+            let mut late = entry(&by(&ALICE, seq, "late").encode());
+            late.received_ms = crate::client::output::now_ms() + 31 * 24 * 3600 * 1000;
+            let asked = request(&receiver.arrived(late, Instant::now()).unwrap());
+            let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage.clone(), Instant::now()).unwrap();
+            assert_eq!(told(&actions), ["GivenUp"]);
+        }
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
     }
 }
 
@@ -645,10 +700,10 @@ fn what_a_person_can_put_right_stays_in_the_inbox_as_far_as_there_is_room() {
     let mut receiver = new(&member, &keyring);
     let bytes = by(&BOB, 1, "hi").encode();
     let gone = |actions: Vec<Action>| actions.iter().any(|action| matches!(action, Action::Done { .. }));
-    let dropped = (0..KEPT_MESSAGES + 9).filter(|_| gone(deliver(&mut receiver, &bytes))).count();
+    let dropped = (0..KEPT_OF_SENDER + 9).filter(|_| gone(deliver(&mut receiver, &bytes))).count();
     assert_eq!(dropped, 9);
     let news = receiver.news(Instant::now()).unwrap();
-    let [Action::Tell(Notice::Held { count: KEPT_MESSAGES, lost: 9, .. })] = news.as_slice() else {
+    let [Action::Tell(Notice::Held { count: KEPT_OF_SENDER, lost: 9, .. })] = news.as_slice() else {
         panic!("{:?}", told(&news))
     };
 }

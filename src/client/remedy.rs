@@ -21,11 +21,13 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         }
         Error::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
         Error::Connect { why, .. } => connect_remedy(why),
-        Error::ContactsFull { .. } => "take those whom you don't know out of the file".to_owned(),
+        Error::ContactsFull { .. } => {
+            "take out those whom you don't know: topchat contacts, topchat forget NAME".to_owned()
+        }
         Error::File(error) | Error::Inbox(error) => return error.hint(),
         Error::History(error) => return error.hint(),
-        Error::Fingerprint { .. } => {
-            "give at least its first 16 hex digits, as topchat fingerprint shows them".to_owned()
+        Error::Fingerprint { least, .. } => {
+            format!("give at least its first {least} hex digits, as topchat fingerprint shows them")
         }
         Error::GroupKey { why: GroupKeyError::Full, .. } => {
             "take an old one out first: topchat group forget ID".to_owned()
@@ -44,11 +46,11 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             format!("get it from a member, or make one for everybody: {}", make_group_key(path))
         }
         Error::Key { why, path } => key_remedy(why, path),
-        Error::KeyChanged(KeyChange { name, .. }) => format!(
+        Error::KeyChanged(KeyChange { name, .. }) | Error::NotShown(KeyChange { name, .. }) => format!(
             "they made new keys, or someone (the server's owner could) stands in their place. \
              Compare by voice, with: topchat verify {name}    or go on unverified: topchat trust {name}"
         ),
-        Error::KeySize { .. } => "leave --bits out for keys of 3072 bits".to_owned(),
+        Error::KeySize { .. } => "leave the size out for keys of 3072 bits".to_owned(),
         Error::Backup { why: BackupError::Passphrase, .. } => {
             "it is locked with the password that the account had when it was exported".to_owned()
         }
@@ -204,6 +206,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::BundleOfAnother { .. }
         | Error::BundleReused { .. }
         | Error::KeyChanged(_)
+        | Error::NotShown(_)
         | Error::NotChosen { .. }
         | Error::NotPinned { .. }
         | Error::OldBundle { .. }

@@ -9,7 +9,6 @@ use super::dialogue::{Ask, Dialogue};
 use super::login::log_in;
 use super::next_keys::NextKeys;
 use super::password::Secret;
-use super::reason::Asked;
 use super::session::Session;
 use super::{Error, account_keys, directory, history_key, json, output, progress, session};
 use crate::crypto::bundle;
@@ -64,17 +63,16 @@ pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Se
         log_in(&mut dialogue, name, identity, secret.password(), Mode::Errand)?;
         Ok(dialogue)
     };
-    let mut dialogue = match (session::patiently(config, || log_in_with(&keys.identity)), &next.identity) {
+    let (mut dialogue, identity) = match (session::patiently(config, || log_in_with(&keys.identity)), &next.identity) {
         (Err(Error::Refused(refusal)), Some(identity)) if refusal.code() == Some(Code::LoginRefused) => {
-            session::patiently(config, || log_in_with(identity))?
+            (session::patiently(config, || log_in_with(identity))?, identity)
         }
-        (logged_in, _) => logged_in?,
+        (logged_in, _) => (logged_in?, &keys.identity),
     };
     let account = directory::look_up(&mut dialogue, name)?.bundle;
     dialogue.link().finish();
-    // What the server has must be there before anything is dropped.
-    let own = [Some(&keys.identity), next.identity.as_ref()];
-    if !own.into_iter().flatten().any(|key| *key.public() == account.identity) {
+    // The login says which identity counts. A bundle of another one is an old one, or nobody's: nothing is dropped for it.
+    if account.identity != *identity.public() {
         return Err(Error::BundleOfAnother { name: name.clone() });
     }
     folder.settle_next(&next, &account, secret)
@@ -120,7 +118,7 @@ fn request(
     let identity = next.identity.as_ref().unwrap_or(&keys.identity);
     let encryption = next.encryption.as_ref().unwrap_or(&keys.encryption).public();
     let bytes = bundle::make(name, identity, encryption, number).map_err(key_error)?.encode();
-    let handed_over = next.identity.as_ref().map(|new| bundle::hand_over(name, &keys.identity, new.public()));
+    let handed_over = next.identity.as_ref().map(|new| bundle::hand_over(name, &keys.identity, new));
     let handover = handed_over.transpose().map_err(key_error)?.unwrap_or_default();
     let proof = bundle::prove_update(identity, &dialogue.link().exporter()?, &bytes).map_err(key_error)?;
     folder.write_next(next, secret)?;
@@ -136,7 +134,7 @@ fn request(
             folder.settle_next(next, &taken, secret)?;
             Ok(number)
         }
-        Err(Error::Refused(refusal)) if refusal.asked == Asked::Request => {
+        Err(Error::Refused(refusal)) if refusal.tells_that_nothing_was_done() => {
             folder.remove_next()?;
             Err(Error::Refused(refusal))
         }

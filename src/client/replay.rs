@@ -1,6 +1,6 @@
 //! What was received before: guards against copies, and notices what never came.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use super::event::Notice;
@@ -120,8 +120,8 @@ impl Counters {
 #[derive(Default)]
 pub(super) struct Failures {
     budgets: HashMap<(UserName, Ground), Budget>,
-    /// Changed keys that were told, as the key before and after, by name. Only contacts have any.
-    changes: HashMap<UserName, HashSet<(Fingerprint, Fingerprint)>>,
+    /// The change that was told last, as the key before and after, by name. Only contacts have any.
+    changes: HashMap<UserName, Change>,
     /// It was told that there are too many unknown senders.
     crowded: bool,
 }
@@ -150,6 +150,13 @@ enum Ground {
     Signature,
 }
 
+/// What was told of a contact's changed key.
+#[derive(Default)]
+struct Change {
+    told: Option<(Fingerprint, Fingerprint)>,
+    budget: Budget,
+}
+
 #[derive(Default)]
 struct Budget {
     shown: VecDeque<Instant>,
@@ -161,11 +168,11 @@ impl Failures {
     /// Whether this line about a message of this sender is shown now.
     pub(super) fn judge(&mut self, sender: &UserName, notice: &Notice, now: Instant) -> Verdict {
         let ground = match notice {
-            Notice::KeyChanged(change) => return self.judge_change(sender, (change.pinned, change.now)),
+            Notice::KeyChanged(change) => return self.judge_change(sender, (change.pinned, change.now), now),
             // It comes with a new pin, once.
             Notice::NewKeys { .. } => return Verdict::Show,
             Notice::Held { .. } => Ground::Change,
-            Notice::NotChosen { .. } | Notice::Rejected { .. } => Ground::Forgery,
+            Notice::GivenUp { .. } | Notice::NotChosen { .. } | Notice::Rejected { .. } => Ground::Forgery,
             Notice::Copy { .. }
             | Notice::NotOpened { .. }
             | Notice::OtherGroupKey { .. }
@@ -178,21 +185,22 @@ impl Failures {
         if ground == Ground::Claim && !self.budgets.contains_key(&key) && self.claimed() >= CLAIMED_SENDERS {
             return first_time(&mut self.crowded, None);
         }
-        let budget = self.budgets.entry(key).or_default();
-        if budget.shown.len() >= per_hour() {
-            return first_time(&mut budget.told, Some(sender));
-        }
-        budget.shown.push_back(now);
-        Verdict::Show
+        self.budgets.entry(key).or_default().judge(sender, now)
     }
 
-    /// Each change is told once, and as many of one name as there are lines in an hour: a server can make up keys.
-    fn judge_change(&mut self, name: &UserName, change: (Fingerprint, Fingerprint)) -> Verdict {
-        let told = self.changes.entry(name.clone()).or_default();
-        if told.len() > per_hour() || !told.insert(change) {
+    /// A change is told until another one is, and as many of one name as there are lines in an hour: a server can make up keys.
+    /// What is held back is told as soon as there is room again.
+    fn judge_change(&mut self, name: &UserName, change: (Fingerprint, Fingerprint), now: Instant) -> Verdict {
+        let Change { told, budget } = self.changes.entry(name.clone()).or_default();
+        if *told == Some(change) {
             return Verdict::Silent;
         }
-        if told.len() > per_hour() { Verdict::HoldBackFrom(Some(name.clone())) } else { Verdict::Show }
+        budget.forget_before(now);
+        let verdict = budget.judge(name, now);
+        if verdict == Verdict::Show {
+            *told = Some(change);
+        }
+        verdict
     }
 
     fn claimed(&self) -> usize {
@@ -201,12 +209,28 @@ impl Failures {
 
     fn forget_before(&mut self, now: Instant) {
         self.budgets.retain(|_, budget| {
-            while budget.shown.front().is_some_and(|first| now.saturating_duration_since(*first) >= HOUR) {
-                budget.shown.pop_front();
-            }
+            budget.forget_before(now);
             !budget.shown.is_empty()
         });
         self.crowded &= self.claimed() >= CLAIMED_SENDERS;
+    }
+}
+
+impl Budget {
+    fn judge(&mut self, sender: &UserName, now: Instant) -> Verdict {
+        if self.shown.len() >= per_hour() {
+            return first_time(&mut self.told, Some(sender));
+        }
+        self.shown.push_back(now);
+        Verdict::Show
+    }
+
+    /// What was shown an hour ago no longer counts; when nothing does, it may be told again that lines are held back.
+    fn forget_before(&mut self, now: Instant) {
+        while self.shown.front().is_some_and(|first| now.saturating_duration_since(*first) >= HOUR) {
+            self.shown.pop_front();
+        }
+        self.told &= !self.shown.is_empty();
     }
 }
 
@@ -331,6 +355,18 @@ mod tests {
         assert_eq!(failures.judge(&bob, &changed(1), now), Verdict::Silent);
         let shown = (1..=250).filter(|to| failures.judge(&bob, &changed(*to), now) == Verdict::Show).count();
         assert_eq!(shown, 19, "keys can be made up without end");
+        assert_eq!(failures.judge(&bob, &changed(250), now + HOUR), Verdict::Show, "the one that counts is told");
+    }
+
+    #[test]
+    fn a_key_that_comes_back_after_another_one_is_told_again() {
+        let (bob, now) = (name("bob"), Instant::now());
+        let mut failures = Failures::default();
+        for to in [1, 2, 1] {
+            let (pinned, to) = (Fingerprint([0; 32]), Fingerprint([to; 32]));
+            let change = KeyChange { name: bob.clone(), pinned, now: to, since_ms: 0, verified_ms: None };
+            assert_eq!(failures.judge(&bob, &Notice::KeyChanged(change), now), Verdict::Show);
+        }
     }
 
     #[test]

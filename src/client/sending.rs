@@ -230,6 +230,11 @@ impl<'a> Sending<'a> {
                 self.chat.notice(&Notice::KeyChanged(change.clone()))?;
                 self.say("Nothing was sent.")
             }
+            // Whoever types it again has seen the key by then.
+            Error::NotShown(change) => {
+                self.chat.notice(&Notice::KeyChanged(change.clone()))?;
+                self.say(&format!("Nothing was changed: {}'s key is another one by now.", change.name))
+            }
             error => {
                 let hint = crate::error::Explain::hint(error).filter(|_| !matches!(error, Error::NoSuchUser { .. }));
                 self.say(&hint.map_or(error.to_string(), |hint| format!("{error}\n{hint}")))

@@ -39,6 +39,8 @@ pub struct StateFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
+    /// Inodes are used again, and two changes may fall into one tick of the clock.
+    length: u64,
     changed: (i64, i64),
 }
 
@@ -82,7 +84,7 @@ impl StateFile {
     /// Which content the file has now; `None` if there is no file.
     pub fn stamp(&self) -> Option<Stamp> {
         let found = fs::metadata(&self.path).ok()?;
-        Some(Stamp { inode: found.ino(), changed: (found.mtime(), found.mtime_nsec()) })
+        Some(Stamp { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) })
     }
 
     /// Where the file is.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::account_keys::{KeyFolder, PARTS};
 use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
 use super::config::{Config, default_group_key};
-use super::contacts::{Contacts, NewKeys};
+use super::contacts::{self, Contacts, NewKeys};
 use super::history_key::Settings;
 use super::next_keys::is_retired;
 use super::output::now_ms;
@@ -42,8 +42,9 @@ pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
         return Err(Error::KeysMissing { name, folder: folder.path().to_owned() });
     }
     let secret = password::get(config)?;
-    let keys = folder.load(&secret)?;
+    // What is read must not change before it is written down.
     let _lock = folder.lock()?;
+    let keys = folder.load(&secret)?;
     if folder.is_unsettled() {
         return Err(Error::KeysUnsettled { folder: folder.path().to_owned() });
     }
@@ -116,10 +117,12 @@ pub fn import(config: &Config, from: &Path) -> Result<(), Error> {
     if folder.exists() {
         return import_again(config, &folder, &payload, &identity, &secret, from);
     }
+    folder.make_way()?;
+    let contacts = contacts_in(&payload).map_err(&wrong)?;
     let server = payload.server.parse().map_err(|_| wrong(BackupError::Layout))?;
     let there = Config { server, ..config.clone() };
     pin_server(&there, &payload, payload.server_identity().map_err(&wrong)?)?;
-    let contacts = put_contacts(&there, &name, &payload)?;
+    let contacts = put_contacts(&there, &name, contacts)?;
     let group = put_group_key(config, &payload)?;
     let encryption = payload.open(ENCRYPTION, &secret).map_err(&wrong)?;
     put_keys(config, &name, &payload, [identity.public(), encryption.public()])?;
@@ -171,11 +174,14 @@ fn import_again(
             folder: folder.path().to_owned(),
         });
     }
-    let keys = folder.load(secret)?;
     let _lock = folder.lock()?;
+    if folder.is_unsettled() {
+        return Err(Error::KeysUnsettled { folder: folder.path().to_owned() });
+    }
+    let keys = folder.load(secret)?;
     let theirs = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from.to_owned()))?;
     let is_known = |key: &PrivateKey| key.public() == theirs.public();
-    if is_known(&keys.encryption) || folder.load_retired(secret).iter().any(is_known) || folder.has_next() {
+    if is_known(&keys.encryption) || folder.load_retired(secret).iter().any(is_known) {
         config.say(&format!("{name} is on this machine already, with the same keys: nothing was changed"));
         return Ok(());
     }
@@ -198,14 +204,22 @@ fn pin_server(config: &Config, payload: &Payload, identity: Option<crate::wire::
     Ok(())
 }
 
-fn put_contacts(config: &Config, name: &UserName, payload: &Payload) -> Result<&'static str, Error> {
-    let folder = config.account_state(name);
-    let Some(contacts) = &payload.contacts else { return Ok("no contacts") };
-    private::ensure_folder(&folder)?;
+/// The file of contacts in the document. What can't be read would be found at the first login only.
+fn contacts_in(payload: &Payload) -> Result<Option<Vec<u8>>, BackupError> {
+    let Some(contacts) = &payload.contacts else { return Ok(None) };
     let text = serde_json::to_vec_pretty(contacts).expect("what was JSON is JSON again");
+    match contacts::are_readable(&text) {
+        true => Ok(Some(text)),
+        false => Err(BackupError::Layout),
+    }
+}
+
+fn put_contacts(config: &Config, name: &UserName, contacts: Option<Vec<u8>>) -> Result<&'static str, Error> {
+    let folder = config.account_state(name);
+    let Some(text) = contacts else { return Ok("no contacts") };
+    private::ensure_folder(&folder)?;
     match private::create_new(&folder.join(CONTACTS), &text) {
-        // What can't be read would be found at the first login only.
-        Ok(()) => Contacts::open(&folder, config.new_keys).map(|_| "your contacts with their pins"),
+        Ok(()) => Ok("your contacts with their pins"),
         Err(FileError::Exists { .. }) => Ok("the contacts that were here already"),
         Err(error) => Err(error.into()),
     }

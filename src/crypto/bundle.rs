@@ -34,8 +34,8 @@ pub enum BundleError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineageError {
-    /// Some key did not name its successor.
-    #[error("the key {} did not sign that {} comes after it", .old.short(), .new.short())]
+    /// Two keys do not vouch for each other.
+    #[error("not both keys signed that {} comes after {}", .new.short(), .old.short())]
     Handover {
         /// The older key.
         old: Fingerprint,
@@ -119,39 +119,46 @@ pub fn check_update_proof(identity: &PublicKey, exporter: &[u8; 32], bundle: &[u
     identity.verify(&signed::update(exporter, &digest::sha256(bundle)), proof)
 }
 
-/// The old identity key names its successor for the account `name`.
-pub fn hand_over(name: &UserName, old: &PrivateKey, new: &PublicKey) -> Result<Vec<u8>, KeyError> {
-    old.sign(&signed::handover(name, old.public().fingerprint(), new.fingerprint()))
+/// Two identity keys of the account `name` vouch for each other: the old one names its successor, the new one its
+/// predecessor. Both sign the same words; the signature of the old one comes first.
+pub fn hand_over(name: &UserName, old: &PrivateKey, new: &PrivateKey) -> Result<Vec<u8>, KeyError> {
+    let words = signed::handover(name, old.public().fingerprint(), new.public().fingerprint());
+    Ok([old.sign(&words)?, new.sign(&words)?].concat())
 }
 
 /// Whether `handover` is what [`hand_over`] makes for this name and these two keys.
-pub fn check_handover(name: &UserName, old: &PublicKey, new: Fingerprint, handover: &[u8]) -> bool {
-    old.verify(&signed::handover(name, old.fingerprint(), new), handover)
+pub fn check_handover(name: &UserName, old: &PublicKey, new: &PublicKey, handover: &[u8]) -> bool {
+    let words = signed::handover(name, old.fingerprint(), new.fingerprint());
+    // A signature is as long as its key's modulus.
+    let first = usize::try_from(old.bits().div_ceil(8)).unwrap_or(usize::MAX);
+    let both = handover.split_at_checked(first);
+    both.is_some_and(|(by_old, by_new)| old.verify(&words, by_old) && new.verify(&words, by_new))
 }
 
-/// The identity keys that the account had from `pinned` up to the one before the bundle's, the newest first, if each of them
-/// signed who comes next; none if the bundle's identity is the pinned one itself.
+/// The identity keys that the account had from `known` up to the one before the bundle's, the newest first, if each of them and
+/// the next one vouch for each other; none if the bundle's identity is the known one itself.
 ///
-/// What stands in `lineage` behind the pinned key is not looked at: it proves nothing to whoever pinned that key.
+/// So whoever trusts `known` may trust the bundle's identity, and whoever trusts that one knows that the others were this
+/// account's. What stands in `lineage` behind the known key is not looked at.
 pub fn succession(
     bundle: &VerifiedBundle,
     lineage: &[Predecessor],
-    pinned: Fingerprint,
+    known: Fingerprint,
 ) -> Result<Vec<PublicKey>, LineageError> {
-    let mut new = bundle.identity.fingerprint();
-    let mut former = Vec::new();
+    let mut former: Vec<PublicKey> = Vec::new();
+    let mut new = bundle.identity.clone();
     for predecessor in lineage {
-        if new == pinned {
+        if new.fingerprint() == known {
             break;
         }
         let old = PublicKey::from_der(&predecessor.identity)?;
-        if !check_handover(&bundle.name, &old, new, &predecessor.handover) {
-            return Err(LineageError::Handover { old: old.fingerprint(), new });
+        if !check_handover(&bundle.name, &old, &new, &predecessor.handover) {
+            return Err(LineageError::Handover { old: old.fingerprint(), new: new.fingerprint() });
         }
-        new = old.fingerprint();
+        new = old.clone();
         former.push(old);
     }
-    if new == pinned { Ok(former) } else { Err(LineageError::Unrelated { from: pinned }) }
+    if new.fingerprint() == known { Ok(former) } else { Err(LineageError::Unrelated { from: known }) }
 }
 
 fn public_key(which: &'static str, der: &[u8]) -> Result<PublicKey, BundleError> {
@@ -233,7 +240,7 @@ mod tests {
     fn lineage() -> Vec<Predecessor> {
         let link = |old: &PrivateKey, new: &PrivateKey| Predecessor {
             identity: old.public().to_der().to_vec(),
-            handover: hand_over(&bob(), old, new.public()).unwrap(),
+            handover: hand_over(&bob(), old, new).unwrap(),
         };
         vec![link(&CAROL_ENCRYPTION, &ALICE), link(&BOB, &CAROL_ENCRYPTION)]
     }
@@ -278,11 +285,22 @@ mod tests {
 
     #[test]
     fn a_handover_holds_for_its_name_and_both_keys_only() {
-        let handover = hand_over(&bob(), &BOB, ALICE.public()).unwrap();
+        let handover = hand_over(&bob(), &BOB, &ALICE).unwrap();
         let [old, new] = [&BOB, &ALICE].map(|key| key.public());
-        assert!(check_handover(&bob(), old, new.fingerprint(), &handover));
-        assert!(!check_handover(&"rob".parse().unwrap(), old, new.fingerprint(), &handover));
-        assert!(!check_handover(&bob(), old, old.fingerprint(), &handover));
-        assert!(!check_handover(&bob(), new, old.fingerprint(), &handover));
+        assert!(check_handover(&bob(), old, new, &handover));
+        assert!(!check_handover(&"rob".parse().unwrap(), old, new, &handover));
+        assert!(!check_handover(&bob(), old, old, &handover));
+        assert!(!check_handover(&bob(), new, old, &handover));
+    }
+
+    #[test]
+    fn one_of_two_keys_alone_hands_nothing_over() {
+        let whole = hand_over(&bob(), &BOB, &ALICE).unwrap();
+        let (by_old, by_new) = whole.split_at(256);
+        let [old, new] = [&BOB, &ALICE].map(|key| key.public());
+        for half in [[by_old, by_old], [by_new, by_new], [by_new, by_old], [by_old, b""], [b"", by_new]] {
+            assert!(!check_handover(&bob(), old, new, &half.concat()));
+        }
+        assert!(!check_handover(&bob(), old, new, &[&whole[..], b"\0"].concat()), "nothing stands behind it");
     }
 }

@@ -57,7 +57,7 @@ impl Session<'_> {
     }
 }
 
-/// Whether the account's present identity vouches for the bundle's: by being the same, or by the handover. One that was handed
+/// Whether the account's present identity and the bundle's vouch for each other: by being the same, or by the handover. One that was handed
 /// over to already may be so again, as long as the bundle is the same: the answer may have been lost.
 fn follows(account: &Account, new: &VerifiedBundle, handover: &[u8]) -> bool {
     let (now, fingerprint) = (account.keys(), new.identity.fingerprint());
@@ -67,5 +67,5 @@ fn follows(account: &Account, new: &VerifiedBundle, handover: &[u8]) -> bool {
     if fingerprint == account.identity() {
         return handover.is_empty() || new.number == now.number;
     }
-    PublicKey::from_der(&now.identity).is_ok_and(|old| bundle::check_handover(&new.name, &old, fingerprint, handover))
+    PublicKey::from_der(&now.identity).is_ok_and(|old| bundle::check_handover(&new.name, &old, &new.identity, handover))
 }

@@ -1,7 +1,7 @@
 //! The key bundle: what others need to know to write to an account and to check what it wrote.
 
 use super::{Error, reader::Reader, writer::Writer};
-use crate::limits::{LINEAGE_MAX, SIGNATURE_MAX, SPKI_MAX};
+use crate::limits::{HANDOVER_MAX, LINEAGE_MAX, SIGNATURE_MAX, SPKI_MAX};
 use crate::names::UserName;
 
 /// A key bundle as it is passed around. Parsing says nothing about its keys or signature:
@@ -20,7 +20,7 @@ pub struct Bundle {
     pub signature: Vec<u8>,
 }
 
-/// An identity key that an account had before, and its signature that names the next one.
+/// An identity key that an account had before, and the words that both it and the next one signed.
 ///
 /// A list of these, the newest first, is an identity's *lineage*. Parsing says nothing about the signatures:
 /// `crypto::bundle` checks those.
@@ -28,7 +28,7 @@ pub struct Bundle {
 pub struct Predecessor {
     /// DER SubjectPublicKeyInfo of the older identity key.
     pub identity: Vec<u8>,
-    /// RSASSA-PKCS1-v1_5-SHA256 by that key over [`signed::handover`](super::signed::handover).
+    /// RSASSA-PKCS1-v1_5-SHA256 over [`signed::handover`](super::signed::handover) by that key, and behind it by the next one.
     pub handover: Vec<u8>,
 }
 
@@ -41,7 +41,7 @@ impl Predecessor {
         let read = |_| {
             Ok(Self {
                 identity: reader.bytes16("former identity", SPKI_MAX)?.to_vec(),
-                handover: reader.bytes16("handover", SIGNATURE_MAX)?.to_vec(),
+                handover: reader.bytes16("handover", HANDOVER_MAX)?.to_vec(),
             })
         };
         (0..length).map(read).collect()

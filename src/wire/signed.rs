@@ -40,7 +40,7 @@ pub fn export(payload_digest: &[u8; 32]) -> Vec<u8> {
     [EXPORT, payload_digest].concat()
 }
 
-/// Under the old identity key's signature that names its successor.
+/// Under the signatures of an old identity key and its successor, which name each other.
 pub fn handover(name: &UserName, old: Fingerprint, new: Fingerprint) -> Vec<u8> {
     let mut writer = Writer::with_capacity(HANDOVER.len() + 97);
     writer.bytes(HANDOVER);

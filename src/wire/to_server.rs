@@ -1,7 +1,7 @@
 //! Frames from client to server.
 
 use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader, writer::Writer};
-use crate::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
+use crate::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HANDOVER_MAX, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
 use crate::names::UserName;
 
 /// What a session is for.
@@ -107,7 +107,8 @@ pub enum ToServer {
         request: u32,
         /// An encoded [`Bundle`](super::Bundle).
         bundle: Vec<u8>,
-        /// By the old identity key over [`signed::handover`](super::signed::handover); empty if the identity stays.
+        /// Over [`signed::handover`](super::signed::handover) by the old identity key, and behind it by the new one; empty if
+        /// the identity stays.
         handover: Vec<u8>,
         /// By the bundle's identity key over [`signed::update`](super::signed::update).
         proof: Vec<u8>,
@@ -139,7 +140,7 @@ impl ToServer {
             UPDATE_KEYS => Self::UpdateKeys {
                 request: reader.u32("request")?,
                 bundle: reader.bytes16("bundle", FRAME_MAX)?.to_vec(),
-                handover: reader.bytes16("handover", SIGNATURE_MAX)?.to_vec(),
+                handover: reader.bytes16("handover", HANDOVER_MAX)?.to_vec(),
                 proof: reader.bytes16("proof", SIGNATURE_MAX)?.to_vec(),
             },
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),

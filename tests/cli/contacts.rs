@@ -69,7 +69,7 @@ fn a_contact_is_verified_listed_taken_back_and_forgotten() {
     printed(&none, "");
     assert_eq!(none.stderr, "no contacts yet: a key is pinned when you first write to somebody, or they to you\n");
     let fingerprint = BOB.identity.public().fingerprint();
-    let verified = alice.run_in(&["verify", "bob", "--fingerprint", &fingerprint.to_hex()[..16]]);
+    let verified = alice.run_in(&["verify", "bob", "--fingerprint", &fingerprint.to_hex()[..32]]);
     printed(&verified, &format!("bob  {}\n", key(&BOB)));
     assert_eq!(without_contact(&verified.stderr), "bob's key is verified from now on:\n");
     let line = |mark: &str, rest: &str| format!("{:<32} {mark:<8} {}  pinned {}{rest}\n", "bob", key(&BOB), today());
@@ -82,7 +82,7 @@ fn a_contact_is_verified_listed_taken_back_and_forgotten() {
     assert_eq!(object["fingerprint"], fingerprint.to_hex());
 
     refused(&alice.run(&["unverify", "bob"]), 0, "bob's key is no longer verified. It stays pinned.\n");
-    refused(&alice.run(&["unverify", "bob"]), 0, "bob's key was not verified. Nothing was changed.\n");
+    refused(&alice.run(&["untrust", "bob"]), 0, "bob's key was not verified. Nothing was changed.\n");
     printed(&alice.run(&["contacts"]), &line("known", ""));
     let forgotten = "bob is forgotten: the next key of that name is one seen for the first time\n";
     refused(&alice.run(&["forget", "bob"]), 0, forgotten);
@@ -96,7 +96,12 @@ fn mistakes_with_keys_are_named_with_the_remedy() {
     let alice = Home::of_member(server.address, &ALICE);
     RawClient::connect(server.address).register(&BOB);
     assert_eq!(alice.run_in(&["fingerprint", "bob"]).code, Some(0));
-    let alices = ALICE.identity.public().fingerprint().to_hex();
+    let [alices, bobs] = [&ALICE, &BOB].map(|person| person.identity.public().fingerprint().to_hex());
+    let too_short = format!(
+        "error: \"{}\" is no fingerprint\n\
+         hint: give at least its first 32 hex digits, as topchat fingerprint shows them\n",
+        &bobs[..31]
+    );
     let mismatch = format!(
         "error: that is not the fingerprint of bob's key: it is\n  {}\n\
          hint: compare it with the contact by voice: it may be somebody else's key. Nothing was changed\n",
@@ -110,7 +115,7 @@ fn mistakes_with_keys_are_named_with_the_remedy() {
             "error: a comparison is needed and there is no terminal to ask for it\n\
              hint: give it with --fingerprint FINGERPRINT\n",
         ),
-        (&["verify", "bob", "--fingerprint", "4f2a"], 2, short),
+        (&["verify", "bob", "--fingerprint", &bobs[..31]], 2, &too_short),
         (&["verify", "bob", "--fingerprint", &alices], 4, &mismatch),
         (&["trust", "bob", "4f2a"], 2, short),
         (&["trust", "bob", &alices], 4, &mismatch),

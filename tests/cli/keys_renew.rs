@@ -3,6 +3,7 @@
 use std::fs;
 
 use topchat::crypto::keys::PrivateKey;
+use topchat::storage::lock::Lock;
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::Mode;
 use topchat::wire::{Code, ToClient, ToServer};
@@ -10,7 +11,7 @@ use topchat::wire::{Code, ToClient, ToServer};
 use super::home::{Home, PASSWORD, lightly_locked, printed, refused, without_contact};
 use crate::liar::server::Liar;
 use crate::renewal::{alice_renewed, next_encryption, update};
-use crate::support::people::{ALICE, BOB, CAROL};
+use crate::support::people::{ALICE, BOB, CAROL, VERIFIER};
 use crate::support::process::Finished;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
@@ -349,7 +350,7 @@ fn mistakes_are_told_before_any_key_is_made() {
     refused(
         &home.run_in(&["keys", "renew", "--key-bits", "1024"]),
         2,
-        "error: keys of 1024 bits are not possible, 2048 to 4096 are\nhint: leave --bits out for keys of 3072 bits\n",
+        "error: keys of 1024 bits are not possible, 2048 to 4096 are\nhint: leave the size out for keys of 3072 bits\n",
     );
     home.file("wrong", b"wrong horse\n");
     refused(
@@ -365,4 +366,78 @@ fn mistakes_are_told_before_any_key_is_made() {
                   or name the folder of its keys with --keys-dir\n";
     refused(&home.run_in(&["keys", "renew", "--user", "bob"]), 3, stderr);
     is_settled(&home);
+}
+
+/// The account's folder as a renewal leaves it whose answer was lost, with the files beside the old ones.
+fn unknown(home: &Home) -> Vec<String> {
+    for (part, key) in [("identity", &CAROL.identity), ("encryption", next_encryption())] {
+        home.file(&format!("{FOLDER}/{part}.pem.next"), &lightly_locked(key, PASSWORD));
+    }
+    files(home).0
+}
+
+/// The server takes the new identity for the login, and then shows the bundle from before.
+#[test]
+fn an_old_bundle_of_ones_own_takes_no_key_away() {
+    let liar = Liar::start();
+    let home = Home::with_keys(liar.address(), &ALICE);
+    let before = unknown(&home);
+    let client = home.start(&["users"]);
+    let mut line = liar.accept();
+    line.challenge(&VERIFIER);
+    let ToServer::LoginProof { .. } = line.take() else { panic!("no LoginProof") };
+    line.send(&ToClient::Error { request: 0, reason: Reason::new(Code::LoginRefused) });
+    line.drain();
+    let mut line = liar.member();
+    line.answer_lookup(ALICE.bundle());
+    line.drain();
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(4));
+    assert!(finished.stderr.contains("error: the server gave another account's keys for alice\n"), "{finished:?}");
+    assert_eq!(files(&home), (before, Vec::new()));
+    holds(&home, "identity", &ALICE.identity);
+}
+
+#[test]
+fn a_failure_of_the_servers_disk_leaves_it_open_which_keys_and_which_password_count() {
+    let liar = Liar::start();
+    let home = Home::with_keys(liar.address(), &ALICE);
+    let storage = |request| ToClient::Error { request, reason: Reason::new(Code::Storage) };
+    home.file("new", b"another horse\n");
+    let client = home.start(&["passwd", "--new-password-file", "new"]);
+    let mut line = liar.member();
+    let ToServer::SetPassword { request, .. } = line.take() else { panic!("no SetPassword") };
+    line.send(&storage(request));
+    line.drain();
+    assert_eq!(client.finish().code, Some(3));
+    assert!(files(&home).0.contains(&"identity.pem.new".to_owned()), "either password opens it");
+    let client = home.start(&SMALL);
+    let mut line = liar.member();
+    line.answer_lookup(ALICE.bundle());
+    let ToServer::UpdateKeys { request, .. } = line.take() else { panic!("no UpdateKeys") };
+    line.send(&storage(request));
+    line.drain();
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(3));
+    let unknown = "error: it is not known whether the server has taken the new keys: the server can't store that now\n";
+    assert!(finished.stderr.contains(unknown), "{}", finished.stderr);
+    assert!(files(&home).0.contains(&"encryption.pem.next".to_owned()));
+}
+
+#[test]
+fn keys_that_wait_are_not_left_behind_under_an_old_password() {
+    let liar = Liar::start();
+    let home = Home::with_keys(liar.address(), &ALICE);
+    home.file("new", b"another horse\n");
+    let before = unknown(&home);
+    // Somebody else is at it, so the login does not ask the server which ones count.
+    let other = Lock::try_acquire(&home.path(&format!("{FOLDER}/lock"))).unwrap();
+    let client = home.start(&["passwd", "--new-password-file", "new"]);
+    let line = liar.member();
+    drop(other);
+    line.drain();
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(3));
+    assert!(finished.stderr.contains("hint: try again\n"), "{}", finished.stderr);
+    assert_eq!(files(&home).0, before, "no key is locked with the new one");
 }

@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use data_encoding::BASE64;
+use topchat::crypto::digest::sha256;
 use topchat::names::UserName;
+use topchat::wire::signed;
 use topchat::wire::to_server::Mode;
 
 use super::home::{Home, refused};
@@ -26,6 +29,16 @@ fn two_machines(server: &TestServer, words: &[&str]) -> (Home, Home) {
     let second = Home::at(&server.address.to_string());
     second.file(FILE, first.read(FILE).as_bytes());
     (first, second)
+}
+
+/// The document with Alice's signature over what stands in it now.
+fn signed_anew(document: &str) -> String {
+    let compact = document.lines().map(str::trim).collect::<String>().replace("\": ", "\":");
+    let (_, rest) = compact.split_once("\"payload\":").unwrap();
+    let (payload, _) = rest.rsplit_once(",\"signature\":").unwrap();
+    let signature = ALICE.identity.sign(&signed::export(&sha256(payload.as_bytes()))).unwrap();
+    let (before, _) = document.rsplit_once("\"signature\": ").unwrap();
+    format!("{before}\"signature\": \"{}\"\n}}\n", BASE64.encode(&signature))
 }
 
 fn has_nothing(home: &Home) {
@@ -212,6 +225,41 @@ fn an_account_that_is_here_already_stays_as_it_is() {
         "{finished:?}"
     );
     assert!(!second.path("keys/users/alice").exists());
+}
+
+/// What a failed try may leave is in nobody's way; keys are, of whatever kind.
+#[test]
+fn a_lock_that_was_left_behind_is_in_nobodys_way_and_a_retired_key_is_named() {
+    let server = TestServer::start();
+    let (_first, second) = two_machines(&server, &[]);
+    fs::create_dir_all(second.path(&format!("{FOLDER}/retired"))).unwrap();
+    second.file(&format!("{FOLDER}/lock"), b"");
+    second.file(&format!("{FOLDER}/retired/0000000001-91cc04d1e5f6a7b8.pem"), b"a key");
+    let others = format!(
+        "error: alice has other keys on this machine, in {FOLDER}. Nothing was changed.\n\
+         hint: import it under another --keys-dir, or move {FOLDER} away\n"
+    );
+    let finished = second.run_in(&["keys", "import", FILE]);
+    assert_eq!(finished.stderr, others);
+    assert!(!second.path("state").exists());
+    fs::remove_dir_all(second.path(&format!("{FOLDER}/retired"))).unwrap();
+    assert_eq!(second.run_in(&["keys", "import", FILE]).code, Some(0));
+    assert_eq!(second.run_in(&["users"]).code, Some(0));
+}
+
+/// Signed as it should be, but by a program that writes contacts in another way.
+#[test]
+fn contacts_that_can_not_be_read_are_refused_before_anything_is_written() {
+    let server = TestServer::start();
+    let (_first, second) = two_machines(&server, &[]);
+    let bob = BOB.identity.public().fingerprint().to_hex();
+    let good = second.read(FILE);
+    assert_eq!(signed_anew(&good), good, "the same signature");
+    second.file("bad", signed_anew(&second.read(FILE).replace(&bob, &"0".repeat(64))).as_bytes());
+    let finished = second.run_in(&["keys", "import", "bad"]);
+    assert_ne!(finished.code, Some(0));
+    assert!(finished.stderr.contains("it is no document that topchat keys export makes"), "{}", finished.stderr);
+    has_nothing(&second);
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn values_that_can_not_be_are_refused_by_name() {
         (
             &["register", "alice", "--bits", "1024", "--password-file", "password"],
             "error: keys of 1024 bits are not possible, 2048 to 4096 are\n\
-             hint: leave --bits out for keys of 3072 bits\n"
+             hint: leave the size out for keys of 3072 bits\n"
                 .to_owned(),
         ),
     ] {

@@ -157,7 +157,7 @@ impl<'a> Client<'a> {
 
     fn wait(&mut self, minutes: u8) {
         self.now += Duration::from_secs(60) * minutes.into();
-        let actions = self.receiver.due(self.now).unwrap();
+        let actions = self.receiver.due(self.now);
         self.check(actions);
     }
 
@@ -198,9 +198,9 @@ fn lineage(choices: &mut Choices<'_>) -> Vec<Predecessor> {
         let bytes = signed::handover(&new.name, old_key.fingerprint(), new_key.fingerprint());
         // Nobody honest hands over here, so their keys sign nothing of the kind.
         let handover = if choices.byte() & 1 == 0 || signer.name != CAROL.name {
-            vec![choices.byte(); 256]
+            vec![choices.byte(); 512]
         } else {
-            CAROL.identity.sign(&bytes).unwrap()
+            CAROL.identity.sign(&bytes).unwrap().repeat(2)
         };
         Predecessor { identity: old_key.to_der().to_vec(), handover }
     };

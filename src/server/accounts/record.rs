@@ -23,7 +23,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Invite, InviteHash, KeysError};
-use crate::limits::{SIGNATURE_MAX, SPKI_MAX};
+use crate::limits::{HANDOVER_MAX, SPKI_MAX};
 use crate::names::UserName;
 use crate::wire::{self, Fingerprint, Predecessor, Verifier};
 
@@ -131,7 +131,7 @@ pub(super) struct Former {
 impl Former {
     /// Whether both parts are within the protocol's limits.
     pub(super) fn fits(&self) -> bool {
-        (1..=SPKI_MAX).contains(&self.identity.len()) && (1..=SIGNATURE_MAX).contains(&self.handover.len())
+        (1..=SPKI_MAX).contains(&self.identity.len()) && (1..=HANDOVER_MAX).contains(&self.handover.len())
     }
 }
 
