@@ -125,7 +125,10 @@ impl Page {
             Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
             Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
             Notice::NewKeys { name, now } => {
-                format!("{name} has new keys, signed by the old ones, and is not verified with them. Now {}", now.grouped())
+                format!(
+                    "{name} has new keys, signed by the old ones, and is not verified with them. Now {}",
+                    now.grouped()
+                )
             }
             Notice::GivenUp { from, id } => format!(
                 "a message marked from {from} (#{}) is under a key that {from} gave up long ago. It was not shown.",

@@ -172,7 +172,12 @@ fn a_missing_key_is_told_with_a_count_and_what_to_do() {
 #[test]
 fn new_keys_that_the_old_ones_signed_are_no_alarm() {
     let shown = page().notice(&Notice::NewKeys { name: "bob".parse().unwrap(), now: Fingerprint([0x77; 32]) }, NOON);
-    assert!(shown.starts_with("12:04   bob has new keys, signed by the old ones, and is not verified with them. Now 7777 7777"), "{shown}");
+    assert!(
+        shown.starts_with(
+            "12:04   bob has new keys, signed by the old ones, and is not verified with them. Now 7777 7777"
+        ),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -490,7 +490,9 @@ fn new_keys_signed_by_the_old_ones_are_told_calmly() {
     });
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let now = new.identity.public().fingerprint().grouped();
-    assert!(finished.stderr.ends_with(&format!("   bob has new keys, signed by the old ones, and is not verified with them. Now {now}\n")));
+    assert!(finished.stderr.ends_with(&format!(
+        "   bob has new keys, signed by the old ones, and is not verified with them. Now {now}\n"
+    )));
     // A message under the old key was still under way; one under a third key, without a handover, is a change.
     let (mut line, mut listening) = stage.listen();
     line.deliver(BOB.seal_to(&ALICE, "under way", 1).encode());
@@ -518,7 +520,10 @@ fn a_message_under_a_handed_over_key_is_shown_with_a_calm_note() {
         }
     }
     let now = new.identity.public().fingerprint().grouped();
-    assert_eq!(chat.line(), format!("HH:MM   bob has new keys, signed by the old ones, and is not verified with them. Now {now}"));
+    assert_eq!(
+        chat.line(),
+        format!("HH:MM   bob has new keys, signed by the old ones, and is not verified with them. Now {now}")
+    );
     assert!(chat.line().contains("bob   > you  new keys"));
     chat.types("/fingerprint bob");
     assert_eq!(chat.line(), format!("HH:MM   bob  {now}"));
