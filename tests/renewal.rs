@@ -24,6 +24,9 @@ pub fn update(client: &RawClient, identity: &PrivateKey, number: u64) -> ToServe
     ToServer::UpdateKeys { request: 5, bundle, handover, proof }
 }
 
+/// Bytes of a signature by one of these keys, which have 2048 bits.
+const SIGNATURE: usize = 256;
+
 fn handover(to: &PrivateKey) -> Vec<u8> {
     bundle::hand_over(&ALICE.name, &ALICE.identity, to).unwrap()
 }
@@ -120,7 +123,12 @@ fn whatever_does_not_hold_is_refused_and_changes_nothing() {
     let registration = bundle::prove(&ALICE.identity, &errand.exporter(), &same).unwrap();
     let by_carol = bundle::hand_over(&ALICE.name, &CAROL.identity, &CAROL.identity).unwrap();
     let to_bob = bundle::hand_over(&ALICE.name, &ALICE.identity, &BOB.identity).unwrap();
+    let half = |which: usize| handover(&CAROL.identity).chunks(SIGNATURE).nth(which).unwrap().to_vec();
+    let swapped = [half(1), half(0)].concat();
     for (why, bundle, handover, proof, code) in [
+        ("a handover that the new key did not sign", &new, half(0), new_proof.clone(), Code::BadSignature),
+        ("a handover that the old key did not sign", &new, half(1), new_proof.clone(), Code::BadSignature),
+        ("a handover the wrong way round", &new, swapped, new_proof.clone(), Code::BadSignature),
         ("a proof of another connection", &same, vec![], elsewhere, Code::BadSignature),
         ("a proof of a registration", &same, vec![], registration, Code::BadSignature),
         ("no proof", &same, vec![], vec![], Code::BadSignature),

@@ -181,6 +181,15 @@ fn new_keys_that_the_old_ones_signed_are_no_alarm() {
 }
 
 #[test]
+fn a_message_under_a_key_that_was_given_up_long_ago_is_told_by_its_number() {
+    let notice = Notice::GivenUp { from: "bob".parse().unwrap(), id: MessageId([0x8f; 16]) };
+    assert_eq!(
+        page().notice(&notice, NOON),
+        "12:04 !! a message marked from bob (#8f8f) is under a key that bob gave up long ago. It was not shown."
+    );
+}
+
+#[test]
 fn without_colour_no_escape_is_written_and_with_it_the_words_stay() {
     let notice = Notice::Malformed;
     let plain = page().notice(&notice, NOON);
