@@ -32,7 +32,7 @@ fn run(options: &Options) -> Result<(), ServerError> {
 }
 
 fn serve(options: &Options) -> Result<(), ServerError> {
-    let stop = Stop::on_signals().map_err(|source| ServerError::Accept { source })?;
+    let stop = Stop::on_signals(|| {}).map_err(|source| ServerError::Accept { source })?;
     let settings = options.settings();
     let server = Server::open(&options.data_dir, &options.listen, settings.clone())?;
     greet(options, &settings, &server);

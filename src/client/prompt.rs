@@ -3,13 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::Error;
 use super::config::Config;
 
 const PATH: &str = "/dev/tty";
+
+/// Asks the terminal to mark what is pasted no longer.
+pub(super) const PASTE_OFF: &str = "\x1b[?2004l";
 
 /// The terminal of this process, wherever stdin and stdout go.
 pub struct Terminal {
@@ -72,14 +75,18 @@ pub struct Settings {
 impl Settings {
     /// Remembers the settings.
     pub fn remember() -> Self {
-        let saved = File::open(PATH).ok().and_then(|file| tcgetattr(&file).ok().map(|settings| (file, settings)));
+        let terminal = OpenOptions::new().read(true).write(true).open(PATH).ok();
+        let saved = terminal.and_then(|file| tcgetattr(&file).ok().map(|settings| (file, settings)));
         Self { saved }
     }
 
     /// Puts them back.
     pub fn restore(&self) {
         if let Some((file, settings)) = &self.saved {
-            // A terminal that is gone needs no settings.
+            // A terminal that is gone needs no settings. One whose line is being edited marks what is pasted.
+            if tcgetattr(file).is_ok_and(|now| !now.local_modes.contains(LocalModes::ICANON)) {
+                let _ = (&*file).write_all(PASTE_OFF.as_bytes());
+            }
             let _ = tcsetattr(file, OptionalActions::Now, settings);
         }
     }

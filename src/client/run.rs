@@ -17,8 +17,9 @@ use crate::transport::{Stop, wait_input};
 /// The command has a thread of its own. While it asks, computes or waits for an answer, a signal ends the program at
 /// once: every file is safe at every moment. A session is given some time to say goodbye.
 pub fn run(options: Options) -> Result<(), Error> {
-    let settings = Settings::remember();
-    let stop = Stop::on_signals().map_err(Error::system("watching for signals"))?;
+    let settings = Arc::new(Settings::remember());
+    let at_once = Arc::clone(&settings);
+    let stop = Stop::on_signals(move || at_once.restore()).map_err(Error::system("watching for signals"))?;
     let over = Stop::new().map_err(Error::system("making a wake-up"))?;
     let in_session = Arc::new(AtomicBool::new(false));
     let command = {

@@ -26,10 +26,11 @@ impl Stop {
         Ok(Self { inner: Arc::new(Inner { cause: AtomicI32::new(0), wakeup: Wakeup::new()? }) })
     }
 
-    /// Asks on SIGINT and SIGTERM, from a thread named `signals`. A second signal ends the process at once.
+    /// Asks on SIGINT and SIGTERM, from a thread named `signals`. A second signal ends the process at once,
+    /// after `at_once`.
     ///
     /// A file over its size limit (`ulimit -f`) then is an error of the write, no longer a signal that kills.
-    pub fn on_signals() -> io::Result<Self> {
+    pub fn on_signals(at_once: impl Fn() + Send + 'static) -> io::Result<Self> {
         let stop = Self::new()?;
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
@@ -37,6 +38,7 @@ impl Stop {
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
                 if asked.is_asked() {
+                    at_once();
                     std::process::exit(128 + signal);
                 }
                 asked.ask_because(signal);

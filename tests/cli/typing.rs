@@ -6,6 +6,7 @@ use topchat::wire::to_server::Mode;
 use super::home::Home;
 use crate::support::people::{ALICE, BOB};
 use crate::support::process::{self, CLIENT};
+use crate::support::proxy::Proxy;
 use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
@@ -295,4 +296,62 @@ fn a_paste_of_200_lines_while_messages_rush_in_loses_nothing_and_breaks_no_line(
     for line in &lines[1..] {
         assert_eq!(seen.matches(&format!("| {line}\r\n")).count(), 1, "{line}");
     }
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_leaves_the_terminal_as_it_was_all_the_same() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    // Alt and a digit: the line waits for a key and for nothing else.
+    terminal.types("\x1b5");
+    terminal.wait_for_line("(arg: 5) ");
+    terminal.signal("TERM");
+    terminal.signal("INT");
+    let code = terminal.end().code();
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
+    assert!(terminal.settings().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
+    let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
+    assert!(seen.rfind("\x1b[?2004l") > seen.rfind("\x1b[?2004h"), "{seen:?}");
+}
+
+#[test]
+fn both_clients_left_open_over_a_restart_of_the_server_go_on_where_they_were() {
+    let server = TestServer::start();
+    let address = server.address.to_string();
+    let homes = [Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB)];
+    let [mut alice, mut bob] = homes.each_ref().map(chat);
+    alice.types("half a");
+    alice.wait_for_line("ALL> half a");
+    let folder = server.stop();
+    alice.wait_for_line("offline> half a");
+    bob.wait_for_line("offline> ");
+    alice.types(" line\r");
+    alice.wait_for_row("HH:MM alice > ALL  half a line                           [waiting]");
+    let _server = TestServer::back(folder, &address);
+    alice.wait_for_line("ALL> ");
+    bob.wait_for_line("ALL> ");
+    bob.wait_for_row("HH:MM alice > ALL  half a line");
+    bob.types("got it\r");
+    alice.wait_for_row("HH:MM bob   > ALL  got it");
+}
+
+#[test]
+fn over_a_slow_link_the_line_can_be_typed_all_the_same() {
+    let server = TestServer::start();
+    let slow = Proxy::with_pieces(server.address, 7);
+    let home = Home::of_member(server.address, &ALICE);
+    let home = Home { server: slow.address.to_string(), ..home };
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    terminal.types("hello");
+    terminal.wait_for_line("ALL> hello");
+    for count in 1..=10 {
+        bob.send_envelope(&BOB.seal_to(&ALICE, &format!("message {count}."), count));
+        terminal.types("o");
+    }
+    terminal.wait_for_row("2026-11-18 11:06 bob   > you  message 10.");
+    terminal.wait_for_line(&format!("ALL> hello{}", "o".repeat(10)));
+    terminal.types("\r");
+    terminal.wait_for_row("HH:MM alice > ALL  hellooooooooooo");
 }

@@ -12,6 +12,7 @@ use rustix::stdio::{dup2_stdin, stdin};
 use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 use crate::client::Error;
+use crate::client::prompt::PASTE_OFF;
 use crate::limits::{STOPPED_LOOKED_FOR, STOPPED_WITHIN};
 
 /// The terminal behind stdin. Its settings are put back when this is dropped, also by a panic.
@@ -116,4 +117,3 @@ fn setting(source: io::Error) -> Error {
 
 /// Asks the terminal to mark what is pasted.
 const PASTE_ON: &str = "\x1b[?2004h";
-const PASTE_OFF: &str = "\x1b[?2004l";
