@@ -39,10 +39,10 @@ impl Tty {
     }
 
     /// The settings between two lines: what is typed ahead is not echoed and reaches the next line as it was typed, with
-    /// Enter and Ctrl-J still different keys. Ctrl-C is a signal.
+    /// Enter and Ctrl-J still different keys, and Ctrl-C no signal: it means the line that is about to begin.
     pub(super) fn quieten(&self) {
         let mut quiet = self.before.clone();
-        quiet.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        quiet.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
         quiet.input_modes.remove(InputModes::ICRNL);
         quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
         quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
