@@ -14,6 +14,7 @@ use super::dialogue::answered;
 use super::event::{Notice, Opened};
 use super::history::History;
 use super::inbox::Inbox;
+use super::left::Left;
 use super::listening::{Audience, Receiving};
 use super::member::Member;
 use super::outbox::Outbox;
@@ -101,8 +102,12 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
     chat.take_up()?;
     // Whoever types at once is not told that there is no connection.
     circuit.set(Some(dialogue.shared_link()));
-    let mut receiving =
-        Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger), history: chat.history.as_ref() };
+    let mut receiving = Receiving {
+        inbox,
+        receiver: Receiver::new(member, &contacts, ledger),
+        history: chat.history.as_ref(),
+        left: Left::new(false),
+    };
     let listening = |over: &Stop| {
         let _ended = ListeningEnded(&chat);
         let mut listener = Listener { chat: &chat };

@@ -18,8 +18,8 @@ use crate::crypto::scram::{PasswordError, ScramError};
 use crate::error::{Exit, Explain};
 use crate::limits::{CONTACTS_MAX, RSA_BITS_MAX, RSA_BITS_MIN, TEXT_MAX};
 use crate::names::{NameError, UserName};
-use crate::storage::FileError;
 use crate::storage::lock::LockError;
+use crate::storage::{FileError, FileKind};
 use crate::text::visible;
 use crate::transport::TransportError;
 use crate::wire::{self, Fingerprint, MessageId};
@@ -49,6 +49,12 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         why: BackupError,
+    },
+    /// So many messages were left for later that no more are taken.
+    #[error("{count} messages were left for later already")]
+    BacklogFull {
+        /// How many.
+        count: usize,
     },
     /// A key bundle that is not what its name promises.
     #[error("the server gave a key for {name} that does not hold: {why}")]
@@ -422,6 +428,14 @@ pub enum Error {
     /// No text, and stdin is a terminal.
     #[error("no text to send")]
     TextMissing,
+    /// The text should come from something that is no file.
+    #[error("{} is {found}, not a regular file. Nothing was sent.", visible(&.path.to_string_lossy()))]
+    TextNotFile {
+        /// Where.
+        path: PathBuf,
+        /// What stands there.
+        found: FileKind,
+    },
     /// Not UTF-8.
     #[error("the text is not UTF-8. Nothing was sent.")]
     TextNotUtf8,

@@ -8,6 +8,7 @@ use super::dialogue::answered;
 use super::event::{Notice, Opened};
 use super::history::History;
 use super::inbox::{Inbox, Incoming};
+use super::left::Left;
 use super::link::{Link, Reading};
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
@@ -46,6 +47,8 @@ pub struct Receiving<'a> {
     pub receiver: Receiver<'a>,
     /// Where it is kept, if it is.
     pub history: Option<&'a History>,
+    /// What of it is left for a later run.
+    pub left: Left,
 }
 
 /// Listens until the audience has enough, the server says goodbye, or `over` is asked.
@@ -89,10 +92,12 @@ struct Turn<'a, 'r> {
 impl Turn<'_, '_> {
     /// What an earlier run, or an earlier connection, left in the inbox.
     fn take_up(&mut self) -> Result<(), Error> {
-        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
+        let Receiving { inbox, receiver, left, .. } = &mut *self.receiving;
         receiver.restart();
         let mut actions = Vec::new();
-        for entry in inbox.entries() {
+        let entries = inbox.entries();
+        left.connected(entries.iter().map(|entry| entry.entry));
+        for entry in entries {
             if !receiver.keeps(entry.entry) {
                 actions.extend(receiver.arrived(entry, Instant::now())?);
             }
@@ -173,6 +178,9 @@ impl Turn<'_, '_> {
     fn perform(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
         actions.extend(self.receiving.receiver.news(Instant::now())?);
         let mut room = self.audience.room().map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
+        let left = &mut self.receiving.left;
+        actions.retain(|action| !matches!(action, Action::Show(entry, opened) if left.takes(*entry, opened.backlog)));
+        left.check()?;
         actions.retain(|action| {
             let stays = room > 0 || !matches!(action, Action::Show(..));
             room -= usize::from(stays && matches!(action, Action::Show(..)));

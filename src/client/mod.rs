@@ -41,6 +41,7 @@ mod journal;
 mod json;
 mod kept;
 pub mod keyring;
+mod left;
 mod lines;
 mod link;
 mod listen;
@@ -79,6 +80,7 @@ mod session;
 mod start;
 mod state_file;
 mod terminal;
+mod text;
 mod transfer;
 mod typed;
 

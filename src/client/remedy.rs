@@ -8,6 +8,7 @@ use crate::crypto::group_key::GroupKeyError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
 use crate::names::NameError;
+use crate::storage::FileKind;
 use crate::text::visible;
 use crate::transport::TransportError;
 
@@ -16,6 +17,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
     let text = match error {
         Error::Address { .. } => "write it as HOST:PORT, as in --server 127.0.0.1:7777".to_owned(),
         Error::Away { .. } => "nothing is stored; send it again when they are here (topchat users --online)".to_owned(),
+        Error::BacklogFull { .. } => "read them: topchat listen --timeout 5".to_owned(),
         Error::Bundle { .. } | Error::BundleOfAnother { .. } | Error::BundleReused { .. } => {
             "don't trust this server with that contact; ask its owner".to_owned()
         }
@@ -121,6 +123,10 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             format!("the file was left as it is; look at it, or move it away: {}", visible(&path.to_string_lossy()))
         }
         Error::TextEmpty | Error::TextMissing => "topchat send NAME TEXT, or: echo TEXT | topchat send NAME".to_owned(),
+        Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it".to_owned(),
+        Error::TextNotFile { path, .. } => {
+            format!("read it as input: topchat send NAME < {}", visible(&path.to_string_lossy()))
+        }
         Error::TextTooLong => "split it, or send a file some other way".to_owned(),
         Error::NotKnown { .. } => {
             "it may have arrived; send it again, or wait longer with --timeout SECONDS".to_owned()
@@ -174,10 +180,12 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::ServerFingerprint { .. }
         | Error::TextEmpty
         | Error::TextMissing
+        | Error::TextNotFile { .. }
         | Error::TextNotUtf8
         | Error::TextTooLong
         | Error::WhichUser { .. } => Exit::Usage,
-        Error::Connect { .. }
+        Error::BacklogFull { .. }
+        | Error::Connect { .. }
         | Error::ContactsFull { .. }
         | Error::GroupKey { .. }
         | Error::GroupKeyMissing { .. }

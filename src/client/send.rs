@@ -1,6 +1,6 @@
 //! `topchat send`: one message, and the truth about what became of it.
 
-use std::io::{self, IsTerminal, Read};
+use std::io;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -19,7 +19,7 @@ use super::session::Session;
 use super::{Error, directory, json, output, screen, session};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::group_key::GroupKeys;
-use crate::limits::{ANSWER_WITHIN, TEXT_MAX};
+use crate::limits::ANSWER_WITHIN;
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
 use crate::wire::to_client::{Reason, State};
@@ -29,7 +29,7 @@ use crate::wire::{Code, Envelope, MessageId, ToClient, ToServer};
 pub struct Message {
     /// To whom.
     pub to: Recipient,
-    /// At most [`TEXT_MAX`] bytes, not empty.
+    /// At most [`crate::limits::TEXT_MAX`] bytes, not empty.
     pub text: String,
     /// Group messages: DES-ECB.
     pub ecb: bool,
@@ -53,23 +53,6 @@ pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
         history.iter().for_each(|history| history.refused(id));
     }
     report(config, &message.to, id, outcome)
-}
-
-/// The text from the command line, or from stdin, which is never a terminal.
-pub fn text(argument: Option<String>) -> Result<String, Error> {
-    let text = match argument {
-        Some(text) if text != "-" => text,
-        _ if io::stdin().is_terminal() => return Err(Error::TextMissing),
-        _ => {
-            let most = u64::try_from(TEXT_MAX + LINE_END_MAX + 1).unwrap_or(u64::MAX);
-            read_text(&mut io::stdin().lock().take(most))?
-        }
-    };
-    match text.len() {
-        0 => Err(Error::TextEmpty),
-        1..=TEXT_MAX => Ok(text),
-        _ => Err(Error::TextTooLong),
-    }
 }
 
 /// What became of a message that was not refused.
@@ -266,45 +249,9 @@ fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
     json::line(&Sent { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })
 }
 
-/// All of the input as text, without the one line end that `echo` and its like put behind it.
-fn read_text(input: &mut impl Read) -> Result<String, Error> {
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes).map_err(|source| Error::Input { what: "stdin", source })?;
-    if bytes.len() > TEXT_MAX + LINE_END_MAX {
-        return Err(Error::TextTooLong);
-    }
-    let mut text = String::from_utf8(bytes).map_err(|_| Error::TextNotUtf8)?;
-    let without_end = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).map(str::len);
-    text.truncate(without_end.unwrap_or(text.len()));
-    Ok(text)
-}
-
-/// CR LF.
-const LINE_END_MAX: usize = 2;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(bytes: &[u8]) -> Result<String, Error> {
-        read_text(&mut &bytes[..])
-    }
-
-    #[test]
-    fn text_from_stdin_loses_one_line_end_and_nothing_else() {
-        assert_eq!(read(b"a\n").unwrap(), "a");
-        assert_eq!(read(b"a\r\n").unwrap(), "a");
-        assert_eq!(read(b" a\n\n").unwrap(), " a\n");
-        assert!(matches!(read(&[0xff]), Err(Error::TextNotUtf8)));
-        assert!(matches!(read(&[b'x'; TEXT_MAX + 3]), Err(Error::TextTooLong)));
-    }
-
-    #[test]
-    fn texts_have_one_byte_at_least_and_4096_at_most() {
-        assert!(matches!(text(Some(String::new())), Err(Error::TextEmpty)));
-        assert!(text(Some("x".repeat(TEXT_MAX))).is_ok());
-        assert!(matches!(text(Some("x".repeat(TEXT_MAX + 1))), Err(Error::TextTooLong)));
-    }
 
     #[test]
     fn only_a_confirmed_direct_message_is_delivered() {

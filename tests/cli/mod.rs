@@ -16,5 +16,6 @@ mod messages;
 mod mistakes;
 mod network;
 mod password_changes;
+mod scripting;
 mod server;
 mod typing;
