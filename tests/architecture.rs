@@ -75,6 +75,11 @@ fn pure_parts_touch_no_socket_thread_clock_or_file() {
         "server/throttle.rs",
         "client/typed.rs",
         "client/render.rs",
+        "client/notices.rs",
+        "client/receive/mod.rs",
+        "client/receive/lookups.rs",
+        "client/receive/opening.rs",
+        "client/receive/waiting.rs",
         "transport/liveness.rs",
     ] {
         for source in sources().iter().filter(|source| source.path.starts_with(pure)) {

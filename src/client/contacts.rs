@@ -159,7 +159,7 @@ impl Contacts {
         self.refresh()?;
         let memory = self.memory();
         let known = memory.known.get(&bundle.name).filter(|known| known.contact.has_met(bundle));
-        Ok(known.map(|known| known.pin.change(&bundle.name).map_or(Met::Same, Met::Changed)))
+        Ok(known.map(|known| known.pin.change(&bundle.name).map_or(Met::Stays, Met::Changed)))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -210,7 +210,7 @@ impl Keyring for Contacts {
         match met {
             Met::First => drop(self.memory().new.insert(bundle.name.clone())),
             Met::Moved => drop(self.memory().new.remove(&bundle.name)),
-            Met::Same | Met::Changed(_) => {}
+            Met::Stays | Met::Changed(_) => {}
         }
         Ok(met)
     }

@@ -80,10 +80,10 @@ fn a_later_run_knows_the_key_and_a_chosen_one_takes_its_place() {
     let place = tempfile::tempdir().unwrap();
     open(&place).check(&found(&BOB)).unwrap();
     let contacts = open(&place);
-    assert_eq!(contacts.check(&found(&BOB)).unwrap(), Met::Same);
+    assert_eq!(contacts.check(&found(&BOB)).unwrap(), Met::Stays);
     assert_eq!(mark(&contacts), Some(Mark::Known));
     contacts.choose(&found(&ALICE).bundle, Choice::Trusted).unwrap();
-    assert_eq!(contacts.check(&found(&ALICE)).unwrap(), Met::Same);
+    assert_eq!(contacts.check(&found(&ALICE)).unwrap(), Met::Stays);
     assert_eq!(mark(&contacts), Some(Mark::Known));
     assert!(contacts.check(&found(&BOB)).is_err());
 }
@@ -106,7 +106,7 @@ fn an_open_change_outlives_restarts_and_the_way_back_to_the_old_key() {
     let contacts = open(&place);
     contacts.choose(&found(&BOB).bundle, Choice::Trusted).unwrap();
     contacts.settled(&bob()).unwrap();
-    assert_eq!(contacts.check(&found(&BOB)).unwrap(), Met::Same);
+    assert_eq!(contacts.check(&found(&BOB)).unwrap(), Met::Stays);
     let others = contacts.pinned(&bob()).unwrap().unwrap().others;
     assert_eq!(others, [ALICE.public().fingerprint(), CAROL_ENCRYPTION.public().fingerprint()]);
 }
@@ -139,7 +139,7 @@ fn new_keys_are_taken_by_nobody_who_does_not_want_them() {
     assert!(matches!(refused, Err(Error::NotPinned { now, .. }) if now == BOB.public().fingerprint()));
     assert_eq!(mark(&contacts), None);
     contacts.choose(&found(&BOB).bundle, Choice::Trusted).unwrap();
-    assert_eq!(contacts.check(&found(&BOB)).unwrap(), Met::Same);
+    assert_eq!(contacts.check(&found(&BOB)).unwrap(), Met::Stays);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_file_of_the_first_form_is_read_and_what_it_lacks_is_learned() {
     private::create_new(&place.path().join("contacts.json"), first.as_bytes()).unwrap();
     let contacts = open(&place);
     assert_eq!(mark(&contacts), Some(Mark::Known));
-    assert_eq!(contacts.check(&numbered(&BOB, 3)).unwrap(), Met::Same);
+    assert_eq!(contacts.check(&numbered(&BOB, 3)).unwrap(), Met::Stays);
     assert!(matches!(open(&place).check(&numbered(&BOB, 2)), Err(Error::OldBundle { given: 2, known: 3, .. })));
 }
 

@@ -58,7 +58,7 @@ pub fn to_compare(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -
     let notice = match contacts.meet(&found) {
         Ok(Met::Moved) => Some(Notice::NewKeys { name: name.clone(), now }),
         Ok(Met::Changed(change)) => Some(Notice::KeyChanged(change)),
-        Ok(Met::First | Met::Same) | Err(Error::NotPinned { .. }) => None,
+        Ok(Met::First | Met::Stays) | Err(Error::NotPinned { .. }) => None,
         Err(error) => return Err(error),
     };
     Ok(Contacted { bundle: found.bundle, notice })

@@ -8,8 +8,8 @@ use super::backup::BackupError;
 use super::cause::{ConnectError, ProtocolError};
 use super::event::KeyChange;
 use super::history_error::HistoryError;
+use super::notices;
 use super::reason::Refusal;
-use super::render;
 use crate::crypto::bundle::BundleError;
 use crate::crypto::envelope::SealError;
 use crate::crypto::group_key::GroupKeyError;
@@ -171,7 +171,7 @@ pub enum Error {
         why: KeyError,
     },
     /// A contact's key is not the one that was pinned.
-    #[error("{}", render::key_change(.0))]
+    #[error("{}", notices::key_change(.0))]
     KeyChanged(KeyChange),
     /// A size that RSA keys here can't have.
     #[error("keys of {bits} bits are not possible, {RSA_BITS_MIN} to {RSA_BITS_MAX} are")]

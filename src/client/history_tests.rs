@@ -1,43 +1,15 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::client::event::Mark;
-use crate::crypto::test_keys::{ALICE, BOB_ENCRYPTION};
-use crate::wire::{Fingerprint, Header, Suite};
+use crate::client::message_tests::{self, header};
+use crate::crypto::test_keys::BOB_ENCRYPTION;
+use crate::wire::Header;
 
 fn history(folder: &Path) -> History {
     History::open(folder, &[&BOB_ENCRYPTION]).unwrap()
 }
 
 fn opened(id: u8, text: &str) -> Opened {
-    let header = Header {
-        suite: Suite::Direct,
-        sender: "alice".parse().unwrap(),
-        sender_fp: Fingerprint([1; 32]),
-        recipient: "bob".parse().unwrap(),
-        recipient_fp: Fingerprint([2; 32]),
-        msg_id: MessageId([id; 16]),
-        seq: 1,
-        prev: 0,
-        sent_ms: 1,
-    };
-    let envelope = Envelope {
-        header_bytes: Vec::new(),
-        header,
-        commitment: [0; 32],
-        ciphertext: Vec::new(),
-        signature: Vec::new(),
-    };
-    Opened {
-        envelope,
-        sender: Arc::new(ALICE.public().clone()),
-        mark: Mark::Known,
-        text: Zeroizing::new(text.to_owned()),
-        backlog: false,
-        received_ms: 1_795_435_451_999,
-        is_late: false,
-        is_repeated: false,
-    }
+    let header = Header { msg_id: MessageId([id; 16]), ..header(1) };
+    Opened { received_ms: 1_795_435_451_999, ..message_tests::opened(header, text) }
 }
 
 fn texts(history: &History) -> Vec<String> {

@@ -43,8 +43,8 @@ pub struct Found {
 pub enum Met {
     /// Nothing was; now they are.
     First,
-    /// The same identity.
-    Same,
+    /// What is pinned stays: the server gave that identity, or keys that are older than those seen before.
+    Stays,
     /// A new identity that the pinned one has handed over to: it is pinned in its place.
     Moved,
     /// Another identity, now or before, and the person has not yet chosen.

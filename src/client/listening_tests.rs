@@ -2,13 +2,11 @@ use super::*;
 use crate::client::event::KeyChange;
 use crate::client::group_file::GroupFile;
 use crate::client::keyring::{Found, Keyring, Met, Pin};
-use crate::client::member::Member;
+use crate::client::message_tests::{bob, header, sealed};
 use crate::client::peer_tests::{next, pair, say};
-use crate::crypto::envelope::{self, SealWith};
-use crate::crypto::keys::{PrivateKey, PublicKey};
-use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
+use crate::crypto::keys::PublicKey;
 use crate::names::UserName;
-use crate::wire::{DeliveryId, Fingerprint, Header, MessageId, Suite};
+use crate::wire::{DeliveryId, Fingerprint};
 
 /// Keys that can't be read.
 struct Broken;
@@ -64,40 +62,13 @@ impl Audience for Nobody {
     }
 }
 
-fn bob() -> Member {
-    let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
-    Member {
-        name: "bob".parse().unwrap(),
-        identity: again(&BOB),
-        encryption: again(&BOB_ENCRYPTION),
-        retired: Vec::new(),
-        former: Vec::new(),
-        group: GroupFile::default(),
-    }
-}
-
-fn from_alice() -> Vec<u8> {
-    let header = Header {
-        suite: Suite::Direct,
-        sender: "alice".parse().unwrap(),
-        sender_fp: ALICE.public().fingerprint(),
-        recipient: "bob".parse().unwrap(),
-        recipient_fp: BOB_ENCRYPTION.public().fingerprint(),
-        msg_id: MessageId([7; 16]),
-        seq: 1,
-        prev: 0,
-        sent_ms: 1_700_000_000_000,
-    };
-    envelope::seal(header, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap().encode()
-}
-
 /// The acknowledgement is on its way before any key is asked for: what the keyring says can't keep it back.
 #[test]
 fn a_message_is_acknowledged_even_if_no_key_can_be_looked_at() {
     let (mut server, link) = pair();
     let delivery = DeliveryId { epoch: 1, number: 5 };
-    say(&mut server, &ToClient::Deliver { delivery, backlog: false, envelope: from_alice() });
-    let member = bob();
+    say(&mut server, &ToClient::Deliver { delivery, backlog: false, envelope: sealed(header(1), "hi").encode() });
+    let member = bob(GroupFile::default());
     let place = tempfile::tempdir().unwrap();
     let (inbox, ledger) = Inbox::open(place.path()).unwrap();
     let mut receiving =

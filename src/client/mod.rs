@@ -48,7 +48,10 @@ mod listen;
 mod listening;
 mod login;
 pub mod member;
+#[cfg(test)]
+mod message_tests;
 mod next_keys;
+mod notices;
 pub mod options;
 mod outbox;
 mod output;

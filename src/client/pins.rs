@@ -216,11 +216,11 @@ impl Contact {
         match self.number_of(bundle) {
             Number::Older => Err(Error::OldBundle { name, given, known: self.bundle }),
             Number::Reused => Err(Error::BundleReused { name, number: given }),
-            Number::Same => Ok(Met::Same),
+            Number::Same => Ok(Met::Stays),
             Number::Newer => {
                 self.bundle = given;
                 self.encryption = Some(bundle.encryption.fingerprint().to_hex());
-                Ok(Met::Same)
+                Ok(Met::Stays)
             }
         }
     }

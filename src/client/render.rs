@@ -10,11 +10,10 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::event::{KeyChange, Notice, Opened};
-use crate::limits::{CLOCK_SKEW_MS, CONTACTS_MAX};
+use super::event::{Notice, Opened};
+use crate::limits::CLOCK_SKEW_MS;
 use crate::names::{Recipient, UserName};
 use crate::text::visible_lines;
-use crate::wire::Fingerprint;
 
 /// What the lines are made for.
 #[derive(Clone, Debug)]
@@ -94,140 +93,6 @@ impl Page {
         lines.fold(first, |text, line| text + "\n        " + line)
     }
 
-    fn words(&self, notice: &Notice) -> Vec<String> {
-        let line = match notice {
-            Notice::Copy { from, id, first_ms } => {
-                format!(
-                    "ignored a copy of {from}'s message #{} (already received {})",
-                    id.short(),
-                    self.time(*first_ms)
-                )
-            }
-            Notice::HeldBack { from: Some(from) } => {
-                format!("further lines about messages marked from {from} are held back for an hour: there are too many")
-            }
-            Notice::HeldBack { from: None } => {
-                "further lines about messages from unknown senders are held back for an hour: there are too many"
-                    .to_owned()
-            }
-            Notice::Held { from, count, lost } => {
-                format!("{} under another key of {from}: {}", held(*count, *lost), self.after_choosing(from))
-            }
-            Notice::HeldUnpinned { from, now, count, lost } => {
-                return self.held_unpinned(from, *now, held(*count, *lost));
-            }
-            Notice::KeyChanged(change) => return self.key_changed(change),
-            Notice::KeyNotGiven { from, count: 1 } => {
-                format!("a message marked from {from} was not shown: the server did not give {from}'s key in time")
-            }
-            Notice::KeyNotGiven { from, count } => {
-                format!(
-                    "{count} messages marked from {from} were not shown: the server did not give {from}'s key in time"
-                )
-            }
-            Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
-            Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
-            Notice::NewKeys { name, now } => {
-                format!(
-                    "{name} has new keys, signed by the old ones, and is not verified with them. Now {}",
-                    now.grouped()
-                )
-            }
-            Notice::GivenUp { from, id } => format!(
-                "a message marked from {from} (#{}) is under a key that {from} gave up long ago. It was not shown.",
-                id.short()
-            ),
-            Notice::NotChosen { from, id } => format!(
-                "a message marked from {from} (#{}) is under a key of {from} that you decided against. It was not shown.",
-                id.short()
-            ),
-            Notice::NoRoom { from, id } => format!(
-                "a message from {from} (#{}) was not shown: there are {CONTACTS_MAX} contacts already, {from} is not one",
-                id.short()
-            ),
-            Notice::NotForMe { from, id } => {
-                format!("a message marked from {from} (#{}) is not for you. It was not shown.", id.short())
-            }
-            Notice::NotOpened { from, id } => format!("a message from {from} (#{}) could not be opened", id.short()),
-            Notice::GroupKeyBad { why, writes: Some(writes) } => {
-                format!("{why}. The keys read before stay in use: {writes} writes.")
-            }
-            Notice::GroupKeyBad { why, writes: None } => format!("{why}. You have no group key."),
-            Notice::GroupKeyRead { writes } => format!("the group key file was read again: key {writes} writes"),
-            Notice::OtherGroupKey { from, theirs, ours, count, lost } => {
-                let (messages, use_it) = match count {
-                    0 | 1 => ("a message".to_owned(), "uses"),
-                    count => (format!("{count} messages"), "use"),
-                };
-                let ours = match ours {
-                    Some(ours) => format!("yours is {ours}. Ask {from} for the new key file."),
-                    None => format!("you have none. Ask {from} for the key file."),
-                };
-                format!("{messages} to ALL from {from} {use_it} group key {theirs}; {ours}{}", dropped(*lost))
-            }
-            Notice::OwnKeyMissing { from, key, count, lost } => {
-                let (messages, are, wait) = match count {
-                    0 | 1 => ("a message".to_owned(), "is", "It waits here"),
-                    count => (format!("{count} messages"), "are", "They wait here"),
-                };
-                format!(
-                    "{messages} from {from} {are} sealed for a key ({}) that is not on this machine. {wait}: if another \
-                     machine of yours has it, topchat keys export there, topchat keys import FILE here, then start again.{}",
-                    key.short(),
-                    dropped(*lost)
-                )
-            }
-            Notice::Passed { count: 1 } => {
-                "1 message waited too long, or too many came after it: it won't come any more".to_owned()
-            }
-            Notice::Passed { count } => {
-                format!("{count} messages waited too long, or too many came after them: they won't come any more")
-            }
-            Notice::Rejected { from, id } => format!(
-                "REJECTED a message marked from {from} (#{}): the signature does not match {from}'s key. \
-                 It was not shown.",
-                id.short()
-            ),
-            Notice::Reused { from, id } => {
-                format!("REJECTED a message from {from} (#{}): that id was used for other text before", id.short())
-            }
-            Notice::UnknownSender { from, id } => format!(
-                "a message marked from {from} (#{}) was not shown: the server gives no key of {from} that holds",
-                id.short()
-            ),
-        };
-        vec![line]
-    }
-
-    fn key_changed(&self, change: &KeyChange) -> Vec<String> {
-        let KeyChange { name, pinned, now, .. } = change;
-        let before = self.before_commands;
-        vec![
-            format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()),
-            format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()),
-            format!("The old one was {}.", what_was_known(change)),
-            format!(
-                "They made new keys, or someone (the server's owner could) stands in their place. \
-                 Sending to {name} is stopped."
-            ),
-            format!("  compare by voice, then  {before}verify {name}       or go on unverified:  {before}trust {name}"),
-        ]
-    }
-
-    fn held_unpinned(&self, from: &UserName, now: Fingerprint, held: String) -> Vec<String> {
-        let before = self.before_commands;
-        vec![
-            format!("{held} under a key of {from} that is not pinned (--accept-new-keys never)"),
-            format!("  {}", now.grouped()),
-            format!("  compare it by voice, then  {before}trust {from} {}", now.to_hex()),
-        ]
-    }
-
-    fn after_choosing(&self, name: &UserName) -> String {
-        let before = self.before_commands;
-        format!("shown after  {before}verify {name}  or  {before}trust {name}")
-    }
-
     /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.
     pub(super) fn text(&self, head: &str, text: &str, mark: &str) -> String {
         let mark = format!("[{mark}]");
@@ -293,7 +158,7 @@ impl Page {
         }
     }
 
-    fn time(&self, ms: i64) -> String {
+    pub(super) fn time(&self, ms: i64) -> String {
         self.zoned(ms).strftime("%H:%M").to_string()
     }
 
@@ -322,54 +187,9 @@ pub(super) fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or_default()
 }
 
-/// The alarm as a command's error: both keys, and what is known of the old one.
-pub(super) fn key_change(change: &KeyChange) -> String {
-    format!(
-        "{}'S KEY HAS CHANGED. Nothing was sent.\n  was {}\n  now {}\n  the old one was {}",
-        change.name.as_str().to_uppercase(),
-        change.pinned.grouped(),
-        change.now.grouped(),
-        what_was_known(change)
-    )
-}
-
-fn what_was_known(change: &KeyChange) -> String {
-    let verified = match change.verified_ms {
-        Some(verified) => format!("verified {}", date(verified)),
-        None => "never verified".to_owned(),
-    };
-    format!("pinned {}, {verified}", date(change.since_ms))
-}
-
 /// The day in UTC, which is the same for whoever reads it.
 pub(super) fn date(ms: i64) -> String {
     timestamp(ms).strftime("%Y-%m-%d").to_string()
-}
-
-/// `3 messages are held (and 2 were dropped for want of room)`
-fn held(count: usize, lost: usize) -> String {
-    let held = match count {
-        1 => "1 message is held".to_owned(),
-        count => format!("{count} messages are held"),
-    };
-    match lost {
-        0 => held,
-        lost => format!("{held} (and {lost} dropped: no room for more)"),
-    }
-}
-
-fn dropped(lost: usize) -> String {
-    match lost {
-        0 => String::new(),
-        lost => format!(" {lost} more dropped: no room."),
-    }
-}
-
-fn whom(to: &Recipient) -> &str {
-    match to {
-        Recipient::All => "ALL",
-        Recipient::User(_) => "you",
-    }
 }
 
 /// Where to break a line: after the last space within the room, else at its end. Never 0 and never within a character.

@@ -1,11 +1,7 @@
-use std::sync::Arc;
-
-use zeroize::Zeroizing;
-
 use super::*;
-use crate::client::event::Mark;
-use crate::crypto::test_keys::ALICE;
-use crate::wire::{Envelope, Header, MessageId, Suite};
+use crate::client::event::{KeyChange, Mark};
+use crate::client::message_tests::{self, header};
+use crate::wire::{Fingerprint, Header, MessageId};
 
 /// 2023-11-14 12:04 UTC.
 const NOON: i64 = 1_699_963_440_000;
@@ -15,35 +11,8 @@ fn page() -> Page {
 }
 
 fn opened(text: &str) -> Opened {
-    let header = Header {
-        suite: Suite::Direct,
-        sender: "bob".parse().unwrap(),
-        sender_fp: Fingerprint([1; 32]),
-        recipient: "alice".parse().unwrap(),
-        recipient_fp: Fingerprint([2; 32]),
-        msg_id: MessageId([0xc0; 16]),
-        seq: 1,
-        prev: 0,
-        sent_ms: NOON as u64,
-    };
-    let envelope = Envelope {
-        header_bytes: Vec::new(),
-        header,
-        commitment: [0; 32],
-        ciphertext: Vec::new(),
-        signature: Vec::new(),
-    };
-    let text = Zeroizing::new(text.to_owned());
-    Opened {
-        envelope,
-        sender: Arc::new(ALICE.public().clone()),
-        mark: Mark::Known,
-        text,
-        backlog: false,
-        received_ms: NOON,
-        is_late: false,
-        is_repeated: false,
-    }
+    let (sender, recipient) = ("bob".parse().unwrap(), "alice".parse().unwrap());
+    message_tests::opened(Header { sender, recipient, sent_ms: NOON as u64, ..header(1) }, text)
 }
 
 #[test]

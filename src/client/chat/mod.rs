@@ -1,0 +1,190 @@
+//! The interactive chat: what its two threads share, and how they begin and end.
+
+mod listener;
+mod manners;
+mod outgoing;
+
+use std::collections::HashMap;
+use std::sync::mpsc::Sender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use self::listener::{Listener, ListeningEnded};
+use self::manners::Manners;
+use self::outgoing::Outgoing;
+use super::Error;
+use super::blocked::Blocked;
+use super::circuit::Circuit;
+use super::conduct::{Part, conduct};
+use super::config::Config;
+use super::contacts::Contacts;
+use super::event::Notice;
+use super::history::History;
+use super::inbox::Inbox;
+use super::left::Left;
+use super::listening::Receiving;
+use super::member::Member;
+use super::outbox::Outbox;
+use super::output::now_ms;
+use super::pending::Pending;
+use super::receive::Receiver;
+use super::reconnect::listen_on;
+use super::screen::Screen;
+use super::sending::Sending;
+use super::sequence::Sequence;
+use super::session::Session;
+use crate::limits::STOP_WITHIN;
+use crate::names::UserName;
+use crate::transport::Stop;
+use crate::wire::{Fingerprint, ToClient};
+
+/// What the listening and the sending thread share. No lock of it is held over the network; over the terminal only the screen's.
+pub(in crate::client) struct Chat<'a> {
+    pub(in crate::client) config: &'a Config,
+    pub(in crate::client) member: &'a Member,
+    pub(in crate::client) contacts: &'a Contacts,
+    pub(in crate::client) sequence: Sequence,
+    pub(in crate::client) history: Option<History>,
+    pub(in crate::client) circuit: &'a Circuit,
+    pub(in crate::client) screen: Screen,
+    pub(in crate::client) blocked: Blocked,
+    manners: Mutex<Manners>,
+    outbox: Mutex<Outgoing>,
+    pending: Mutex<Pending>,
+    /// The listening thread has heard of a message, or has ended.
+    heard: Condvar,
+    answers: Mutex<Answers>,
+    shown: Mutex<HashMap<UserName, Fingerprint>>,
+}
+
+/// Who waits for which answer. Nobody can while there is no connection.
+#[derive(Default)]
+struct Answers {
+    waiting: HashMap<u32, Sender<ToClient>>,
+    ended: bool,
+}
+
+/// Chats until the person leaves, the server ends it for good, or a signal comes. A lost connection is got back.
+pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error> {
+    let Session { dialogue, again, contacts, .. } = session;
+    let member = &*again.member;
+    let folder = config.account_state(&member.name);
+    let (inbox, ledger) = Inbox::open(&folder)?;
+    let circuit = Circuit::default();
+    let chat = Chat {
+        config,
+        member,
+        contacts: &contacts,
+        sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
+        history: History::for_session(config, member),
+        circuit: &circuit,
+        screen: Screen::new(),
+        blocked: Blocked::open(&folder)?,
+        manners: Mutex::default(),
+        outbox: Mutex::new(Outgoing::new(Outbox::open(&folder)?)),
+        pending: Mutex::default(),
+        heard: Condvar::new(),
+        answers: Mutex::default(),
+        shown: Mutex::default(),
+    };
+    chat.take_up()?;
+    // Whoever types at once is not told that there is no connection.
+    circuit.set(Some(dialogue.shared_link()));
+    let mut receiving = Receiving {
+        inbox,
+        receiver: Receiver::new(member, &contacts, ledger),
+        history: chat.history.as_ref(),
+        left: Left::new(false),
+    };
+    let listening = |over: &Stop| {
+        let _ended = ListeningEnded(&chat);
+        let mut listener = Listener { chat: &chat };
+        listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over)
+    };
+    let sending = |over: &Stop| Sending::new(&chat).run(over);
+    let result = conduct(
+        &circuit,
+        stop,
+        vec![Part { name: "listening", run: Box::new(listening) }, Part { name: "sending", run: Box::new(sending) }],
+    );
+    chat.screen.end();
+    chat.tell_what_waits();
+    result
+}
+
+impl Chat<'_> {
+    /// Says something of the program itself.
+    pub(in crate::client) fn remark(&self, words: &str) -> Result<(), Error> {
+        self.screen.line(&self.screen.page().remark(words, now_ms()))
+    }
+
+    /// Says that something is wrong.
+    pub(in crate::client) fn notice(&self, notice: &Notice) -> Result<(), Error> {
+        self.screen.line(&self.screen.page().notice(notice, now_ms()))?;
+        if let Notice::KeyChanged(change) = notice {
+            self.shown().insert(change.name.clone(), change.now);
+        }
+        Ok(())
+    }
+
+    /// The changed keys whose fingerprints the person has seen in this chat: the last one of each name.
+    pub(in crate::client) fn shown(&self) -> MutexGuard<'_, HashMap<UserName, Fingerprint>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Before something goes to ALL: the group key file may have changed, and without one nothing can.
+    pub(in crate::client) fn have_group_key(&self) -> Result<(), Error> {
+        if let Some(notice) = self.member.group.look_again() {
+            self.notice(&notice)?;
+        }
+        self.member.group_keys(self.config).map(drop)
+    }
+
+    /// Sends the answer to the request with this number to `answer`. False if no answer will come.
+    pub(in crate::client) fn expect_answer(&self, request: u32, answer: Sender<ToClient>) -> bool {
+        let mut answers = self.answers();
+        let open = !answers.ended;
+        if open {
+            answers.waiting.insert(request, answer);
+        }
+        open
+    }
+
+    /// Nobody waits for that answer any more.
+    pub(in crate::client) fn forget_answer(&self, request: u32) {
+        self.answers().waiting.remove(&request);
+    }
+
+    /// The messages on their way.
+    pub(in crate::client) fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until at most `most` messages are without an answer, for `time` at most.
+    pub(in crate::client) fn wait_until_settled(&self, most: usize, time: Duration) {
+        let awaited = |pending: &mut Pending| pending.awaited() > most;
+        drop(self.heard.wait_timeout_while(self.pending(), time, awaited).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Every message's fate is told before the end, if the server tells it soon.
+    pub(in crate::client) fn wait_for_the_last(&self) {
+        if self.circuit.link().is_some() {
+            self.wait_until_settled(0, STOP_WITHIN);
+        }
+    }
+
+    /// Whoever waits for an answer on a connection that is no more gets none.
+    fn nobody_answers(&self, ended: bool) {
+        let mut answers = self.answers();
+        answers.ended = ended;
+        answers.waiting.clear();
+        drop(answers);
+        // Under the lock that the waiting thread looks at it with, so that it never misses this.
+        self.pending().end();
+        self.heard.notify_all();
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

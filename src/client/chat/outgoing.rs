@@ -1,0 +1,174 @@
+//! What goes out: kept until the server has answered, sent in order, taken back when a key has changed.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::Chat;
+use crate::client::Error;
+use crate::client::outbox::Outbox;
+use crate::client::pending::Sent;
+use crate::client::render::Own;
+use crate::limits::{UNANSWERED_MAX, WAITING_MESSAGES};
+use crate::names::{Recipient, UserName};
+use crate::wire::{Envelope, MessageId, ToServer};
+
+/// What waits for the server, and whether a thread is sending it.
+pub(super) struct Outgoing {
+    outbox: Outbox,
+    is_sending: bool,
+}
+
+impl Outgoing {
+    /// Nothing is on its way yet.
+    pub(super) fn new(outbox: Outbox) -> Self {
+        Self { outbox, is_sending: false }
+    }
+}
+
+impl Chat<'_> {
+    /// What waits for the server. The lock covers the outbox's file, too.
+    pub(in crate::client) fn outbox(&self) -> OutboxGuard<'_> {
+        OutboxGuard(self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sends what waits, in order. If the other thread is doing that, it takes along what came since.
+    /// Without a connection all of it stays, and is shown as waiting.
+    pub(in crate::client) fn send_what_waits(&self) -> Result<(), Error> {
+        self.take_back()?;
+        while let Some(link) = self.circuit.link() {
+            let mut outbox = self.outbox();
+            if !self.circuit.is(&link) {
+                continue;
+            }
+            let Some(envelope) = outbox.begin() else { return Ok(()) };
+            drop(outbox);
+            let sent = link.send(&ToServer::Send { envelope });
+            self.outbox().end();
+            if sent.is_err() && self.circuit.is(&link) {
+                // The listening thread finds out by itself, and sends it again on the next connection.
+                break;
+            }
+        }
+        self.show_waiting()
+    }
+
+    /// Nothing goes out to somebody whose key has changed, though it was sealed for the old one.
+    fn take_back(&self) -> Result<(), Error> {
+        let unsent = self.outbox().unsent();
+        let mut to: Vec<_> = unsent.iter().map(|(_, to)| to).collect();
+        to.sort_unstable();
+        to.dedup();
+        for name in to {
+            match self.contacts.settled(name) {
+                Ok(()) => continue,
+                Err(Error::KeyChanged(_)) => {}
+                Err(error) => return Err(error),
+            }
+            for (id, _) in unsent.iter().filter(|(_, to)| to == name) {
+                self.outbox().answered(*id);
+                self.history.iter().for_each(|history| history.refused(*id));
+                let why = format!("stopped: {name}'s key has changed");
+                match self.pending().refused(*id) {
+                    Some((sent, false)) => self.show_own(&sent, &why)?,
+                    _ => self.remark(&format!("#{} to {name}: {why}", id.short()))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What an earlier run has not got rid of.
+    pub(in crate::client) fn take_up(&self) -> Result<(), Error> {
+        let earlier: Vec<_> = self.outbox().waiting();
+        if !earlier.is_empty() {
+            self.remark(&format!("{} sent now", of_earlier(earlier.len())))?;
+        }
+        for (id, to, sent_ms) in earlier {
+            self.pending().add_earlier(id, to, i64::try_from(sent_ms).unwrap_or(i64::MAX));
+        }
+        Ok(())
+    }
+
+    pub(in crate::client) fn tell_what_waits(&self) {
+        match self.outbox().waiting().len() {
+            0 => {}
+            1 => self.config.say("1 message was not sent: it waits here, and is sent when you chat the next time"),
+            count => self.config.say(&format!(
+                "{count} messages were not sent: they wait here, and are sent when you chat the next time"
+            )),
+        }
+    }
+
+    pub(in crate::client) fn show_waiting(&self) -> Result<(), Error> {
+        let waiting = self.pending().waiting();
+        waiting.iter().try_for_each(|sent| self.show_own(sent, "waiting"))
+    }
+
+    /// The server has answered a message: it need not go out again. `taken`: it has it.
+    pub(in crate::client) fn answered(&self, id: MessageId, taken: bool) -> Result<(), Error> {
+        let first = self.outbox().answered(id);
+        if let Some((to, seq)) = first {
+            if taken && let Err(error) = self.sequence.accepted(&to, seq) {
+                // Recipients then learn less about what is missing, no more.
+                log::warn!("{error}");
+            }
+            self.send_what_waits()?;
+        }
+        if taken {
+            self.pending().accepted(id, Instant::now());
+        }
+        Ok(())
+    }
+
+    pub(in crate::client) fn show_own(&self, sent: &Sent, state: &str) -> Result<(), Error> {
+        let own = Own { from: &self.member.name, to: &sent.to, text: &sent.text, sent_ms: sent.sent_ms, state };
+        self.screen.line(&self.screen.page().own(&own))
+    }
+}
+
+/// The outbox, while nobody else has it.
+pub(in crate::client) struct OutboxGuard<'a>(MutexGuard<'a, Outgoing>);
+
+impl OutboxGuard<'_> {
+    /// A new message; it is on disk when this returns.
+    pub(in crate::client) fn add(&mut self, envelope: &Envelope) -> Result<(), Error> {
+        match self.0.outbox.has_room() {
+            true => self.0.outbox.add(envelope),
+            false => Err(Error::OutboxFull { count: WAITING_MESSAGES }),
+        }
+    }
+
+    fn begin(&mut self) -> Option<Vec<u8>> {
+        let next = if self.0.is_sending { None } else { self.0.outbox.next(UNANSWERED_MAX) };
+        self.0.is_sending |= next.is_some();
+        next
+    }
+
+    fn end(&mut self) {
+        self.0.is_sending = false;
+    }
+
+    pub(in crate::client) fn lost(&mut self) {
+        self.0.outbox.lost();
+    }
+
+    fn answered(&mut self, id: MessageId) -> Option<(Recipient, u64)> {
+        self.0.outbox.answered(id).map(|header| (header.recipient, header.seq))
+    }
+
+    /// Direct messages that are to go out.
+    fn unsent(&self) -> Vec<(MessageId, UserName)> {
+        self.0.outbox.unsent().map(|(id, to)| (id, to.clone())).collect()
+    }
+
+    fn waiting(&self) -> Vec<(MessageId, Recipient, u64)> {
+        self.0.outbox.waiting().map(|(id, to, sent_ms)| (id, to.clone(), sent_ms)).collect()
+    }
+}
+
+fn of_earlier(count: usize) -> String {
+    match count {
+        1 => "1 message of an earlier run is".to_owned(),
+        count => format!("{count} messages of an earlier run are"),
+    }
+}

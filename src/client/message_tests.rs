@@ -1,0 +1,68 @@
+//! Messages for tests: Alice writes, Bob receives.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::event::{Mark, Opened};
+use super::group_file::GroupFile;
+use super::member::Member;
+use crate::crypto::envelope::{self, SealWith};
+use crate::crypto::keys::PrivateKey;
+use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
+use crate::wire::{Envelope, Header, MessageId, Suite};
+
+/// Bob, who receives, with this group key file.
+pub(super) fn bob(group: GroupFile) -> Member {
+    let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
+    Member {
+        name: "bob".parse().unwrap(),
+        identity: again(&BOB),
+        encryption: again(&BOB_ENCRYPTION),
+        retired: Vec::new(),
+        former: Vec::new(),
+        group,
+    }
+}
+
+/// What Alice writes to Bob.
+pub(super) fn header(seq: u64) -> Header {
+    Header {
+        suite: Suite::Direct,
+        sender: "alice".parse().unwrap(),
+        sender_fp: ALICE.public().fingerprint(),
+        recipient: "bob".parse().unwrap(),
+        recipient_fp: BOB_ENCRYPTION.public().fingerprint(),
+        msg_id: MessageId(crate::crypto::random::bytes()),
+        seq,
+        prev: seq - 1,
+        sent_ms: 1_700_000_000_000,
+    }
+}
+
+/// The same with a text, sealed for Bob and signed by Alice.
+pub(super) fn sealed(header: Header, text: &str) -> Envelope {
+    envelope::seal(header, text, SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap()
+}
+
+/// The same as Bob sees it, who knows Alice's key.
+pub(super) fn opened(header: Header, text: &str) -> Opened {
+    let received_ms = i64::try_from(header.sent_ms).unwrap();
+    let envelope = Envelope {
+        header_bytes: Vec::new(),
+        header,
+        commitment: [0; 32],
+        ciphertext: Vec::new(),
+        signature: Vec::new(),
+    };
+    Opened {
+        envelope,
+        sender: Arc::new(ALICE.public().clone()),
+        mark: Mark::Known,
+        text: Zeroizing::new(text.to_owned()),
+        backlog: false,
+        received_ms,
+        is_late: false,
+        is_repeated: false,
+    }
+}

@@ -1,0 +1,220 @@
+use super::*;
+use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
+
+#[test]
+fn an_unknown_senders_messages_wait_for_the_key_in_order_while_others_go_on() {
+    let (member, keyring) = (bob(None), Memory::default().knows("carol", &BOB));
+    let mut receiver = new(&member, &keyring);
+    let actions = deliver(&mut receiver, &sealed(header(1), "one").encode());
+    assert_eq!(told(&actions), ["look up alice"]);
+    let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
+    assert_eq!(told(&deliver(&mut receiver, &sealed(header(2), "two").encode())), [] as [&str; 0]);
+    let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let from_carol = envelope::seal(from_carol, "me too", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: me too (Known)"]);
+
+    assert!(Receiver::asked(*request));
+    let bundle = bundle::make(&"alice".parse().unwrap(), &ALICE, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
+    let shown = receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap();
+    assert_eq!(told(&shown), ["alice: one (New)", "alice: two (New)"]);
+    assert!(receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap().is_empty(), "an answer counts once");
+}
+
+#[test]
+fn a_key_of_another_name_or_another_key_opens_nothing() {
+    for (name, key) in [("mallory", &ALICE), ("alice", &BOB)] {
+        let (member, keyring) = (bob(None), Memory::default());
+        let mut receiver = new(&member, &keyring);
+        let actions = deliver(&mut receiver, &sealed(header(1), "hi").encode());
+        let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
+        let bundle = bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
+        assert_eq!(
+            told(&receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap()),
+            ["UnknownSender"],
+            "{name}"
+        );
+        assert!(keyring.is_empty(), "{name} was pinned");
+    }
+}
+
+#[test]
+fn a_name_is_not_pinned_before_a_signature_holds() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = new(&member, &keyring);
+    let unsigned = Envelope { signature: vec![0; 256], ..sealed(header(1), "hi") };
+    let request = request(&deliver(&mut receiver, &unsigned.encode()));
+    let shown = receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap();
+    assert_eq!(told(&shown), ["UnknownSender"]);
+    assert!(keyring.is_empty());
+}
+
+#[test]
+fn junk_under_another_key_does_not_take_a_true_message_with_it() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = new(&member, &keyring);
+    let header_of_junk = Header { sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let junk = envelope::seal(header_of_junk, "junk", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    let first = request(&deliver(&mut receiver, &junk.encode()));
+    deliver(&mut receiver, &sealed(header(2), "true").encode());
+    let actions = receiver.not_found(first, Instant::now()).unwrap();
+    assert_eq!(told(&actions), ["UnknownSender", "look up alice"]);
+    let shown = receiver.found(request(&actions), &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap();
+    assert_eq!(told(&shown), ["alice: true (New)"]);
+}
+
+#[test]
+fn without_room_for_a_contact_one_line_is_shown_and_the_rest_goes_on() {
+    let (member, keyring) = (bob(None), Memory { is_full: true, ..Memory::default() }.knows("carol", &BOB));
+    let mut receiver = new(&member, &keyring);
+    let request = request(&deliver(&mut receiver, &sealed(header(1), "hi").encode()));
+    assert_eq!(
+        told(&receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap()),
+        ["NoRoom"]
+    );
+    let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
+    let from_carol = envelope::seal(from_carol, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
+    assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: hi (Known)"]);
+}
+
+#[test]
+fn a_key_that_never_comes_is_given_up_with_one_line_and_asked_for_again() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = new(&member, &keyring);
+    assert_eq!(receiver.deadline(), None);
+    let first = request(&deliver(&mut receiver, &sealed(header(1), "one").encode()));
+    deliver(&mut receiver, &sealed(header(2), "two").encode());
+    let deadline = receiver.deadline().unwrap();
+    assert!(receiver.due(deadline - std::time::Duration::from_millis(1)).is_empty());
+    let actions = receiver.due(deadline);
+    let [Action::Tell(Notice::KeyNotGiven { count: 2, .. })] = actions.as_slice() else {
+        panic!("{:?}", told(&actions))
+    };
+    assert_eq!(receiver.deadline(), None);
+    assert!(
+        receiver.found(first, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap().is_empty(),
+        "too late"
+    );
+    assert_ne!(request(&deliver(&mut receiver, &sealed(header(3), "three").encode())), first);
+}
+
+#[test]
+fn strangers_can_not_fill_the_memory() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = new(&member, &keyring);
+    let bytes = sealed(header(1), "hi").encode();
+    for _ in 0..HELD_MESSAGES + 50 {
+        deliver(&mut receiver, &bytes);
+    }
+    assert_eq!(receiver.held_messages(), HELD_MESSAGES);
+}
+
+#[test]
+fn another_key_is_asked_for_and_without_a_handover_its_messages_wait_for_a_choice() {
+    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 4] = [
+        |receiver, request| receiver.not_found(request, Instant::now()).unwrap(),
+        |receiver, request| receiver.found(request, b"junk", Vec::new(), Instant::now()).unwrap(),
+        |receiver, request| receiver.found(request, &bundle_of("alice", &BOB), Vec::new(), Instant::now()).unwrap(),
+        // The server sticks to the old key.
+        |receiver, request| receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap(),
+    ];
+    for answer in answers {
+        let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "one").encode()));
+        deliver(&mut receiver, &by(&BOB, 2, "two").encode());
+        // What the pinned key signed is not held up.
+        assert_eq!(told(&deliver(&mut receiver, &by(&ALICE, 1, "old").encode())), ["alice: old (Known)"]);
+        let actions = answer(&mut receiver, asked);
+        assert_eq!(with_news(&mut receiver, actions), ["KeyChanged", "Held"]);
+        assert!(keyring.pins.settled(&"alice".parse().unwrap()).is_err(), "it stops what goes there");
+        let actions = deliver(&mut receiver, &by(&BOB, 3, "three").encode());
+        assert_eq!(with_news(&mut receiver, actions), ["Held"], "nobody is asked again");
+        assert!(receiver.waits_for_a_person() && receiver.released().unwrap().0.is_empty());
+    }
+}
+
+#[test]
+fn a_server_that_can_not_tell_now_has_changed_nobodys_key() {
+    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 2] = [
+        |receiver, request| receiver.not_told(request, Instant::now()),
+        |receiver, _| receiver.due(Instant::now() + ANSWER_WITHIN * 2),
+    ];
+    for answer in answers {
+        let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+        let mut receiver = new(&member, &keyring);
+        let message = entry(&by(&BOB, 1, "one").encode());
+        let asked = request(&receiver.arrived(message.clone(), Instant::now()).unwrap());
+        let actions = answer(&mut receiver, asked);
+        assert!(!actions.iter().any(|action| matches!(action, Action::Done { .. })), "it is still there");
+        assert_eq!(with_news(&mut receiver, actions), ["KeyNotGiven"]);
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
+        assert!(receiver.keeps(message.entry), "the next start asks again");
+    }
+}
+
+#[test]
+fn new_keys_that_the_old_ones_signed_are_told_calmly_and_messages_go_on() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = new(&member, &keyring);
+    let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "one").encode()));
+    let lineage = vec![handed_over(&ALICE, &BOB)];
+    let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage, Instant::now()).unwrap();
+    assert_eq!(told(&actions), ["NewKeys", "alice: one (Known)"]);
+    // What was on its way under the old key still counts, for a while.
+    let mut late = entry(&by(&ALICE, 9, "late").encode());
+    late.received_ms = crate::client::output::now_ms();
+    assert_eq!(told(&receiver.arrived(late, Instant::now()).unwrap()), ["alice: late (Former)"]);
+    let mut too_late = entry(&by(&ALICE, 10, "too late").encode());
+    too_late.received_ms = crate::client::output::now_ms() + 31 * 24 * 3600 * 1000;
+    assert_eq!(told(&receiver.arrived(too_late, Instant::now()).unwrap()), ["look up alice"]);
+}
+
+#[test]
+fn a_made_up_predecessor_of_a_key_speaks_for_nobody() {
+    // The server makes up a key that hands over to Alice's true one, for somebody who has not met her, and for somebody who has.
+    for known in [None, Some(&ALICE)] {
+        let (member, mut keyring) = (bob(None), Memory::default());
+        if let Some(key) = known {
+            keyring = keyring.knows("alice", key);
+        }
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "forged").encode()));
+        // It can sign for that one in its own name only.
+        let mut made_up = handed_over(&BOB, &ALICE);
+        made_up.handover.truncate(256);
+        made_up.handover = made_up.handover.repeat(2);
+        let actions = receiver.found(asked, &bundle_of("alice", &ALICE), vec![made_up], Instant::now()).unwrap();
+        let expected = if known.is_some() { "KeyChanged" } else { "UnknownSender" };
+        assert_eq!(told(&actions), [expected]);
+    }
+}
+
+/// Alice wrote under her old key, and then took a new one that signed for the old one.
+#[test]
+fn what_was_written_before_new_keys_were_taken_is_shown_to_whoever_never_saw_the_old_ones() {
+    for known in [None, Some(&BOB)] {
+        let (member, mut keyring) = (bob(None), Memory::default());
+        if let Some(key) = known {
+            keyring = keyring.knows("alice", key);
+        }
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&ALICE, 1, "before").encode()));
+        deliver(&mut receiver, &by(&ALICE, 2, "too").encode());
+        let lineage = vec![handed_over(&ALICE, &BOB)];
+        let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage.clone(), Instant::now()).unwrap();
+        assert_eq!(told(&actions), ["alice: before (Former)", "alice: too (Former)"]);
+        let mark = if known.is_some() { "Known" } else { "New" };
+        let after = deliver(&mut receiver, &by(&BOB, 3, "after").encode());
+        assert_eq!(told(&after), [format!("alice: after ({mark})")]);
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
+        // Long after, it is no alarm either; nor does it begin to count again, though the server shows it once more.
+        for seq in 4..6 {
+            let mut late = entry(&by(&ALICE, seq, "late").encode());
+            late.received_ms = crate::client::output::now_ms() + 31 * 24 * 3600 * 1000;
+            let asked = request(&receiver.arrived(late, Instant::now()).unwrap());
+            let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage.clone(), Instant::now()).unwrap();
+            assert_eq!(told(&actions), ["GivenUp"]);
+        }
+        keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
+    }
+}
