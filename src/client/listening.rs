@@ -1,11 +1,12 @@
 //! The listening thread: receives frames, puts messages on disk, acknowledges, verifies, opens and shows.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Instant;
 
-use super::Error;
 use super::dialogue::answered;
 use super::event::{Notice, Opened};
+use super::feed::Feed;
 use super::history::History;
 use super::inbox::{Inbox, Incoming};
 use super::left::Left;
@@ -13,6 +14,7 @@ use super::link::{Link, Reading};
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
 use super::receive::{Action, Receiver};
+use super::{Error, json};
 use crate::limits::CHOICE_LOOKED_FOR;
 use crate::transport::Stop;
 use crate::wire::to_client::Reason;
@@ -41,6 +43,8 @@ pub trait Audience {
 
 /// What stays the same over all connections of a run.
 pub struct Receiving<'a> {
+    /// Who else is told. Before the inbox, so that it is gone when the next client has that.
+    pub feed: Option<Feed>,
     /// What came, on disk.
     pub inbox: Inbox,
     /// What to make of it.
@@ -49,6 +53,20 @@ pub struct Receiving<'a> {
     pub history: Option<&'a History>,
     /// What of it is left for a later run.
     pub left: Left,
+}
+
+impl<'a> Receiving<'a> {
+    /// In this folder of the account, with a feed of it, leaving nothing.
+    pub fn new(folder: &Path, inbox: Inbox, receiver: Receiver<'a>, history: Option<&'a History>) -> Self {
+        Self { feed: Feed::offer(folder, &inbox), inbox, receiver, history, left: Left::new(false) }
+    }
+
+    /// Tells the other programs of this account's owner.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(feed) = &mut self.feed {
+            feed.tell(line);
+        }
+    }
 }
 
 /// Listens until the audience has enough, the server says goodbye, or `over` is asked.
@@ -67,6 +85,7 @@ pub fn listen(
         let given_up = turn.receiving.receiver.due(Instant::now());
         turn.perform(given_up)?;
         turn.look_again()?;
+        turn.welcome();
         if over.is_asked() || !turn.audience.due(Instant::now())? {
             return Ok(());
         }
@@ -116,6 +135,13 @@ impl Turn<'_, '_> {
             actions.extend(receiver.arrived(entry, Instant::now())?);
         }
         self.perform(actions)
+    }
+
+    /// Whoever wants to read the feed. A server that is pinged now and then makes sure that nobody waits for long.
+    fn welcome(&mut self) {
+        if let Some(feed) = &mut self.receiving.feed {
+            feed.welcome();
+        }
     }
 
     /// Frames that came together: messages that follow each other cost one write.
@@ -208,9 +234,13 @@ impl Turn<'_, '_> {
             }
             Action::Show(entry, opened) => {
                 self.audience.message(&opened)?;
+                self.receiving.tell(|| json::message(&opened));
                 done.push((entry, true));
             }
-            Action::Tell(notice) => self.audience.notice(&notice)?,
+            Action::Tell(notice) => {
+                self.audience.notice(&notice)?;
+                self.receiving.tell(|| json::notice(&notice));
+            }
         }
         Ok(())
     }

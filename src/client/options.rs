@@ -126,6 +126,11 @@ pub enum Command {
         #[arg(long)]
         no_backlog: bool,
     },
+    /// Answer JSON-RPC 2.0 requests, one a line, on stdin and stdout; for bots and other programs.
+    ///
+    /// The methods are send, subscribe, unsubscribe, users, fingerprint, verify, trust and contacts; docs/JSON.md has them all. Works
+    /// while the chat of the same account runs. Ends when stdin does.
+    Rpc,
     /// List the accounts of this server.
     Users {
         /// Only those who are here now.

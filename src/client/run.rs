@@ -9,7 +9,7 @@ use super::config::{self, Config};
 use super::options::{Command, Group, Keys, Options};
 use super::prompt::Settings;
 use super::{
-    Error, account, choosing, group, history_view, listen, people, register, renewal, send, start, text, transfer,
+    Error, account, choosing, group, history_view, listen, people, register, renewal, rpc, send, start, text, transfer,
 };
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
@@ -85,6 +85,7 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         Command::Listen { count, export, no_backlog } => {
             listen::command(&config, listen::Wanted { count, export, no_backlog }, stop, in_session)
         }
+        Command::Rpc => rpc::command(&config, stop, in_session),
         Command::Users { online } => people::users(&config, online),
         Command::Fingerprint { name, qr } => {
             let name = name.as_deref().map(config::name).transpose()?;

@@ -1,6 +1,7 @@
 //! `topchat send`: one message, and the truth about what became of it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -35,24 +36,58 @@ pub struct Message {
     pub ecb: bool,
 }
 
+/// A message that was not refused.
+pub struct Sent {
+    id: MessageId,
+    outcome: Outcome,
+}
+
 /// Sends, waits for the delivery, tells what is known.
 pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
     let group = if message.to == Recipient::All { Some(session::need_group_key(config)?) } else { None };
     let mut session = session::for_errand(config)?;
-    let member = &*session.again.member;
-    let sequence = Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?;
-    let limit = config.timeout.unwrap_or(ANSWER_WITHIN);
+    let sent = deliver(config, &mut session, message, group.as_ref(), config.timeout.unwrap_or(ANSWER_WITHIN));
+    session.dialogue.link().finish();
+    report(config, &message.to, &sent?)
+}
+
+/// Sends over a session, whose connection is another one afterwards if it was lost on the way, and waits for the delivery,
+/// but no longer than `limit`. An error of a lost connection means that nothing was sent.
+pub fn deliver(
+    config: &Config,
+    session: &mut Session,
+    message: &Message,
+    group: Option<&GroupKeys>,
+    limit: Duration,
+) -> Result<Sent, Error> {
     let deadline = Instant::now() + limit;
-    let envelope = seal(config, &mut session, group.as_ref(), &sequence, message)?;
+    let member = Arc::clone(&session.again.member);
+    let sequence = Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?;
+    let envelope = seal(config, session, group, &sequence, message)?;
     let id = envelope.header.msg_id;
-    let history = History::for_session(config, &session.again.member);
+    let history = History::for_session(config, &member);
     history.iter().for_each(|history| history.sent(&envelope, &message.text));
     let mut progress = Progress { config, sequence, envelope, accepted: false, deadline, limit };
     let outcome = progress.send(session);
     if matches!(outcome, Err(Error::Refused(_) | Error::Away { .. } | Error::NoSuchUser { .. })) {
         history.iter().for_each(|history| history.refused(id));
     }
-    report(config, &message.to, id, outcome)
+    Ok(Sent { id, outcome: outcome? })
+}
+
+impl Sent {
+    /// An error if nobody knows whether it was delivered.
+    pub fn confirmed(&self, to: &Recipient) -> Result<(), Error> {
+        match (self.outcome, to) {
+            (Outcome::Unconfirmed, Recipient::User(name)) => Err(Error::Unconfirmed { id: self.id, to: name.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// As a line of JSON.
+    pub fn object(&self, to: &Recipient) -> String {
+        object(to, self.id, self.outcome)
+    }
 }
 
 /// What became of a message that was not refused.
@@ -107,19 +142,17 @@ struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    fn send(&mut self, session: Session) -> Result<Outcome, Error> {
-        let Session { mut dialogue, again, contacts, .. } = session;
+    fn send(&mut self, session: &mut Session) -> Result<Outcome, Error> {
         let mut pauses = Pauses::default();
         loop {
-            let outcome = self.settled(&contacts).and_then(|()| self.on(&mut dialogue));
-            dialogue.link().finish();
-            match outcome {
+            match self.settled(&session.contacts).and_then(|()| self.on(&mut session.dialogue)) {
                 // What the server has taken arrives without us.
                 Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Sent),
                 Err(error) if is_lost(&error) => log::debug!("{error}"),
                 outcome => return outcome,
             }
-            dialogue = self.reconnect(&again, &mut pauses)?;
+            session.dialogue.link().finish();
+            session.dialogue = self.reconnect(&session.again, &mut pauses)?;
         }
     }
 
@@ -201,21 +234,16 @@ pub fn refused(to: &Recipient, reason: Reason) -> Error {
     }
 }
 
-fn report(config: &Config, to: &Recipient, id: MessageId, outcome: Result<Outcome, Error>) -> Result<(), Error> {
-    let outcome = outcome?;
+fn report(config: &Config, to: &Recipient, sent: &Sent) -> Result<(), Error> {
     if config.json {
-        output::line(&object(to, id, outcome))?;
-    } else if outcome != Outcome::Unconfirmed {
-        output::line(&words(id, outcome))?;
+        output::line(&sent.object(to))?;
+    } else if sent.outcome != Outcome::Unconfirmed {
+        output::line(&words(sent.id, sent.outcome))?;
     }
-    match (outcome, to) {
-        (Outcome::Unconfirmed, Recipient::User(name)) => Err(Error::Unconfirmed { id, to: name.clone() }),
-        (Outcome::SentTo(0), _) => {
-            config.say("nobody else is here");
-            Ok(())
-        }
-        _ => Ok(()),
+    if sent.outcome == Outcome::SentTo(0) {
+        config.say("nobody else is here");
     }
+    sent.confirmed(to)
 }
 
 fn words(id: MessageId, outcome: Outcome) -> String {
@@ -231,7 +259,7 @@ fn words(id: MessageId, outcome: Outcome) -> String {
 
 fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
     #[derive(Serialize)]
-    struct Sent<'a> {
+    struct Object<'a> {
         r#type: &'static str,
         id: String,
         to: &'a str,
@@ -246,7 +274,7 @@ fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
         Outcome::SentTo(total) => ("sent", Some(total)),
         Outcome::Unconfirmed => ("unconfirmed", None),
     };
-    json::line(&Sent { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })
+    json::line(&Object { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })
 }
 
 #[cfg(test)]
