@@ -242,8 +242,8 @@ pub const KEPT_OF_STRANGERS: usize = 128;
 pub const LEFT_MESSAGES: usize = 2000;
 /// Programs that may read a client's feed at a time: each costs a descriptor and a buffer in the kernel.
 pub const FEED_READERS: usize = 16;
-/// What a reader of the feed may lag behind, in bytes, as far as the system allows: hundreds of messages.
-pub const FEED_BUFFER: usize = 1024 * 1024;
+/// What a reader of the feed may lag behind, in bytes, as far as the system allows: hundreds of short messages, ten of the longest.
+pub const FEED_BUFFER: usize = 256 * 1024;
 /// For so long a new feed keeps its lines for readers who were with the client before it: that one ends within this time.
 pub const FEED_CATCH_UP: Duration = Duration::from_secs(5);
 /// So many of them.
