@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use super::account_error::AccountError;
 use super::account_keys::KeyFolder;
 use super::config::Config;
 use super::dialogue::Ask;
 use super::password::{self, Secret};
 use super::prompt::Terminal;
+use super::server_error::ServerError;
 use super::session::Session;
 use super::{Error, session};
 use crate::crypto::scram;
@@ -21,7 +23,7 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     let name = session::choose(config)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
     if !folder.exists() {
-        return Err(Error::KeysMissing { name, folder: folder.path().to_owned() });
+        return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
     }
     let given = password::given(config)?;
     if given.is_none() || new_password_file.is_none() {
@@ -32,11 +34,11 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     folder.load(&secret)?;
     let new = new_password(config, new_password_file)?;
     let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
-    let verifier = scram::verifier(new.password()).map_err(|why| Error::Scram { why })?;
+    let verifier = scram::verifier(new.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;
     let _lock = folder.lock()?;
     // Another process was interrupted since the login: only the next one knows what counts.
     if folder.is_unsettled() {
-        return Err(Error::KeysBusy { folder: folder.path().to_owned() });
+        return Err(Error::Account(AccountError::KeysBusy { folder: folder.path().to_owned() }));
     }
     let secret = &*session.again.secret;
     folder.write_new(&folder.load(secret)?, secret, &new)?;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 
 use super::Error;
+use super::account_error::AccountError;
 use super::next_keys::RETIRED;
 use super::password::Secret;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
@@ -83,7 +84,7 @@ impl KeyFolder {
         for (part, missing) in PARTS.into_iter().zip(made) {
             if missing {
                 let path = self.file(part, "pem");
-                let key = PrivateKey::generate(bits).map_err(|why| Error::Key { path, why })?;
+                let key = PrivateKey::generate(bits).map_err(|why| Error::Account(AccountError::Key { path, why }))?;
                 self.write(part, "pem", &key, secret)?;
                 private::replace(&self.file(part, "pub.pem"), key.public().to_pem().as_bytes())?;
             }
@@ -101,7 +102,10 @@ impl KeyFolder {
     pub fn make_way(&self) -> Result<(), Error> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
         if entries.flatten().any(|entry| entry.path() != self.lock_file()) {
-            return Err(Error::OtherKeys { name: self.name.clone(), folder: self.folder.clone() });
+            return Err(Error::Account(AccountError::OtherKeys {
+                name: self.name.clone(),
+                folder: self.folder.clone(),
+            }));
         }
         let _lock = self.lock()?;
         Ok(private::remove(&self.lock_file())?)
@@ -191,8 +195,9 @@ impl KeyFolder {
     pub(super) fn public(&self, part: &str) -> Result<PublicKey, Error> {
         let path = self.file(part, "pub.pem");
         let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
-        let der = pem_body(&pem).ok_or_else(|| Error::Key { path: path.clone(), why: KeyError::Malformed })?;
-        PublicKey::from_der(&der).map_err(|why| Error::Key { path, why })
+        let der = pem_body(&pem)
+            .ok_or_else(|| Error::Account(AccountError::Key { path: path.clone(), why: KeyError::Malformed }))?;
+        PublicKey::from_der(&der).map_err(|why| Error::Account(AccountError::Key { path, why }))
     }
 
     fn check_public(&self, part: &str, key: &PrivateKey) -> Result<(), Error> {
@@ -222,7 +227,9 @@ impl KeyFolder {
     pub(super) fn load_part(&self, part: &str, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
         let path = self.file(part, "pem");
         match self.open(&path, secret) {
-            Err(Error::WrongPassphrase { .. }) if fs::symlink_metadata(self.file(part, NEW)).is_ok() => {
+            Err(Error::Account(AccountError::WrongPassphrase { .. }))
+                if fs::symlink_metadata(self.file(part, NEW)).is_ok() =>
+            {
                 self.open(&self.file(part, NEW), secret).map(|key| (key, true))
             }
             opened => opened.map(|key| (key, false)),
@@ -234,8 +241,8 @@ impl KeyFolder {
         let mut tried = secret.spellings().map(|passphrase| PrivateKey::from_pem(&pem, passphrase));
         match tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))) {
             Some(Ok(key)) => Ok(key),
-            Some(Err(why)) => Err(Error::Key { path: path.to_owned(), why }),
-            None => Err(Error::WrongPassphrase { path: path.to_owned() }),
+            Some(Err(why)) => Err(Error::Account(AccountError::Key { path: path.to_owned(), why })),
+            None => Err(Error::Account(AccountError::WrongPassphrase { path: path.to_owned() })),
         }
     }
 
@@ -247,7 +254,7 @@ impl KeyFolder {
     fn unreadable(&self, error: FileError) -> Error {
         match error {
             FileError::Missing { .. } if !self.has_any() => {
-                Error::KeysMissing { name: self.name.clone(), folder: self.folder.clone() }
+                Error::Account(AccountError::KeysMissing { name: self.name.clone(), folder: self.folder.clone() })
             }
             error => error.into(),
         }
@@ -255,7 +262,9 @@ impl KeyFolder {
 
     pub(super) fn write(&self, part: &str, ending: &str, key: &PrivateKey, secret: &Secret) -> Result<(), Error> {
         let path = self.file(part, ending);
-        let pem = key.to_pem(secret.password().as_bytes()).map_err(|why| Error::Key { path: path.clone(), why })?;
+        let pem = key
+            .to_pem(secret.password().as_bytes())
+            .map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?;
         Ok(private::create_new(&path, pem.as_bytes())?)
     }
 
@@ -296,7 +305,7 @@ const NEW: &str = "pem.new";
 pub fn check_size(bits: u32) -> Result<(), Error> {
     match bits {
         RSA_BITS_MIN..=RSA_BITS_MAX => Ok(()),
-        bits => Err(Error::KeySize { bits }),
+        bits => Err(Error::Account(AccountError::KeySize { bits })),
     }
 }
 

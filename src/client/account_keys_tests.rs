@@ -17,7 +17,7 @@ fn folder(place: &tempfile::TempDir) -> KeyFolder {
 fn keys_are_made_once_private_and_opened_again() {
     let place = tempfile::tempdir().unwrap();
     let folder = folder(&place);
-    assert!(matches!(folder.load(&secret("password1")), Err(Error::KeysMissing { .. })));
+    assert!(matches!(folder.load(&secret("password1")), Err(Error::Account(AccountError::KeysMissing { .. }))));
     let made = folder.load_or_make(&secret("password1"), BITS).unwrap();
     let again = folder.load_or_make(&secret("password1"), BITS).unwrap();
     assert_eq!(made.identity.public().fingerprint(), again.identity.public().fingerprint());
@@ -35,7 +35,7 @@ fn a_wrong_password_a_loose_mode_and_junk_are_told_apart() {
     let folder = folder(&place);
     folder.load_or_make(&secret("password1"), BITS).unwrap();
     let error = folder.load(&secret("password2")).err().unwrap();
-    assert!(matches!(error, Error::WrongPassphrase { .. }), "{error}");
+    assert!(matches!(error, Error::Account(AccountError::WrongPassphrase { .. })), "{error}");
     assert_eq!(error.exit(), Exit::Refused);
 
     let path = folder.file("identity", "pem");
@@ -46,7 +46,7 @@ fn a_wrong_password_a_loose_mode_and_junk_are_told_apart() {
     fs::remove_file(&path).unwrap();
     private::create_new(&path, b"junk").unwrap();
     let error = folder.load(&secret("password1")).err().unwrap();
-    assert!(matches!(error, Error::Key { .. }), "{error}");
+    assert!(matches!(error, Error::Account(AccountError::Key { .. })), "{error}");
     assert_eq!(error.exit(), Exit::Local);
 }
 
@@ -69,7 +69,7 @@ fn an_interrupted_change_of_the_password_locks_nobody_out() {
     let opened = folder.load(&secret("password2")).unwrap();
     folder.settle(&opened).unwrap();
     folder.load(&secret("password2")).unwrap();
-    assert!(matches!(folder.load(&secret("password1")), Err(Error::WrongPassphrase { .. })));
+    assert!(matches!(folder.load(&secret("password1")), Err(Error::Account(AccountError::WrongPassphrase { .. }))));
     assert!(!folder.file("encryption", NEW).exists());
 }
 
@@ -80,7 +80,7 @@ fn after_a_login_with_the_old_password_the_new_files_are_gone() {
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
     folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
     folder.settle(&folder.load(&secret("password1")).unwrap()).unwrap();
-    assert!(matches!(folder.load(&secret("password2")), Err(Error::WrongPassphrase { .. })));
+    assert!(matches!(folder.load(&secret("password2")), Err(Error::Account(AccountError::WrongPassphrase { .. }))));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_login_leaves_alone_what_a_change_of_the_password_is_doing() {
     folder.promote_new().unwrap();
     drop(lock);
     folder.load(&secret("password2")).unwrap();
-    assert!(matches!(folder.load(&secret("password1")), Err(Error::WrongPassphrase { .. })));
+    assert!(matches!(folder.load(&secret("password1")), Err(Error::Account(AccountError::WrongPassphrase { .. }))));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::account_error::AccountError;
 use super::password::Secret;
 use super::state_file::VERSION;
 use crate::crypto::digest;
@@ -140,7 +141,7 @@ impl Payload {
 impl BackupError {
     /// For `map_err`: which document.
     pub fn of(from: PathBuf) -> impl Fn(Self) -> Error {
-        move |why| Error::Backup { path: from.clone(), why }
+        move |why| Error::Account(AccountError::Backup { path: from.clone(), why })
     }
 }
 

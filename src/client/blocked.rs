@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::state_file::{Document, StateFile, VERSION};
+use super::trust_error::TrustError;
 use crate::limits::CONTACTS_MAX;
 use crate::names::UserName;
 
@@ -53,7 +54,7 @@ impl Blocked {
     pub(super) fn block(&self, name: &UserName) -> Result<bool, Error> {
         self.file.change(|names: &mut Names| {
             if names.blocked.len() >= CONTACTS_MAX {
-                return Err(Error::ContactsFull { path: self.file.path().to_owned() });
+                return Err(Error::Trust(TrustError::ContactsFull { path: self.file.path().to_owned() }));
             }
             if !names.blocked.iter().any(|blocked| blocked == name.as_str()) {
                 names.blocked.push(name.to_string());

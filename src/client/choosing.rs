@@ -9,6 +9,7 @@ use super::keyring::Keyring;
 use super::output::now_ms;
 use super::pins::Choice;
 use super::prompt::{Terminal, is_yes};
+use super::trust_error::TrustError;
 use super::{Error, directory, output, people, screen, session};
 use crate::limits::VERIFIED_DIGITS_MIN;
 use crate::names::UserName;
@@ -32,7 +33,9 @@ pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<()
 fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
     let own = session::choose(config)?;
     let pin = Contacts::open(&config.account_state(&own), config.new_keys)?.pinned(name)?;
-    let change = pin.and_then(|pin| pin.change(name)).ok_or_else(|| Error::NotChanged { name: name.clone() })?;
+    let change = pin
+        .and_then(|pin| pin.change(name))
+        .ok_or_else(|| Error::Trust(TrustError::NotChanged { name: name.clone() }))?;
     let terminal = Terminal::open(config, "a confirmation", "topchat trust NAME FINGERPRINT")?;
     let now = change.now;
     terminal.say(&screen::page(&std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;

@@ -8,6 +8,7 @@ use etcetera::BaseStrategy;
 use super::address::ServerAddress;
 use super::contacts::NewKeys;
 use super::options::Global;
+use super::server_error::ServerError;
 use super::{Error, output};
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
@@ -65,7 +66,10 @@ impl Config {
             (None, None) => PasswordSource::Terminal,
         };
         Ok(Self {
-            server: global.server.parse().map_err(|why| Error::Address { text: global.server.clone(), why })?,
+            server: global
+                .server
+                .parse()
+                .map_err(|why| Error::Server(ServerError::Address { text: global.server.clone(), why }))?,
             expected: global.server_fingerprint.as_deref().map(fingerprint).transpose()?,
             user: global.user.as_deref().map(name).transpose()?,
             keys_dir: global.keys_dir.map_or_else(default_keys, Ok)?,
@@ -116,7 +120,7 @@ pub fn recipient(text: &str) -> Result<Recipient, Error> {
 }
 
 fn fingerprint(text: &str) -> Result<Fingerprint, Error> {
-    Fingerprint::from_hex(text.trim()).ok_or_else(|| Error::ServerFingerprint { text: text.to_owned() })
+    Fingerprint::from_hex(text.trim()).ok_or_else(|| Error::Server(ServerError::Fingerprint { text: text.to_owned() }))
 }
 
 fn default_keys() -> Result<PathBuf, Error> {

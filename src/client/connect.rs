@@ -8,6 +8,7 @@ use super::Error;
 use super::cause::ConnectError;
 use super::config::Config;
 use super::link::Link;
+use super::server_error::ServerError;
 use super::servers::{self, Seen};
 use crate::crypto::random;
 use crate::limits::{BUSY_PAUSE_FIRST, BUSY_PAUSE_MAX, CONNECT_WITHIN};
@@ -40,7 +41,7 @@ pub fn connect(config: &Config) -> Result<Connected, Error> {
         }
         pause = jittered(pause * 2).min(BUSY_PAUSE_MAX);
         if Instant::now() + pause >= deadline {
-            return Err(Error::Busy { address: config.server.to_string() });
+            return Err(Error::Server(ServerError::Busy { address: config.server.to_string() }));
         }
         std::thread::sleep(pause);
     }
@@ -122,7 +123,9 @@ fn handshake(mut connection: Connection, deadline: Instant) -> Result<Option<Con
 
 fn check(config: &Config, connection: Connection) -> Result<Connected, Error> {
     let address = config.server.to_string();
-    let identity = connection.peer_identity().ok_or_else(|| Error::NotTopChat { address: address.clone() })?;
+    let identity = connection
+        .peer_identity()
+        .ok_or_else(|| Error::Server(ServerError::NotTopChat { address: address.clone() }))?;
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let seen = servers::check(&config.state_dir, &address, identity, config.expected, now_ms)?;
     let connected = Connected { link: Link::new(connection)?, identity, seen };
@@ -136,10 +139,10 @@ fn other_side(config: &Config, error: TransportError) -> Error {
     let address = config.server.to_string();
     match error {
         TransportError::NotTopChat | TransportError::Tls { .. } | TransportError::Frame(_) => {
-            Error::NotTopChat { address }
+            Error::Server(ServerError::NotTopChat { address })
         }
         TransportError::Io { source, .. } => failed(config, ConnectError::Io(source)),
-        why => Error::Lost { why },
+        why => Error::Server(ServerError::Lost { why }),
     }
 }
 
@@ -148,7 +151,7 @@ fn no_answer(config: &Config) -> Error {
 }
 
 fn failed(config: &Config, why: ConnectError) -> Error {
-    Error::Connect { address: config.server.to_string(), why }
+    Error::Server(ServerError::Connect { address: config.server.to_string(), why })
 }
 
 #[cfg(test)]

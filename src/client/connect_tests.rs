@@ -65,7 +65,7 @@ fn something_else_that_answers_is_not_a_topchat_server() {
         |mut socket| socket.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap(),
         |config| {
             let Err(error) = connect(config) else { panic!("an SSH server was taken") };
-            assert!(matches!(error, Error::NotTopChat { .. }), "{error}");
+            assert!(matches!(error, Error::Server(ServerError::NotTopChat { .. })), "{error}");
             assert_eq!(error.exit(), Exit::Local);
         },
     );

@@ -11,6 +11,7 @@ use super::keyring::{Found, Keyring, Met, Pin};
 use super::output::now_ms;
 use super::pins::{Choice, Contact, Pins};
 use super::state_file::{Document, Stamp, StateFile, VERSION};
+use super::trust_error::TrustError;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
 use crate::limits::{CONTACTS_FILE_MAX, CONTACTS_MAX};
@@ -59,7 +60,7 @@ impl Contacts {
     /// The same as [`Keyring::meet`], where nothing can be done with a key about which the person has not chosen.
     pub fn check(&self, found: &Found) -> Result<Met, Error> {
         match self.meet(found)? {
-            Met::Changed(change) => Err(Error::KeyChanged(change)),
+            Met::Changed(change) => Err(Error::Trust(TrustError::KeyChanged(change))),
             met => Ok(met),
         }
     }
@@ -67,7 +68,7 @@ impl Contacts {
     /// An error while the person has not chosen one of this name's keys.
     pub fn settled(&self, name: &UserName) -> Result<(), Error> {
         let change = self.pinned(name)?.and_then(|pin| pin.change(name));
-        change.map_or(Ok(()), |change| Err(Error::KeyChanged(change)))
+        change.map_or(Ok(()), |change| Err(Error::Trust(TrustError::KeyChanged(change))))
     }
 
     /// The person has chosen this key: it is pinned, in place of any other one.
@@ -90,16 +91,19 @@ impl Contacts {
     pub fn unverify(&self, name: &UserName) -> Result<bool, Error> {
         self.file.change(|pins: &mut Pins| match pins.contacts.get_mut(name.as_str()) {
             Some(contact) => Ok(contact.unverify()),
-            None => Err(Error::NoContact { name: name.clone() }),
+            None => Err(Error::Trust(TrustError::NoContact { name: name.clone() })),
         })
     }
 
     /// Takes a contact out. One about whose keys the person has not chosen stays: its next key would be taken as a first one.
     pub fn forget(&self, name: &UserName) -> Result<(), Error> {
         self.file.change(|pins: &mut Pins| {
-            let contact = pins.contacts.get(name.as_str()).ok_or_else(|| Error::NoContact { name: name.clone() })?;
+            let contact = pins
+                .contacts
+                .get(name.as_str())
+                .ok_or_else(|| Error::Trust(TrustError::NoContact { name: name.clone() }))?;
             match self.read(name.as_str(), contact)?.1.changed {
-                Some(_) => Err(Error::NotChosen { name: name.clone() }),
+                Some(_) => Err(Error::Trust(TrustError::NotChosen { name: name.clone() })),
                 None => {
                     pins.contacts.remove(name.as_str());
                     Ok(())
@@ -120,7 +124,7 @@ impl Contacts {
     fn make_sure_of_room(&self, pins: &Pins, bundle: &VerifiedBundle) -> Result<(), Error> {
         match pins.contacts.len() < CONTACTS_MAX || pins.contacts.contains_key(bundle.name.as_str()) {
             true => Ok(()),
-            false => Err(Error::ContactsFull { path: self.file.path().to_owned() }),
+            false => Err(Error::Trust(TrustError::ContactsFull { path: self.file.path().to_owned() })),
         }
     }
 
@@ -202,7 +206,10 @@ impl Keyring for Contacts {
         let met = self.file.change(|pins: &mut Pins| {
             let Some(contact) = pins.contacts.get_mut(bundle.name.as_str()) else {
                 if !self.takes_new() {
-                    return Err(Error::NotPinned { name: bundle.name.clone(), now: bundle.identity.fingerprint() });
+                    return Err(Error::Trust(TrustError::NotPinned {
+                        name: bundle.name.clone(),
+                        now: bundle.identity.fingerprint(),
+                    }));
                 }
                 self.make_sure_of_room(pins, bundle)?;
                 pins.contacts.insert(bundle.name.to_string(), Contact::new(bundle, now_ms()));
@@ -221,8 +228,10 @@ impl Keyring for Contacts {
 
     fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error> {
         self.file.change(|pins: &mut Pins| {
-            let contact =
-                pins.contacts.get_mut(name.as_str()).ok_or_else(|| Error::NoContact { name: name.clone() })?;
+            let contact = pins
+                .contacts
+                .get_mut(name.as_str())
+                .ok_or_else(|| Error::Trust(TrustError::NoContact { name: name.clone() }))?;
             let (_, held) = self.read(name.as_str(), contact)?;
             Ok(contact.other(name, &held, now, now_ms()))
         })

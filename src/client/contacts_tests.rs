@@ -35,7 +35,7 @@ fn mark(contacts: &Contacts) -> Option<Mark> {
 fn stops(result: Result<Met, Error>, was: &PrivateKey, is: &PrivateKey) {
     let (was, is) = (was.public().fingerprint(), is.public().fingerprint());
     match result {
-        Err(Error::KeyChanged(change)) => assert_eq!((change.pinned, change.now), (was, is)),
+        Err(Error::Trust(TrustError::KeyChanged(change))) => assert_eq!((change.pinned, change.now), (was, is)),
         other => panic!("{other:?}"),
     }
 }
@@ -101,7 +101,7 @@ fn an_open_change_outlives_restarts_and_the_way_back_to_the_old_key() {
         stops(contacts.check(&found(&BOB)), &BOB, &ALICE);
         stops(contacts.check(&found(&ALICE)), &BOB, &ALICE);
         assert!(contacts.settled(&bob()).is_err());
-        assert!(matches!(contacts.forget(&bob()), Err(Error::NotChosen { .. })));
+        assert!(matches!(contacts.forget(&bob()), Err(Error::Trust(TrustError::NotChosen { .. }))));
     }
     // A third key takes the second one's place in what is told.
     stops(open(&place).check(&found(&CAROL_ENCRYPTION)), &BOB, &CAROL_ENCRYPTION);
@@ -130,8 +130,8 @@ fn a_compared_key_is_verified_until_it_is_taken_back() {
     assert_eq!(mark(&contacts), Some(Mark::New), "another key was never compared");
     contacts.forget(&bob()).unwrap();
     assert_eq!(mark(&contacts), None);
-    assert!(matches!(contacts.unverify(&bob()), Err(Error::NoContact { .. })));
-    assert!(matches!(contacts.forget(&bob()), Err(Error::NoContact { .. })));
+    assert!(matches!(contacts.unverify(&bob()), Err(Error::Trust(TrustError::NoContact { .. }))));
+    assert!(matches!(contacts.forget(&bob()), Err(Error::Trust(TrustError::NoContact { .. }))));
 }
 
 #[test]
@@ -139,7 +139,9 @@ fn new_keys_are_taken_by_nobody_who_does_not_want_them() {
     let place = tempfile::tempdir().unwrap();
     let contacts = Contacts::open(place.path(), NewKeys::Never).unwrap();
     let refused = contacts.check(&found(&BOB));
-    assert!(matches!(refused, Err(Error::NotPinned { now, .. }) if now == BOB.public().fingerprint()));
+    assert!(
+        matches!(refused, Err(Error::Trust(TrustError::NotPinned { now, .. })) if now == BOB.public().fingerprint())
+    );
     assert_eq!(mark(&contacts), None);
     contacts.choose(&found(&BOB).bundle, Choice::Trusted).unwrap();
     assert_eq!(contacts.check(&found(&BOB)).unwrap(), Met::Stays);
@@ -178,7 +180,7 @@ fn a_full_list_of_contacts_can_be_read_and_takes_no_more() {
     };
     contacts.file.change(fill).unwrap();
     for refused in [contacts.meet(&found(&BOB)).map(|_| ()), contacts.choose(&found(&BOB).bundle, Choice::Trusted)] {
-        assert!(matches!(refused, Err(Error::ContactsFull { .. })));
+        assert!(matches!(refused, Err(Error::Trust(TrustError::ContactsFull { .. }))));
     }
     let contacts = open(&place);
     assert!(contacts.pinned(&named(7).bundle.name).unwrap().is_some());
@@ -210,7 +212,10 @@ fn a_file_of_the_first_form_is_read_and_what_it_lacks_is_learned() {
     let contacts = open(&place);
     assert_eq!(mark(&contacts), Some(Mark::Known));
     assert_eq!(contacts.check(&numbered(&BOB, 3)).unwrap(), Met::Stays);
-    assert!(matches!(open(&place).check(&numbered(&BOB, 2)), Err(Error::OldBundle { given: 2, known: 3, .. })));
+    assert!(matches!(
+        open(&place).check(&numbered(&BOB, 2)),
+        Err(Error::Trust(TrustError::OldBundle { given: 2, known: 3, .. }))
+    ));
 }
 
 #[test]

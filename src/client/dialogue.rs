@@ -8,6 +8,7 @@ use super::Error;
 use super::cause::ProtocolError;
 use super::link::{Link, Reading};
 use super::reason::{Asked, Refusal};
+use super::server_error::ServerError;
 use crate::limits::{ANSWER_WITHIN, LAST_WORDS_WITHIN};
 use crate::wire::{ToClient, ToServer};
 
@@ -55,7 +56,7 @@ impl Dialogue {
     pub fn send(&mut self, frame: &ToServer) -> Result<(), Error> {
         match self.link.send(frame) {
             // A server that closed has said why, unless it crashed: its words are better than "connection lost".
-            Err(lost @ Error::Lost { .. }) => Err(self.last_words().unwrap_or(lost)),
+            Err(lost @ Error::Server(ServerError::Lost { .. })) => Err(self.last_words().unwrap_or(lost)),
             result => result,
         }
     }
@@ -63,7 +64,9 @@ impl Dialogue {
     /// The next frame, within the time of an answer. A goodbye is an error.
     pub fn next(&mut self) -> Result<ToClient, Error> {
         let frame = self.next_within(ANSWER_WITHIN)?;
-        frame.ok_or_else(|| Error::TimedOut { address: self.address.clone(), secs: ANSWER_WITHIN.as_secs() })
+        frame.ok_or_else(|| {
+            Error::Server(ServerError::TimedOut { address: self.address.clone(), secs: ANSWER_WITHIN.as_secs() })
+        })
     }
 
     /// The next frame, or nothing when the time is over. A goodbye is an error.
@@ -119,7 +122,7 @@ impl Ask for Dialogue {
                 return refused(frame);
             }
         }
-        Err(Error::TimedOut { address: self.address.clone(), secs: ANSWER_WITHIN.as_secs() })
+        Err(Error::Server(ServerError::TimedOut { address: self.address.clone(), secs: ANSWER_WITHIN.as_secs() }))
     }
 }
 

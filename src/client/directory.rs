@@ -7,6 +7,7 @@ use super::dialogue::Ask;
 use super::event::Notice;
 use super::keyring::{Found, Keyring, Met};
 use super::pins::Choice;
+use super::trust_error::TrustError;
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::limits::FINGERPRINT_DIGITS_MIN;
 use crate::names::UserName;
@@ -34,10 +35,10 @@ pub fn look_up(server: &mut impl Ask, name: &UserName) -> Result<Found, Error> {
         }
         Err(error) => return Err(error),
     };
-    let bundle = bundle::verify(&bytes).map_err(|why| Error::Bundle { name: name.clone(), why })?;
+    let bundle = bundle::verify(&bytes).map_err(|why| Error::Trust(TrustError::Bundle { name: name.clone(), why }))?;
     match bundle.name == *name {
         true => Ok(Found { bundle, lineage }),
-        false => Err(Error::BundleOfAnother { name: name.clone() }),
+        false => Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() })),
     }
 }
 
@@ -58,7 +59,7 @@ pub fn to_compare(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -
     let notice = match contacts.meet(&found) {
         Ok(Met::Moved) => Some(Notice::NewKeys { name: name.clone(), now }),
         Ok(Met::Changed(change)) => Some(Notice::KeyChanged(change)),
-        Ok(Met::First | Met::Stays) | Err(Error::NotPinned { .. }) => None,
+        Ok(Met::First | Met::Stays) | Err(Error::Trust(TrustError::NotPinned { .. })) => None,
         Err(error) => return Err(error),
     };
     Ok(Contacted { bundle: found.bundle, notice })
@@ -109,7 +110,7 @@ pub fn trust(
     match told {
         Told::Digits(digits) => compare(name, now, &digits)?,
         Told::Key(told) if told == now => {}
-        Told::Key(told) => return Err(Error::TrustGone { name: name.clone(), told, now }),
+        Told::Key(told) => return Err(Error::Trust(TrustError::Gone { name: name.clone(), told, now })),
     }
     contacts.choose(&bundle, choice)?;
     Ok(now)
@@ -117,10 +118,10 @@ pub fn trust(
 
 fn changed_as_shown(contacts: &Contacts, name: &UserName, shown: Option<Fingerprint>) -> Result<Fingerprint, Error> {
     let change = contacts.pinned(name)?.and_then(|pin| pin.change(name));
-    let change = change.ok_or_else(|| Error::NotChanged { name: name.clone() })?;
+    let change = change.ok_or_else(|| Error::Trust(TrustError::NotChanged { name: name.clone() }))?;
     match shown == Some(change.now) {
         true => Ok(change.now),
-        false => Err(Error::NotShown(change)),
+        false => Err(Error::Trust(TrustError::NotShown(change))),
     }
 }
 
@@ -133,7 +134,7 @@ enum Told {
 pub fn compare(name: &UserName, now: Fingerprint, digits: &str) -> Result<(), Error> {
     match now.to_hex().starts_with(digits) {
         true => Ok(()),
-        false => Err(Error::TrustMismatch { name: name.clone(), now }),
+        false => Err(Error::Trust(TrustError::Mismatch { name: name.clone(), now })),
     }
 }
 
@@ -153,7 +154,7 @@ pub fn digits(typed: &str, least: usize) -> Result<String, Error> {
     let hex = digits.chars().all(|c| c.is_ascii_hexdigit());
     match hex && (least..=64).contains(&digits.len()) {
         true => Ok(digits),
-        false => Err(Error::Fingerprint { least, text: typed.to_owned() }),
+        false => Err(Error::Trust(TrustError::Fingerprint { least, text: typed.to_owned() })),
     }
 }
 

@@ -56,7 +56,7 @@ fn a_contact_is_pinned_at_first_sight_and_a_change_stops_everything() {
     let bob = "bob".parse().unwrap();
     contact(&mut Fake::with(&[("bob", &BOB)]), &contacts, &bob).unwrap();
     let changed = contact(&mut Fake::with(&[("bob", &ALICE)]), &contacts, &bob);
-    assert!(matches!(changed, Err(Error::KeyChanged(_))));
+    assert!(matches!(changed, Err(Error::Trust(TrustError::KeyChanged(_)))));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn keys_of_another_account_are_refused() {
     let bundle = server.bundles.values().next().unwrap().clone();
     server.bundles.insert("carol".parse().unwrap(), bundle);
     let refused = contact(&mut server, &contacts, &"carol".parse().unwrap());
-    assert!(matches!(refused, Err(Error::BundleOfAnother { .. })));
+    assert!(matches!(refused, Err(Error::Trust(TrustError::BundleOfAnother { .. }))));
 }
 
 #[test]
@@ -85,9 +85,15 @@ fn a_changed_key_is_trusted_by_its_own_fingerprint_only() {
     let mut server = Fake::with(&[("bob", &ALICE)]);
     let now = ALICE.public().fingerprint();
     let old = BOB.public().fingerprint().to_hex();
-    assert!(matches!(trust(&mut server, &contacts, &bob, Meant::Typed(&old)), Err(Error::TrustMismatch { .. })));
+    assert!(matches!(
+        trust(&mut server, &contacts, &bob, Meant::Typed(&old)),
+        Err(Error::Trust(TrustError::Mismatch { .. }))
+    ));
     let hex = now.to_hex();
-    assert!(matches!(trust(&mut server, &contacts, &bob, Meant::Typed(&hex[..15])), Err(Error::Fingerprint { .. })));
+    assert!(matches!(
+        trust(&mut server, &contacts, &bob, Meant::Typed(&hex[..15])),
+        Err(Error::Trust(TrustError::Fingerprint { .. }))
+    ));
     assert!(contact(&mut server, &contacts, &bob).is_err(), "nothing was trusted so far");
     assert_eq!(trust(&mut server, &contacts, &bob, Meant::Typed(&now.grouped()[..19])).unwrap(), now);
     contact(&mut server, &contacts, &bob).unwrap();
@@ -100,15 +106,18 @@ fn without_a_fingerprint_only_the_key_that_was_shown_is_trusted() {
     let with = |key| Fake::with(&[("bob", key)]);
     let [old, other] = [&BOB, &ALICE].map(|key| key.public().fingerprint());
     let trust = |key, shown| trust(&mut with(key), &contacts, &bob, Meant::Shown(shown));
-    assert!(matches!(trust(&BOB, Some(old)), Err(Error::NotChanged { .. })), "there is no such contact");
+    assert!(
+        matches!(trust(&BOB, Some(old)), Err(Error::Trust(TrustError::NotChanged { .. }))),
+        "there is no such contact"
+    );
     contact(&mut with(&BOB), &contacts, &bob).unwrap();
-    assert!(matches!(trust(&ALICE, Some(other)), Err(Error::NotChanged { .. })));
+    assert!(matches!(trust(&ALICE, Some(other)), Err(Error::Trust(TrustError::NotChanged { .. }))));
     assert!(contact(&mut with(&ALICE), &contacts, &bob).is_err());
     let gone = trust(&BOB, Some(other));
-    assert!(matches!(gone, Err(Error::TrustGone { told, now, .. }) if told == other && now == old));
+    assert!(matches!(gone, Err(Error::Trust(TrustError::Gone { told, now, .. })) if told == other && now == old));
     assert!(contact(&mut with(&BOB), &contacts, &bob).is_err(), "the old key alone lifts nothing");
     for shown in [None, Some(old)] {
-        assert!(matches!(trust(&ALICE, shown), Err(Error::NotShown(change)) if change.now == other));
+        assert!(matches!(trust(&ALICE, shown), Err(Error::Trust(TrustError::NotShown(change))) if change.now == other));
     }
     assert!(contact(&mut with(&ALICE), &contacts, &bob).is_err());
     assert_eq!(trust(&ALICE, Some(other)).unwrap(), other);

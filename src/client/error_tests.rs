@@ -1,5 +1,7 @@
 use super::*;
+use crate::client::event::KeyChange;
 use crate::error::describe;
+use crate::wire::Fingerprint;
 
 #[test]
 fn an_unknown_user_is_told_with_the_nearest_name() {
@@ -12,7 +14,7 @@ fn an_unknown_user_is_told_with_the_nearest_name() {
 fn a_changed_key_is_told_with_both_fingerprints_and_the_way_on() {
     let (pinned, now) = (Fingerprint([0x90; 32]), Fingerprint([0x77; 32]));
     let change = KeyChange { name: "bob".parse().unwrap(), pinned, now, since_ms: 0, verified_ms: Some(86_400_000) };
-    let error = Error::KeyChanged(change);
+    let error = Error::Trust(TrustError::KeyChanged(change));
     let told = describe(&error);
     assert!(told.starts_with("error: BOB'S KEY HAS CHANGED. Nothing was sent."), "{told}");
     assert!(told.contains(&pinned.grouped()) && told.contains(&now.grouped()), "{told}");

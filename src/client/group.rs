@@ -6,6 +6,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::config::{Config, default_group_key};
+use super::group_file_error::GroupFileError;
 use super::{Error, json, output, session};
 use crate::crypto::group_key::{GroupKey, GroupKeys};
 use crate::limits::LOCK_WITHIN;
@@ -18,7 +19,7 @@ pub fn rekey(config: &Config) -> Result<(), Error> {
     let path = path(config);
     private::ensure_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let _lock = lock(&path)?;
-    let key_error = |why| Error::GroupKey { path: path.clone(), why };
+    let key_error = |why| Error::GroupFile(GroupFileError::Bad { path: path.clone(), why });
     let keys = match session::read_group_text(&path) {
         Ok((mut keys, text)) => {
             keys.rekey().map_err(key_error)?;
@@ -54,11 +55,11 @@ pub fn forget(config: &Config, digits: &str, force: bool) -> Result<(), Error> {
     let path = path(config);
     let _lock = lock(&path)?;
     let (mut keys, text) = read(&path)?;
-    let id =
-        one_of(&keys, digits).ok_or_else(|| Error::NoSuchGroupKey { text: digits.to_owned(), path: path.clone() })?;
+    let id = one_of(&keys, digits)
+        .ok_or_else(|| Error::GroupFile(GroupFileError::NoSuchKey { text: digits.to_owned(), path: path.clone() }))?;
     let is_only = keys.entries().count() == 1;
     if !force && (is_only || keys.writer().id == id) {
-        return Err(Error::GroupKeyNeeded { id: short(id), path, is_only });
+        return Err(Error::GroupFile(GroupFileError::Needed { id: short(id), path, is_only }));
     }
     let shown = visible(&path.to_string_lossy()).into_owned();
     match keys.remove(&id) {
@@ -98,7 +99,7 @@ fn path(config: &Config) -> PathBuf {
 
 fn read(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
     session::read_group_text(path).map_err(|error| match error {
-        Error::File(FileError::Missing { .. }) => Error::GroupKeyMissing { path: path.to_owned() },
+        Error::File(FileError::Missing { .. }) => Error::GroupFile(GroupFileError::Missing { path: path.to_owned() }),
         error => error,
     })
 }

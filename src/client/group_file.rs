@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::config::{Config, default_group_key};
 use super::event::Notice;
+use super::group_file_error::GroupFileError;
 use super::{Error, session};
 use crate::crypto::group_key::GroupKeys;
 use crate::storage::FileError;
@@ -39,7 +40,7 @@ impl GroupFile {
                 let file = Self::at(path)?;
                 match file.keys() {
                     Some(_) => Ok(file),
-                    None => Err(Error::GroupKeyMissing { path: path.clone() }),
+                    None => Err(Error::GroupFile(GroupFileError::Missing { path: path.clone() })),
                 }
             }
             None => Self::at(&default_group_key(&config.keys_dir)),

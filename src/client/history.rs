@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::account_error::AccountError;
 use super::config::Config;
 use super::event::Opened;
 use super::history_key::Settings;
@@ -193,7 +194,10 @@ impl History {
     fn line(&self, place: u64, head: &Head, text: &str) -> Result<Vec<u8>, Error> {
         let json = serde_json::to_string(head).expect("a head has text keys only");
         let plaintext = Zeroizing::new([json.as_bytes(), b"\n", text.as_bytes()].concat());
-        let sealed = self.key.seal(place, &plaintext).map_err(|why| Error::Key { path: self.path.clone(), why })?;
+        let sealed = self
+            .key
+            .seal(place, &plaintext)
+            .map_err(|why| Error::Account(AccountError::Key { path: self.path.clone(), why }))?;
         Ok((BASE64.encode(&sealed) + "\n").into_bytes())
     }
 }

@@ -9,6 +9,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::account_error::AccountError;
 use super::history_error::HistoryError;
 use super::state_file::{Document, StateFile, VERSION};
 use crate::crypto::history::HistoryKey;
@@ -107,7 +108,9 @@ impl Settings {
     }
 
     fn locked(&self, key: &HistoryKey, present: &PublicKey) -> Result<Locked, Error> {
-        let sealed = key.lock(present).map_err(|why| Error::Key { path: self.file.path().to_owned(), why })?;
+        let sealed = key
+            .lock(present)
+            .map_err(|why| Error::Account(AccountError::Key { path: self.file.path().to_owned(), why }))?;
         Ok(Locked {
             id: HEXLOWER.encode(&key.id()),
             for_key: present.fingerprint().to_hex(),

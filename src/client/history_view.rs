@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 use serde::Serialize;
 
+use super::account_error::AccountError;
 use super::account_keys::KeyFolder;
 use super::config::Config;
 use super::history::{self, Head, History, Past};
@@ -50,7 +51,7 @@ pub fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
     let folder = config.account_state(&name);
     let keys = KeyFolder::new(&config.users_dir(), &name);
     if !keys.exists() {
-        return Err(Error::KeysMissing { name, folder: keys.path().to_owned() });
+        return Err(Error::Account(AccountError::KeysMissing { name, folder: keys.path().to_owned() }));
     }
     if !Settings::of(&folder)?.has_key()? {
         return Err(HistoryError::None { name: name.to_string() }.into());

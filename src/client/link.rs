@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Error;
 use super::fair::Fair;
+use super::server_error::ServerError;
 use crate::limits::{ANSWER_WITHIN, FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, PING_AFTER, PONG_WITHIN, REPLY_BACKLOG};
 use crate::transport::{Connection, Interest, Liveness, Pulse, Received, Wakeup, Watch, wait};
 use crate::wire::{ToClient, ToServer};
@@ -74,7 +75,7 @@ impl Link {
             let writable = Interest { read: false, write: true };
             wait(&self.watch, writable, &own, Some(deadline)).map_err(Error::system("waiting"))?;
             if Instant::now() >= deadline {
-                return Err(Error::Silent { secs: ANSWER_WITHIN.as_secs() });
+                return Err(Error::Server(ServerError::Silent { secs: ANSWER_WITHIN.as_secs() }));
             }
             unsent = self.queue(&[])?;
         }
@@ -135,7 +136,7 @@ impl Link {
         let now = Instant::now();
         match reading.liveness.check(now) {
             Pulse::Fine(until) => Ok(until),
-            Pulse::Dead => Err(Error::Silent { secs: (PING_AFTER + PONG_WITHIN).as_secs() }),
+            Pulse::Dead => Err(Error::Server(ServerError::Silent { secs: (PING_AFTER + PONG_WITHIN).as_secs() })),
             Pulse::Ping => {
                 self.queue(&ToServer::Ping { token: 0 }.encode())?;
                 Ok(now + PONG_WITHIN)

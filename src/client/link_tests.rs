@@ -30,7 +30,7 @@ fn what_came_before_the_end_is_given_out_before_the_end() {
     server.finish();
     let (frames, end) = all(&link);
     assert_eq!(frames, [ToClient::Registered]);
-    assert!(matches!(end, Error::Lost { why: TransportError::Closed }), "{end}");
+    assert!(matches!(end, Error::Server(ServerError::Lost { why: TransportError::Closed })), "{end}");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn what_came_before_junk_is_given_out_before_the_junk_ends_it() {
     assert!(server.flush().unwrap());
     let (frames, end) = all(&link);
     assert_eq!(frames, [ToClient::Registered]);
-    assert!(matches!(end, Error::Protocol(_)), "{end}");
+    assert!(matches!(end, Error::Server(ServerError::Protocol(_))), "{end}");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn long_frames_are_for_those_who_are_logged_in() {
     say(&mut server, &long);
     let (frames, end) = all(&link);
     assert_eq!(frames, []);
-    assert!(matches!(end, Error::Lost { why: TransportError::Frame(_) }), "{end}");
+    assert!(matches!(end, Error::Server(ServerError::Lost { why: TransportError::Frame(_) })), "{end}");
 
     let (mut server, link) = pair();
     say(&mut server, &welcome);

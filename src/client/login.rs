@@ -1,8 +1,10 @@
 //! The login: SCRAM-SHA-256 bound to the connection, and a signature by the identity key.
 
 use super::Error;
+use super::account_error::AccountError;
 use super::dialogue::Dialogue;
 use super::reason::{Asked, Refusal};
+use super::server_error::ServerError;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{ClientFirst, Password, ScramError};
 use crate::names::UserName;
@@ -34,10 +36,10 @@ pub fn log_in(
         ToClient::Challenge { server_first } => server_first,
         other => return Err(dialogue.unexpected(other, "Challenge")),
     };
-    let last = first.answer(&server_first, password).map_err(|why| Error::Scram { why })?;
+    let last = first.answer(&server_first, password).map_err(|why| Error::Server(ServerError::Scram { why }))?;
     let signature = identity
         .sign(&signed::login(last.auth_message()))
-        .map_err(|why| Error::Key { path: "identity.pem".into(), why })?;
+        .map_err(|why| Error::Account(AccountError::Key { path: "identity.pem".into(), why }))?;
     dialogue.send(&ToServer::LoginProof { client_final: last.message().to_owned(), signature })?;
     let (server_final, welcome) = match dialogue.next()? {
         ToClient::Welcome { server_final, seats_taken, seats } => (server_final, Welcome { taken: seats_taken, seats }),
@@ -53,7 +55,7 @@ fn refused(name: &UserName, why: ScramError) -> Error {
         ScramError::Refused => {
             Error::Refused(Refusal { asked: Asked::Login(name.clone()), reason: Reason::new(Code::LoginRefused) })
         }
-        why => Error::Scram { why },
+        why => Error::Server(ServerError::Scram { why }),
     }
 }
 

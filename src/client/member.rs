@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Error;
 use super::config::{Config, default_group_key};
 use super::group_file::GroupFile;
+use super::group_file_error::GroupFileError;
 use super::keyring::Former;
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
@@ -36,7 +37,7 @@ impl Member {
 
     /// The keys of which one writes new group messages; without a key file nothing can be sent to ALL.
     pub fn group_keys(&self, config: &Config) -> Result<Arc<GroupKeys>, Error> {
-        let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };
+        let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
         self.group.keys().ok_or_else(missing)
     }
 }

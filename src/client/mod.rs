@@ -8,6 +8,7 @@
 //! Public are the parts that are fed by strangers' bytes, so that the fuzz targets reach them (`fuzz/src/properties`).
 
 mod account;
+mod account_error;
 mod account_keys;
 mod address;
 mod backup;
@@ -31,6 +32,7 @@ mod export;
 mod fair;
 mod group;
 pub mod group_file;
+mod group_file_error;
 mod history;
 mod history_error;
 mod history_key;
@@ -77,18 +79,24 @@ mod screen;
 mod send;
 mod sending;
 mod sequence;
+mod server_error;
 pub mod servers;
 mod session;
 mod start;
 mod state_file;
 mod terminal;
 mod transfer;
+mod trust_error;
 mod typed;
 
+pub use account_error::AccountError;
 pub use backup::BackupError;
 pub use cause::{ConnectError, ProtocolError};
 pub use error::Error;
+pub use group_file_error::GroupFileError;
 pub use history_error::HistoryError;
 pub use output::words;
 pub use reason::{Asked, Refusal};
 pub use run::run;
+pub use server_error::ServerError;
+pub use trust_error::TrustError;

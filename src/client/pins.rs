@@ -11,6 +11,7 @@ use super::event::{KeyChange, Mark};
 use super::json;
 use super::keyring::{Former, Found, Met, Pin};
 use super::state_file::Document;
+use super::trust_error::TrustError;
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::keys::PublicKey;
 use crate::limits::{CONTACTS_FILE_MAX, FORMER_KEYS, FORMER_MS, OTHER_KEYS};
@@ -219,8 +220,8 @@ impl Contact {
     fn same(&mut self, bundle: &VerifiedBundle) -> Result<Met, Error> {
         let (name, given) = (bundle.name.clone(), bundle.number);
         match self.number_of(bundle) {
-            Number::Older => Err(Error::OldBundle { name, given, known: self.bundle }),
-            Number::Reused => Err(Error::BundleReused { name, number: given }),
+            Number::Older => Err(Error::Trust(TrustError::OldBundle { name, given, known: self.bundle })),
+            Number::Reused => Err(Error::Trust(TrustError::BundleReused { name, number: given })),
             Number::Same => Ok(Met::Stays),
             Number::Newer => {
                 self.bundle = given;

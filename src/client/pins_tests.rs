@@ -53,10 +53,10 @@ fn encryption_keys_may_change_under_a_growing_number_and_never_back() {
     let mut contact = contact();
     assert_eq!(meet(&mut contact, &found(&BOB, 1, &BOB_ENCRYPTION, vec![])).unwrap(), Met::Stays);
     let reused = meet(&mut contact, &found(&BOB, 1, &CAROL_ENCRYPTION, vec![]));
-    assert!(matches!(reused, Err(Error::BundleReused { number: 1, .. })));
+    assert!(matches!(reused, Err(Error::Trust(TrustError::BundleReused { number: 1, .. }))));
     assert_eq!(meet(&mut contact, &found(&BOB, 5, &CAROL_ENCRYPTION, vec![])).unwrap(), Met::Stays);
     let old = meet(&mut contact, &found(&BOB, 4, &BOB_ENCRYPTION, vec![]));
-    assert!(matches!(old, Err(Error::OldBundle { given: 4, known: 5, .. })));
+    assert!(matches!(old, Err(Error::Trust(TrustError::OldBundle { given: 4, known: 5, .. }))));
     assert_eq!(contact.pin().unwrap().mark, Mark::Verified, "the identity is the same");
 }
 

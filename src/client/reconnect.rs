@@ -13,6 +13,7 @@ use super::listening::{Audience, Receiving, listen};
 use super::member::Member;
 use super::password::Secret;
 use super::reason::Refusal;
+use super::server_error::ServerError;
 use super::{Error, session};
 use crate::limits::{RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MAX, RECONNECT_STEADY};
 use crate::transport::{Stop, TransportError, wait_input};
@@ -88,14 +89,14 @@ pub fn listen_on(
 /// Whether it may be better in a moment. Whoever was replaced, refused or deceived does not try again.
 pub fn is_lost(error: &Error) -> bool {
     match error {
-        Error::Lost { why: TransportError::Frame(_) } => false,
-        Error::Busy { .. }
-        | Error::Connect { .. }
+        Error::Server(ServerError::Lost { why: TransportError::Frame(_) }) => false,
+        Error::Server(ServerError::Busy { .. })
+        | Error::Server(ServerError::Connect { .. })
         | Error::Inbox(_)
-        | Error::Lost { .. }
-        | Error::Offline
-        | Error::Silent { .. }
-        | Error::TimedOut { .. } => true,
+        | Error::Server(ServerError::Lost { .. })
+        | Error::Server(ServerError::Offline)
+        | Error::Server(ServerError::Silent { .. })
+        | Error::Server(ServerError::TimedOut { .. }) => true,
         Error::Refused(refusal) => matches!(
             refusal.code(),
             Some(Code::Full | Code::ShuttingDown | Code::Storage | Code::Throttled | Code::TimedOut | Code::TooSlow)
@@ -131,7 +132,7 @@ pub fn attempt(
     }
     match over.is_asked() {
         true => Ok(None),
-        false => Ok(Some(answers.recv().unwrap_or(Err(Error::Offline)))),
+        false => Ok(Some(answers.recv().unwrap_or(Err(Error::Server(ServerError::Offline))))),
     }
 }
 
@@ -168,7 +169,7 @@ impl Pauses {
 fn lost(why: &Error, pause: Duration) -> String {
     let why = match why {
         Error::Refused(refusal) => format!("connection lost ({})", trimmed(refusal)),
-        Error::Connect { why, .. } => format!("no connection ({why})"),
+        Error::Server(ServerError::Connect { why, .. }) => format!("no connection ({why})"),
         why => why.to_string().trim_end_matches('.').to_owned(),
     };
     format!("{why}. Trying again in {} s...", pause.as_secs_f64().ceil())
@@ -223,9 +224,13 @@ mod tests {
             assert!(!is_lost(&bye(code)), "{code:?}");
         }
         let unexpected = ProtocolError::Unexpected { found: "Done", expected: "Welcome" };
-        assert!(!is_lost(&Error::Protocol(unexpected)));
+        assert!(!is_lost(&Error::Server(ServerError::Protocol(unexpected))));
         let fingerprint = crate::wire::Fingerprint([1; 32]);
-        assert!(!is_lost(&Error::ServerChanged { address: "a:1".into(), pinned: fingerprint, now: fingerprint }));
+        assert!(!is_lost(&Error::Server(ServerError::Changed {
+            address: "a:1".into(),
+            pinned: fingerprint,
+            now: fingerprint
+        })));
     }
 
     #[test]
@@ -233,8 +238,8 @@ mod tests {
         for code in [Code::ShuttingDown, Code::TimedOut, Code::TooSlow, Code::Full] {
             assert!(is_lost(&bye(code)), "{code:?}");
         }
-        assert!(is_lost(&Error::Lost { why: TransportError::Closed }));
-        assert!(is_lost(&Error::Silent { secs: 80 }));
+        assert!(is_lost(&Error::Server(ServerError::Lost { why: TransportError::Closed })));
+        assert!(is_lost(&Error::Server(ServerError::Silent { secs: 80 })));
     }
 
     #[test]
@@ -250,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_lost_connection_is_told_in_one_line() {
-        let words = lost(&Error::Silent { secs: 80 }, Duration::from_millis(700));
+        let words = lost(&Error::Server(ServerError::Silent { secs: 80 }), Duration::from_millis(700));
         assert_eq!(words, "connection lost (no answer for 80 s). Trying again in 1 s...");
         assert_eq!(
             lost(&bye(Code::ShuttingDown), Duration::from_secs(2)),

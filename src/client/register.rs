@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::account_error::AccountError;
 use super::account_keys::{AccountKeys, KeyFolder};
 use super::config::Config;
 use super::connect::connect;
@@ -11,6 +12,7 @@ use super::dialogue::Dialogue;
 use super::invite::with_invite;
 use super::password::{self, Secret};
 use super::reason::Asked;
+use super::server_error::ServerError;
 use super::{Error, account_keys, invite, json, output, progress, session};
 use crate::crypto::{bundle, scram};
 use crate::names::UserName;
@@ -88,8 +90,8 @@ pub fn registered(config: &Config, name: &UserName) -> String {
 }
 
 fn request(config: &Config, name: &UserName, secret: &Secret, keys: &AccountKeys, invite: &str) -> Result<(), Error> {
-    let key_error = |why| Error::Key { path: "identity.pem".into(), why };
-    let verifier = scram::verifier(secret.password()).map_err(|why| Error::Scram { why })?;
+    let key_error = |why| Error::Account(AccountError::Key { path: "identity.pem".into(), why });
+    let verifier = scram::verifier(secret.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;
     let bundle =
         bundle::make(name, &keys.identity, keys.encryption.public(), FIRST_BUNDLE).map_err(key_error)?.encode();
     let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string());

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::account_error::AccountError;
 use super::account_keys::{AccountKeys, KeyFolder};
 use super::config::Config;
 use super::connect::connect;
@@ -10,6 +11,7 @@ use super::login::log_in;
 use super::next_keys::NextKeys;
 use super::password::Secret;
 use super::session::Session;
+use super::trust_error::TrustError;
 use super::{Error, account_keys, directory, history_key, json, output, progress, session};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
@@ -73,14 +75,14 @@ pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Se
     dialogue.link().finish();
     // The login says which identity counts. A bundle of another one is an old one, or nobody's: nothing is dropped for it.
     if account.identity != *identity.public() {
-        return Err(Error::BundleOfAnother { name: name.clone() });
+        return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
     }
     folder.settle_next(&next, &account, secret)
 }
 
 fn make(config: &Config, wanted: Wanted) -> Result<NextKeys, Error> {
     let what = if wanted.identity { "two new keys" } else { "a new encryption key" };
-    let key_error = |why| Error::Key { path: "a new key".into(), why };
+    let key_error = |why| Error::Account(AccountError::Key { path: "a new key".into(), why });
     let new = || PrivateKey::generate(wanted.bits).map_err(key_error);
     progress::show(config, &format!("making {what} (RSA {})", wanted.bits), || {
         let identity = wanted.identity.then(new).transpose()?;
@@ -95,7 +97,7 @@ fn present(folder: &KeyFolder, secret: &Secret, session: &Session) -> Result<Acc
     let is_same = *keys.identity.public() == *session.again.member.identity.public();
     match is_same && !folder.is_unsettled() {
         true => Ok(keys),
-        false => Err(Error::KeysBusy { folder: folder.path().to_owned() }),
+        false => Err(Error::Account(AccountError::KeysBusy { folder: folder.path().to_owned() })),
     }
 }
 
@@ -111,9 +113,9 @@ fn request(
     let dialogue = &mut session.dialogue;
     let now = directory::look_up(dialogue, name)?.bundle;
     if now.identity != *keys.identity.public() {
-        return Err(Error::BundleOfAnother { name: name.clone() });
+        return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
     }
-    let key_error = |why| Error::Key { path: folder.path().to_owned(), why };
+    let key_error = |why| Error::Account(AccountError::Key { path: folder.path().to_owned(), why });
     let number = now.number.saturating_add(1);
     let identity = next.identity.as_ref().unwrap_or(&keys.identity);
     let encryption = next.encryption.as_ref().unwrap_or(&keys.encryption).public();
@@ -130,7 +132,8 @@ fn request(
     dialogue.link().finish();
     match answer {
         Ok(_) => {
-            let taken = bundle::verify(&bytes).map_err(|why| Error::Bundle { name: name.clone(), why })?;
+            let taken =
+                bundle::verify(&bytes).map_err(|why| Error::Trust(TrustError::Bundle { name: name.clone(), why }))?;
             folder.settle_next(next, &taken, secret)?;
             Ok(number)
         }
@@ -139,7 +142,7 @@ fn request(
             Err(Error::Refused(refusal))
         }
         // Also after a goodbye, which answers nothing.
-        Err(why) => Err(Error::RenewalUnknown { why: Box::new(why) }),
+        Err(why) => Err(Error::Account(AccountError::RenewalUnknown { why: Box::new(why) })),
     }
 }
 

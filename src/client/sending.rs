@@ -14,7 +14,9 @@ use super::lines::{Line, Lines};
 use super::output::now_ms;
 use super::pending::Sent;
 use super::reconnect::is_lost;
+use super::server_error::ServerError;
 use super::terminal::{Editor, Input, with_editor};
+use super::trust_error::TrustError;
 use super::typed::{self, Typed, TypedError};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
@@ -129,7 +131,9 @@ impl<'a> Sending<'a> {
             Line::NotUtf8 => self.say("that line is not UTF-8. Nothing was sent."),
         };
         match result {
-            Err(Error::Lost { .. } | Error::Silent { .. }) => self.tell(&Error::Offline),
+            Err(Error::Server(ServerError::Lost { .. }) | Error::Server(ServerError::Silent { .. })) => {
+                self.tell(&Error::Server(ServerError::Offline))
+            }
             Err(error) if !ends_the_chat(&error) => self.tell(&error),
             result => result,
         }
@@ -216,7 +220,7 @@ impl<'a> Sending<'a> {
         self.chat.contacts.settled(name)?;
         let pinned = self.chat.contacts.pinned(name)?.map(|pin| pin.key.fingerprint());
         let seen = self.keys.get(name).filter(|seen| Some(seen.identity.fingerprint()) == pinned);
-        seen.map(|seen| seen.encryption.clone()).ok_or(Error::Offline)
+        seen.map(|seen| seen.encryption.clone()).ok_or(Error::Server(ServerError::Offline))
     }
 
     /// Whoever is chosen for all that follows must exist and have the key that is pinned.
@@ -230,12 +234,12 @@ impl<'a> Sending<'a> {
 
     fn tell(&self, error: &Error) -> Result<Then, Error> {
         match error {
-            Error::KeyChanged(change) => {
+            Error::Trust(TrustError::KeyChanged(change)) => {
                 self.chat.notice(&Notice::KeyChanged(change.clone()))?;
                 self.say("Nothing was sent.")
             }
             // Whoever types it again has seen the key by then.
-            Error::NotShown(change) => {
+            Error::Trust(TrustError::NotShown(change)) => {
                 self.chat.notice(&Notice::KeyChanged(change.clone()))?;
                 self.say(&format!("Nothing was changed: {}'s key is another one by now.", change.name))
             }
@@ -269,17 +273,20 @@ impl Ask for Sending<'_> {
         self.last_request += 1;
         let request = self.last_request;
         let (answer, answers) = mpsc::channel();
-        let Some(link) = self.chat.circuit.link() else { return Err(Error::Offline) };
+        let Some(link) = self.chat.circuit.link() else { return Err(Error::Server(ServerError::Offline)) };
         if !self.chat.expect_answer(request, answer) {
-            return Err(Error::Offline);
+            return Err(Error::Server(ServerError::Offline));
         }
         link.send(&question(request))?;
         match answers.recv_timeout(ANSWER_WITHIN) {
             Ok(answer) => refused(answer),
-            Err(RecvTimeoutError::Disconnected) => Err(Error::Offline),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::Server(ServerError::Offline)),
             Err(RecvTimeoutError::Timeout) => {
                 self.chat.forget_answer(request);
-                Err(Error::TimedOut { address: self.chat.config.server.to_string(), secs: ANSWER_WITHIN.as_secs() })
+                Err(Error::Server(ServerError::TimedOut {
+                    address: self.chat.config.server.to_string(),
+                    secs: ANSWER_WITHIN.as_secs(),
+                }))
             }
         }
     }
@@ -295,7 +302,10 @@ fn wait_until_over(over: &Stop) -> Result<(), Error> {
 
 /// Errors of one line are told and the chat goes on; these are errors of the whole.
 fn ends_the_chat(error: &Error) -> bool {
-    matches!(error, Error::Protocol(_) | Error::Output { .. } | Error::OutputClosed | Error::Input { .. })
+    matches!(
+        error,
+        Error::Server(ServerError::Protocol(_)) | Error::Output { .. } | Error::OutputClosed | Error::Input { .. }
+    )
 }
 
 fn input(source: std::io::Error) -> Error {

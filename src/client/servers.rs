@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::json;
+use super::server_error::ServerError;
 use super::state_file::{Document, StateFile, VERSION};
 use crate::wire::Fingerprint;
 
@@ -57,20 +58,20 @@ pub fn check(
     now_ms: i64,
 ) -> Result<Seen, Error> {
     if let Some(expected) = expected.filter(|expected| *expected != now) {
-        return Err(Error::ServerChanged { address: address.to_owned(), pinned: expected, now });
+        return Err(Error::Server(ServerError::Changed { address: address.to_owned(), pinned: expected, now }));
     }
     let file = StateFile::new(state_dir, "servers.json")?;
     match pinned(&file, &file.read()?, address)? {
         Some(pinned) if pinned == now => return Ok(Seen::Before),
         Some(pinned) if expected.is_none() => {
-            return Err(Error::ServerChanged { address: address.to_owned(), pinned, now });
+            return Err(Error::Server(ServerError::Changed { address: address.to_owned(), pinned, now }));
         }
         Some(_) | None => {}
     }
     file.change(|servers: &mut Servers| {
         // Another process may have pinned it meanwhile.
         if let Some(pinned) = pinned(&file, servers, address)?.filter(|pinned| *pinned != now && expected.is_none()) {
-            return Err(Error::ServerChanged { address: address.to_owned(), pinned, now });
+            return Err(Error::Server(ServerError::Changed { address: address.to_owned(), pinned, now }));
         }
         let server = Server { identity: now.to_hex(), first_seen: json::time(now_ms) };
         let before = servers.servers.insert(address.to_owned(), server);

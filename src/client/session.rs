@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::account_error::AccountError;
 use super::account_keys::{AccountKeys, KeyFolder, accounts};
 use super::config::{Config, PasswordSource, default_group_key};
 use super::connect::{connect, introduce, jittered};
 use super::contacts::Contacts;
 use super::dialogue::Dialogue;
 use super::group_file::GroupFile;
+use super::group_file_error::GroupFileError;
 use super::login::{Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
@@ -53,7 +55,7 @@ pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Err
 pub fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     if !folder.exists() {
-        return Err(Error::KeysMissing { name: name.clone(), folder: folder.path().to_owned() });
+        return Err(Error::Account(AccountError::KeysMissing { name: name.clone(), folder: folder.path().to_owned() }));
     }
     match password::given(config)? {
         Some(secret) => Ok(secret),
@@ -115,10 +117,10 @@ pub fn choose(config: &Config) -> Result<UserName, Error> {
     let mut names = accounts(&config.users_dir());
     match (names.pop(), names.is_empty()) {
         (Some(only), true) => Ok(only),
-        (None, _) => Err(Error::NoAccount { folder: config.users_dir() }),
+        (None, _) => Err(Error::Account(AccountError::NoAccount { folder: config.users_dir() })),
         (Some(last), false) => {
             names.push(last);
-            Err(Error::WhichUser { names })
+            Err(Error::Account(AccountError::WhichUser { names }))
         }
     }
 }
@@ -128,7 +130,7 @@ pub fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
     let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
     match read_group_key(&path) {
         Err(Error::File(FileError::Missing { .. })) if config.group_key.is_none() => Ok(None),
-        Err(Error::File(FileError::Missing { .. })) => Err(Error::GroupKeyMissing { path }),
+        Err(Error::File(FileError::Missing { .. })) => Err(Error::GroupFile(GroupFileError::Missing { path })),
         read => read.map(Some),
     }
 }
@@ -143,13 +145,14 @@ pub fn read_group_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Er
     let bytes = Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
     // Bytes that are no text are found as what they are: wrong characters in a line.
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    let keys = GroupKeys::parse(&text).map_err(|why| Error::GroupKey { path: path.to_owned(), why })?;
+    let keys =
+        GroupKeys::parse(&text).map_err(|why| Error::GroupFile(GroupFileError::Bad { path: path.to_owned(), why }))?;
     Ok((keys, text))
 }
 
 /// The group key file where nothing works without it.
 pub fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
-    let missing = || Error::GroupKeyMissing { path: default_group_key(&config.keys_dir) };
+    let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
     group_key(config)?.ok_or_else(missing)
 }
 

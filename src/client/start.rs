@@ -1,5 +1,6 @@
 //! From a bare `topchat` to the chat: asks for what is missing.
 
+use super::account_error::AccountError;
 use super::account_keys::{KeyFolder, accounts};
 use super::chat::chat;
 use super::config::{self, Config, PasswordSource};
@@ -59,7 +60,9 @@ fn offer(config: &Config, name: UserName, terminal: &Terminal) -> Result<(UserNa
     loop {
         match terminal.ask(&question)?.to_ascii_lowercase().as_str() {
             "" | "y" | "yes" | "r" | "register" => return Ok((name, true)),
-            "n" | "no" => return Err(Error::KeysMissing { name, folder: folder.path().to_owned() }),
+            "n" | "no" => {
+                return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
+            }
             _ => {}
         }
     }
@@ -166,7 +169,7 @@ fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Sessi
 
 fn is_wrong_password(error: &Error) -> bool {
     match error {
-        Error::WrongPassphrase { .. } | Error::Password { .. } => true,
+        Error::Account(AccountError::WrongPassphrase { .. }) | Error::Password { .. } => true,
         Error::Refused(refusal) => Refusal::code(refusal) == Some(Code::LoginRefused),
         _ => false,
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
+use super::account_error::AccountError;
 use super::account_keys::{KeyFolder, PARTS};
 use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
 use super::config::{Config, default_group_key};
@@ -39,19 +40,19 @@ pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
     let name = session::choose(config)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
     if !folder.exists() {
-        return Err(Error::KeysMissing { name, folder: folder.path().to_owned() });
+        return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
     }
     let secret = password::get(config)?;
     // What is read must not change before it is written down.
     let _lock = folder.lock()?;
     let keys = folder.load(&secret)?;
     if folder.is_unsettled() {
-        return Err(Error::KeysUnsettled { folder: folder.path().to_owned() });
+        return Err(Error::Account(AccountError::KeysUnsettled { folder: folder.path().to_owned() }));
     }
     let payload = payload(config, &name, &folder, &keys.identity, wanted.with_group_key)?;
     let contacts = if payload.contacts.is_some() { "your contacts with their pins" } else { "no contacts yet" };
     let group = if payload.group_key.is_some() { "the group key" } else { "no group key (--with-group-key)" };
-    let sign = |why| Error::Key { path: folder.file(PARTS[0], "pem"), why };
+    let sign = |why| Error::Account(AccountError::Key { path: folder.file(PARTS[0], "pem"), why });
     let text = backup::write(payload, &keys.identity).map_err(sign)?;
     let path = wanted.to.clone().unwrap_or_else(|| format!("{name}{ENDING}").into());
     let shown = match path == Path::new("-") {
@@ -169,14 +170,14 @@ fn import_again(
 ) -> Result<(), Error> {
     let name = &payload.name;
     if folder.public_identity()? != *identity.public() {
-        return Err(Error::OtherKeys {
+        return Err(Error::Account(AccountError::OtherKeys {
             name: payload.name().map_err(BackupError::of(from.to_owned()))?,
             folder: folder.path().to_owned(),
-        });
+        }));
     }
     let _lock = folder.lock()?;
     if folder.is_unsettled() {
-        return Err(Error::KeysUnsettled { folder: folder.path().to_owned() });
+        return Err(Error::Account(AccountError::KeysUnsettled { folder: folder.path().to_owned() }));
     }
     let keys = folder.load(secret)?;
     let theirs = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from.to_owned()))?;

@@ -8,6 +8,7 @@ use crate::client::Error;
 use crate::client::outbox::Outbox;
 use crate::client::pending::Sent;
 use crate::client::render::Own;
+use crate::client::trust_error::TrustError;
 use crate::limits::{UNANSWERED_MAX, WAITING_MESSAGES};
 use crate::names::{Recipient, UserName};
 use crate::wire::{Envelope, MessageId, ToServer};
@@ -61,7 +62,7 @@ impl Chat<'_> {
         for name in to {
             match self.contacts.settled(name) {
                 Ok(()) => continue,
-                Err(Error::KeyChanged(_)) => {}
+                Err(Error::Trust(TrustError::KeyChanged(_))) => {}
                 Err(error) => return Err(error),
             }
             for (id, _) in unsent.iter().filter(|(_, to)| to == name) {

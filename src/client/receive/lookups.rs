@@ -8,6 +8,7 @@ use crate::client::event::{KeyChange, Notice};
 use crate::client::inbox::Entry;
 use crate::client::kept::{Standing, Until};
 use crate::client::keyring::{Found, Met, Pin};
+use crate::client::trust_error::TrustError;
 use crate::crypto::bundle;
 use crate::crypto::envelope;
 use crate::crypto::keys::PublicKey;
@@ -120,7 +121,7 @@ impl Receiver<'_> {
                     self.keyring.vouched(&bundle.name, bundle.identity.fingerprint(), &former)?;
                     self.go_on(held.messages, now, actions)
                 }
-                Err(Error::ContactsFull { .. }) => self.give_up(held, no_room, now, actions),
+                Err(Error::Trust(TrustError::ContactsFull { .. })) => self.give_up(held, no_room, now, actions),
                 Err(error) => Err(error),
             },
             None => self.give_up(held, unknown_sender, now, actions),
@@ -258,7 +259,7 @@ impl Receiver<'_> {
 /// Keys older than those seen before change nothing.
 fn unless_outdated(error: Error) -> Result<Met, Error> {
     match error {
-        Error::OldBundle { .. } | Error::BundleReused { .. } => Ok(Met::Stays),
+        Error::Trust(TrustError::OldBundle { .. }) | Error::Trust(TrustError::BundleReused { .. }) => Ok(Met::Stays),
         error => Err(error),
     }
 }

@@ -13,6 +13,7 @@ use crate::client::group_file::GroupFile;
 use crate::client::keyring::{Found, Met};
 use crate::client::message_tests::{self, header, sealed};
 use crate::client::pins::Choice;
+use crate::client::trust_error::TrustError;
 use crate::crypto::bundle;
 use crate::crypto::envelope::{self, SealWith};
 use crate::crypto::group_key::GroupKeys;
@@ -62,7 +63,7 @@ impl Keyring for Memory {
 
     fn meet(&self, found: &Found) -> Result<Met, Error> {
         match self.is_full {
-            true => Err(Error::ContactsFull { path: "contacts.json".into() }),
+            true => Err(Error::Trust(TrustError::ContactsFull { path: "contacts.json".into() })),
             false => self.pins.meet(found),
         }
     }

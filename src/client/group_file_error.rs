@@ -1,0 +1,80 @@
+//! Why the group key file can't be used or changed.
+
+use std::path::{Path, PathBuf};
+
+use crate::crypto::group_key::GroupKeyError;
+use crate::error::{Exit, Explain};
+use crate::text::visible;
+
+/// Why the group key file can't be used or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupFileError {
+    /// The group key file.
+    #[error("the group key file {}: {why}", visible(&.path.to_string_lossy()))]
+    Bad {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: GroupKeyError,
+    },
+    /// No group key file.
+    #[error("the group key file {}: no such file", visible(&.path.to_string_lossy()))]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A group key without which nothing could be written to ALL as before.
+    #[error(
+        "group key {id} is the {} in {}. Nothing was changed.",
+        if *.is_only { "only one" } else { "one that writes" }, visible(&.path.to_string_lossy())
+    )]
+    Needed {
+        /// The first digits of its id.
+        id: String,
+        /// Where.
+        path: PathBuf,
+        /// Whether there is no other.
+        is_only: bool,
+    },
+    /// Digits that are not the beginning of one group key's id.
+    #[error("\"{}\" is not the beginning of one key's id in {}", visible(.text), visible(&.path.to_string_lossy()))]
+    NoSuchKey {
+        /// As typed.
+        text: String,
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+impl Explain for GroupFileError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Bad { why: GroupKeyError::Full, .. } => {
+                "take an old one out first: topchat group forget ID".to_owned()
+            }
+            Self::Bad { path, .. } => {
+                format!("ask a member for the right file, or make a new one for everybody: {}", making(path))
+            }
+            Self::Missing { path } => format!("get it from a member, or make one for everybody: {}", making(path)),
+            Self::Needed { is_only: true, .. } => {
+                "--force removes the whole file; make a new key first: topchat group rekey".to_owned()
+            }
+            Self::Needed { is_only: false, .. } => {
+                "--force lets the next one write; make a new key first: topchat group rekey".to_owned()
+            }
+            Self::NoSuchKey { .. } => "give at least 4 digits; see topchat group list".to_owned(),
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Needed { .. } | Self::NoSuchKey { .. } => Exit::Usage,
+            Self::Bad { .. } | Self::Missing { .. } => Exit::Local,
+        }
+    }
+}
+
+fn making(path: &Path) -> String {
+    format!("scripts/gen-des-key.sh {}", visible(&path.to_string_lossy()))
+}
