@@ -231,7 +231,7 @@ mod tests {
             assert!(told < 10_000, "memory without end");
         }
         let mut quick = Attached::to(place.path()).unwrap();
-        feed.kept.clear();
+        (feed.kept, feed.has_gap) = Default::default();
         feed.tell(|| "for the quick".to_owned());
         assert_eq!(lines(&mut quick, 1), ["for the quick"]);
         let never = Stop::new().unwrap();

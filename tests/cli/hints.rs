@@ -160,6 +160,7 @@ fn hints_about_the_group_key_help() {
     place.is_cured(&["group", "forget", &oldest(&place.home)], 2, &[]);
     fs::remove_file(&key).unwrap();
     place.is_cured(&["send", "ALL", "hi"], 3, &[]);
+    place.is_cured(&["send", "ALL", "hi", "--group-key", "it's my key"], 3, &[]);
     fs::write(&key, "no key at all\n").unwrap();
     place.is_cured(&["send", "ALL", "hi"], 3, &[]);
     while place.home.run(&["group", "rekey"]).code == Some(0) {}
