@@ -78,6 +78,16 @@ impl Stage {
             (self.liar.member(), chat.join().unwrap())
         })
     }
+
+    /// A chat in which a text to Bob was stopped by this key of his.
+    fn stopped_chat(&self, other: &Person) -> (Line, Chatting) {
+        let (mut line, mut chat) = self.chat();
+        chat.types("@bob secret");
+        line.answer_lookup(other.bundle());
+        lines(&chat, &alarm_lines(other, "/"));
+        assert_eq!(chat.line(), "HH:MM   Nothing was sent.");
+        (line, chat)
+    }
 }
 
 impl Others {
@@ -309,11 +319,7 @@ fn a_choice_between_two_runs_shows_what_was_held_at_the_next_start() {
 #[test]
 fn in_the_chat_a_changed_key_stops_the_text_and_trust_shows_what_was_held() {
     let (stage, others) = (Stage::new(), Others::new());
-    let (mut line, mut chat) = stage.chat();
-    chat.types("@bob secret");
-    line.answer_lookup(others.second.bundle());
-    lines(&chat, &alarm_lines(&others.second, "/"));
-    assert_eq!(chat.line(), "HH:MM   Nothing was sent.");
+    let (mut line, mut chat) = stage.stopped_chat(&others.second);
     chat.types("/to bob");
     line.answer_lookup(BOB.bundle());
     lines(&chat, &alarm_lines(&others.second, "/"));
@@ -339,11 +345,7 @@ fn in_the_chat_a_changed_key_stops_the_text_and_trust_shows_what_was_held() {
 #[test]
 fn in_the_chat_only_the_changed_key_that_was_shown_there_is_trusted() {
     let (stage, others) = (Stage::new(), Others::new());
-    let (mut line, mut chat) = stage.chat();
-    chat.types("@bob secret");
-    line.answer_lookup(others.second.bundle());
-    lines(&chat, &alarm_lines(&others.second, "/"));
-    assert_eq!(chat.line(), "HH:MM   Nothing was sent.");
+    let (mut line, mut chat) = stage.stopped_chat(&others.second);
     stage.is_stopped(others.third.bundle(), &others.third, "never verified");
     chat.types("/trust bob");
     lines(&chat, &alarm_lines(&others.third, "/"));
