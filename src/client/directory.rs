@@ -126,7 +126,7 @@ fn changed_as_shown(contacts: &Contacts, name: &UserName, shown: Option<Fingerpr
     let change = change.ok_or_else(|| Error::Trust(TrustError::NotChanged { name: name.clone() }))?;
     match shown == Some(change.now) {
         true => Ok(change.now),
-        false => Err(Error::Trust(TrustError::NotShown(change))),
+        false => Err(Error::Trust(TrustError::NotShown(Box::new(change)))),
     }
 }
 

@@ -85,6 +85,7 @@ pub fn notice(notice: &Notice) -> String {
             told.from = Some(change.name.as_str());
             (told.pinned, told.now) = (Some(change.pinned.to_hex()), Some(change.now.to_hex()));
             (told.since, told.verified) = (Some(time(change.since_ms)), change.verified_ms.map(time));
+            told.verified_before = change.verified_before_ms.map(time);
         }
         Notice::NewKeys { name, now } => (told.from, told.now) = (Some(name.as_str()), Some(now.to_hex())),
         Notice::HeldBack { from } => told.from = from.as_ref().map(UserName::as_str),
@@ -137,6 +138,8 @@ struct Told<'a> {
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_before: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<usize>,
 }
