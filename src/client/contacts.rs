@@ -73,13 +73,17 @@ impl Contacts {
 
     /// The person has chosen this key: it is pinned, in place of any other one.
     pub fn choose(&self, bundle: &VerifiedBundle, choice: Choice) -> Result<(), Error> {
-        self.file.change(|pins: &mut Pins| {
+        let stays = self.file.change(|pins: &mut Pins| {
             self.make_sure_of_room(pins, bundle)?;
             let contact = pins.contacts.entry(bundle.name.to_string());
-            contact.or_insert_with(|| Contact::new(bundle, now_ms())).choose(bundle, choice, now_ms());
-            Ok(())
+            Ok(contact.or_insert_with(|| Contact::new(bundle, now_ms())).choose(bundle, choice, now_ms()))
         })?;
-        self.memory().new.remove(&bundle.name);
+        let mut memory = self.memory();
+        match choice {
+            // Another key in this name, seen in this run and compared by nobody: it is as new as a first one.
+            Choice::Trusted if !stays => drop(memory.new.insert(bundle.name.clone())),
+            _ => drop(memory.new.remove(&bundle.name)),
+        }
         Ok(())
     }
 

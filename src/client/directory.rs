@@ -106,9 +106,9 @@ pub fn trust(
     name: &UserName,
     meant: Meant<'_>,
 ) -> Result<Fingerprint, Error> {
-    let told = match meant {
-        Meant::Typed(typed) => Told::Digits(digits(typed, FINGERPRINT_DIGITS_MIN)?),
-        Meant::Shown(shown) => Told::Key(changed_as_shown(contacts, name, shown)?),
+    let (told, choice) = match meant {
+        Meant::Typed(typed) => (Told::Digits(digits(typed, FINGERPRINT_DIGITS_MIN)?), Choice::Named),
+        Meant::Shown(shown) => (Told::Key(changed_as_shown(contacts, name, shown)?), Choice::Trusted),
     };
     let bundle = look_up(server, name)?.bundle;
     let now = bundle.identity.fingerprint();
@@ -117,7 +117,7 @@ pub fn trust(
         Told::Key(told) if told == now => {}
         Told::Key(told) => return Err(Error::Trust(TrustError::Gone { name: name.clone(), told, now })),
     }
-    contacts.choose(&bundle, Choice::Trusted)?;
+    contacts.choose(&bundle, choice)?;
     Ok(now)
 }
 

@@ -74,8 +74,10 @@ struct Changed {
 /// What a person decided about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// To go on with it.
+    /// To go on with it, though nobody has compared it.
     Trusted,
+    /// To go on with it: its fingerprint was given.
+    Named,
     /// That it is the contact's: it was compared.
     Verified,
 }
@@ -196,9 +198,11 @@ impl Contact {
     }
 
     /// The person has chosen this key. What was seen beside it is remembered as not chosen.
-    pub(super) fn choose(&mut self, bundle: &VerifiedBundle, choice: Choice, now_ms: i64) {
+    /// True if it was pinned already.
+    pub(super) fn choose(&mut self, bundle: &VerifiedBundle, choice: Choice, now_ms: i64) -> bool {
         let now = bundle.identity.fingerprint().to_hex();
-        if now != self.fingerprint {
+        let stays = now == self.fingerprint;
+        if !stays {
             let was = self.fingerprint.clone();
             self.remember(&was);
             let others = std::mem::take(&mut self.others);
@@ -209,6 +213,7 @@ impl Contact {
         if choice == Choice::Verified {
             self.verified = Some(json::time(now_ms));
         }
+        stays
     }
 
     /// The person takes back that they compared it. False if they never had.

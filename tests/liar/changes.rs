@@ -409,7 +409,7 @@ fn the_command_shows_the_changed_key_that_it_would_trust_and_asks() {
         let mut command = stage.home.topchat(&["trust", "bob", "--password-file", "password"]);
         let mut terminal = Terminal::with_size(command.env("TERM", "xterm").env("NO_COLOR", "1"), 24, 200);
         terminal.wait_for(&format!("now {second}"));
-        terminal.wait_for("Go on with bob's new key, which nobody has compared? Type yes: ");
+        terminal.wait_for("Go on with bob's new key, which nobody has compared? (y)es or (n)o ");
         terminal.types(answer);
         terminal
     };
@@ -435,11 +435,11 @@ fn the_command_shows_the_changed_key_that_it_would_trust_and_asks() {
 fn verify_asks_and_only_yes_means_yes() {
     let (stage, others) = (Stage::new(), Others::new());
     let (mut line, mut chat) = stage.chat();
-    let question = "        Is it the same for bob? Type yes to mark the key as verified.";
+    let question = "        If it is the same for bob, the answer yes marks the key as verified.";
     for (answer, told) in [
         ("@bob secret", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
-        ("y", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
-        ("yes", "HH:MM   bob's key is verified from now on"),
+        ("yesterday", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
+        ("Y", "HH:MM   bob's key is verified from now on"),
     ] {
         chat.types("/verify bob");
         line.answer_lookup(BOB.bundle());
