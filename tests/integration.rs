@@ -21,3 +21,4 @@ mod sessions;
 mod strangers;
 mod support;
 mod thieves;
+mod watching;
