@@ -242,6 +242,22 @@ pub const KEPT_MESSAGES: usize = 256;
 pub const KEPT_OF_SENDER: usize = 64;
 /// Of these, those of all senders together whose key is not pinned: names can be made up.
 pub const KEPT_OF_STRANGERS: usize = 128;
+/// Messages that `listen --no-backlog` leaves in the inbox for a later run: more than a server keeps for one account. Each costs
+/// about 2 KiB of disk and some milliseconds at every start.
+pub const LEFT_MESSAGES: usize = 2000;
+/// Programs that may read a client's feed at a time: each costs a descriptor and a buffer in the kernel.
+pub const FEED_READERS: usize = 16;
+/// What a reader of the feed may lag behind, in bytes, as far as the system allows: hundreds of messages.
+pub const FEED_BUFFER: usize = 1024 * 1024;
+/// For so long a new feed keeps its lines for readers who were with the client before it: that one ends within this time.
+pub const FEED_CATCH_UP: Duration = Duration::from_secs(5);
+/// So many of them.
+pub const FEED_KEPT: usize = 256;
+/// Pause before a feed that ended at once is tried again, so that a reader who is too slow costs nothing.
+pub const FEED_PAUSE: Duration = Duration::from_secs(1);
+/// A session of `topchat rpc` that is asked nothing for so long is closed until the next request: below the server's
+/// [`PING_AFTER`], so that nobody has to answer pings, and no seat is held for nothing.
+pub const ERRAND_IDLE: Duration = Duration::from_secs(45);
 /// Messages of one's own that may wait for the server: more than a person types while a connection is away.
 pub const WAITING_MESSAGES: usize = 1000;
 /// How long an older process of the same account may take to let go of the inbox.

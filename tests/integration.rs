@@ -8,6 +8,7 @@ mod durability;
 mod floods;
 mod fuzz;
 mod hostile;
+mod json_document;
 mod keys_storm;
 mod liar;
 mod links;

@@ -37,7 +37,7 @@ fn those_who_watch_and_no_others_are_told_who_comes_and_who_leaves() {
     watch(&mut alice, true);
     let bob = RawClient::member(server.address, &BOB, Mode::Receiving);
     let seen = told(&mut alice, "alice", |told| told.contains_key("bob"));
-    assert_eq!(seen["bob"], true);
+    assert!(seen["bob"]);
     // An errand is nobody's coming.
     drop(RawClient::again(server.address, &BOB, Mode::Errand));
     drop(bob);

@@ -17,7 +17,11 @@ pub fn line(object: &impl Serialize) -> String {
         #[serde(flatten)]
         object: &'a T,
     }
-    let json = serde_json::to_string(&Versioned { v: 1, object }).expect("these objects have text keys only");
+    escaped(&serde_json::to_string(&Versioned { v: 1, object }).expect("these objects have text keys only"))
+}
+
+/// JSON that does no harm to a terminal, and means the same.
+pub fn escaped(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
         match visible_char(c).chars().eq([c]) {
             true => safe.push(c),

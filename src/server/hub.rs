@@ -112,8 +112,9 @@ impl<H: Clone> Hub<H> {
     /// What changed in the end for names that came or left before the last call: whoever left and is back by then did not. What
     /// happened since is for the next call. None if nobody is to be told of anything.
     pub(super) fn news(&mut self) -> Option<News<H>> {
-        let mut due = std::mem::take(&mut self.changed);
-        self.changed = due.extract_if(.., |_, changed| !changed.is_due).collect();
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let (due, waiting): (BTreeMap<_, _>, _) = changed.partition(|(_, changed)| changed.is_due);
+        self.changed = waiting;
         self.changed.values_mut().for_each(|changed| changed.is_due = true);
         let names = due.into_iter().map(|(name, changed)| (self.is_online(&name), name, changed.was_online));
         let names: Vec<_> = names.filter(|(is, _, was)| is != was).map(|(is, name, _)| (name, is)).collect();

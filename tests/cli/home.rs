@@ -284,7 +284,8 @@ pub fn printed(finished: &Finished, stdout: &str) {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), stdout), "{}", finished.stderr);
 }
 
-fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+/// The lines of a pipe, as they come.
+pub fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (send, lines) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {

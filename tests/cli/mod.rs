@@ -4,6 +4,7 @@ pub mod home;
 
 mod accounts;
 mod admin;
+mod bot;
 mod chat;
 mod contacts;
 mod first_start;
@@ -16,5 +17,7 @@ mod messages;
 mod mistakes;
 mod network;
 mod password_changes;
-mod server;
+mod rpc;
+mod scripting;
+pub mod server;
 mod typing;
