@@ -98,6 +98,11 @@ pub const REGISTRATIONS_PER_CONNECTION: u32 = 1;
 pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// Silence after a ping that counts as a dead peer.
 pub const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// Time over which comings and goings are gathered before those who watch are told: a connection that is lost and comes back at once
+/// is not worth a line.
+pub const PRESENCE_EVERY: Duration = Duration::from_secs(1);
+/// Most names in one such frame; of the others only the number is told. More than a person reads.
+pub const PRESENCE_NAMES: usize = 32;
 /// Answers and news that wait for one client (about 30 bytes each) before further news are left out.
 pub const OUTBOX_FRAMES: usize = 4096;
 /// Messages of one client whose answer waits for the disk before its next frames are left unread: bounds memory, and
@@ -242,8 +247,8 @@ pub const KEPT_OF_STRANGERS: usize = 128;
 pub const LEFT_MESSAGES: usize = 2000;
 /// Programs that may read a client's feed at a time: each costs a descriptor and a buffer in the kernel.
 pub const FEED_READERS: usize = 16;
-/// What a reader of the feed may lag behind, in bytes, as far as the system allows: hundreds of messages.
-pub const FEED_BUFFER: usize = 1024 * 1024;
+/// What a reader of the feed may lag behind, in bytes, as far as the system allows: hundreds of short messages, ten of the longest.
+pub const FEED_BUFFER: usize = 256 * 1024;
 /// For so long a new feed keeps its lines for readers who were with the client before it: that one ends within this time.
 pub const FEED_CATCH_UP: Duration = Duration::from_secs(5);
 /// So many of them.

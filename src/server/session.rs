@@ -239,6 +239,7 @@ impl<'a> Session<'a> {
             ToServer::UpdateKeys { request, bundle, handover, proof } => {
                 return self.update_keys(request, bundle, handover, &proof);
             }
+            ToServer::Watch { on } => self.shared.hub().watch(self.id, on),
         }
         Ok(())
     }

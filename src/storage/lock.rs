@@ -135,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn a_holder_that_has_no_number_yet_is_named_by_its_file() {
+        let held = LockError::Held { path: "state/lock".into(), pid: None };
+        assert_eq!(held.to_string(), "state is in use by another process");
+        assert_eq!(held.hint().as_deref(), Some("stop the process that holds state/lock first"));
+    }
+
+    #[test]
     fn what_a_killed_holder_left_is_taken_over() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("lock");

@@ -8,7 +8,7 @@ use topchat::wire::to_server::Mode;
 
 use super::home::Home;
 use crate::support::people::{ALICE, BOB};
-use crate::support::process::{self, CLIENT, Running};
+use crate::support::process::{CLIENT, Running};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -25,10 +25,9 @@ fn the_bot_answers_what_is_said_to_it_alone_and_not_itself() {
     let server = TestServer::start();
     let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB));
     let listening = alice.listen(&["--json"]);
-    let mut command = process::command("sh", bob.folder.path());
+    let mut command = bob.program("sh");
     let programs = Path::new(CLIENT).parent().unwrap().display().to_string();
     command.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()));
-    command.env("TOPCHAT_SERVER", &bob.server).env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
     // The time-out ends what a failed test would leave behind.
     command.args([BOT, "--password-file", "password", "--timeout", "120"]).stdin(Stdio::null());
     let mut bot = Running::start(&mut command);

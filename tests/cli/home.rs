@@ -82,10 +82,16 @@ impl Home {
 
     /// The client with these words behind it, as typed by somebody without a terminal.
     pub fn topchat<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
-        let mut command = process::command(CLIENT, self.folder.path());
+        let mut command = self.program(CLIENT);
+        command.args(words);
+        command
+    }
+
+    /// Any program, run here and with the settings of this place.
+    pub fn program(&self, program: &str) -> Command {
+        let mut command = process::command(program, self.folder.path());
         command.env("TOPCHAT_SERVER", &self.server);
         command.env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
-        command.args(words);
         command
     }
 

@@ -19,7 +19,7 @@ use super::super::inbox::Inbox;
 use super::super::listening::{Audience, Receiving};
 use super::super::password::Secret;
 use super::super::receive::Receiver;
-use super::super::reconnect::{Follower, listen_on};
+use super::super::reconnect::{Follower, Pauses, is_lost, listen_on};
 use super::super::replay::Ledger;
 use super::super::session::{self, Session};
 use super::super::{Error, json, output};
@@ -114,7 +114,7 @@ struct Teller {
 
 impl Teller {
     fn run(&mut self) -> Result<(), Error> {
-        let mut before = None;
+        let (mut before, mut pauses) = (None, Pauses::default());
         while let Some(source) = self.find()? {
             let begun = Instant::now();
             match source {
@@ -132,7 +132,14 @@ impl Teller {
                 }
                 Source::Own(inbox) => {
                     before = None;
-                    self.receive(*inbox)?;
+                    match self.receive(*inbox) {
+                        // Whoever has just subscribed is told; later on it may be better in a moment.
+                        Err(why) if is_lost(&why) && self.news.began.is_none() => {
+                            self.news.state("offline", Some(&why.to_string()))?;
+                            self.rest(Instant::now() + pauses.next())?;
+                        }
+                        received => received?,
+                    }
                 }
             }
         }
