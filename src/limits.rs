@@ -98,6 +98,11 @@ pub const REGISTRATIONS_PER_CONNECTION: u32 = 1;
 pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// Silence after a ping that counts as a dead peer.
 pub const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// Time over which comings and goings are gathered before those who watch are told: a connection that is lost and comes back at once
+/// is not worth a line.
+pub const PRESENCE_EVERY: Duration = Duration::from_secs(1);
+/// Most names in one such frame; of the others only the number is told. More than a person reads.
+pub const PRESENCE_NAMES: usize = 32;
 /// Answers and news that wait for one client (about 30 bytes each) before further news are left out.
 pub const OUTBOX_FRAMES: usize = 4096;
 /// Messages of one client whose answer waits for the disk before its next frames are left unread: bounds memory, and

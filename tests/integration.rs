@@ -22,3 +22,4 @@ mod sessions;
 mod strangers;
 mod support;
 mod thieves;
+mod watching;

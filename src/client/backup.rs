@@ -118,12 +118,10 @@ impl Payload {
     /// A key of it, opened.
     pub fn open(&self, name: &str, secret: &Secret) -> Result<PrivateKey, BackupError> {
         let pem = self.keys.get(name).ok_or_else(|| BackupError::Files { name: name.to_owned() })?;
-        let mut tried = secret.spellings().map(|passphrase| PrivateKey::from_pem(pem.as_bytes(), passphrase));
-        match tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))) {
-            Some(Ok(key)) => Ok(key),
-            Some(Err(why)) => Err(BackupError::Key { name: name.to_owned(), why }),
-            None => Err(BackupError::Passphrase),
-        }
+        secret.unlock(pem.as_bytes()).map_err(|why| match why {
+            KeyError::Passphrase => BackupError::Passphrase,
+            why => BackupError::Key { name: name.to_owned(), why },
+        })
     }
 
     /// Whose it is.

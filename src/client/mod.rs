@@ -65,6 +65,7 @@ mod pending;
 mod people;
 mod performing;
 mod pins;
+mod presence;
 mod progress;
 mod prompt;
 mod qr;

@@ -84,6 +84,11 @@ impl Screen {
         self.kind == Kind::Editor
     }
 
+    /// Whether somebody looks at it, and not a program.
+    pub fn is_looked_at(&self) -> bool {
+        self.kind != Kind::Pipe
+    }
+
     /// How lines are to look now: a window can change its width at any time.
     pub fn page(&self) -> Page {
         Page { before_commands: "/", ..page(&io::stdout()) }

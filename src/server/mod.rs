@@ -6,6 +6,7 @@ mod acceptor;
 pub mod accounts;
 pub mod admin;
 mod chat;
+mod comings;
 mod directory;
 mod error;
 mod farewell;
@@ -15,6 +16,7 @@ mod identity;
 mod login;
 pub mod options;
 mod outbox;
+mod pause;
 mod phase;
 mod presence;
 pub mod rate;
@@ -98,7 +100,9 @@ impl Server {
         let folder = self.folder.path().to_owned();
         let administration =
             admin::Administration::begin(self.socket, folder, Arc::clone(&self.shared)).map_err(failed)?;
+        let comings = comings::Comings::begin(Arc::clone(&self.shared)).map_err(failed)?;
         let ended = self.acceptor.run(stop).map_err(failed);
+        comings.end();
         administration.end();
         self.shared.store.close();
         ended

@@ -299,6 +299,24 @@ fn tab_completes_commands_and_names_and_hints_tell_what_is_missing() {
 }
 
 #[test]
+fn who_comes_and_who_leaves_is_told_above_the_line() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("half a line");
+    terminal.wait_for_line("ALL> half a line");
+    let bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    terminal.wait_for_row("HH:MM   bob is here");
+    drop(bob);
+    terminal.wait_for_row("HH:MM   bob left");
+    terminal.wait_for_line("ALL> half a line");
+    // Whoever was seen is known to Tab.
+    terminal.types("\x03@b\thi\r");
+    terminal.wait_for_row("HH:MM alice > bob  hi");
+    assert!(!terminal.rows().iter().any(|row| row.contains("alice is here")), "{:?}", terminal.rows());
+}
+
+#[test]
 fn the_bell_rings_for_what_is_to_oneself_or_names_one() {
     let server = TestServer::start();
     let home = Home::of_member(server.address, &ALICE);

@@ -93,7 +93,7 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
     let mut receiving = Receiving::new(&folder, inbox, receiver, chat.history.as_ref());
     let listening = |over: &Stop| {
         let _ended = ListeningEnded(&chat);
-        let mut listener = Listener { chat: &chat };
+        let mut listener = Listener::new(&chat);
         listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over)
     };
     let sending = |over: &Stop| Sending::new(&chat).run(over);
