@@ -27,16 +27,17 @@ impl RawClient {
     }
 
     pub fn try_connect(address: SocketAddr) -> Result<Self, TransportError> {
+        people::make();
         Self::over(TcpStream::connect(address).map_err(|_| TransportError::Closed)?)
     }
 
     /// The same from another address of this machine.
     pub fn try_connect_from(source: Ipv4Addr, address: SocketAddr) -> Result<Self, TransportError> {
+        people::make();
         Self::over(socket_from(source, address).map_err(|_| TransportError::Closed)?)
     }
 
     fn over(socket: TcpStream) -> Result<Self, TransportError> {
-        people::make();
         let connection = Connection::connect(socket, &ClientTls::new().unwrap())?;
         let mut client = Self { connection, wakeup: Wakeup::new().unwrap() };
         let deadline = Instant::now() + PATIENCE;
