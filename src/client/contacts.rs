@@ -60,7 +60,7 @@ impl Contacts {
     /// The same as [`Keyring::meet`], where nothing can be done with a key about which the person has not chosen.
     pub fn check(&self, found: &Found) -> Result<Met, Error> {
         match self.meet(found)? {
-            Met::Changed(change) => Err(Error::Trust(TrustError::KeyChanged(change))),
+            Met::Changed(change) => Err(Error::Trust(TrustError::KeyChanged(Box::new(change)))),
             met => Ok(met),
         }
     }
@@ -68,7 +68,7 @@ impl Contacts {
     /// An error while the person has not chosen one of this name's keys.
     pub fn settled(&self, name: &UserName) -> Result<(), Error> {
         let change = self.pinned(name)?.and_then(|pin| pin.change(name));
-        change.map_or(Ok(()), |change| Err(Error::Trust(TrustError::KeyChanged(change))))
+        change.map_or(Ok(()), |change| Err(Error::Trust(TrustError::KeyChanged(Box::new(change)))))
     }
 
     /// The person has chosen this key: it is pinned, in place of any other one.

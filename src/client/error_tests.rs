@@ -15,8 +15,15 @@ fn an_unknown_user_is_told_with_the_nearest_name() {
 #[test]
 fn a_changed_key_is_told_with_both_fingerprints_and_the_way_on() {
     let (pinned, now) = (Fingerprint([0x90; 32]), Fingerprint([0x77; 32]));
-    let change = KeyChange { name: "bob".parse().unwrap(), pinned, now, since_ms: 0, verified_ms: Some(86_400_000) };
-    let error = Error::Trust(TrustError::KeyChanged(change));
+    let change = KeyChange {
+        name: "bob".parse().unwrap(),
+        pinned,
+        now,
+        since_ms: 0,
+        verified_ms: Some(86_400_000),
+        verified_before_ms: None,
+    };
+    let error = Error::Trust(TrustError::KeyChanged(Box::new(change)));
     let told = describe(&error);
     assert!(told.starts_with("error: BOB'S KEY HAS CHANGED. Nothing was sent."), "{told}");
     assert!(told.contains(&pinned.grouped()) && told.contains(&now.grouped()), "{told}");

@@ -46,6 +46,8 @@ pub struct KeyChange {
     pub since_ms: i64,
     /// When the person compared it.
     pub verified_ms: Option<i64>,
+    /// When the person compared a key that has handed over to it, as far as nobody has compared it itself.
+    pub verified_before_ms: Option<i64>,
 }
 
 /// A message whose signature and commitment hold.

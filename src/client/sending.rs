@@ -8,7 +8,7 @@ use super::chat::Chat;
 use super::compose::{SealFor, compose};
 use super::dialogue::{Ask, refused};
 use super::directory::{self, Contacted};
-use super::event::Notice;
+use super::event::{KeyChange, Notice};
 use super::keyring::Keyring;
 use super::lines::{Line, Lines};
 use super::output::now_ms;
@@ -235,12 +235,12 @@ impl<'a> Sending<'a> {
     fn tell(&self, error: &Error) -> Result<Then, Error> {
         match error {
             Error::Trust(TrustError::KeyChanged(change)) => {
-                self.chat.notice(&Notice::KeyChanged(change.clone()))?;
+                self.chat.notice(&Notice::KeyChanged(KeyChange::clone(change)))?;
                 self.say("Nothing was sent.")
             }
             // Whoever types it again has seen the key by then.
             Error::Trust(TrustError::NotShown(change)) => {
-                self.chat.notice(&Notice::KeyChanged(change.clone()))?;
+                self.chat.notice(&Notice::KeyChanged(KeyChange::clone(change)))?;
                 self.say(&format!("Nothing was changed: {}'s key is another one by now.", change.name))
             }
             error => {

@@ -16,6 +16,7 @@ mod identity;
 mod login;
 pub mod options;
 mod outbox;
+mod pause;
 mod phase;
 mod presence;
 pub mod rate;

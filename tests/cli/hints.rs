@@ -8,9 +8,9 @@ use topchat::server::Settings;
 use topchat::wire::to_server::Mode;
 use topchat::wire::{ToClient, ToServer};
 
-use super::home::{Home, PASSWORD, printed};
+use super::home::{Home, printed};
 use super::server::run as administrate;
-use crate::support::people::{ALICE, BOB, CAROL};
+use crate::support::people::{ALICE, BOB, CAROL, PASSWORD};
 use crate::support::process::{self, CLIENT, Finished, SERVER, ServerProcess};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;

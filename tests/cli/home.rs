@@ -19,13 +19,11 @@ use topchat::crypto::keys::PrivateKey;
 use topchat::wire::{Fingerprint, ToClient};
 
 use crate::support::PATIENCE;
-use crate::support::people::{GROUP, Person};
+use crate::support::people::{GROUP, PASSWORD, Person};
 use crate::support::process::{self, CLIENT, Finished, Running, private_file};
 use crate::support::raw::RawClient;
 
-/// The password of every [`Person`], as the first line of the file `password`.
-pub const PASSWORD: &str = "correct horse";
-/// Puts the password of that file into a command line.
+/// Puts the password, the first line of the file `password`, into a command line.
 const WITH_PASSWORD: [&str; 2] = ["--password-file", "password"];
 
 /// A user id without files.
@@ -144,7 +142,9 @@ impl Home {
             return process::command(program, self.folder.path());
         }
         let copy = self.path("program");
-        fs::copy(program, &copy).unwrap();
+        // By another process: one that this one starts at that moment would inherit the open file, and an open file
+        // can't be executed.
+        assert!(Command::new("cp").arg(program).arg(&copy).status().unwrap().success());
         let given = Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(self.folder.path()).status();
         assert!(given.unwrap().success());
         let mut command = process::command(copy.to_str().expect("a temporary folder's name"), self.folder.path());
