@@ -26,7 +26,7 @@ pub fn start(default: LevelFilter) {
                 Some(show) => {
                     let mut lines = Vec::new();
                     write_lines(&mut lines, what, &line)?;
-                    String::from_utf8_lossy(&lines).lines().for_each(|line| show(line));
+                    String::from_utf8_lossy(&lines).lines().for_each(show);
                     Ok(())
                 }
             }
