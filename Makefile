@@ -21,13 +21,13 @@ help: ## list these commands
 
 # `exec` leaves no shell that Ctrl-C could kill before the server has stopped in order.
 run-server: build $(GROUP_KEY) ## build all that is missing and start the server
-	@exec $(TARGET)/release/topchat-server --data-dir data/server $(ARGS)
+	@export TOPCHAT_CLIENT_COMMAND='make run-client'; \
+	exec $(TARGET)/release/topchat-server --data-dir data/server $(ARGS)
 
 # Leaving by Ctrl-C (130) is no failure of make's. The trap keeps the shell alive until the client has ended.
 run-client: build ## start the client (NAME=bob for a second person)
 	@trap : INT; \
-	$(TARGET)/release/topchat --keys-dir keys --state-dir data/client --group-key $(GROUP_KEY) $(ARGS) \
-		$(if $(NAME),login '$(NAME)'); \
+	scripts/topchat $(ARGS) $(if $(NAME),login '$(NAME)'); \
 	code=$$?; [ $$code -eq 130 ] || exit $$code
 
 demo: build ## three clients talk, and the openssl command checks every message
@@ -84,8 +84,10 @@ clean: ## remove what was built (keys and data stay)
 bootstrap:
 	@scripts/bootstrap.sh
 
+# A word only where there is something to do: a build that is there already is nobody's news.
 build: bootstrap
-	@cargo build --release --locked
+	@$(if $(wildcard $(TARGET)/release/topchat-server),,echo 'building TopChat: the first time takes some minutes';) \
+	cargo build --release --locked --quiet
 
 # Made once and never again: everybody who has a copy would be cut off.
 $(GROUP_KEY): | bootstrap

@@ -16,16 +16,46 @@ pub fn start(default: LevelFilter) {
     let environment = env_logger::Env::default().default_filter_or(default.as_str());
     let started = env_logger::Builder::from_env(environment)
         .target(env_logger::Target::Stderr)
+        // It would tell every key that is pressed.
+        .filter_module("rustyline", LevelFilter::Off)
         .format(move |out, record| {
             let line = line(record.level(), &record.args().to_string());
             let what = repeats.lock().unwrap_or_else(PoisonError::into_inner).next(&line);
-            write_lines(out, what, &line)
+            match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
+                None => write_lines(out, what, &line),
+                Some(show) => {
+                    let mut lines = Vec::new();
+                    write_lines(&mut lines, what, &line)?;
+                    String::from_utf8_lossy(&lines).lines().for_each(show);
+                    Ok(())
+                }
+            }
         })
         .try_init();
     if started.is_err() {
         log::debug!("logging was started before");
     }
 }
+
+/// Shows lines in another way than on stderr, until what is given back is dropped: a line of the log must not come into one that somebody
+/// types.
+pub fn shown_by(show: impl Fn(&str) + Send + 'static) -> Elsewhere {
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(show));
+    Elsewhere
+}
+
+/// Lines are shown elsewhere as long as this lives.
+pub struct Elsewhere;
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+type Show = Box<dyn Fn(&str) + Send>;
+
+static SHOWN: Mutex<Option<Show>> = Mutex::new(None);
 
 /// The text of a line, safe for a terminal. Only what deserves attention says its level.
 fn line(level: Level, text: &str) -> String {

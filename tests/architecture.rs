@@ -266,7 +266,7 @@ fn root() -> PathBuf {
 /// What each layer may import. Siblings don't stand in each other's list.
 const LAYERS: &[(&str, &[&str])] = &[
     ("bin", &[]),
-    ("client", &["crypto", "error", "limits", "names", "storage", "text", "transport", "version", "wire"]),
+    ("client", &["crypto", "error", "limits", "logging", "names", "storage", "text", "transport", "version", "wire"]),
     ("crypto", &["error", "limits", "names", "text", "wire"]),
     ("error", &[]),
     ("lib", &[]),

@@ -62,14 +62,37 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
     eprintln!(
         "The server passes on sealed messages and cannot read them. It does see who writes to whom, when, and how much."
     );
-    eprintln!("ready. Next, in another terminal:  make run-client        (Ctrl-C stops the server)");
+    eprintln!(
+        "ready. Next, in another terminal:  {}        (Ctrl-C stops the server)",
+        client_command(&address.to_string())
+    );
 }
+
+/// What starts a client of this server here: as the owner was told to type it, or the installed program.
+fn client_command(address: &str) -> String {
+    let command = std::env::var("TOPCHAT_CLIENT_COMMAND").ok().map(|command| visible(&command).into_owned());
+    match (command, address) {
+        (Some(command), ADDRESS_DEFAULT) => command,
+        (Some(command), other) => format!("{command} ARGS='--server {other}'"),
+        (None, ADDRESS_DEFAULT) => "topchat".to_owned(),
+        (None, other) => format!("topchat --server {other}"),
+    }
+}
+
+/// This program as it was started.
+fn own_command() -> String {
+    let command = std::env::args_os().next().map(|command| command.to_string_lossy().into_owned());
+    visible(&command.unwrap_or_else(|| "topchat-server".to_owned())).into_owned()
+}
+
+/// Where a client looks for a server by itself.
+const ADDRESS_DEFAULT: &str = "127.0.0.1:7777";
 
 /// Who may make an account, and how that is changed.
 fn registration(server: &Server, data: &str) -> String {
     match server.registration() {
         Registration::Open => "open (change with --registration invite or closed)".to_owned(),
-        Registration::Invite => format!("by invite (make a code: topchat-server --data-dir {data} user invite)"),
+        Registration::Invite => format!("by invite (make a code: {} --data-dir {data} user invite)", own_command()),
         Registration::Closed => "closed (let people in with --registration invite or open)".to_owned(),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! This one table gives what is understood, completed, hinted at and told by `/help`.
 
-use super::typed::{Bell, Typed, TypedError};
+use super::bell::Bell;
+use super::typed::{Typed, TypedError};
 use crate::names::{Recipient, UserName};
 
 /// One command.

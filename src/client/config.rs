@@ -8,8 +8,9 @@ use etcetera::BaseStrategy;
 use super::address::ServerAddress;
 use super::contacts::NewKeys;
 use super::options::Global;
+use super::render::fitted;
 use super::server_error::ServerError;
-use super::{Error, output};
+use super::{Error, output, screen};
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
 
@@ -98,7 +99,8 @@ impl Config {
 
     /// Words for the person, unless they want none.
     pub fn say(&self, words: &str) {
-        self.say_begun(&format!("{words}\n"));
+        let width = screen::width(&std::io::stderr());
+        self.say_begun(&format!("{}\n", fitted(&output::as_typed(words), width)));
     }
 
     /// The beginning of a line of such words.

@@ -12,6 +12,7 @@ mod account_error;
 mod account_keys;
 mod address;
 mod backup;
+mod bell;
 mod blocked;
 mod cause;
 mod chat;

@@ -25,7 +25,7 @@ impl Page {
             Notice::KeyNotGiven { from, count } => key_not_given(from, *count),
             Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
             Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
-            Notice::NewKeys { name, now } => new_keys(name, *now),
+            Notice::NewKeys { name, now } => return self.new_keys(name, *now),
             Notice::NoRoom { from, id } => no_room(from, *id),
             Notice::NotChosen { from, id } => under_a_key(from, *id, &format!("of {from} that you decided against")),
             Notice::NotForMe { from, id } => format!("{} is not for you. It was not shown.", marked(from, *id)),
@@ -40,6 +40,14 @@ impl Page {
             Notice::UnknownSender { from, id } => unknown_sender(from, *id),
         };
         vec![line]
+    }
+
+    fn new_keys(&self, name: &UserName, now: Fingerprint) -> Vec<String> {
+        let verify = format!("{}verify {name}", self.before_commands);
+        vec![
+            format!("{name} has new keys, signed by the old ones: all goes on as before. To compare them:  {verify}"),
+            format!("  now {}", now.grouped()),
+        ]
     }
 
     fn copy(&self, from: &UserName, id: MessageId, first_ms: i64) -> String {
@@ -113,10 +121,6 @@ fn key_not_given(from: &UserName, count: usize) -> String {
         count => format!("{count} messages marked from {from} were"),
     };
     format!("{messages} not shown: the server did not give {from}'s key in time")
-}
-
-fn new_keys(name: &UserName, now: Fingerprint) -> String {
-    format!("{name} has new keys, signed by the old ones, and is not verified with them. Now {}", now.grouped())
 }
 
 fn group_key_bad(why: &str, writes: Option<&str>) -> String {

@@ -1,6 +1,7 @@
 //! What the commands of the chat do.
 
 use super::Error;
+use super::bell::Bell;
 use super::choosing::unverified;
 use super::commands;
 use super::comparing::Comparison;
@@ -10,7 +11,7 @@ use super::keyring::Keyring;
 use super::pins::Choice;
 use super::prompt::is_yes;
 use super::sending::{Sending, Then};
-use super::typed::{self, Bell};
+use super::typed;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
@@ -35,7 +36,7 @@ impl Sending<'_> {
 
     /// Says when the terminal rings from now on.
     pub(super) fn ring(&self, bell: Bell) -> Result<Then, Error> {
-        self.chat.ring(bell);
+        self.chat.ring(bell)?;
         self.say(match bell {
             Bell::Off => "the bell is off",
             Bell::Direct => "the bell rings for messages to you alone, and for those that name you",

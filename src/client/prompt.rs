@@ -2,12 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::Error;
 use super::config::Config;
+use super::output::as_typed;
 
 const PATH: &str = "/dev/tty";
 
@@ -17,6 +20,8 @@ pub(super) const PASTE_OFF: &str = "\x1b[?2004l";
 /// The terminal of this process, wherever stdin and stdout go.
 pub struct Terminal {
     file: File,
+    /// How it is while a question is asked, if what is typed between two questions is kept for the chat.
+    asking: Option<Termios>,
 }
 
 impl Terminal {
@@ -31,12 +36,20 @@ impl Terminal {
         if !config.may_ask || !looked_at {
             return None;
         }
-        OpenOptions::new().read(true).write(true).open(PATH).ok().map(|file| Self { file })
+        OpenOptions::new().read(true).write(true).open(PATH).ok().map(|file| Self { file, asking: None })
+    }
+
+    /// What is typed between two questions, and behind the last one, is not shown and reaches the chat's line as it was typed,
+    /// Enter as Enter.
+    pub fn keeping_what_is_typed(mut self) -> Self {
+        self.asking = original(&self.file);
+        self
     }
 
     /// Asks and gives the answer without its line end.
     pub fn ask(&self, question: &str) -> Result<String, Error> {
         self.write(question)?;
+        let _keeping = self.asking();
         let mut answer = String::new();
         let read = BufReader::new(&self.file).read_line(&mut answer).map_err(reading)?;
         if read == 0 {
@@ -48,6 +61,7 @@ impl Terminal {
 
     /// Asks without showing what is typed.
     pub fn ask_secret(&self, question: &str) -> Result<Zeroizing<String>, Error> {
+        let _keeping = self.asking();
         match rpassword::prompt_password(question) {
             Ok(answer) => Ok(Zeroizing::new(answer)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::Declined),
@@ -59,13 +73,56 @@ impl Terminal {
 
     /// Shows a line.
     pub fn say(&self, line: &str) -> Result<(), Error> {
-        self.write(&format!("{line}\n"))
+        self.write(&as_typed(&format!("{line}\n")))
+    }
+
+    /// The terminal is as it should be for a question, until this is dropped.
+    fn asking(&self) -> Option<Asking<'_>> {
+        let settings = self.asking.as_ref()?;
+        set(&self.file, settings);
+        Some(Asking { file: &self.file, settings })
     }
 
     fn write(&self, text: &str) -> Result<(), Error> {
         (&self.file).write_all(text.as_bytes()).map_err(reading)
     }
 }
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.asking {
+            set(&self.file, settings);
+        }
+    }
+}
+
+/// A question is open.
+struct Asking<'a> {
+    file: &'a File,
+    settings: &'a Termios,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut keeping = self.settings.clone();
+        keeping.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        keeping.input_modes.remove(InputModes::ICRNL);
+        set(self.file, &keeping);
+    }
+}
+
+/// A terminal that is gone needs no settings.
+fn set(file: &File, settings: &Termios) {
+    let _ = tcsetattr(file, OptionalActions::Now, settings);
+}
+
+/// The terminal's settings before this program changed them.
+pub(super) fn original(terminal: impl AsFd) -> Option<Termios> {
+    let before = ORIGINAL.get_or_init(|| tcgetattr(terminal).ok());
+    before.clone()
+}
+
+static ORIGINAL: OnceLock<Option<Termios>> = OnceLock::new();
 
 /// Whether this is the answer yes. All else is not.
 pub fn is_yes(answer: &str) -> bool {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use unicode_width::UnicodeWidthChar as _;
 
 use super::event::{Notice, Opened};
 use crate::limits::CLOCK_SKEW_MS;
@@ -82,7 +83,8 @@ impl Page {
         if let Notice::NewKeys { .. } | Notice::GroupKeyRead { .. } = notice {
             return self.remark(&self.words(notice).join("\n"), now_ms);
         }
-        let lines: Vec<_> = self.words(notice).iter().map(|line| self.alarm(&format!("{time} !! {line}"))).collect();
+        let lines: Vec<_> = self.words(notice).iter().map(|line| format!("{time} !! {line}")).collect();
+        let lines: Vec<_> = lines.iter().map(|line| self.alarm(&fitted(line, self.width))).collect();
         lines.join("\n")
     }
 
@@ -90,7 +92,7 @@ impl Page {
     pub fn remark(&self, words: &str, now_ms: i64) -> String {
         let mut lines = words.split('\n');
         let first = format!("{}   {}", self.time(now_ms), lines.next().unwrap_or_default());
-        lines.fold(first, |text, line| text + "\n        " + line)
+        fitted(&lines.fold(first, |text, line| text + "\n        " + line), self.width)
     }
 
     /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.
@@ -180,6 +182,46 @@ impl Page {
     }
 }
 
+/// The lines broken between words where the terminal would break them anywhere: a fingerprint is compared group by group. What goes on
+/// stands below what it belongs to.
+pub(super) fn fitted(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let lines: Vec<_> = text.split('\n').map(|line| fitted_line(line, width)).collect();
+    lines.join("\n")
+}
+
+fn fitted_line(line: &str, width: usize) -> String {
+    // Pictures are of the size that they are.
+    if columns(line) <= width || line.contains(['\u{1b}', '\u{2580}', '\u{2584}', '\u{2588}']) {
+        return line.to_owned();
+    }
+    let head = line.len() - line.trim_start().len();
+    let label = line[head..].find("  ").map(|gap| line.len() - line[head + gap..].trim_start().len());
+    let indent = label.filter(|label| *label <= width / 3).unwrap_or(head.max(CONTINUES_AT)).min(width / 2);
+    let (mut shown, mut rest, mut room) = (String::new(), line, width);
+    while columns(rest) > room {
+        let (piece, after) = rest.split_at(gap(rest, room));
+        shown.push_str(piece.trim_end());
+        rest = after;
+        if rest.is_empty() {
+            return shown;
+        }
+        shown.push('\n');
+        shown.extend(std::iter::repeat_n(' ', indent));
+        room = width - indent;
+    }
+    shown + rest
+}
+
+/// Where the last word begins before which the line fits the room; if there is none, where the second one does.
+fn gap(line: &str, room: usize) -> usize {
+    let is_begin =
+        |at: &usize| line[..*at].ends_with(' ') && !line[*at..].starts_with(' ') && !line[..*at].trim().is_empty();
+    let begins: Vec<usize> = line.char_indices().map(|(at, _)| at).filter(is_begin).collect();
+    let fits = begins.iter().rev().find(|at| columns(line[..**at].trim_end()) <= room);
+    fits.or(begins.first()).copied().unwrap_or(line.len())
+}
+
 /// Milliseconds that a stranger chose as a time: what lies outside of all calendars becomes their end.
 pub(super) fn timestamp(ms: i64) -> Timestamp {
     // A day before the last one: a time zone must not push it over the end.
@@ -224,16 +266,22 @@ pub(super) fn named(text: &str, name: &str) -> Vec<Range<usize>> {
     found.filter(stands_alone).map(|at| at..at + name.len()).collect()
 }
 
-/// How many columns a text takes on a terminal, at most.
+/// How many columns a text takes on a terminal.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(char_columns).sum()
 }
 
-/// Never less than what a terminal takes: a line that is broken early is harmless, one that a terminal breaks is not.
+/// Never less than what a terminal takes: a line that is broken early is harmless, one that a terminal breaks is not. So what makes
+/// the sign before it wider, where a terminal knows how, counts as one.
 fn char_columns(c: char) -> usize {
-    if c < '\u{1100}' { 1 } else { 2 }
+    match c.width() {
+        Some(0) if c >= '\u{1100}' => 1,
+        width => width.unwrap_or(1),
+    }
 }
 
+/// Where a line goes on that is no text and has no label.
+const CONTINUES_AT: usize = 8;
 /// Begins every further line of a text.
 const CONTINUED: &str = "               | ";
 /// Where marks stand if the text leaves room.

@@ -51,6 +51,35 @@ fn a_long_text_is_never_wrapped_by_the_terminal() {
 }
 
 #[test]
+fn marks_stand_where_they_stand_also_behind_signs_above_ascii() {
+    let place = |text: &str| columns(page().message(&opened(text), NOON).split("[signed").next().unwrap());
+    for text in ["tea", "\u{20ac} 5 \u{2192} \u{2713}", "cafe\u{301}", "\u{65e5}\u{672c}\u{8a9e}", "\u{1f600}"] {
+        assert_eq!(place(text), MARK_COLUMN, "{text}");
+    }
+    assert_eq!(
+        [columns("\u{20ac}"), columns("e\u{301}"), columns("\u{65e5}"), columns("\u{2764}\u{fe0f}")],
+        [1, 1, 2, 2]
+    );
+}
+
+#[test]
+fn what_is_compared_is_broken_between_its_groups_only() {
+    let key = Fingerprint([0xab; 32]).grouped();
+    for width in [30, 40, 60, 80, 100] {
+        for line in [format!("your fingerprint    {key}"), format!("12:04 !! BOB'S KEY HAS CHANGED.  was {key}")] {
+            let shown = fitted(&line, Some(width));
+            assert!(shown.lines().all(|line| columns(line) <= width), "{width}: {shown}");
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&shown), words(&line));
+        }
+    }
+    assert_eq!(fitted("your fingerprint    abab abab abab", Some(30)), "your fingerprint    abab abab\n        abab");
+    assert_eq!(fitted("bob  abab abab abab", Some(16)), "bob  abab abab\n     abab");
+    assert_eq!(fitted("    list:\n  x", Some(16)), "    list:\n  x");
+    assert_eq!(fitted(&"x".repeat(50), Some(16)), "x".repeat(50));
+}
+
+#[test]
 fn control_and_bidi_characters_never_get_through() {
     let shown = page().message(&opened("a\u{1b}[2J\u{202e}b\rc"), NOON);
     assert!(shown.contains("a^[[2J<U+202E>b^Mc"), "{shown}");
@@ -150,7 +179,7 @@ fn new_keys_that_the_old_ones_signed_are_no_alarm() {
     let shown = page().notice(&Notice::NewKeys { name: "bob".parse().unwrap(), now: Fingerprint([0x77; 32]) }, NOON);
     assert!(
         shown.starts_with(
-            "12:04   bob has new keys, signed by the old ones, and is not verified with them. Now 7777 7777"
+            "12:04   bob has new keys, signed by the old ones: all goes on as before. To compare them:  /verify bob\n          now 7777 7777"
         ),
         "{shown}"
     );

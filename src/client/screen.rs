@@ -125,6 +125,17 @@ impl Screen {
         }
     }
 
+    /// A line of the log. It waits for nobody: where too much waits already, it is left out.
+    pub fn log(&self, text: &str) {
+        let state = self.state();
+        let is_full = state.is_edited && state.waiting.len() > UNSHOWN_MAX;
+        drop(state);
+        if !is_full {
+            // A terminal that is gone needs no log.
+            let _ = self.line(text);
+        }
+    }
+
     /// Asks for the next line to be typed, which may be the answer to a question.
     pub fn prompt(&self, prompt: &str, is_question: bool) -> Result<(), Error> {
         if self.kind == Kind::Pipe {
@@ -240,14 +251,19 @@ impl Default for Screen {
 pub fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
     let terminal = stream.is_terminal();
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let size = if terminal { rustix::termios::tcgetwinsize(stream).ok() } else { None };
     Page {
         zone: TimeZone::system(),
         colour: terminal && wanted && !is_dumb(),
-        width: size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0),
+        width: width(stream),
         before_commands: "topchat ",
         named: None,
     }
+}
+
+/// The columns of a terminal.
+pub fn width(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
 fn is_dumb() -> bool {

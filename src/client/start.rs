@@ -8,6 +8,7 @@ use super::connect::{connect, introduce};
 use super::password::{self, Secret};
 use super::prompt::Terminal;
 use super::register::{register, registered};
+use super::screen::Screen;
 use super::session::{self, Session};
 use super::{Error, Refusal};
 use crate::limits::{LOGIN_TRIES, RSA_BITS_DEFAULT};
@@ -18,9 +19,11 @@ use crate::wire::to_server::Mode;
 
 /// `topchat login [NAME]`. `begun` is called when nothing is asked any more.
 pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
+    let edits = Screen::new().edits();
     let terminal = Terminal::find(config).filter(|_| config.password == PasswordSource::Terminal);
-    let session = match terminal {
-        Some(terminal) => ask(config, name, &terminal)?,
+    let terminal = terminal.map(|terminal| if edits { terminal.keeping_what_is_typed() } else { terminal });
+    let session = match &terminal {
+        Some(terminal) => ask(config, name, terminal)?,
         None => {
             let name = name.map_or_else(|| session::choose(config), Ok)?;
             session::open(config, &name, Mode::Receiving)?
@@ -31,7 +34,8 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
     config.say(&session::group_line(config, session.again.member.group.keys().as_deref()));
     let (taken, seats) = (session.welcome.taken, session.welcome.seats);
     config.say(&format!("seats               {taken} of {seats} taken"));
-    config.say("Enter sends to ALL.  @bob hi  writes to bob alone.  /help  /quit");
+    let tab = if edits { "  Tab completes." } else { "" };
+    config.say(&format!("Enter sends to ALL.  @bob hi  writes to bob alone.{tab}  /help  /quit"));
     chat(config, session, stop)
 }
 

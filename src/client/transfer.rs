@@ -128,8 +128,9 @@ pub fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let encryption = payload.open(ENCRYPTION, &secret).map_err(&wrong)?;
     put_keys(config, &name, &payload, [identity.public(), encryption.public()])?;
     let shown = visible(&folder.path().to_string_lossy()).into_owned();
-    config.say(&format!("imported {name} of {}: keys in {shown}, {contacts}, {group}", payload.server));
+    config.say(&format!("imported {name} of {}: keys in {shown}, {contacts}{group}", payload.server));
     config.say(&session::own_fingerprint(identity.public().fingerprint()));
+    config.say(&format!("next: topchat --server {} login {name}", payload.server));
     Ok(())
 }
 
@@ -241,12 +242,12 @@ fn read_contacts(folder: &Path) -> Result<Option<serde_json::Value>, Error> {
 }
 
 fn put_group_key(config: &Config, payload: &Payload) -> Result<&'static str, Error> {
-    let Some(text) = &payload.group_key else { return Ok("no group key") };
+    let Some(text) = &payload.group_key else { return Ok("") };
     let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
     private::ensure_folder(&config.keys_dir)?;
     match private::create_new(&path, text.as_bytes()) {
-        Ok(()) => Ok("the group key"),
-        Err(FileError::Exists { .. }) => Ok("the group key file that was here already"),
+        Ok(()) => Ok(", the group key"),
+        Err(FileError::Exists { .. }) => Ok(", the group key file that was here already"),
         Err(error) => Err(error.into()),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! In doubt nothing is sent: a private word that goes to everybody by a slip can't be called back.
 
+use super::bell::Bell;
 use super::commands;
 use crate::limits::{PASTE_LINES_MAX, TEXT_MAX};
 use crate::names::{NameError, Recipient, UserName};
@@ -54,18 +55,6 @@ pub enum Typed {
     Verify(UserName),
     /// Show who is here.
     Who,
-}
-
-/// What the terminal rings for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Bell {
-    /// Nothing.
-    Off,
-    /// Messages to oneself alone, and those that name one.
-    #[default]
-    Direct,
-    /// Every message.
-    All,
 }
 
 /// Why a line means nothing. Nothing was sent because of it.

@@ -108,7 +108,7 @@ fn every_command_has_the_same_output_and_effect_on_the_files_and_over_the_socket
             let words: Vec<&str> = words.split(' ').collect();
             let (found_code, found, mut said) = steady(&run(&home, &words));
             // Only a running server knows whether its codes count.
-            said = said.replace("registration is open now; codes count with --registration invite\n", "");
+            said = said.replace("registration is open: nobody needs a code. To let people in by code only, start the server with --registration invite\n", "");
             assert_eq!(
                 (found_code, found.as_str(), said.as_str()),
                 (Some(*code), *stdout, *stderr),
@@ -289,8 +289,8 @@ fn an_invite_code_makes_an_account_from_the_command_line() {
     let place = home();
     let server = ServerProcess::with(place.folder.path(), &["--registration", "invite"]);
     let seen = server.running.seen.join("\n");
-    let how = "registration by invite (make a code: topchat-server --data-dir ";
-    assert!(seen.contains(how), "{seen}");
+    let how = &format!("registration by invite (make a code: {} --data-dir ", crate::support::process::SERVER);
+    assert!(seen.contains(how.as_str()), "{seen}");
     let made = run(&place, &["user", "invite"]);
     assert!(made.stderr.starts_with("for one account, until ") && made.stderr.lines().count() == 1, "{}", made.stderr);
     let code = made.stdout;

@@ -24,7 +24,7 @@ fn a_newcomer_is_led_to_the_chat_and_every_slip_is_told_at_once() {
     RawClient::connect(server.address).register(&ALICE);
     let home = Home::new(server.address);
     let mut terminal = at_terminal(&home, &[]);
-    terminal.wait_for("seen for the first time, pinned");
+    terminal.wait_for("seen for the first time,");
     answers(&mut terminal, "(r)egister or (l)og in? [r] ", "what?");
     answers(&mut terminal, "(r)egister or (l)og in? [r] ", "");
     answers(&mut terminal, "name: ", "Alice");

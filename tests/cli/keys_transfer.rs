@@ -55,10 +55,11 @@ fn a_second_machine_reads_is_read_and_knows_whom_the_first_one_knew() {
     assert!(pinned.ends_with(" pinned as it was there"), "{pinned}");
     let fingerprint = ALICE.identity.public().fingerprint().grouped();
     let told = format!(
-        "{pinned}\nimported alice of {}: keys in keys/users/alice, your contacts with their pins, no group key\n\
+        "{pinned}\nimported alice of {}: keys in keys/users/alice, your contacts with their pins\n\
          your fingerprint    {fingerprint}\n                    \
-         (friends can compare it; shown again by: topchat fingerprint)\n",
-        server.address
+         (friends can compare it; shown again by: topchat fingerprint)\n\
+         next: topchat --server {} login alice\n",
+        server.address, server.address
     );
     refused(&finished, 0, &told);
     for name in ["identity.pem", "identity.pub.pem", "encryption.pem"] {

@@ -157,7 +157,9 @@ fn a_paste_that_ends_with_line_ends_leaves_no_open_line_below_it() {
     terminal.wait_for_cursor("twob  [2 lines; Enter sends them to ALL]", 3);
     terminal.types("\x03");
     terminal.wait_for_line("ALL> ");
+    terminal.seen.clear();
     terminal.pastes("\n\n");
+    terminal.wait_for("\x1b8\x1b[J");
     terminal.types("/who\r");
     terminal.wait_for_row("HH:MM   here now: alice");
 }
@@ -298,6 +300,57 @@ fn tab_completes_commands_and_names_and_hints_tell_what_is_missing() {
     terminal.wait_for_line("ALL> /b");
 }
 
+/// The editor's own library would log what is typed, key by key.
+#[test]
+fn no_level_of_the_log_shows_what_is_typed_or_breaks_the_line() {
+    let server = TestServer::start();
+    let address = server.address.to_string();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut command = home.topchat(&["--password-file", "password", "--quiet"]);
+    let mut terminal = Terminal::start(command.env("TERM", "xterm-256color").env("RUST_LOG", "trace,rustyline=trace"));
+    terminal.wait_for_line("ALL> ");
+    terminal.types("half a line");
+    terminal.wait_for_line("ALL> half a line");
+    let folder = server.stop();
+    terminal.wait_for_line("offline> half a line");
+    let _server = TestServer::back(folder, &address);
+    terminal.wait_for_line("ALL> half a line");
+    let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
+    assert!(!seen.contains("key:") && !seen.contains("KeyEvent"), "{seen}");
+    let rows = terminal.rows();
+    assert_eq!(rows.iter().filter(|row| row.contains("half a line")).count(), 1, "{rows:?}");
+}
+
+/// Between the last answer and the first prompt nothing is echoed, and Enter stays Enter.
+#[test]
+fn a_line_typed_before_the_first_prompt_is_sent_and_does_not_stick() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut command = home.topchat(&[] as &[&str]);
+    let mut terminal = Terminal::start(command.env("TERM", "xterm-256color"));
+    terminal.wait_for("account (alice; another name makes a new one) [alice]: ");
+    terminal.types("\r");
+    terminal.wait_for("password of alice: ");
+    terminal.types("correct horse\r");
+    while terminal.settings().input_modes.contains(InputModes::ICRNL) {
+        std::thread::yield_now();
+    }
+    terminal.types("hello\rand more");
+    terminal.wait_for_row("HH:MM alice > ALL  hello");
+    terminal.wait_for_line("ALL> and more");
+    let rows = terminal.rows();
+    assert!(
+        rows.iter()
+            .any(|row| row == "Enter sends to ALL.  @bob hi  writes to bob alone.  Tab completes.  /help  /quit"),
+        "{rows:?}"
+    );
+    assert!(!rows.iter().any(|row| row.starts_with("hello") || row.starts_with("and more")), "{rows:?}");
+    terminal.types("\x03\x04");
+    terminal.end();
+    assert!(terminal.settings().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
+    assert!(terminal.settings().input_modes.contains(InputModes::ICRNL));
+}
+
 #[test]
 fn who_comes_and_who_leaves_is_told_above_the_line() {
     let server = TestServer::start();
@@ -336,6 +389,10 @@ fn the_bell_rings_for_what_is_to_oneself_or_names_one() {
     assert!(!rings(&mut terminal, &BOB.seal_to(&ALICE, "four", 4), "you  four"));
     terminal.types("/bell all\r");
     terminal.wait_for_row("HH:MM   the bell rings for every message");
+    // It holds in the next run, too.
+    terminal.types("/quit\r");
+    terminal.end();
+    let mut terminal = chat(&home);
     assert!(rings(&mut terminal, &BOB.seal_to_all("five", 5), "ALL  five"));
 }
 

@@ -533,7 +533,7 @@ fn new_keys_signed_by_the_old_ones_are_told_calmly() {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let now = new.identity.public().fingerprint().grouped();
     assert!(finished.stderr.ends_with(&format!(
-        "   bob has new keys, signed by the old ones, and is not verified with them. Now {now}\n"
+        "   bob has new keys, signed by the old ones: all goes on as before. To compare them:  topchat verify bob\n          now {now}\n"
     )));
     // A message under the old key was still under way; one under a third key, without a handover, is a change.
     let (mut line, mut listening) = stage.listen();
@@ -562,10 +562,9 @@ fn a_message_under_a_handed_over_key_is_shown_with_a_calm_note() {
         }
     }
     let now = new.identity.public().fingerprint().grouped();
-    assert_eq!(
-        chat.line(),
-        format!("HH:MM   bob has new keys, signed by the old ones, and is not verified with them. Now {now}")
-    );
+    let calm = "HH:MM   bob has new keys, signed by the old ones: all goes on as before. To compare them:  /verify bob";
+    assert_eq!(chat.line(), calm);
+    assert_eq!(chat.line(), format!("          now {now}"));
     assert!(chat.line().contains("bob   > you  new keys"));
     chat.types("/fingerprint bob");
     assert_eq!(chat.line(), format!("HH:MM   bob  {now}"));

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Chat;
+use crate::client::Error;
+use crate::client::bell::Bell;
 use crate::client::event::Opened;
 use crate::client::render::named;
-use crate::client::typed::Bell;
 use crate::limits::CONTACTS_MAX;
 use crate::names::{Recipient, UserName};
 
@@ -18,6 +19,13 @@ pub(super) struct Manners {
     wrote_last: Option<UserName>,
     /// Who was seen here.
     met: BTreeSet<UserName>,
+}
+
+impl Manners {
+    /// Nobody was seen yet.
+    pub(super) fn new(bell: Bell) -> Self {
+        Self { bell, ..Self::default() }
+    }
 }
 
 impl Chat<'_> {
@@ -43,9 +51,10 @@ impl Chat<'_> {
         }
     }
 
-    /// When the terminal rings from now on.
-    pub(in crate::client) fn ring(&self, bell: Bell) {
+    /// When the terminal rings from now on, also in later runs.
+    pub(in crate::client) fn ring(&self, bell: Bell) -> Result<(), Error> {
         self.manners().bell = bell;
+        bell.keep(&self.config.account_state(&self.member.name))
     }
 
     /// Whether the terminal rings for this message, which is shown now.

@@ -5,14 +5,16 @@ mod manners;
 mod outgoing;
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::sync::mpsc::Sender;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::listener::{Listener, ListeningEnded};
 use self::manners::Manners;
 use self::outgoing::Outgoing;
 use super::Error;
+use super::bell::Bell;
 use super::blocked::Blocked;
 use super::circuit::Circuit;
 use super::conduct::{Part, conduct};
@@ -24,7 +26,7 @@ use super::inbox::Inbox;
 use super::listening::Receiving;
 use super::member::Member;
 use super::outbox::Outbox;
-use super::output::now_ms;
+use super::output::{as_typed, now_ms};
 use super::pending::Pending;
 use super::receive::Receiver;
 use super::reconnect::listen_on;
@@ -33,6 +35,7 @@ use super::sending::Sending;
 use super::sequence::Sequence;
 use super::session::Session;
 use crate::limits::STOP_WITHIN;
+use crate::logging::{self, Elsewhere};
 use crate::names::UserName;
 use crate::transport::Stop;
 use crate::wire::{Fingerprint, ToClient};
@@ -45,7 +48,7 @@ pub(in crate::client) struct Chat<'a> {
     pub(in crate::client) sequence: Sequence,
     pub(in crate::client) history: Option<History>,
     pub(in crate::client) circuit: &'a Circuit,
-    pub(in crate::client) screen: Screen,
+    pub(in crate::client) screen: Arc<Screen>,
     pub(in crate::client) blocked: Blocked,
     manners: Mutex<Manners>,
     outbox: Mutex<Outgoing>,
@@ -77,15 +80,16 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
         history: History::for_session(config, member),
         circuit: &circuit,
-        screen: Screen::new(),
+        screen: Arc::new(Screen::new()),
         blocked: Blocked::open(&folder)?,
-        manners: Mutex::default(),
+        manners: Mutex::new(Manners::new(Bell::of(&folder)?)),
         outbox: Mutex::new(Outgoing::new(Outbox::open(&folder)?)),
         pending: Mutex::default(),
         heard: Condvar::new(),
         answers: Mutex::default(),
         shown: Mutex::default(),
     };
+    let _log = chat.log_shown();
     chat.take_up()?;
     // Whoever types at once is not told that there is no connection.
     circuit.set(Some(dialogue.shared_link()));
@@ -108,14 +112,21 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
 }
 
 impl Chat<'_> {
+    /// Where stderr is the terminal on which a line is typed, the log stands above that line, too.
+    fn log_shown(&self) -> Option<Elsewhere> {
+        let screen = Arc::clone(&self.screen);
+        let is_mixed = screen.edits() && std::io::stderr().is_terminal();
+        is_mixed.then(|| logging::shown_by(move |line| screen.log(line)))
+    }
+
     /// Says something of the program itself.
     pub(in crate::client) fn remark(&self, words: &str) -> Result<(), Error> {
-        self.screen.line(&self.screen.page().remark(words, now_ms()))
+        self.screen.line(&as_typed(&self.screen.page().remark(words, now_ms())))
     }
 
     /// Says that something is wrong.
     pub(in crate::client) fn notice(&self, notice: &Notice) -> Result<(), Error> {
-        self.screen.line(&self.screen.page().notice(notice, now_ms()))?;
+        self.screen.line(&as_typed(&self.screen.page().notice(notice, now_ms())))?;
         if let Notice::KeyChanged(change) = notice {
             self.shown().insert(change.name.clone(), change.now);
         }

@@ -12,7 +12,7 @@ use rustix::stdio::{dup2_stdin, stdin};
 use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 use crate::client::Error;
-use crate::client::prompt::PASTE_OFF;
+use crate::client::prompt::{PASTE_OFF, original};
 use crate::limits::{STOPPED_LOOKED_FOR, STOPPED_WITHIN};
 
 /// The terminal behind stdin. Its settings are put back when this is dropped, also by a panic.
@@ -30,7 +30,7 @@ impl Tty {
     pub(super) fn take() -> Result<Self, Error> {
         let terminal = rustix::io::dup(stdin()).map_err(|error| setting(error.into()))?;
         let nothing = File::open("/dev/null").map_err(setting)?;
-        let before = tcgetattr(&terminal).map_err(|error| setting(error.into()))?;
+        let before = original(&terminal).ok_or_else(|| setting(io::ErrorKind::NotConnected.into()))?;
         let continued = Arc::default();
         signal_hook::flag::register(signal_hook::consts::SIGCONT, Arc::clone(&continued)).map_err(setting)?;
         let tty = Self { terminal, nothing, before, continued };

@@ -81,7 +81,10 @@ fn handing_out(registration: Option<&str>, expires: &str, uses: u32) -> String {
     let how = "topchat register NAME --invite-file FILE, or typed when asked for";
     let mut words = format!("{whom}, until {expires}; it is not shown again. Used with: {how}");
     if let Some(other) = registration.filter(|registration| *registration != "invite") {
-        words.push_str(&format!("\nregistration is {other} now; codes count with --registration invite"));
+        words.push_str(match other {
+            "open" => "\nregistration is open: nobody needs a code. To let people in by code only, start the server with --registration invite",
+            _ => "\nregistration is closed: no code helps. To let people in by code, start the server with --registration invite",
+        });
     }
     words
 }
