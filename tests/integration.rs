@@ -11,6 +11,7 @@ mod hostile;
 mod keys_storm;
 mod liar;
 mod links;
+mod load;
 mod messages;
 mod pace;
 mod pages;

@@ -5,6 +5,7 @@
 //! and one module per API handles it.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,9 +18,9 @@ use super::phase::{Phase, Tries, Verdict, verdict};
 use super::rate::Pace;
 use super::seat::Seat;
 use super::shared::Shared;
-use super::store::Receiver;
+use super::store::{Receiver, Submission};
 use crate::limits;
-use crate::transport::{Connection, Interest, Liveness, Pulse, Received, TransportError, wait};
+use crate::transport::{Connection, Interest, Liveness, Pulse, Ready, Received, TransportError, wait};
 use crate::wire::to_client::Reason;
 use crate::wire::{self, Code, ToClient, ToServer};
 
@@ -72,6 +73,8 @@ pub(super) struct Session<'a> {
     pub(super) tries: Tries,
     pub(super) state: State<'a>,
     pub(super) pace: Pace,
+    /// Messages of the client that came and did not go to the log yet.
+    pub(super) submissions: Vec<Submission>,
     batch: Vec<Arc<[u8]>>,
     /// Something may have come that was not taken yet.
     readable: bool,
@@ -111,6 +114,7 @@ impl<'a> Session<'a> {
             tries: Tries::default(),
             state: State::Guest(pass),
             pace: Pace::new(shared.settings.rate, now),
+            submissions: Vec::new(),
             batch: Vec::new(),
             readable: false,
             frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
@@ -213,7 +217,7 @@ impl<'a> Session<'a> {
     /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it, nor one
     /// that others were told is gone.
     fn is_congested(&self) -> bool {
-        self.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take()
+        self.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take(self.submissions.len())
     }
 
     /// Whether the client's next frame may be taken: it is neither congested nor over its rate.
@@ -234,8 +238,16 @@ impl<'a> Session<'a> {
         Ok(if self.handle_received()? == Received::More { Received::More } else { received })
     }
 
-    /// Tells whether frames may be left. The clock is asked once for all that came together.
+    /// Tells whether frames may be left. Messages that came together go to the log together: one lock, and those who get
+    /// them are woken once.
     fn handle_received(&mut self) -> Result<Received, End> {
+        let handled = self.handle_frames();
+        self.submit();
+        handled
+    }
+
+    /// The clock is asked once for all that came together.
+    fn handle_frames(&mut self) -> Result<Received, End> {
         let now = Instant::now();
         while !self.is_congested() && self.pace.has_room(now) {
             let Some(frame) = self.next_frame()? else { return Ok(Received::All) };
@@ -257,6 +269,9 @@ impl<'a> Session<'a> {
     }
 
     fn handle(&mut self, frame: ToServer) -> Result<(), End> {
+        if !matches!(frame, ToServer::Send { .. }) {
+            self.submit();
+        }
         if verdict(self.phase(), &frame) == Verdict::NotNow {
             self.refuse(request_of(&frame), Reason::new(Code::NotNow));
             return Ok(());
@@ -325,10 +340,9 @@ impl<'a> Session<'a> {
         if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
             return Ok(());
         }
-        self.connection.rest();
         let interest = Interest { read: may_read, ..self.connection.interest() };
         let until = [until, held_until].into_iter().flatten().min();
-        let ready = wait(&self.connection, interest, self.outbox.wakeup(), until);
+        let ready = self.wait(interest, until);
         self.outbox.awake();
         let ready = ready.map_err(|error| {
             log::error!("waiting for a client: {error}");
@@ -336,6 +350,21 @@ impl<'a> Session<'a> {
         })?;
         self.readable |= ready.readable;
         Ok(())
+    }
+
+    /// Buffers that have grown are kept for a moment, since in a flood the next bytes come soon.
+    fn wait(&mut self, interest: Interest, until: Option<Instant>) -> io::Result<Ready> {
+        let wakeup = self.outbox.wakeup();
+        if self.connection.is_grown() {
+            let moment = Instant::now() + limits::REST_AFTER;
+            let soon = until.map_or(moment, |until| until.min(moment));
+            let ready = wait(&self.connection, interest, wakeup, Some(soon))?;
+            if ready != Ready::default() {
+                return Ok(ready);
+            }
+            self.connection.rest();
+        }
+        wait(&self.connection, interest, wakeup, until)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Frames from client to server.
 
-use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader, writer::Writer};
+use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader};
 use crate::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HANDOVER_MAX, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
 use crate::names::UserName;
 
@@ -151,7 +151,7 @@ impl ToServer {
 
     /// The whole frame as bytes, length prefix included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
+        let mut writer = frame::begin(self.kind(), 0);
         match self {
             Self::Ack(delivery) => delivery.write(&mut writer),
             Self::Bye => {}
@@ -194,7 +194,7 @@ impl ToServer {
                 writer.bytes16(proof);
             }
         }
-        frame::encode(self.kind(), &writer.into_bytes())
+        frame::finish(writer)
     }
 
     /// The frame's name in `docs/PROTOCOL.md`.
