@@ -7,6 +7,9 @@
 SHELL := /bin/sh
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 GROUP_KEY := keys/group.key
+# What the long tests have in their names; those that measure time run by themselves.
+STORM := kill_dash_nine client_storm keys_storm links any_byte floods pace mutated
+STORM_ALONE := oracle told_apart
 # Rust of a login that has not read its new profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -34,8 +37,12 @@ test: bootstrap ## run the tests
 	@exec cargo test --locked $(ARGS)
 
 storm: bootstrap ## the long tests: kill -9, broken links, floods, junk
-	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- kill_dash_nine client_storm keys_storm links any_byte floods pace mutated $(ARGS)
-	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- oracle told_apart --test-threads 1
+	@for part in $(STORM) $(STORM_ALONE); do \
+		cargo test --quiet --locked --test integration -- --list "$$part" | grep -q ': test$$' || \
+			{ echo "error: no test has $$part in its name" >&2; exit 1; }; \
+	done
+	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- $(STORM) $(ARGS)
+	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- $(STORM_ALONE) --test-threads 1
 
 # TARGETS='frame_decode sanitize' runs only those, SECONDS gives each another time, RUNS another count.
 fuzz: bootstrap ## fuzz every target until ten million executions or an hour (nightly Rust, cargo-fuzz)

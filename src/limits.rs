@@ -98,6 +98,11 @@ pub const REGISTRATIONS_PER_CONNECTION: u32 = 1;
 pub const PING_AFTER: Duration = Duration::from_secs(60);
 /// Silence after a ping that counts as a dead peer.
 pub const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// Time over which comings and goings are gathered before those who watch are told: a connection that is lost and comes back at once
+/// is not worth a line.
+pub const PRESENCE_EVERY: Duration = Duration::from_secs(1);
+/// Most names in one such frame; of the others only the number is told. More than a person reads.
+pub const PRESENCE_NAMES: usize = 32;
 /// Answers and news that wait for one client (about 30 bytes each) before further news are left out.
 pub const OUTBOX_FRAMES: usize = 4096;
 /// Messages of one client whose answer waits for the disk before its next frames are left unread: bounds memory, and
@@ -248,6 +253,22 @@ pub const KEPT_MESSAGES: usize = 256;
 pub const KEPT_OF_SENDER: usize = 64;
 /// Of these, those of all senders together whose key is not pinned: names can be made up.
 pub const KEPT_OF_STRANGERS: usize = 128;
+/// Messages that `listen --no-backlog` leaves in the inbox for a later run: more than a server keeps for one account. Each costs
+/// about 2 KiB of disk and some milliseconds at every start.
+pub const LEFT_MESSAGES: usize = 2000;
+/// Programs that may read a client's feed at a time: each costs a descriptor and a buffer in the kernel.
+pub const FEED_READERS: usize = 16;
+/// What a reader of the feed may lag behind, in bytes, as far as the system allows: hundreds of short messages, ten of the longest.
+pub const FEED_BUFFER: usize = 256 * 1024;
+/// For so long a new feed keeps its lines for readers who were with the client before it: that one ends within this time.
+pub const FEED_CATCH_UP: Duration = Duration::from_secs(5);
+/// So many of them.
+pub const FEED_KEPT: usize = 256;
+/// Pause before a feed that ended at once is tried again, so that a reader who is too slow costs nothing.
+pub const FEED_PAUSE: Duration = Duration::from_secs(1);
+/// A session of `topchat rpc` that is asked nothing for so long is closed until the next request: below the server's
+/// [`PING_AFTER`], so that nobody has to answer pings, and no seat is held for nothing.
+pub const ERRAND_IDLE: Duration = Duration::from_secs(45);
 /// Messages of one's own that may wait for the server: more than a person types while a connection is away.
 pub const WAITING_MESSAGES: usize = 1000;
 /// How long an older process of the same account may take to let go of the inbox.

@@ -287,6 +287,7 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "docs/JSON.md",
     "docs/PROTOCOL.md",
     "keys/README.md",
 ];

@@ -1,8 +1,15 @@
 //! Key files under `kill -9`: a renewal or a new password that is cut off anywhere leaves an account that logs in and
 //! opens what was written to it before.
 
-use std::time::{Duration, Instant};
+use std::ffi::CString;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use topchat::crypto::bundle;
 use topchat::crypto::envelope::{SealWith, seal};
 use topchat::wire::to_server::Mode;
@@ -36,9 +43,10 @@ fn renewals_and_new_passwords_under_kill_dash_nine_lock_nobody_out() {
         let identity = ["keys", "renew", "--key-bits", "2048", "--identity"];
         let passwd = ["passwd", "--new-password-file", &next];
         let words: &[&str] = [&renew[..], &identity[..], &passwd[..]][round as usize % 3];
+        let watch = Watch::on(&home.path(FOLDER));
         let mut running = Running::start(home.topchat(words).args(["--password-file", &password]));
         let moment = MOMENTS[random.below(MOMENTS.len())];
-        wait_for(&home, moment, &mut running);
+        watch.wait_for(moment, &running);
         std::thread::sleep(Duration::from_millis(random.below(12) as u64));
         running.kill();
         let tried: Vec<_> =
@@ -50,12 +58,35 @@ fn renewals_and_new_passwords_under_kill_dash_nine_lock_nobody_out() {
     }
 }
 
-/// Until that file is there, or the command has ended.
-fn wait_for(home: &Home, moment: &str, running: &mut Running) {
-    let begun = Instant::now();
-    while !home.path(&format!("{FOLDER}/{moment}")).exists() && running.child().try_wait().unwrap().is_none() {
-        assert!(begun.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_micros(200));
+/// Tells of the files that come into a folder.
+struct Watch(OwnedFd);
+
+impl Watch {
+    fn on(folder: &Path) -> Self {
+        let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&events, folder, WatchFlags::CREATE | WatchFlags::MOVED_TO).unwrap();
+        Self(events)
+    }
+
+    /// Until a file of that name has come, or the command has ended.
+    fn wait_for(&self, name: &str, command: &Running) {
+        let command = Pid::from_raw(command.id().try_into().unwrap()).unwrap();
+        let end = pidfd_open(command, PidfdFlags::empty()).unwrap();
+        let patience = PATIENCE.try_into().unwrap();
+        loop {
+            let mut polled = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
+            assert_ne!(poll(&mut polled, Some(&patience)).unwrap(), 0, "neither {name} nor an end came");
+            if self.has_come(name) || polled[1].revents().contains(PollFlags::IN) {
+                return;
+            }
+        }
+    }
+
+    fn has_come(&self, name: &str) -> bool {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&self.0, &mut buffer);
+        std::iter::from_fn(|| events.next().ok().map(|event| event.file_name() == CString::new(name).ok().as_deref()))
+            .any(|is_it| is_it)
     }
 }
 

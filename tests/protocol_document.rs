@@ -171,6 +171,7 @@ fn client_frames() -> Vec<ToServer> {
         ToServer::Pong { token: TOKEN },
         ToServer::Bye,
         ToServer::UpdateKeys { request: 7, bundle: vec![0xb0; 4], handover: vec![0xf2; 4], proof: vec![0xf3; 4] },
+        ToServer::Watch { on: true },
     ]
 }
 
@@ -194,6 +195,7 @@ fn server_frames() -> Vec<ToClient> {
         ToClient::Error { request: 0, reason: Reason::retry_after(Code::Full, 30) },
         ToClient::Bye(Reason::new(Code::Replaced)),
         ToClient::Skipped { count: 42 },
+        ToClient::Presence { more_came: 3, more_left: 0, entries: vec![entry("carol", true), entry("eve", false)] },
     ]
 }
 

@@ -9,8 +9,8 @@ use topchat::server::Settings;
 use topchat::wire::to_server::Mode;
 use topchat::wire::{Code, ToClient, ToServer, signed};
 
-use crate::cli::home::{Home, PASSWORD, lightly_locked};
-use crate::support::people::{ALICE, BOB, VERIFIER};
+use crate::cli::home::{Home, lightly_locked};
+use crate::support::people::{ALICE, BOB, PASSWORD, VERIFIER};
 use crate::support::proxy::Proxy;
 use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;

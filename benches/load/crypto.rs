@@ -61,7 +61,7 @@ fn pairs(bits: u32, common: &Common) -> io::Result<Vec<Pair>> {
             To::Group => (SealWith::Group(group.writer()), envelope::group_fingerprint(&group.writer().id)),
             To::Member(_) => (SealWith::Direct(encryption.public()), encryption.public().fingerprint()),
         };
-        header.recipient_fp = fingerprint;
+        (header.sender_fp, header.recipient_fp) = (identity.public().fingerprint(), fingerprint);
         envelope::seal(header, &text, with, identity).expect("these keys seal")
     };
     let open = |sealed: &Envelope| {

@@ -238,12 +238,13 @@ impl KeyFolder {
 
     pub(super) fn open(&self, path: &Path, secret: &Secret) -> Result<PrivateKey, Error> {
         let pem = self.read(path)?;
-        let mut tried = secret.spellings().map(|passphrase| PrivateKey::from_pem(&pem, passphrase));
-        match tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))) {
-            Some(Ok(key)) => Ok(key),
-            Some(Err(why)) => Err(Error::Account(AccountError::Key { path: path.to_owned(), why })),
-            None => Err(Error::Account(AccountError::WrongPassphrase { path: path.to_owned() })),
-        }
+        secret.unlock(&pem).map_err(|why| {
+            let path = path.to_owned();
+            Error::Account(match why {
+                KeyError::Passphrase => AccountError::WrongPassphrase { path },
+                why => AccountError::Key { path, why },
+            })
+        })
     }
 
     pub(super) fn read(&self, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {

@@ -78,6 +78,9 @@ pub enum BackupError {
     /// The password does not open it.
     #[error("the password does not open it")]
     Passphrase,
+    /// One key for both purposes.
+    #[error("the key that signs in it is also the one that opens messages")]
+    SameKey,
     /// A newer format.
     #[error("its format is {found}, this program knows {VERSION}")]
     Version {
@@ -118,12 +121,16 @@ impl Payload {
     /// A key of it, opened.
     pub fn open(&self, name: &str, secret: &Secret) -> Result<PrivateKey, BackupError> {
         let pem = self.keys.get(name).ok_or_else(|| BackupError::Files { name: name.to_owned() })?;
-        let mut tried = secret.spellings().map(|passphrase| PrivateKey::from_pem(pem.as_bytes(), passphrase));
-        match tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))) {
-            Some(Ok(key)) => Ok(key),
-            Some(Err(why)) => Err(BackupError::Key { name: name.to_owned(), why }),
-            None => Err(BackupError::Passphrase),
-        }
+        secret.unlock(pem.as_bytes()).map_err(|why| match why {
+            KeyError::Passphrase => BackupError::Passphrase,
+            why => BackupError::Key { name: name.to_owned(), why },
+        })
+    }
+
+    /// The key that opens messages. One that signs, too, is refused: to open what a stranger made would be to sign for them.
+    pub fn encryption(&self, identity: &PrivateKey, secret: &Secret) -> Result<PrivateKey, BackupError> {
+        let key = self.open(ENCRYPTION, secret)?;
+        if key.public() == identity.public() { Err(BackupError::SameKey) } else { Ok(key) }
     }
 
     /// Whose it is.
@@ -204,6 +211,15 @@ mod tests {
             assert!(read(&bytes[..cut], &secret()).is_err(), "cut at {cut}");
         }
         assert!(matches!(read(&[&bytes[..], b"\n"].concat(), &secret()), Err(BackupError::Changed)));
+    }
+
+    #[test]
+    fn one_key_for_both_purposes_is_refused() {
+        let mut payload = payload();
+        payload.keys.insert(ENCRYPTION.to_owned(), BOB.to_pem(b"password1").unwrap().to_string());
+        assert!(payload.encryption(&ALICE, &secret()).unwrap().public() == BOB.public());
+        payload.keys.insert(ENCRYPTION.to_owned(), payload.keys[IDENTITY].clone());
+        assert!(matches!(payload.encryption(&ALICE, &secret()), Err(BackupError::SameKey)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::event::Notice;
 use super::keyring::Keyring;
 use super::output::now_ms;
 use super::pins::Choice;
-use super::prompt::Terminal;
+use super::prompt::{Terminal, is_yes};
 use super::trust_error::TrustError;
 use super::{Error, directory, output, people, screen, session};
 use crate::limits::VERIFIED_DIGITS_MIN;
@@ -39,9 +39,9 @@ fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
     let terminal = Terminal::open(config, "a confirmation", "topchat trust NAME FINGERPRINT")?;
     let now = change.now;
     terminal.say(&screen::page(&std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;
-    match terminal.ask(&format!("Go on with {name}'s new key, which nobody has compared? Type yes: "))?.as_str() {
-        "yes" => Ok(now),
-        _ => Err(Error::Declined),
+    match is_yes(&terminal.ask(&format!("Go on with {name}'s new key, which nobody has compared? (y)es or (n)o "))?) {
+        true => Ok(now),
+        false => Err(Error::Declined),
     }
 }
 
@@ -100,8 +100,9 @@ fn ask(terminal: &Terminal, name: &UserName, comparison: &Comparison) -> Result<
     for line in comparison.whole(screen::page(&std::io::stderr()).colour) {
         terminal.say(&line)?;
     }
-    match terminal.ask(&format!("Is it the same for {name}? Type yes to mark the key as verified: "))?.as_str() {
-        "yes" => Ok(()),
-        _ => Err(Error::Declined),
+    match is_yes(&terminal.ask(&format!("Is it the same for {name}? (y)es marks the key as verified, (n)o does not "))?)
+    {
+        true => Ok(()),
+        false => Err(Error::Declined),
     }
 }

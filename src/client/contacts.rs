@@ -60,7 +60,7 @@ impl Contacts {
     /// The same as [`Keyring::meet`], where nothing can be done with a key about which the person has not chosen.
     pub fn check(&self, found: &Found) -> Result<Met, Error> {
         match self.meet(found)? {
-            Met::Changed(change) => Err(Error::Trust(TrustError::KeyChanged(change))),
+            Met::Changed(change) => Err(Error::Trust(TrustError::KeyChanged(Box::new(change)))),
             met => Ok(met),
         }
     }
@@ -68,18 +68,22 @@ impl Contacts {
     /// An error while the person has not chosen one of this name's keys.
     pub fn settled(&self, name: &UserName) -> Result<(), Error> {
         let change = self.pinned(name)?.and_then(|pin| pin.change(name));
-        change.map_or(Ok(()), |change| Err(Error::Trust(TrustError::KeyChanged(change))))
+        change.map_or(Ok(()), |change| Err(Error::Trust(TrustError::KeyChanged(Box::new(change)))))
     }
 
     /// The person has chosen this key: it is pinned, in place of any other one.
     pub fn choose(&self, bundle: &VerifiedBundle, choice: Choice) -> Result<(), Error> {
-        self.file.change(|pins: &mut Pins| {
+        let stays = self.file.change(|pins: &mut Pins| {
             self.make_sure_of_room(pins, bundle)?;
             let contact = pins.contacts.entry(bundle.name.to_string());
-            contact.or_insert_with(|| Contact::new(bundle, now_ms())).choose(bundle, choice, now_ms());
-            Ok(())
+            Ok(contact.or_insert_with(|| Contact::new(bundle, now_ms())).choose(bundle, choice, now_ms()))
         })?;
-        self.memory().new.remove(&bundle.name);
+        let mut memory = self.memory();
+        match choice {
+            // Another key in this name, seen in this run and compared by nobody: it is as new as a first one.
+            Choice::Trusted if !stays => drop(memory.new.insert(bundle.name.clone())),
+            _ => drop(memory.new.remove(&bundle.name)),
+        }
         Ok(())
     }
 

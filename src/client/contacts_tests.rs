@@ -84,7 +84,10 @@ fn a_later_run_knows_the_key_and_a_chosen_one_takes_its_place() {
     assert_eq!(mark(&contacts), Some(Mark::Known));
     contacts.choose(&found(&ALICE).bundle, Choice::Trusted).unwrap();
     assert_eq!(contacts.check(&found(&ALICE)).unwrap(), Met::Stays);
-    assert_eq!(mark(&contacts), Some(Mark::Known));
+    assert_eq!(mark(&contacts), Some(Mark::New), "nobody has compared it");
+    assert_eq!(mark(&open(&place)), Some(Mark::Known));
+    contacts.choose(&found(&CAROL_ENCRYPTION).bundle, Choice::Named).unwrap();
+    assert_eq!(mark(&contacts), Some(Mark::Known), "its fingerprint was given");
     assert!(contacts.check(&found(&BOB)).is_err());
 }
 
@@ -124,7 +127,7 @@ fn a_compared_key_is_verified_until_it_is_taken_back() {
     assert_eq!(mark(&contacts), Some(Mark::Known));
     contacts.choose(&found(&BOB).bundle, Choice::Verified).unwrap();
     contacts.choose(&found(&ALICE).bundle, Choice::Trusted).unwrap();
-    assert_eq!(mark(&contacts), Some(Mark::Known), "another key was never compared");
+    assert_eq!(mark(&contacts), Some(Mark::New), "another key was never compared");
     contacts.forget(&bob()).unwrap();
     assert_eq!(mark(&contacts), None);
     assert!(matches!(contacts.unverify(&bob()), Err(Error::Trust(TrustError::NoContact { .. }))));

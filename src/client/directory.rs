@@ -46,23 +46,28 @@ pub fn look_up(server: &mut impl Ask, name: &UserName) -> Result<Found, Error> {
 pub fn contact(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
     let found = look_up(server, name)?;
     let met = contacts.check(&found)?;
-    let now = found.bundle.identity.fingerprint();
-    let notice = (met == Met::Moved).then(|| Notice::NewKeys { name: name.clone(), now });
-    Ok(Contacted { bundle: found.bundle, notice })
+    Ok(Contacted { notice: told(met, &found), bundle: found.bundle })
 }
 
 /// The keys that `name` has now, to be compared by the person, whatever is pinned. A change that shows is recorded: it stays
 /// open if the person says no.
 pub fn to_compare(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
     let found = look_up(server, name)?;
-    let now = found.bundle.identity.fingerprint();
     let notice = match contacts.meet(&found) {
-        Ok(Met::Moved) => Some(Notice::NewKeys { name: name.clone(), now }),
-        Ok(Met::Changed(change)) => Some(Notice::KeyChanged(change)),
-        Ok(Met::First | Met::Stays) | Err(Error::Trust(TrustError::NotPinned { .. })) => None,
+        Ok(met) => told(met, &found),
+        Err(Error::Trust(TrustError::NotPinned { .. })) => None,
         Err(error) => return Err(error),
     };
     Ok(Contacted { bundle: found.bundle, notice })
+}
+
+fn told(met: Met, found: &Found) -> Option<Notice> {
+    let bundle = &found.bundle;
+    match met {
+        Met::Moved => Some(Notice::NewKeys { name: bundle.name.clone(), now: bundle.identity.fingerprint() }),
+        Met::Changed(change) => Some(Notice::KeyChanged(change)),
+        Met::First | Met::Stays => None,
+    }
 }
 
 /// All accounts, or those who are here now, in alphabetical order.
@@ -101,9 +106,9 @@ pub fn trust(
     name: &UserName,
     meant: Meant<'_>,
 ) -> Result<Fingerprint, Error> {
-    let told = match meant {
-        Meant::Typed(typed) => Told::Digits(digits(typed, FINGERPRINT_DIGITS_MIN)?),
-        Meant::Shown(shown) => Told::Key(changed_as_shown(contacts, name, shown)?),
+    let (told, choice) = match meant {
+        Meant::Typed(typed) => (Told::Digits(digits(typed, FINGERPRINT_DIGITS_MIN)?), Choice::Named),
+        Meant::Shown(shown) => (Told::Key(changed_as_shown(contacts, name, shown)?), Choice::Trusted),
     };
     let bundle = look_up(server, name)?.bundle;
     let now = bundle.identity.fingerprint();
@@ -112,7 +117,7 @@ pub fn trust(
         Told::Key(told) if told == now => {}
         Told::Key(told) => return Err(Error::Trust(TrustError::Gone { name: name.clone(), told, now })),
     }
-    contacts.choose(&bundle, Choice::Trusted)?;
+    contacts.choose(&bundle, choice)?;
     Ok(now)
 }
 
@@ -121,7 +126,7 @@ fn changed_as_shown(contacts: &Contacts, name: &UserName, shown: Option<Fingerpr
     let change = change.ok_or_else(|| Error::Trust(TrustError::NotChanged { name: name.clone() }))?;
     match shown == Some(change.now) {
         true => Ok(change.now),
-        false => Err(Error::Trust(TrustError::NotShown(change))),
+        false => Err(Error::Trust(TrustError::NotShown(Box::new(change)))),
     }
 }
 

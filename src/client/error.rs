@@ -15,8 +15,8 @@ use crate::crypto::scram::PasswordError;
 use crate::error::{Exit, Explain};
 use crate::limits::TEXT_MAX;
 use crate::names::{NameError, UserName};
-use crate::storage::FileError;
 use crate::storage::lock::LockError;
+use crate::storage::{FileError, FileKind};
 use crate::text::visible;
 use crate::transport::TransportError;
 use crate::wire::{self, MessageId};
@@ -33,6 +33,12 @@ pub enum Error {
     Away {
         /// The recipient.
         name: UserName,
+    },
+    /// So many messages were left for later that no more are taken.
+    #[error("{count} messages were left for later already")]
+    BacklogFull {
+        /// How many.
+        count: usize,
     },
     /// The person said no.
     #[error("nothing was done")]
@@ -185,6 +191,14 @@ pub enum Error {
     /// No text, and stdin is a terminal.
     #[error("no text to send")]
     TextMissing,
+    /// The text should come from something that is no file.
+    #[error("{} is {found}, not a regular file. Nothing was sent.", visible(&.path.to_string_lossy()))]
+    TextNotFile {
+        /// Where.
+        path: PathBuf,
+        /// What stands there.
+        found: FileKind,
+    },
     /// Not UTF-8.
     #[error("the text is not UTF-8. Nothing was sent.")]
     TextNotUtf8,

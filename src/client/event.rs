@@ -11,7 +11,7 @@ use crate::wire::{Envelope, Fingerprint, MessageId};
 /// What is known of the key that signed a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Pinned in this run: nobody has compared it yet.
+    /// Pinned or trusted in this run: nobody has compared it yet.
     New,
     /// Pinned before this run, or trusted by its fingerprint.
     Known,
@@ -46,6 +46,8 @@ pub struct KeyChange {
     pub since_ms: i64,
     /// When the person compared it.
     pub verified_ms: Option<i64>,
+    /// When the person compared a key that has handed over to it, as far as nobody has compared it itself.
+    pub verified_before_ms: Option<i64>,
 }
 
 /// A message whose signature and commitment hold.

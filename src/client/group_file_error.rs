@@ -54,9 +54,12 @@ impl Explain for GroupFileError {
                 "take an old one out first: topchat group forget ID".to_owned()
             }
             Self::Bad { path, .. } => {
-                format!("ask a member for the right file, or make a new one for everybody: {}", making(path))
+                format!(
+                    "ask a member for the right file, or make a new one for everybody: {}",
+                    making("--force ", path)
+                )
             }
-            Self::Missing { path } => format!("get it from a member, or make one for everybody: {}", making(path)),
+            Self::Missing { path } => format!("get it from a member, or make one for everybody: {}", making("", path)),
             Self::Needed { is_only: true, .. } => {
                 "--force removes the whole file; make a new key first: topchat group rekey".to_owned()
             }
@@ -75,6 +78,7 @@ impl Explain for GroupFileError {
     }
 }
 
-fn making(path: &Path) -> String {
-    format!("scripts/gen-des-key.sh {}", visible(&path.to_string_lossy()))
+/// The script replaces a file by force only.
+fn making(force: &str, path: &Path) -> String {
+    format!("scripts/gen-des-key.sh {force}{}", visible(&path.to_string_lossy()))
 }

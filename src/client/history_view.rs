@@ -16,7 +16,7 @@ use super::history_error::HistoryError;
 use super::history_key::Settings;
 use super::options::HistoryTask;
 use super::output::now_ms;
-use super::prompt::Terminal;
+use super::prompt::{Terminal, is_yes};
 use super::{Error, json, output, password, screen, session};
 use crate::names::{Recipient, UserName};
 use crate::storage::{FileError, private};
@@ -103,8 +103,8 @@ fn erase(config: &Config, name: &UserName, yes: bool) -> Result<(), Error> {
     let path = history::file(&config.account_state(name));
     if !yes {
         let terminal = Terminal::open(config, "a confirmation", "--yes")?;
-        let question = format!("delete the history of {name} on {}? Type yes to confirm: ", config.server);
-        if terminal.ask(&question)? != "yes" {
+        let question = format!("delete the history of {name} on {}? (y)es or (n)o ", config.server);
+        if !is_yes(&terminal.ask(&question)?) {
             return Err(Error::Declined);
         }
     }

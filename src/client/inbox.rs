@@ -76,10 +76,21 @@ impl Inbox {
         Self::on(folder, Box::new(RealDisk))
     }
 
+    /// The same, but an error at once if another process has it.
+    pub fn open_at_once(folder: &Path) -> Result<(Self, Ledger), Error> {
+        private::ensure_folder(folder)?;
+        let lock = Lock::try_acquire(&folder.join(LOCK_NAME))?;
+        Self::read(folder, Box::new(RealDisk), lock)
+    }
+
     /// The same on any disk.
     pub(super) fn on(folder: &Path, disk: Box<dyn Disk>) -> Result<(Self, Ledger), Error> {
         private::ensure_folder(folder)?;
-        let lock = Lock::acquire_within(&folder.join("inbox.lock"), INBOX_WITHIN)?;
+        let lock = Lock::acquire_within(&folder.join(LOCK_NAME), INBOX_WITHIN)?;
+        Self::read(folder, disk, lock)
+    }
+
+    fn read(folder: &Path, disk: Box<dyn Disk>, lock: Lock) -> Result<(Self, Ledger), Error> {
         let mut reading = Reading::default();
         let journal = Journal::open(folder.join("inbox"), "inbox", disk, |record| reading.take(record))?;
         let Reading { open, ledger, last } = reading;
@@ -241,6 +252,9 @@ fn hex<const N: usize>(digits: &str) -> Result<[u8; N], String> {
     let bytes = HEXLOWER.decode(digits.as_bytes()).map_err(|error| error.to_string())?;
     bytes.try_into().map_err(|_| "a field of another length".to_owned())
 }
+
+/// Whoever has this lock has the inbox.
+const LOCK_NAME: &str = "inbox.lock";
 
 #[cfg(test)]
 #[path = "inbox_tests.rs"]

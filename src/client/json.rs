@@ -17,7 +17,11 @@ pub fn line(object: &impl Serialize) -> String {
         #[serde(flatten)]
         object: &'a T,
     }
-    let json = serde_json::to_string(&Versioned { v: 1, object }).expect("these objects have text keys only");
+    escaped(&serde_json::to_string(&Versioned { v: 1, object }).expect("these objects have text keys only"))
+}
+
+/// JSON that does no harm to a terminal, and means the same.
+pub fn escaped(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
         match visible_char(c).chars().eq([c]) {
             true => safe.push(c),
@@ -61,39 +65,6 @@ pub fn message(opened: &Opened) -> String {
 
 /// Anything else that came.
 pub fn notice(notice: &Notice) -> String {
-    #[derive(Default, Serialize)]
-    struct Told<'a> {
-        r#type: &'static str,
-        notice: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        from: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        to: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        first: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        count: Option<usize>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        theirs: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ours: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        key: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        why: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        pinned: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        now: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        since: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        verified: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        lost: Option<usize>,
-    }
     let mut told = Told { r#type: "notice", notice: kind(notice), ..Told::default() };
     match notice {
         Notice::Copy { from, id, first_ms } => {
@@ -118,6 +89,7 @@ pub fn notice(notice: &Notice) -> String {
             told.from = Some(change.name.as_str());
             (told.pinned, told.now) = (Some(change.pinned.to_hex()), Some(change.now.to_hex()));
             (told.since, told.verified) = (Some(time(change.since_ms)), change.verified_ms.map(time));
+            told.verified_before = change.verified_before_ms.map(time);
         }
         Notice::NewKeys { name, now } => (told.from, told.now) = (Some(name.as_str()), Some(now.to_hex())),
         Notice::HeldBack { from } => told.from = from.as_ref().map(UserName::as_str),
@@ -137,6 +109,43 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Malformed => {}
     }
     line(&told)
+}
+
+/// The fields that notices have; each notice has some of them.
+#[derive(Default, Serialize)]
+struct Told<'a> {
+    r#type: &'static str,
+    notice: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    theirs: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ours: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<usize>,
 }
 
 /// RFC 3339 in UTC, to the second.

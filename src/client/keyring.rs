@@ -62,6 +62,8 @@ pub struct Pin {
     pub since_ms: i64,
     /// When the person compared it.
     pub verified_ms: Option<i64>,
+    /// When the person compared one that has led to it by handovers.
+    pub verified_before_ms: Option<i64>,
     /// Keys that have handed over to it.
     pub former: Vec<Former>,
     /// Another key that was seen in this name, about which the person has not yet chosen.
@@ -83,7 +85,8 @@ impl Pin {
     /// A key of which nothing more is to be known.
     pub fn new(key: PublicKey, mark: Mark) -> Self {
         let (former, others) = (Vec::new(), Vec::new());
-        Self { key: Arc::new(key), mark, since_ms: 0, verified_ms: None, former, changed: None, others }
+        let (verified_ms, verified_before_ms) = (None, None);
+        Self { key: Arc::new(key), mark, since_ms: 0, verified_ms, verified_before_ms, former, changed: None, others }
     }
 
     /// The key with this fingerprint, if a message under it counts that came at this time.
@@ -97,7 +100,18 @@ impl Pin {
 
     /// What is to be told while the person has not chosen.
     pub fn change(&self, name: &UserName) -> Option<KeyChange> {
-        let (pinned, since_ms, verified_ms) = (self.key.fingerprint(), self.since_ms, self.verified_ms);
-        self.changed.map(|now| KeyChange { name: name.clone(), pinned, now, since_ms, verified_ms })
+        self.changed.map(|now| self.change_to(name, now))
+    }
+
+    /// What is to be told of this key in its place.
+    pub fn change_to(&self, name: &UserName, now: Fingerprint) -> KeyChange {
+        KeyChange {
+            name: name.clone(),
+            pinned: self.key.fingerprint(),
+            now,
+            since_ms: self.since_ms,
+            verified_ms: self.verified_ms,
+            verified_before_ms: self.verified_before_ms,
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::event::{Notice, Opened};
 use super::export::export;
 use super::history::History;
 use super::inbox::Inbox;
+use super::left::Left;
 use super::listening::{Audience, Receiving};
 use super::output::now_ms;
 use super::receive::Receiver;
@@ -28,6 +29,8 @@ pub struct Wanted {
     pub count: Option<u64>,
     /// Write each message's parts here.
     pub export: Option<PathBuf>,
+    /// Leave what waited already.
+    pub no_backlog: bool,
 }
 
 /// Prints messages until there are enough, the time is over, or somebody ends it. A lost connection is got back.
@@ -35,11 +38,13 @@ pub fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -
     let name = session::choose(config)?;
     let Session { dialogue, again, contacts, .. } = session::open(config, &name, Mode::Receiving)?;
     begun();
-    let (inbox, ledger) = Inbox::open(&config.account_state(&name))?;
+    let folder = config.account_state(&name);
+    let (inbox, ledger) = Inbox::open(&folder)?;
     config.say(&format!("listening as {name}"));
     let history = History::for_session(config, &again.member);
     let receiver = Receiver::new(&again.member, &contacts, ledger);
-    let mut receiving = Receiving { inbox, receiver, history: history.as_ref() };
+    let mut receiving = Receiving::new(&folder, inbox, receiver, history.as_ref());
+    receiving.left = Left::new(wanted.no_backlog);
     let circuit = Circuit::default();
     let begun = Instant::now();
     let until = config.timeout.map(|timeout| begun + timeout);

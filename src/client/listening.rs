@@ -1,17 +1,20 @@
 //! The listening thread: receives frames, puts messages on disk, acknowledges, verifies, opens and shows.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Instant;
 
-use super::Error;
 use super::dialogue::answered;
 use super::event::{Notice, Opened};
+use super::feed::Feed;
 use super::history::History;
 use super::inbox::{Inbox, Incoming};
+use super::left::Left;
 use super::link::{Link, Reading};
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
 use super::receive::{Action, Receiver};
+use super::{Error, json};
 use crate::limits::CHOICE_LOOKED_FOR;
 use crate::transport::Stop;
 use crate::wire::to_client::Reason;
@@ -40,12 +43,30 @@ pub trait Audience {
 
 /// What stays the same over all connections of a run.
 pub struct Receiving<'a> {
+    /// Who else is told. Before the inbox, so that it is gone when the next client has that.
+    pub feed: Option<Feed>,
     /// What came, on disk.
     pub inbox: Inbox,
     /// What to make of it.
     pub receiver: Receiver<'a>,
     /// Where it is kept, if it is.
     pub history: Option<&'a History>,
+    /// What of it is left for a later run.
+    pub left: Left,
+}
+
+impl<'a> Receiving<'a> {
+    /// In this folder of the account, with a feed of it, leaving nothing.
+    pub fn new(folder: &Path, inbox: Inbox, receiver: Receiver<'a>, history: Option<&'a History>) -> Self {
+        Self { feed: Feed::offer(folder, &inbox), inbox, receiver, history, left: Left::new(false) }
+    }
+
+    /// Tells the other programs of this account's owner.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(feed) = &mut self.feed {
+            feed.tell(line);
+        }
+    }
 }
 
 /// Listens until the audience has enough, the server says goodbye, or `over` is asked.
@@ -64,6 +85,7 @@ pub fn listen(
         let given_up = turn.receiving.receiver.due(Instant::now());
         turn.perform(given_up)?;
         turn.look_again()?;
+        turn.welcome();
         if over.is_asked() || !turn.audience.due(Instant::now())? {
             return Ok(());
         }
@@ -89,10 +111,12 @@ struct Turn<'a, 'r> {
 impl Turn<'_, '_> {
     /// What an earlier run, or an earlier connection, left in the inbox.
     fn take_up(&mut self) -> Result<(), Error> {
-        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
+        let Receiving { inbox, receiver, left, .. } = &mut *self.receiving;
         receiver.restart();
         let mut actions = Vec::new();
-        for entry in inbox.entries() {
+        let entries = inbox.entries();
+        left.connected(entries.iter().map(|entry| entry.entry));
+        for entry in entries {
             if !receiver.keeps(entry.entry) {
                 actions.extend(receiver.arrived(entry, Instant::now())?);
             }
@@ -111,6 +135,13 @@ impl Turn<'_, '_> {
             actions.extend(receiver.arrived(entry, Instant::now())?);
         }
         self.perform(actions)
+    }
+
+    /// Whoever wants to read the feed. A server that is pinged now and then makes sure that nobody waits for long.
+    fn welcome(&mut self) {
+        if let Some(feed) = &mut self.receiving.feed {
+            feed.welcome();
+        }
     }
 
     /// Frames that came together: messages that follow each other cost one write.
@@ -173,6 +204,9 @@ impl Turn<'_, '_> {
     fn perform(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
         actions.extend(self.receiving.receiver.news(Instant::now())?);
         let mut room = self.audience.room().map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
+        let left = &mut self.receiving.left;
+        actions.retain(|action| !matches!(action, Action::Show(entry, opened) if left.takes(*entry, opened.backlog)));
+        left.check()?;
         actions.retain(|action| {
             let stays = room > 0 || !matches!(action, Action::Show(..));
             room -= usize::from(stays && matches!(action, Action::Show(..)));
@@ -200,9 +234,13 @@ impl Turn<'_, '_> {
             }
             Action::Show(entry, opened) => {
                 self.audience.message(&opened)?;
+                self.receiving.tell(|| json::message(&opened));
                 done.push((entry, true));
             }
-            Action::Tell(notice) => self.audience.notice(&notice)?,
+            Action::Tell(notice) => {
+                self.audience.notice(&notice)?;
+                self.receiving.tell(|| json::notice(&notice));
+            }
         }
         Ok(())
     }

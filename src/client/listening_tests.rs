@@ -71,7 +71,13 @@ fn a_message_is_acknowledged_even_if_no_key_can_be_looked_at() {
     let member = bob(GroupFile::default());
     let place = tempfile::tempdir().unwrap();
     let (inbox, ledger) = Inbox::open(place.path()).unwrap();
-    let mut receiving = Receiving { inbox, receiver: Receiver::new(&member, &Broken, ledger), history: None };
+    let mut receiving = Receiving {
+        feed: None,
+        inbox,
+        receiver: Receiver::new(&member, &Broken, ledger),
+        history: None,
+        left: Left::new(false),
+    };
     let over = Stop::new().unwrap();
     let ended = listen(&link, Reading::new(), VecDeque::new(), &mut receiving, &mut Nobody, &over);
     assert!(matches!(ended, Err(Error::Interrupted)));

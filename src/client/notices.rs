@@ -169,9 +169,10 @@ pub(super) fn key_change(change: &KeyChange) -> String {
 }
 
 fn what_was_known(change: &KeyChange) -> String {
-    let verified = match change.verified_ms {
-        Some(verified) => format!("verified {}", date(verified)),
-        None => "never verified".to_owned(),
+    let verified = match (change.verified_ms, change.verified_before_ms) {
+        (Some(verified), _) => format!("verified {}", date(verified)),
+        (None, Some(before)) => format!("signed by one that was verified {}", date(before)),
+        (None, None) => "never verified".to_owned(),
     };
     format!("pinned {}, {verified}", date(change.since_ms))
 }

@@ -104,6 +104,9 @@ pub enum Command {
         to: String,
         /// The text; without it, or as -, the text is read from stdin.
         text: Option<String>,
+        /// File that holds the text: UTF-8, at most 4096 bytes; - reads stdin.
+        #[arg(long, value_name = "FILE", conflicts_with = "text")]
+        file: Option<PathBuf>,
         /// Group messages only: DES-ECB instead of CBC. It shows which blocks are equal; for comparison with the original.
         #[arg(long)]
         ecb: bool,
@@ -119,7 +122,15 @@ pub enum Command {
         /// Write the parts of each message to a folder of its own, for checks with the openssl command.
         #[arg(long, value_name = "DIR")]
         export: Option<PathBuf>,
+        /// Leave what waited already: only what comes from now on is shown. The next listen or chat shows the rest.
+        #[arg(long)]
+        no_backlog: bool,
     },
+    /// Answer JSON-RPC 2.0 requests, one a line, on stdin and stdout; for bots and other programs.
+    ///
+    /// The methods are send, subscribe, unsubscribe, users, fingerprint, verify, trust and contacts; docs/JSON.md has them all. Works
+    /// while the chat of the same account runs. Ends when stdin does.
+    Rpc,
     /// List the accounts of this server.
     Users {
         /// Only those who are here now.

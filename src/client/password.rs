@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::config::{Config, PasswordSource};
 use super::prompt::Terminal;
+use crate::crypto::keys::{KeyError, PrivateKey};
 use crate::crypto::scram::Password;
 use crate::limits::{NEW_PASSWORD_TRIES, PASSWORD_LINE_MAX, PASSWORD_OUTPUT_MAX};
 use crate::storage::private;
@@ -36,6 +37,12 @@ impl Secret {
     pub fn spellings(&self) -> impl Iterator<Item = &[u8]> {
         let typed = self.typed.as_bytes();
         [self.password.as_bytes()].into_iter().chain((typed != self.password.as_bytes()).then_some(typed))
+    }
+
+    /// Opens a locked private key with the spelling that fits.
+    pub fn unlock(&self, pem: &[u8]) -> Result<PrivateKey, KeyError> {
+        let mut tried = self.spellings().map(|passphrase| PrivateKey::from_pem(pem, passphrase));
+        tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))).unwrap_or(Err(KeyError::Passphrase))
     }
 }
 

@@ -13,22 +13,17 @@ use super::render::date;
 use super::{Error, directory, json, output, screen, session};
 use crate::names::UserName;
 use crate::wire::Fingerprint;
+use crate::wire::to_client::Entry;
 use crate::wire::to_server::Scope;
 
 /// Who there is, one per line.
 pub fn users(config: &Config, online: bool) -> Result<(), Error> {
-    #[derive(Serialize)]
-    struct User<'a> {
-        r#type: &'static str,
-        name: &'a str,
-        online: bool,
-    }
     let mut session = session::for_errand(config)?;
     let scope = if online { Scope::Online } else { Scope::All };
     let entries = directory::list(&mut session.dialogue, scope)?;
     session.dialogue.link().finish();
     let lines = entries.iter().map(|entry| match config.json {
-        true => json::line(&User { r#type: "user", name: entry.name.as_str(), online: entry.online }) + "\n",
+        true => user_object(entry) + "\n",
         false => format!("{:<32} {}\n", entry.name.as_str(), if entry.online { "here" } else { "away" }),
     });
     output::write(&lines.collect::<String>())
@@ -71,6 +66,20 @@ pub fn show(
     fingerprint: Fingerprint,
     comparison: Option<&Comparison>,
 ) -> Result<(), Error> {
+    output::line(&match (config.json, comparison) {
+        (true, _) => fingerprint_object(kind, name, fingerprint, comparison),
+        (false, Some(comparison)) => comparison.lines().join("\n"),
+        (false, None) => format!("{name}  {}", fingerprint.grouped()),
+    })
+}
+
+/// The same as a line of JSON.
+pub fn fingerprint_object(
+    kind: &'static str,
+    name: &UserName,
+    fingerprint: Fingerprint,
+    comparison: Option<&Comparison>,
+) -> String {
     #[derive(Serialize)]
     struct Shown<'a> {
         r#type: &'static str,
@@ -80,11 +89,18 @@ pub fn show(
         safety: Option<&'a str>,
     }
     let (name, safety) = (name.as_str(), comparison.map(Comparison::digits));
-    output::line(&match (config.json, comparison) {
-        (true, _) => json::line(&Shown { r#type: kind, name, fingerprint: fingerprint.to_hex(), safety }),
-        (false, Some(comparison)) => comparison.lines().join("\n"),
-        (false, None) => format!("{name}  {}", fingerprint.grouped()),
-    })
+    json::line(&Shown { r#type: kind, name, fingerprint: fingerprint.to_hex(), safety })
+}
+
+/// An account as a line of JSON.
+pub fn user_object(entry: &Entry) -> String {
+    #[derive(Serialize)]
+    struct User<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        online: bool,
+    }
+    json::line(&User { r#type: "user", name: entry.name.as_str(), online: entry.online })
 }
 
 fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fingerprint, Error> {
@@ -117,7 +133,8 @@ fn contact_line(name: &UserName, pin: &Pin) -> String {
     line + &now.unwrap_or_default()
 }
 
-fn contact_object(name: &UserName, pin: &Pin) -> String {
+/// A contact as a line of JSON.
+pub fn contact_object(name: &UserName, pin: &Pin) -> String {
     #[derive(Serialize)]
     struct Listed<'a> {
         r#type: &'static str,

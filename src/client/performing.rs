@@ -8,6 +8,7 @@ use super::directory::{self, Contacted, Meant};
 use super::event::{Mark, Notice};
 use super::keyring::Keyring;
 use super::pins::Choice;
+use super::prompt::is_yes;
 use super::sending::{Sending, Then};
 use super::typed::{self, Bell};
 use crate::crypto::bundle::VerifiedBundle;
@@ -146,13 +147,16 @@ impl Sending<'_> {
         let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
         let lines = comparison.whole(self.chat.screen.page().colour);
         self.asked = Some(bundle);
-        self.say(&format!("{}\nIs it the same for {name}? Type yes to mark the key as verified.", lines.join("\n")))
+        self.say(&format!(
+            "{}\nIf it is the same for {name}, the answer yes marks the key as verified.",
+            lines.join("\n")
+        ))
     }
 
     /// The answer to what was asked, whatever it is: nothing of it is sent.
     pub(super) fn answered(&mut self, bundle: &VerifiedBundle, answer: &str) -> Result<Then, Error> {
         let name = &bundle.name;
-        if answer.trim() != "yes" {
+        if !is_yes(answer) {
             return self.say(&format!("nothing was changed about {name}'s key, and nothing was sent"));
         }
         self.chat.contacts.choose(bundle, Choice::Verified)?;

@@ -38,6 +38,9 @@ pub(super) struct Contact {
     /// When the person compared it.
     #[serde(default)]
     verified: Option<String>,
+    /// When the person compared one that has led to it by handovers, the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verified_before: Option<String>,
     /// The highest bundle number that was seen of this identity; 0 if none is known.
     #[serde(default)]
     bundle: u64,
@@ -71,8 +74,10 @@ struct Changed {
 /// What a person decided about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// To go on with it.
+    /// To go on with it, though nobody has compared it.
     Trusted,
+    /// To go on with it: its fingerprint was given.
+    Named,
     /// That it is the contact's: it was compared.
     Verified,
 }
@@ -104,6 +109,7 @@ impl Contact {
             identity: HEXLOWER.encode(bundle.identity.to_der()),
             first_seen: json::time(now_ms),
             verified: None,
+            verified_before: None,
             bundle: bundle.number,
             encryption: Some(bundle.encryption.fingerprint().to_hex()),
             former: Vec::new(),
@@ -128,6 +134,7 @@ impl Contact {
             mark: if verified_ms.is_some() { Mark::Verified } else { Mark::Known },
             since_ms: millisecond(&self.first_seen)?,
             verified_ms,
+            verified_before_ms: self.verified_before.as_deref().map(millisecond).transpose()?,
             former: self.former.iter().map(former).collect::<Result<_, String>>()?,
             changed: self.changed.as_ref().map(|changed| fingerprint(&changed.fingerprint)).transpose()?,
             others: self.others.iter().map(|other| fingerprint(other)).collect::<Result<_, String>>()?,
@@ -174,8 +181,7 @@ impl Contact {
         let fingerprint = now.to_hex();
         self.remember(&fingerprint);
         self.changed = Some(Changed { fingerprint, seen: json::time(now_ms) });
-        let (pinned, since_ms, verified_ms) = (held.key.fingerprint(), held.since_ms, held.verified_ms);
-        KeyChange { name: name.clone(), pinned, now, since_ms, verified_ms }
+        held.change_to(name, now)
     }
 
     /// The key `by`, if it is pinned, vouches for keys that it has replaced. They count no longer than if they had handed over
@@ -192,9 +198,11 @@ impl Contact {
     }
 
     /// The person has chosen this key. What was seen beside it is remembered as not chosen.
-    pub(super) fn choose(&mut self, bundle: &VerifiedBundle, choice: Choice, now_ms: i64) {
+    /// True if it was pinned already.
+    pub(super) fn choose(&mut self, bundle: &VerifiedBundle, choice: Choice, now_ms: i64) -> bool {
         let now = bundle.identity.fingerprint().to_hex();
-        if now != self.fingerprint {
+        let stays = now == self.fingerprint;
+        if !stays {
             let was = self.fingerprint.clone();
             self.remember(&was);
             let others = std::mem::take(&mut self.others);
@@ -205,6 +213,7 @@ impl Contact {
         if choice == Choice::Verified {
             self.verified = Some(json::time(now_ms));
         }
+        stays
     }
 
     /// The person takes back that they compared it. False if they never had.
@@ -246,7 +255,8 @@ impl Contact {
         all.retain(counts);
         all.truncate(FORMER_KEYS);
         let others = std::mem::take(&mut self.others);
-        *self = Self { former: all, others, ..Self::new(bundle, now_ms) };
+        let verified_before = self.verified.take().or_else(|| self.verified_before.take());
+        *self = Self { former: all, others, verified_before, ..Self::new(bundle, now_ms) };
     }
 
     fn remember(&mut self, other: &str) {

@@ -67,6 +67,11 @@ impl Terminal {
     }
 }
 
+/// Whether this is the answer yes. All else is not.
+pub fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
 /// The terminal's settings at the start, to be put back when a question is interrupted.
 pub struct Settings {
     saved: Option<(File, Termios)>,

@@ -14,7 +14,7 @@ use super::member::Member;
 use super::password::Secret;
 use super::reason::Refusal;
 use super::server_error::ServerError;
-use super::{Error, session};
+use super::{Error, feed, session};
 use crate::limits::{RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MAX, RECONNECT_STEADY};
 use crate::transport::{Stop, TransportError, wait_input};
 use crate::wire::Code;
@@ -58,6 +58,9 @@ pub fn listen_on(
         let (link, reading, waiting) = dialogue.into_parts();
         circuit.set(Some(Arc::clone(&link)));
         follower.connected(is_back)?;
+        if is_back {
+            receiving.tell(|| feed::status("online", None));
+        }
         let mut why = match listen(&link, reading, waiting, receiving, follower, over) {
             Err(why) if is_lost(&why) => why,
             result => return result,
@@ -69,7 +72,9 @@ pub fn listen_on(
         dialogue = loop {
             let pause = pauses.next();
             if pauses.is_news() {
-                follower.lost(&lost(&why, pause))?;
+                let words = lost(&why, pause);
+                follower.lost(&words)?;
+                receiving.tell(|| feed::status("offline", Some(&words)));
             }
             if !rest(pause, follower, over)? {
                 return Ok(());

@@ -3,12 +3,14 @@
 use super::Error;
 use crate::error::{Exit, Explain};
 use crate::names::NameError;
+use crate::storage::FileKind;
 use crate::text::visible;
 
 /// The remedy, in one line.
 pub(super) fn remedy(error: &Error) -> Option<String> {
     let text = match error {
         Error::Away { .. } => "nothing is stored; send it again when they are here (topchat users --online)",
+        Error::BacklogFull { .. } => "read them: topchat listen --timeout 5",
         Error::InviteEmpty { .. } => "the code belongs into its first line, as the server's owner gave it",
         Error::Name { why: NameError::Reserved, .. } => {
             "take another name; to write to everybody, write ALL in capitals"
@@ -36,6 +38,11 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
             return Some(format!("the file was left as it is; look at it, or move it away: {}", visible(&path)));
         }
         Error::TextEmpty | Error::TextMissing => "topchat send NAME TEXT, or: echo TEXT | topchat send NAME",
+        Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it",
+        Error::TextNotFile { path, .. } => {
+            let path = path.to_string_lossy();
+            return Some(format!("read it as input: topchat send NAME < {}", visible(&path)));
+        }
         Error::TextTooLong => "split it, or send a file some other way",
         Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again",
         Error::Declined
@@ -65,9 +72,11 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::PasswordsDiffer
         | Error::TextEmpty
         | Error::TextMissing
+        | Error::TextNotFile { .. }
         | Error::TextNotUtf8
         | Error::TextTooLong => Exit::Usage,
-        Error::Input { .. }
+        Error::BacklogFull { .. }
+        | Error::Input { .. }
         | Error::ListenTimedOut { .. }
         | Error::NoHome { .. }
         | Error::NotKnown { .. }

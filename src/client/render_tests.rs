@@ -81,7 +81,14 @@ fn notices_are_set_off_and_name_what_they_are_about() {
         "12:04 !! ignored a copy of bob's message #c0c0 (already received 12:03)"
     );
     let (pinned, now) = (Fingerprint([0x90; 32]), Fingerprint([0x77; 32]));
-    let changed = Notice::KeyChanged(KeyChange { name: from, pinned, now, since_ms: NOON, verified_ms: None });
+    let changed = Notice::KeyChanged(KeyChange {
+        name: from,
+        pinned,
+        now,
+        since_ms: NOON,
+        verified_ms: None,
+        verified_before_ms: None,
+    });
     let shown = page().notice(&changed, NOON);
     assert!(shown.lines().all(|line| line.starts_with("12:04 !! ")), "{shown}");
     assert!(shown.contains("BOB'S KEY HAS CHANGED.  was 9090 9090"), "{shown}");

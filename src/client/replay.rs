@@ -349,7 +349,14 @@ mod tests {
         }
         let changed = |to: u8| {
             let (pinned, now) = (Fingerprint([0; 32]), Fingerprint([to; 32]));
-            Notice::KeyChanged(KeyChange { name: "bob".parse().unwrap(), pinned, now, since_ms: 0, verified_ms: None })
+            Notice::KeyChanged(KeyChange {
+                name: "bob".parse().unwrap(),
+                pinned,
+                now,
+                since_ms: 0,
+                verified_ms: None,
+                verified_before_ms: None,
+            })
         };
         assert_eq!(failures.judge(&bob, &changed(1), now), Verdict::Show);
         assert_eq!(failures.judge(&bob, &changed(1), now), Verdict::Silent);
@@ -364,7 +371,14 @@ mod tests {
         let mut failures = Failures::default();
         for to in [1, 2, 1] {
             let (pinned, to) = (Fingerprint([0; 32]), Fingerprint([to; 32]));
-            let change = KeyChange { name: bob.clone(), pinned, now: to, since_ms: 0, verified_ms: None };
+            let change = KeyChange {
+                name: bob.clone(),
+                pinned,
+                now: to,
+                since_ms: 0,
+                verified_ms: None,
+                verified_before_ms: None,
+            };
             assert_eq!(failures.judge(&bob, &Notice::KeyChanged(change), now), Verdict::Show);
         }
     }

@@ -8,7 +8,9 @@ use std::time::Instant;
 use super::config::{self, Config};
 use super::options::{Command, Group, Keys, Options};
 use super::prompt::Settings;
-use super::{Error, account, choosing, group, history_view, listen, people, register, renewal, send, start, transfer};
+use super::{
+    Error, account, choosing, group, history_view, listen, people, register, renewal, rpc, send, start, text, transfer,
+};
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
 
@@ -76,13 +78,14 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
             let name = name.as_deref().map(config::name).transpose()?;
             start::command(&config, name, stop, in_session)
         }
-        Command::Send { to, text, ecb } => {
+        Command::Send { to, text, file, ecb } => {
             let to = config::recipient(&to)?;
-            send::command(&config, &send::Message { to, text: send::text(text)?, ecb })
+            send::command(&config, &send::Message { to, text: text::get(text, file.as_deref())?, ecb })
         }
-        Command::Listen { count, export } => {
-            listen::command(&config, listen::Wanted { count, export }, stop, in_session)
+        Command::Listen { count, export, no_backlog } => {
+            listen::command(&config, listen::Wanted { count, export, no_backlog }, stop, in_session)
         }
+        Command::Rpc => rpc::command(&config, stop, in_session),
         Command::Users { online } => people::users(&config, online),
         Command::Fingerprint { name, qr } => {
             let name = name.as_deref().map(config::name).transpose()?;

@@ -84,6 +84,11 @@ impl Screen {
         self.kind == Kind::Editor
     }
 
+    /// Whether somebody looks at it, and not a program.
+    pub fn is_looked_at(&self) -> bool {
+        self.kind != Kind::Pipe
+    }
+
     /// How lines are to look now: a window can change its width at any time.
     pub fn page(&self) -> Page {
         Page { before_commands: "/", ..page(&io::stdout()) }
@@ -120,13 +125,14 @@ impl Screen {
         }
     }
 
-    /// Asks for the next line to be typed.
-    pub fn prompt(&self, prompt: &str) -> Result<(), Error> {
+    /// Asks for the next line to be typed, which may be the answer to a question.
+    pub fn prompt(&self, prompt: &str, is_question: bool) -> Result<(), Error> {
         if self.kind == Kind::Pipe {
             return Ok(());
         }
         let mut state = self.state();
         prompt.clone_into(&mut state.prompt);
+        state.is_question = is_question;
         let shown = state.shown().to_owned();
         drop(state);
         output::write(&shown)

@@ -1,6 +1,7 @@
 //! `topchat send`: one message, and the truth about what became of it.
 
-use std::io::{self, IsTerminal, Read};
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -19,7 +20,7 @@ use super::session::Session;
 use super::{Error, directory, json, output, screen, session};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::group_key::GroupKeys;
-use crate::limits::{ANSWER_WITHIN, TEXT_MAX};
+use crate::limits::ANSWER_WITHIN;
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
 use crate::wire::to_client::{Reason, State};
@@ -29,46 +30,63 @@ use crate::wire::{Code, Envelope, MessageId, ToClient, ToServer};
 pub struct Message {
     /// To whom.
     pub to: Recipient,
-    /// At most [`TEXT_MAX`] bytes, not empty.
+    /// At most [`crate::limits::TEXT_MAX`] bytes, not empty.
     pub text: String,
     /// Group messages: DES-ECB.
     pub ecb: bool,
+}
+
+/// A message that was not refused.
+pub struct Sent {
+    id: MessageId,
+    outcome: Outcome,
 }
 
 /// Sends, waits for the delivery, tells what is known.
 pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
     let group = if message.to == Recipient::All { Some(session::need_group_key(config)?) } else { None };
     let mut session = session::for_errand(config)?;
-    let member = &*session.again.member;
-    let sequence = Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?;
-    let limit = config.timeout.unwrap_or(ANSWER_WITHIN);
+    let sent = deliver(config, &mut session, message, group.as_ref(), config.timeout.unwrap_or(ANSWER_WITHIN));
+    session.dialogue.link().finish();
+    report(config, &message.to, &sent?)
+}
+
+/// Sends over a session, whose connection is another one afterwards if it was lost on the way, and waits for the delivery,
+/// but no longer than `limit`. An error of a lost connection means that nothing was sent.
+pub fn deliver(
+    config: &Config,
+    session: &mut Session,
+    message: &Message,
+    group: Option<&GroupKeys>,
+    limit: Duration,
+) -> Result<Sent, Error> {
     let deadline = Instant::now() + limit;
-    let envelope = seal(config, &mut session, group.as_ref(), &sequence, message)?;
+    let member = Arc::clone(&session.again.member);
+    let sequence = Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?;
+    let envelope = seal(config, session, group, &sequence, message)?;
     let id = envelope.header.msg_id;
-    let history = History::for_session(config, &session.again.member);
+    let history = History::for_session(config, &member);
     history.iter().for_each(|history| history.sent(&envelope, &message.text));
     let mut progress = Progress { config, sequence, envelope, accepted: false, deadline, limit };
     let outcome = progress.send(session);
     if matches!(outcome, Err(Error::Refused(_) | Error::Away { .. } | Error::NoSuchUser { .. })) {
         history.iter().for_each(|history| history.refused(id));
     }
-    report(config, &message.to, id, outcome)
+    Ok(Sent { id, outcome: outcome? })
 }
 
-/// The text from the command line, or from stdin, which is never a terminal.
-pub fn text(argument: Option<String>) -> Result<String, Error> {
-    let text = match argument {
-        Some(text) if text != "-" => text,
-        _ if io::stdin().is_terminal() => return Err(Error::TextMissing),
-        _ => {
-            let most = u64::try_from(TEXT_MAX + LINE_END_MAX + 1).unwrap_or(u64::MAX);
-            read_text(&mut io::stdin().lock().take(most))?
+impl Sent {
+    /// An error if nobody knows whether it was delivered.
+    pub fn confirmed(&self, to: &Recipient) -> Result<(), Error> {
+        match (self.outcome, to) {
+            (Outcome::Unconfirmed, Recipient::User(name)) => Err(Error::Unconfirmed { id: self.id, to: name.clone() }),
+            _ => Ok(()),
         }
-    };
-    match text.len() {
-        0 => Err(Error::TextEmpty),
-        1..=TEXT_MAX => Ok(text),
-        _ => Err(Error::TextTooLong),
+    }
+
+    /// As a line of JSON.
+    pub fn object(&self, to: &Recipient) -> String {
+        object(to, self.id, self.outcome)
     }
 }
 
@@ -124,19 +142,17 @@ struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    fn send(&mut self, session: Session) -> Result<Outcome, Error> {
-        let Session { mut dialogue, again, contacts, .. } = session;
+    fn send(&mut self, session: &mut Session) -> Result<Outcome, Error> {
         let mut pauses = Pauses::default();
         loop {
-            let outcome = self.settled(&contacts).and_then(|()| self.on(&mut dialogue));
-            dialogue.link().finish();
-            match outcome {
+            match self.settled(&session.contacts).and_then(|()| self.on(&mut session.dialogue)) {
                 // What the server has taken arrives without us.
                 Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Sent),
                 Err(error) if is_lost(&error) => log::debug!("{error}"),
                 outcome => return outcome,
             }
-            dialogue = self.reconnect(&again, &mut pauses)?;
+            session.dialogue.link().finish();
+            session.dialogue = self.reconnect(&session.again, &mut pauses)?;
         }
     }
 
@@ -218,21 +234,16 @@ pub fn refused(to: &Recipient, reason: Reason) -> Error {
     }
 }
 
-fn report(config: &Config, to: &Recipient, id: MessageId, outcome: Result<Outcome, Error>) -> Result<(), Error> {
-    let outcome = outcome?;
+fn report(config: &Config, to: &Recipient, sent: &Sent) -> Result<(), Error> {
     if config.json {
-        output::line(&object(to, id, outcome))?;
-    } else if outcome != Outcome::Unconfirmed {
-        output::line(&words(id, outcome))?;
+        output::line(&sent.object(to))?;
+    } else if sent.outcome != Outcome::Unconfirmed {
+        output::line(&words(sent.id, sent.outcome))?;
     }
-    match (outcome, to) {
-        (Outcome::Unconfirmed, Recipient::User(name)) => Err(Error::Unconfirmed { id, to: name.clone() }),
-        (Outcome::SentTo(0), _) => {
-            config.say("nobody else is here");
-            Ok(())
-        }
-        _ => Ok(()),
+    if sent.outcome == Outcome::SentTo(0) {
+        config.say("nobody else is here");
     }
+    sent.confirmed(to)
 }
 
 fn words(id: MessageId, outcome: Outcome) -> String {
@@ -248,7 +259,7 @@ fn words(id: MessageId, outcome: Outcome) -> String {
 
 fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
     #[derive(Serialize)]
-    struct Sent<'a> {
+    struct Object<'a> {
         r#type: &'static str,
         id: String,
         to: &'a str,
@@ -263,48 +274,12 @@ fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
         Outcome::SentTo(total) => ("sent", Some(total)),
         Outcome::Unconfirmed => ("unconfirmed", None),
     };
-    json::line(&Sent { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })
+    json::line(&Object { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })
 }
-
-/// All of the input as text, without the one line end that `echo` and its like put behind it.
-fn read_text(input: &mut impl Read) -> Result<String, Error> {
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes).map_err(|source| Error::Input { what: "stdin", source })?;
-    if bytes.len() > TEXT_MAX + LINE_END_MAX {
-        return Err(Error::TextTooLong);
-    }
-    let mut text = String::from_utf8(bytes).map_err(|_| Error::TextNotUtf8)?;
-    let without_end = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).map(str::len);
-    text.truncate(without_end.unwrap_or(text.len()));
-    Ok(text)
-}
-
-/// CR LF.
-const LINE_END_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(bytes: &[u8]) -> Result<String, Error> {
-        read_text(&mut &bytes[..])
-    }
-
-    #[test]
-    fn text_from_stdin_loses_one_line_end_and_nothing_else() {
-        assert_eq!(read(b"a\n").unwrap(), "a");
-        assert_eq!(read(b"a\r\n").unwrap(), "a");
-        assert_eq!(read(b" a\n\n").unwrap(), " a\n");
-        assert!(matches!(read(&[0xff]), Err(Error::TextNotUtf8)));
-        assert!(matches!(read(&[b'x'; TEXT_MAX + 3]), Err(Error::TextTooLong)));
-    }
-
-    #[test]
-    fn texts_have_one_byte_at_least_and_4096_at_most() {
-        assert!(matches!(text(Some(String::new())), Err(Error::TextEmpty)));
-        assert!(text(Some("x".repeat(TEXT_MAX))).is_ok());
-        assert!(matches!(text(Some("x".repeat(TEXT_MAX + 1))), Err(Error::TextTooLong)));
-    }
 
     #[test]
     fn only_a_confirmed_direct_message_is_delivered() {

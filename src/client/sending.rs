@@ -8,7 +8,7 @@ use super::chat::Chat;
 use super::compose::{SealFor, compose};
 use super::dialogue::{Ask, refused};
 use super::directory::{self, Contacted};
-use super::event::Notice;
+use super::event::{KeyChange, Notice};
 use super::keyring::Keyring;
 use super::lines::{Line, Lines};
 use super::output::now_ms;
@@ -65,7 +65,11 @@ impl<'a> Sending<'a> {
     /// The same on a terminal, where the line can be edited. It ends with the listening thread.
     fn edit(&mut self, editor: &mut Editor<'_>, over: &Stop) -> Result<(), Error> {
         loop {
-            let line = match editor.read(&self.prompt())? {
+            let input = match self.question() {
+                Some(question) => editor.ask(&question)?,
+                None => editor.read(self.to.as_str())?,
+            };
+            let line = match input {
                 Input::Line(text) => Line::Text(text),
                 Input::NotUtf8 => Line::NotUtf8,
                 Input::Leave => return self.leave(),
@@ -231,12 +235,12 @@ impl<'a> Sending<'a> {
     fn tell(&self, error: &Error) -> Result<Then, Error> {
         match error {
             Error::Trust(TrustError::KeyChanged(change)) => {
-                self.chat.notice(&Notice::KeyChanged(change.clone()))?;
+                self.chat.notice(&Notice::KeyChanged(KeyChange::clone(change)))?;
                 self.say("Nothing was sent.")
             }
             // Whoever types it again has seen the key by then.
             Error::Trust(TrustError::NotShown(change)) => {
-                self.chat.notice(&Notice::KeyChanged(change.clone()))?;
+                self.chat.notice(&Notice::KeyChanged(KeyChange::clone(change)))?;
                 self.say(&format!("Nothing was changed: {}'s key is another one by now.", change.name))
             }
             error => {
@@ -252,11 +256,15 @@ impl<'a> Sending<'a> {
     }
 
     fn ask_on(&self) -> Result<(), Error> {
-        self.chat.screen.prompt(&self.prompt())
+        match self.question() {
+            Some(question) => self.chat.screen.prompt(&question, true),
+            None => self.chat.screen.prompt(&format!("{}> ", self.to), false),
+        }
     }
 
-    fn prompt(&self) -> String {
-        format!("{}> ", self.to)
+    /// What the next line is the answer to.
+    fn question(&self) -> Option<String> {
+        self.asked.as_ref().map(|bundle| format!("the same for {}? (y)es or (n)o ", bundle.name))
     }
 }
 

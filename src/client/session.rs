@@ -76,7 +76,13 @@ pub fn look(config: &Config) -> Result<(), Error> {
 }
 
 /// Logs in as `name` with this password.
-pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode) -> Result<Session, Error> {
+pub fn with_secret(
+    config: &Config,
+    name: &UserName,
+    secret: impl Into<Arc<Secret>>,
+    mode: Mode,
+) -> Result<Session, Error> {
+    let secret = secret.into();
     let folder = KeyFolder::new(&config.users_dir(), name);
     renewal::recover(config, name, &folder, &secret)?;
     let keys = folder.load(&secret)?;
@@ -96,7 +102,7 @@ pub fn with_secret(config: &Config, name: &UserName, secret: Secret, mode: Mode)
     let AccountKeys { identity, encryption, .. } = keys;
     let former = if mode == Mode::Receiving { folder.load_former() } else { Vec::new() };
     let member = Member { name: name.clone(), identity, encryption, retired, former, group };
-    let again = Again { member: Arc::new(member), secret: Arc::new(secret), mode };
+    let again = Again { member: Arc::new(member), secret, mode };
     Ok(Session { dialogue, again, contacts, welcome })
 }
 

@@ -113,7 +113,7 @@ pub fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let secret = password::get(config)?;
     let (payload, identity) = backup::read(&bytes, &secret).map_err(&wrong)?;
     let name = payload.name().map_err(&wrong)?;
-    check_keys(&payload, &secret).map_err(&wrong)?;
+    check_keys(&payload, &identity, &secret).map_err(&wrong)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
     if folder.exists() {
         return import_again(config, &folder, &payload, &identity, &secret, from);
@@ -149,12 +149,12 @@ fn read_document(from: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 }
 
 /// Exactly the files of an account, all of which the password opens.
-fn check_keys(payload: &Payload, secret: &Secret) -> Result<(), BackupError> {
+fn check_keys(payload: &Payload, identity: &PrivateKey, secret: &Secret) -> Result<(), BackupError> {
     let is_ours = |name: &String| name == IDENTITY || name == ENCRYPTION || is_retired(name);
     if let Some(name) = payload.keys.keys().find(|name| !is_ours(name)) {
         return Err(BackupError::Files { name: name.clone() });
     }
-    payload.open(ENCRYPTION, secret)?;
+    payload.encryption(identity, secret)?;
     payload.keys.keys().filter(|name| is_retired(name)).try_for_each(|name| payload.open(name, secret).map(drop))
 }
 

@@ -63,7 +63,7 @@ pub enum TrustError {
     },
     /// A contact's key is not the one that was pinned.
     #[error("{}", notices::key_change(.0))]
-    KeyChanged(KeyChange),
+    KeyChanged(Box<KeyChange>),
     /// The fingerprint given is not that of the contact's key.
     #[error("that is not the fingerprint of {name}'s key: it is\n  {}", .now.grouped())]
     Mismatch {
@@ -100,7 +100,7 @@ pub enum TrustError {
     },
     /// The changed key that a contact has by now was not shown to whoever would trust it.
     #[error("{}'s key has changed again since you were shown one. Nothing was changed.\n  now {}", .0.name, .0.now.grouped())]
-    NotShown(KeyChange),
+    NotShown(Box<KeyChange>),
     /// The server gave a bundle older than one that was seen.
     #[error("the server gave old keys of {name}: bundle {given}, but {known} was seen before. Nothing was sent.")]
     OldBundle {
@@ -128,9 +128,10 @@ impl Explain for TrustError {
             Self::Gone { name, .. } => format!(
                 "compare it by voice, with: topchat verify {name}    or name the key: topchat trust {name} FINGERPRINT"
             ),
-            Self::KeyChanged(KeyChange { name, .. }) | Self::NotShown(KeyChange { name, .. }) => format!(
+            Self::KeyChanged(change) | Self::NotShown(change) => format!(
                 "they made new keys, or someone (the server's owner could) stands in their place. \
-                 Compare by voice, with: topchat verify {name}    or go on unverified: topchat trust {name}"
+                 Compare by voice, with: topchat verify {0}    or go on unverified: topchat trust {0}",
+                change.name
             ),
             Self::Mismatch { .. } => {
                 "compare it with the contact by voice: it may be somebody else's key. Nothing was changed".to_owned()

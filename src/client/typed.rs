@@ -3,7 +3,7 @@
 //! In doubt nothing is sent: a private word that goes to everybody by a slip can't be called back.
 
 use super::commands;
-use crate::limits::TEXT_MAX;
+use crate::limits::{PASTE_LINES_MAX, TEXT_MAX};
 use crate::names::{NameError, Recipient, UserName};
 use crate::text::{nearest, visible};
 
@@ -140,6 +140,34 @@ pub fn parse(line: &str) -> Result<Typed, TypedError> {
     }
 }
 
+/// What is said behind a text of several lines while it is open: what Enter would do with it. `to` is whom it goes to if it
+/// names nobody.
+pub fn lines_hint(line: &str, to: &str) -> Option<String> {
+    let count = line.split('\n').count();
+    let open = (count > 1).then(|| format!("{count} lines"))?;
+    Some(match parse(line) {
+        Ok(Typed::Send { to: Some(to), .. }) => format!("{open}; Enter sends them to {to}"),
+        Ok(Typed::Send { to: None, .. }) => format!("{open}; Enter sends them to {to}"),
+        _ => open,
+    })
+}
+
+/// The question before this is sent, if it is likely a slip: a long paste, or a command within a text.
+pub fn slip(line: &str, was_pasted: bool) -> Option<String> {
+    let count = line.lines().count();
+    let commands = line.lines().enumerate().skip(1).filter(|(_, line)| line.starts_with(['/', '@']));
+    // The last one is the one that was typed, if any was.
+    if let Some((at, command)) = commands.last() {
+        let word: String = command.split_whitespace().next().unwrap_or_default().chars().take(WORD_SHOWN).collect();
+        let (word, at) = (visible(&word), at + 1);
+        return Some(format!(
+            "line {at} begins with {word}, which is text here. Send all {count} lines? (y)es or (n)o "
+        ));
+    }
+    let is_long = was_pasted && count > PASTE_LINES_MAX;
+    is_long.then(|| format!("send these {count} lines as one message? (y)es or (n)o "))
+}
+
 /// What `/help` shows.
 pub fn help() -> String {
     let commands = commands::all().map(|command| (command.usage(), command.does));
@@ -181,6 +209,9 @@ pub(super) fn text(to: Option<Recipient>, text: &str) -> Result<Typed, TypedErro
 pub(super) fn recipient(word: &str) -> Result<Recipient, TypedError> {
     word.parse().map_err(|why| TypedError::Name { text: word.to_owned(), why })
 }
+
+/// Characters of a word in a question: enough to know it by.
+const WORD_SHOWN: usize = 20;
 
 #[cfg(test)]
 #[path = "typed_tests.rs"]

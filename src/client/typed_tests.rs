@@ -111,3 +111,37 @@ fn help_names_every_command() {
         assert!(help.contains(&command.usage()), "{}", command.name);
     }
 }
+
+#[test]
+fn an_open_text_says_what_enter_would_do_with_it() {
+    for (line, expected) in [
+        ("one", None),
+        ("one\ntwo", Some("2 lines; Enter sends them to ALL")),
+        ("one\n", Some("2 lines; Enter sends them to ALL")),
+        ("@bob one\ntwo\nthree", Some("3 lines; Enter sends them to bob")),
+        ("/who\ntwo", Some("2 lines")),
+        ("@Bob\ntwo", Some("2 lines")),
+    ] {
+        assert_eq!(lines_hint(line, "ALL").as_deref(), expected, "{line:?}");
+    }
+}
+
+#[test]
+fn a_long_paste_and_a_command_within_a_text_are_asked_about() {
+    let six = "x\n".repeat(6);
+    let begins = |what: &str, count| {
+        Some(format!("line 2 begins with {what}, which is text here. Send all {count} lines? (y)es or (n)o "))
+    };
+    for (line, was_pasted, expected) in [
+        ("one\ntwo", true, None),
+        (six.as_str(), false, None),
+        (six.as_str(), true, Some("send these 6 lines as one message? (y)es or (n)o ".to_owned())),
+        ("/who", false, None),
+        ("@bob one\ntwo", false, None),
+        ("one\n/who", false, begins("/who", 2)),
+        ("one\n@bob x\nthree", true, begins("@bob", 3)),
+        ("one\n/\u{1b}[2Jxxxxxxxxxxxxxxxxxxxxxxxxx", true, begins("/^[[2Jxxxxxxxxxxxxxxx", 2)),
+    ] {
+        assert_eq!(slip(line, was_pasted), expected, "{line:?}");
+    }
+}

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::accounts::Account;
-use super::session::{End, Session, State};
+use super::farewell::End;
+use super::session::{Session, State};
 use super::store::{NotDelivered, Submission};
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, Header, MessageId, ToClient};

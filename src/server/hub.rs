@@ -2,7 +2,7 @@
 //!
 //! A *seat* is a logged-in session. Handles are whatever the caller reaches a session by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::limits::SESSIONS_PER_ACCOUNT;
@@ -17,6 +17,26 @@ pub(super) struct Hub<H> {
     seats: usize,
     sessions: BTreeMap<SessionId, Session<H>>,
     receiving: BTreeMap<UserName, SessionId>,
+    /// Those who are told who comes and who leaves.
+    watching: BTreeSet<SessionId>,
+    /// Names that came or left lately.
+    changed: BTreeMap<UserName, Changed>,
+}
+
+/// What was so before a name first came or left.
+struct Changed {
+    was_online: bool,
+    /// It was gathered for a whole round.
+    is_due: bool,
+}
+
+/// Who came and who left, by name, and who is to be told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct News<H> {
+    /// Each with whether they are here now.
+    pub(super) names: Vec<(UserName, bool)>,
+    /// The sessions that watch.
+    pub(super) watchers: Vec<H>,
 }
 
 struct Session<H> {
@@ -45,7 +65,13 @@ pub(super) enum NoSeat {
 impl<H: Clone> Hub<H> {
     /// An empty room.
     pub(super) fn new(seats: usize) -> Self {
-        Self { seats, sessions: BTreeMap::new(), receiving: BTreeMap::new() }
+        Self {
+            seats,
+            sessions: BTreeMap::new(),
+            receiving: BTreeMap::new(),
+            watching: BTreeSet::new(),
+            changed: BTreeMap::new(),
+        }
     }
 
     /// Gives a session a seat.
@@ -64,6 +90,7 @@ impl<H: Clone> Hub<H> {
         let replaced = replaced.and_then(|old| self.remove(old));
         self.sessions.insert(id, Session { name: name.clone(), handle });
         if mode == Mode::Receiving {
+            self.note(name);
             self.receiving.insert(name.clone(), id);
         }
         Ok(Seated { replaced, taken: self.taken() })
@@ -72,6 +99,27 @@ impl<H: Clone> Hub<H> {
     /// Frees a seat. Nothing happens if it was taken over before.
     pub(super) fn leave(&mut self, id: SessionId) {
         self.remove(id);
+    }
+
+    /// Whether a session is told who comes and who leaves.
+    pub(super) fn watch(&mut self, id: SessionId, on: bool) {
+        match on && self.sessions.contains_key(&id) {
+            true => drop(self.watching.insert(id)),
+            false => drop(self.watching.remove(&id)),
+        }
+    }
+
+    /// What changed in the end for names that came or left before the last call: whoever left and is back by then did not. What
+    /// happened since is for the next call. None if nobody is to be told of anything.
+    pub(super) fn news(&mut self) -> Option<News<H>> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let (due, waiting): (BTreeMap<_, _>, _) = changed.partition(|(_, changed)| changed.is_due);
+        self.changed = waiting;
+        self.changed.values_mut().for_each(|changed| changed.is_due = true);
+        let names = due.into_iter().map(|(name, changed)| (self.is_online(&name), name, changed.was_online));
+        let names: Vec<_> = names.filter(|(is, _, was)| is != was).map(|(is, name, _)| (name, is)).collect();
+        let watchers = || self.watching.iter().filter_map(|id| Some(self.sessions.get(id)?.handle.clone())).collect();
+        (!names.is_empty() && !self.watching.is_empty()).then(|| News { names, watchers: watchers() })
     }
 
     /// Handles of every session of an account.
@@ -126,10 +174,18 @@ impl<H: Clone> Hub<H> {
 
     fn remove(&mut self, id: SessionId) -> Option<H> {
         let session = self.sessions.remove(&id)?;
+        self.watching.remove(&id);
         if self.receiving.get(&session.name) == Some(&id) {
+            self.note(&session.name);
             self.receiving.remove(&session.name);
         }
         Some(session.handle)
+    }
+
+    /// This name is about to come or to leave.
+    fn note(&mut self, name: &UserName) {
+        let was_online = self.is_online(name);
+        self.changed.entry(name.clone()).or_insert(Changed { was_online, is_due: false });
     }
 }
 
@@ -203,6 +259,43 @@ mod tests {
         assert!(hub.evict(&name("alice")).is_empty() && !hub.is_online(&name("alice")));
         hub.leave(1);
         assert_eq!(hub.sessions(), [(name("bob"), 3)]);
+    }
+
+    #[test]
+    fn those_who_watch_are_told_what_changed_in_the_end_after_a_whole_round() {
+        let mut hub = hub(9, &[(1, "alice", Mode::Receiving), (2, "bob", Mode::Receiving)]);
+        assert_eq!((hub.news(), hub.news()), (None, None), "nobody watches");
+        hub.watch(1, true);
+        hub.watch(7, true);
+        hub.enter(3, &name("carol"), Mode::Receiving, 3).unwrap();
+        hub.enter(4, &name("dave"), Mode::Errand, 4).unwrap();
+        hub.leave(2);
+        assert_eq!(hub.news(), None, "they may be back at once");
+        hub.leave(3);
+        hub.enter(5, &name("carol"), Mode::Receiving, 5).unwrap();
+        hub.enter(6, &name("eve"), Mode::Receiving, 6).unwrap();
+        assert_eq!(
+            hub.news(),
+            Some(News { names: vec![(name("bob"), false), (name("carol"), true)], watchers: vec![1] })
+        );
+        hub.leave(6);
+        assert_eq!((hub.news(), hub.news()), (None, None), "eve came and left");
+        hub.watch(1, false);
+        hub.leave(5);
+        assert_eq!((hub.news(), hub.news()), (None, None), "nobody watches any more");
+    }
+
+    /// The same name again and again takes the room of one.
+    #[test]
+    fn a_name_that_comes_and_leaves_all_the_time_is_told_of_once_a_round() {
+        let mut hub = hub(9, &[(1, "alice", Mode::Receiving)]);
+        hub.watch(1, true);
+        for id in 2..1000 {
+            hub.enter(id, &name("bob"), Mode::Receiving, id).unwrap();
+            assert!(hub.changed.len() <= 2);
+        }
+        assert!(hub.news().is_none());
+        assert_eq!(hub.news().unwrap().names, [(name("alice"), true), (name("bob"), true)]);
     }
 
     #[test]

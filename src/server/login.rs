@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::accounts::Account;
+use super::farewell::End;
 use super::guests::GuestPass;
 use super::hub::NoSeat;
 use super::presence::Presence;
 use super::seat::Seat;
-use super::session::{End, Session, State};
+use super::session::{Session, State};
 use super::shared::unix_ms;
 use crate::crypto::keys::PublicKey;
 use crate::crypto::scram::{self, ServerChallenge, ServerFirst};

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod admin;
 mod capacity;
 mod chat;
+mod comings;
 mod directory;
 mod error;
 mod farewell;
@@ -16,6 +17,7 @@ mod identity;
 mod login;
 pub mod options;
 mod outbox;
+mod pause;
 mod phase;
 mod presence;
 pub mod rate;
@@ -101,7 +103,9 @@ impl Server {
         let folder = self.folder.path().to_owned();
         let administration =
             admin::Administration::begin(self.socket, folder, Arc::clone(&self.shared)).map_err(failed)?;
+        let comings = comings::Comings::begin(Arc::clone(&self.shared)).map_err(failed)?;
         let ended = self.acceptor.run(stop).map_err(failed);
+        comings.end();
         administration.end();
         self.shared.store.close();
         ended

@@ -35,7 +35,8 @@ pub(super) fn verdict(phase: Phase, frame: &ToServer) -> Verdict {
         | ToServer::Lookup { .. }
         | ToServer::Send { .. }
         | ToServer::SetPassword { .. }
-        | ToServer::UpdateKeys { .. } => phase == Phase::Member,
+        | ToServer::UpdateKeys { .. }
+        | ToServer::Watch { .. } => phase == Phase::Member,
     };
     if fits { Verdict::Handle } else { Verdict::NotNow }
 }
@@ -88,6 +89,7 @@ mod tests {
             ToServer::Send { envelope: Vec::new() },
             ToServer::SetPassword { request: 1, verifier },
             ToServer::UpdateKeys { request: 1, bundle: Vec::new(), handover: Vec::new(), proof: Vec::new() },
+            ToServer::Watch { on: true },
         ]
     }
 
@@ -111,8 +113,19 @@ mod tests {
 
     #[test]
     fn a_member_may_not_log_in_or_register_again() {
-        let expected =
-            ["Ack", "Bye", "DeleteAccount", "List", "Lookup", "Ping", "Pong", "Send", "SetPassword", "UpdateKeys"];
+        let expected = [
+            "Ack",
+            "Bye",
+            "DeleteAccount",
+            "List",
+            "Lookup",
+            "Ping",
+            "Pong",
+            "Send",
+            "SetPassword",
+            "UpdateKeys",
+            "Watch",
+        ];
         allowed(Phase::Member, &expected);
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::accounts::{Account, ChangeError, InviteCode, Outcome};
-use super::session::{End, Session, State};
+use super::farewell::End;
+use super::session::{Session, State};
 use super::shared::{Registration, unix_ms};
 use crate::crypto::bundle::{self, BundleError};
 use crate::limits::SCRAM_ITERATIONS;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::accounts::Account;
+use super::farewell::End;
 use super::register::{code_of, code_of_bundle};
-use super::session::{End, Session, State};
+use super::session::{Session, State};
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::keys::PublicKey;
 use crate::wire::to_client::Reason;

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::accounts::Account;
+use super::farewell::End;
 use super::hub::SessionId;
-use super::session::End;
 use super::shared::Shared;
 use crate::wire::to_server::Mode;
 

@@ -5,11 +5,11 @@
 //! and one module per API handles it.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::farewell::End;
 use super::guests::GuestPass;
 use super::hub::SessionId;
 use super::login::Challenge;
@@ -20,46 +20,9 @@ use super::seat::Seat;
 use super::shared::Shared;
 use super::store::{Receiver, Submission};
 use crate::limits;
-use crate::transport::{Connection, Interest, Liveness, Pulse, Ready, Received, TransportError, wait};
+use crate::transport::{Connection, Liveness, Received};
 use crate::wire::to_client::Reason;
-use crate::wire::{self, Code, ToClient, ToServer};
-
-/// Why a session ends.
-#[derive(Debug)]
-pub(super) enum End {
-    /// The server ends it and says why.
-    Because(Reason),
-    /// The client ended it, or is gone.
-    Gone,
-}
-
-impl From<TransportError> for End {
-    fn from(error: TransportError) -> Self {
-        match error {
-            TransportError::Frame(error) => {
-                log::debug!("a bad frame: {error}");
-                Self::because(Code::Malformed)
-            }
-            error => {
-                log::debug!("a connection ended: {error}");
-                Self::Gone
-            }
-        }
-    }
-}
-
-impl From<wire::Error> for End {
-    fn from(error: wire::Error) -> Self {
-        log::debug!("a malformed frame: {error}");
-        Self::because(Code::Malformed)
-    }
-}
-
-impl End {
-    pub(super) fn because(code: Code) -> Self {
-        Self::Because(Reason::new(code))
-    }
-}
+use crate::wire::{Code, ToClient, ToServer};
 
 /// One connection, from accept to end.
 pub(super) struct Session<'a> {
@@ -77,11 +40,11 @@ pub(super) struct Session<'a> {
     pub(super) submissions: Vec<Submission>,
     batch: Vec<Arc<[u8]>>,
     /// Something may have come that was not taken yet.
-    readable: bool,
+    pub(super) readable: bool,
     /// It grows with the login and stays so to the end.
     frame_limit: usize,
-    deadline: Option<Instant>,
-    liveness: Liveness,
+    pub(super) deadline: Option<Instant>,
+    pub(super) liveness: Liveness,
 }
 
 /// How far the session has come, with what belongs to that.
@@ -216,17 +179,13 @@ impl<'a> Session<'a> {
 
     /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it, nor one
     /// that others were told is gone.
-    fn is_congested(&self) -> bool {
+    pub(super) fn is_congested(&self) -> bool {
         self.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take(self.submissions.len())
     }
 
     /// Whether the client's next frame may be taken: it is neither congested nor over its rate.
     fn may_read(&self) -> bool {
         !self.is_congested() && self.held_until().is_none()
-    }
-
-    fn held_until(&self) -> Option<Instant> {
-        self.pace.held_until().filter(|until| Instant::now() < *until)
     }
 
     /// Takes frames that came, those first that a congestion or the rate left.
@@ -294,6 +253,7 @@ impl<'a> Session<'a> {
             ToServer::UpdateKeys { request, bundle, handover, proof } => {
                 return self.update_keys(request, bundle, handover, &proof);
             }
+            ToServer::Watch { on } => self.shared.hub().watch(self.id, on),
         }
         Ok(())
     }
@@ -304,67 +264,6 @@ impl<'a> Session<'a> {
             State::Guest(_) | State::Leaving => Phase::Guest,
             State::Member(_) => Phase::Member,
         }
-    }
-
-    /// Until when there is nothing to do: the login deadline, or the next ping.
-    fn next_moment(&mut self) -> Result<Option<Instant>, End> {
-        let now = Instant::now();
-        if let Some(deadline) = self.deadline {
-            return if now < deadline { Ok(Some(deadline)) } else { Err(End::because(Code::TimedOut)) };
-        }
-        let acknowledge_until = self.acknowledge_until();
-        if acknowledge_until.is_some_and(|until| now >= until) {
-            return Err(End::because(Code::TooSlow));
-        }
-        match self.liveness.check(now) {
-            Pulse::Dead => Err(End::because(Code::TimedOut)),
-            Pulse::Fine(until) => Ok(Some(acknowledge_until.map_or(until, |sooner| until.min(sooner)))),
-            Pulse::Ping => {
-                self.reply(&ToClient::Ping { token: 0 });
-                self.connection.flush()?;
-                Ok(Some(now + self.shared.settings.pong_within))
-            }
-        }
-    }
-
-    /// Until when an acknowledgement must come. While the session is held back it may be among what is not read.
-    fn acknowledge_until(&self) -> Option<Instant> {
-        let until = self.receiver.as_ref().and_then(Receiver::deadline)?;
-        Some(self.pace.held_until().map_or(until, |held| until.max(held + limits::ACKNOWLEDGE_WITHIN)))
-    }
-
-    /// Not at all if something can be taken, from the client or from the outbox.
-    fn sleep(&mut self, sleep: Sleep, until: Option<Instant>) -> Result<(), End> {
-        let held_until = self.held_until();
-        let may_read = !self.is_congested() && held_until.is_none();
-        if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
-            return Ok(());
-        }
-        let interest = Interest { read: may_read, ..self.connection.interest() };
-        let until = [until, held_until].into_iter().flatten().min();
-        let ready = self.wait(interest, until);
-        self.outbox.awake();
-        let ready = ready.map_err(|error| {
-            log::error!("waiting for a client: {error}");
-            End::Gone
-        })?;
-        self.readable |= ready.readable;
-        Ok(())
-    }
-
-    /// Buffers that have grown are kept for a moment, since in a flood the next bytes come soon.
-    fn wait(&mut self, interest: Interest, until: Option<Instant>) -> io::Result<Ready> {
-        let wakeup = self.outbox.wakeup();
-        if self.connection.is_grown() {
-            let moment = Instant::now() + limits::REST_AFTER;
-            let soon = until.map_or(moment, |until| until.min(moment));
-            let ready = wait(&self.connection, interest, wakeup, Some(soon))?;
-            if ready != Ready::default() {
-                return Ok(ready);
-            }
-            self.connection.rest();
-        }
-        wait(&self.connection, interest, wakeup, until)
     }
 }
 

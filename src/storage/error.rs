@@ -219,6 +219,26 @@ mod tests {
     }
 
     #[test]
+    fn each_trouble_has_its_own_remedy() {
+        let path = PathBuf::from("a/b");
+        let refused = |kind: io::ErrorKind| FileError::io("writing", &path)(kind.into());
+        for (error, hint) in [
+            (FileError::Exists { path: path.clone() }, "move it away first: mv a/b a/b.old".to_owned()),
+            (
+                FileError::OtherOwner { path: path.clone(), uid: 7 },
+                format!("run this as its owner, or: chown {} a/b", own_uid()),
+            ),
+            (
+                refused(io::ErrorKind::ReadOnlyFilesystem),
+                "that file system can't be written: choose another folder".to_owned(),
+            ),
+            (refused(io::ErrorKind::StorageFull), "make room on the disk that holds a/b".to_owned()),
+        ] {
+            assert_eq!(error.hint(), Some(hint), "{error}");
+        }
+    }
+
+    #[test]
     fn paths_are_shown_safely() {
         let error = FileError::Missing { path: "a\u{1b}[2J".into() };
         assert_eq!(error.to_string(), "a^[[2J: no such file or folder");

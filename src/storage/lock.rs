@@ -55,10 +55,14 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Takes the process id out first, so that the next holder is never mistaken for this one.
+    /// Takes the process id out first, so that the next holder is never mistaken for this one. Closing alone would not do: a
+    /// child that another thread is just starting has the same open file until it runs its program.
     fn drop(&mut self) {
         // A stale number is only a wrong word in a message.
         let _ = self.file.set_len(0);
+        if let Err(error) = self.file.unlock() {
+            log::warn!("unlocking: {error}");
+        }
     }
 }
 
@@ -131,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn a_holder_that_has_no_number_yet_is_named_by_its_file() {
+        let held = LockError::Held { path: "state/lock".into(), pid: None };
+        assert_eq!(held.to_string(), "state is in use by another process");
+        assert_eq!(held.hint().as_deref(), Some("stop the process that holds state/lock first"));
+    }
+
+    #[test]
     fn what_a_killed_holder_left_is_taken_over() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("lock");
@@ -168,5 +179,16 @@ mod tests {
         waiting.recv().unwrap();
         drop(first);
         second.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_let_go_is_free_even_while_a_starting_child_has_its_file() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        let lock = Lock::try_acquire(&path).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        Lock::try_acquire(&path).unwrap();
+        drop(inherited);
     }
 }

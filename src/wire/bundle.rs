@@ -34,9 +34,9 @@ pub struct Predecessor {
 
 impl Predecessor {
     pub(super) fn read_lineage(reader: &mut Reader<'_>) -> Result<Vec<Self>, Error> {
-        let length = usize::from(reader.u8("lineage")?);
-        if length > LINEAGE_MAX {
-            return Err(Error::TooLong { field: "lineage", length, limit: LINEAGE_MAX });
+        let count = usize::from(reader.u8("lineage")?);
+        if count > LINEAGE_MAX {
+            return Err(Error::TooMany { field: "lineage", count, limit: LINEAGE_MAX });
         }
         let read = |_| {
             Ok(Self {
@@ -44,7 +44,7 @@ impl Predecessor {
                 handover: reader.bytes16("handover", HANDOVER_MAX)?.to_vec(),
             })
         };
-        (0..length).map(read).collect()
+        (0..count).map(read).collect()
     }
 
     pub(super) fn write_lineage(lineage: &[Self], writer: &mut Writer) {
@@ -92,5 +92,16 @@ fn read_number(reader: &mut Reader<'_>) -> Result<u64, Error> {
     match reader.u64("bundle number")? {
         0 => Err(Error::BadValue { field: "bundle number", value: 0 }),
         number => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lineage_of_nine_is_refused_as_nine_entries() {
+        let error = Predecessor::read_lineage(&mut Reader::new(&[9])).unwrap_err();
+        assert_eq!(error.to_string(), "lineage announces 9 entries, at most 8 are allowed");
     }
 }

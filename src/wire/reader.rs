@@ -50,6 +50,16 @@ pub enum Error {
         /// The most that is allowed.
         limit: usize,
     },
+    /// More entries than a list may have.
+    #[error("{field} announces {count} entries, at most {limit} are allowed")]
+    TooMany {
+        /// The field.
+        field: &'static str,
+        /// The announced number of entries.
+        count: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
     /// Bytes after the last field.
     #[error("{count} bytes too many after {field}")]
     Trailing {

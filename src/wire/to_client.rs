@@ -1,7 +1,7 @@
 //! Frames from server to client.
 
 use super::{Code, DeliveryId, Error, MessageId, Predecessor, frame, reader::Reader, writer::Writer};
-use crate::limits::{FRAME_MAX, PAGE_NAMES, REASON_MAX, SCRAM_MESSAGE_MAX};
+use crate::limits::{FRAME_MAX, PAGE_NAMES, PRESENCE_NAMES, REASON_MAX, SCRAM_MESSAGE_MAX};
 use crate::names::UserName;
 
 /// Why something was refused or closed.
@@ -124,6 +124,15 @@ pub enum ToClient {
         /// From the ping.
         token: u64,
     },
+    /// Who came and who left since the last frame of this type. Only for those who asked for it.
+    Presence {
+        /// How many more came than are named.
+        more_came: u32,
+        /// How many more left than are named.
+        more_left: u32,
+        /// Some of them, in alphabetical order.
+        entries: Vec<Entry>,
+    },
     /// A message was not taken; nothing of it was passed on or kept.
     Refused {
         /// Which message.
@@ -191,6 +200,11 @@ impl ToClient {
             ERROR => Self::Error { request: reader.u32("request")?, reason: Reason::read(&mut reader)? },
             BYE => Self::Bye(Reason::read(&mut reader)?),
             SKIPPED => Self::Skipped { count: reader.u64("count")? },
+            PRESENCE => Self::Presence {
+                more_came: reader.u32("more_came")?,
+                more_left: reader.u32("more_left")?,
+                entries: read_entries(&mut reader, PRESENCE_NAMES)?,
+            },
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -222,13 +236,14 @@ impl ToClient {
             Self::Page { request, more, entries } => {
                 writer.u32(*request);
                 writer.flag(*more);
-                writer.u16(entries.len().try_into().expect("a page is limited to 256 names"));
-                for entry in entries {
-                    writer.bytes8(entry.name.as_str().as_bytes());
-                    writer.flag(entry.online);
-                }
+                write_entries(&mut writer, entries);
             }
             Self::Ping { token } | Self::Pong { token } => writer.u64(*token),
+            Self::Presence { more_came, more_left, entries } => {
+                writer.u32(*more_came);
+                writer.u32(*more_left);
+                write_entries(&mut writer, entries);
+            }
             Self::Refused { msg_id, reason } => {
                 writer.bytes(&msg_id.0);
                 reason.write(&mut writer);
@@ -262,6 +277,7 @@ impl ToClient {
             Self::Page { .. } => "Page",
             Self::Ping { .. } => "Ping",
             Self::Pong { .. } => "Pong",
+            Self::Presence { .. } => "Presence",
             Self::Refused { .. } => "Refused",
             Self::Registered => "Registered",
             Self::Skipped { .. } => "Skipped",
@@ -281,6 +297,7 @@ impl ToClient {
             Self::Page { .. } => PAGE,
             Self::Ping { .. } => PING,
             Self::Pong { .. } => PONG,
+            Self::Presence { .. } => PRESENCE,
             Self::Refused { .. } => REFUSED,
             Self::Registered => REGISTERED,
             Self::Skipped { .. } => SKIPPED,
@@ -305,14 +322,25 @@ fn read_status(reader: &mut Reader<'_>) -> Result<ToClient, Error> {
 fn read_page(reader: &mut Reader<'_>) -> Result<ToClient, Error> {
     let request = reader.u32("request")?;
     let more = reader.flag("more")?;
+    Ok(ToClient::Page { request, more, entries: read_entries(reader, PAGE_NAMES)? })
+}
+
+fn read_entries(reader: &mut Reader<'_>, limit: usize) -> Result<Vec<Entry>, Error> {
     let length = usize::from(reader.u16("count")?);
-    if length > PAGE_NAMES {
-        return Err(Error::TooLong { field: "count", length, limit: PAGE_NAMES });
+    if length > limit {
+        return Err(Error::TooLong { field: "count", length, limit });
     }
-    let entries = (0..length)
-        .map(|_| Ok(Entry { name: reader.name("entry name")?, online: reader.flag("online")? }))
-        .collect::<Result<_, _>>()?;
-    Ok(ToClient::Page { request, more, entries })
+    let entry =
+        |reader: &mut Reader<'_>| Ok(Entry { name: reader.name("entry name")?, online: reader.flag("online")? });
+    (0..length).map(|_| entry(reader)).collect()
+}
+
+fn write_entries(writer: &mut Writer, entries: &[Entry]) {
+    writer.u16(entries.len().try_into().expect("no frame has more than 256 names"));
+    for entry in entries {
+        writer.bytes8(entry.name.as_str().as_bytes());
+        writer.flag(entry.online);
+    }
 }
 
 const REGISTERED: u8 = 0x81;
@@ -329,3 +357,4 @@ const PONG: u8 = 0x8b;
 const ERROR: u8 = 0x8c;
 const BYE: u8 = 0x8d;
 const SKIPPED: u8 = 0x8e;
+const PRESENCE: u8 = 0x90;

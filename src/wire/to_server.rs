@@ -113,6 +113,11 @@ pub enum ToServer {
         /// By the bundle's identity key over [`signed::update`](super::signed::update).
         proof: Vec<u8>,
     },
+    /// Whether this session is told who comes and who leaves.
+    Watch {
+        /// It is, from now on.
+        on: bool,
+    },
 }
 
 impl ToServer {
@@ -143,6 +148,7 @@ impl ToServer {
                 handover: reader.bytes16("handover", HANDOVER_MAX)?.to_vec(),
                 proof: reader.bytes16("proof", SIGNATURE_MAX)?.to_vec(),
             },
+            WATCH => Self::Watch { on: reader.flag("on")? },
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -193,6 +199,7 @@ impl ToServer {
                 writer.bytes16(handover);
                 writer.bytes16(proof);
             }
+            Self::Watch { on } => writer.flag(*on),
         }
         frame::finish(writer)
     }
@@ -213,6 +220,7 @@ impl ToServer {
             Self::Send { .. } => "Send",
             Self::SetPassword { .. } => "SetPassword",
             Self::UpdateKeys { .. } => "UpdateKeys",
+            Self::Watch { .. } => "Watch",
         }
     }
 
@@ -231,6 +239,7 @@ impl ToServer {
             Self::Send { .. } => SEND,
             Self::SetPassword { .. } => SET_PASSWORD,
             Self::UpdateKeys { .. } => UPDATE_KEYS,
+            Self::Watch { .. } => WATCH,
         }
     }
 }
@@ -292,3 +301,4 @@ const PING: u8 = 0x0a;
 const PONG: u8 = 0x0b;
 const BYE: u8 = 0x0c;
 const UPDATE_KEYS: u8 = 0x0d;
+const WATCH: u8 = 0x0e;

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 
 use topchat::wire::to_server::Mode;
 
-use super::home::{Home, PASSWORD, keys_made, lightly_locked, printed, refused};
-use crate::support::people::{ALICE, BOB};
+use super::home::{Home, keys_made, lightly_locked, printed, refused};
+use crate::support::people::{ALICE, BOB, PASSWORD};
 use crate::support::process::{self, Finished};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;

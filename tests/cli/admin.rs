@@ -15,7 +15,7 @@ use topchat::wire::{Code, ToClient};
 use super::home::{Home, keys_made, printed, refused};
 use super::server::run;
 use crate::support::PATIENCE;
-use crate::support::people::{ALICE, BOB, CAROL};
+use crate::support::people::{ALICE, BOB, CAROL, PASSWORD};
 use crate::support::process::{self, Finished, SERVER, ServerProcess};
 use crate::support::raw::{RawClient, error_code};
 
@@ -326,7 +326,7 @@ fn an_invite_code_makes_an_account_from_the_command_line() {
     let carol = Home::new(server.address);
     let code = run(&place, &["user", "invite"]).stdout;
     let words = ["register", "carol", "--bits", "2048", "--password-file", "-", "--invite-file", "-"];
-    let input = format!("{}\n{code}", super::home::PASSWORD);
+    let input = format!("{}\n{code}", PASSWORD);
     let finished = process::run(&mut carol.topchat(&words), input.as_bytes());
     assert!(keys_made(finished).stderr.contains("registered carol."));
     let states = rows(&run(&place, &["user", "invites", "--json"]));

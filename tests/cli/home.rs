@@ -19,13 +19,11 @@ use topchat::crypto::keys::PrivateKey;
 use topchat::wire::{Fingerprint, ToClient};
 
 use crate::support::PATIENCE;
-use crate::support::people::{GROUP, Person};
+use crate::support::people::{GROUP, PASSWORD, Person};
 use crate::support::process::{self, CLIENT, Finished, Running, private_file};
 use crate::support::raw::RawClient;
 
-/// The password of every [`Person`], as the first line of the file `password`.
-pub const PASSWORD: &str = "correct horse";
-/// Puts the password of that file into a command line.
+/// Puts the password, the first line of the file `password`, into a command line.
 const WITH_PASSWORD: [&str; 2] = ["--password-file", "password"];
 
 /// A user id without files.
@@ -84,10 +82,16 @@ impl Home {
 
     /// The client with these words behind it, as typed by somebody without a terminal.
     pub fn topchat<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
-        let mut command = process::command(CLIENT, self.folder.path());
+        let mut command = self.program(CLIENT);
+        command.args(words);
+        command
+    }
+
+    /// Any program, run here and with the settings of this place.
+    pub fn program(&self, program: &str) -> Command {
+        let mut command = process::command(program, self.folder.path());
         command.env("TOPCHAT_SERVER", &self.server);
         command.env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
-        command.args(words);
         command
     }
 
@@ -138,7 +142,9 @@ impl Home {
             return process::command(program, self.folder.path());
         }
         let copy = self.path("program");
-        fs::copy(program, &copy).unwrap();
+        // By another process: one that this one starts at that moment would inherit the open file, and an open file
+        // can't be executed.
+        assert!(Command::new("cp").arg(program).arg(&copy).status().unwrap().success());
         let given = Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(self.folder.path()).status();
         assert!(given.unwrap().success());
         let mut command = process::command(copy.to_str().expect("a temporary folder's name"), self.folder.path());
@@ -284,7 +290,8 @@ pub fn printed(finished: &Finished, stdout: &str) {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), stdout), "{}", finished.stderr);
 }
 
-fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+/// The lines of a pipe, as they come.
+pub fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (send, lines) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {

@@ -136,8 +136,9 @@ fn a_key_file_that_holds_something_else_is_refused() {
 fn a_group_key_file_that_can_not_be_used_is_refused_with_its_line() {
     let home = alice();
     let id = "3f2a0102030405060708090a0b0c0d0e";
-    let hint =
-        format!("ask a member for the right file, or make a new one for everybody: scripts/gen-des-key.sh {GROUP}");
+    let hint = format!(
+        "ask a member for the right file, or make a new one for everybody: scripts/gen-des-key.sh --force {GROUP}"
+    );
     for (entry, why) in [
         (format!("{id} 133457799bbcdf"), "line 3: the key has 14 hex digits, exactly 16 are needed"),
         (format!("{id} 133457799bbcdff100"), "line 3: the key has 18 hex digits, exactly 16 are needed"),

@@ -8,10 +8,10 @@ use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::Mode;
 use topchat::wire::{Code, ToClient, ToServer};
 
-use super::home::{Home, PASSWORD, lightly_locked, printed, refused, without_contact};
+use super::home::{Home, lightly_locked, printed, refused, without_contact};
 use crate::liar::server::Liar;
 use crate::renewal::{alice_renewed, next_encryption, update};
-use crate::support::people::{ALICE, BOB, CAROL, VERIFIER};
+use crate::support::people::{ALICE, BOB, CAROL, PASSWORD, VERIFIER};
 use crate::support::process::Finished;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;

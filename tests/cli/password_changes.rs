@@ -8,8 +8,8 @@ use topchat::crypto::scram::{Password, verifier};
 use topchat::wire::to_server::Mode;
 use topchat::wire::{ToClient, ToServer};
 
-use super::home::{Home, PASSWORD, lightly_locked, printed};
-use crate::support::people::{ALICE, BOB, CAROL};
+use super::home::{Home, lightly_locked, printed};
+use crate::support::people::{ALICE, BOB, CAROL, PASSWORD};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 

@@ -127,7 +127,7 @@ fn a_paste_is_one_message_and_a_long_one_only_after_a_question() {
     let home = Home::of_member(server.address, &ALICE);
     let mut terminal = chat(&home);
     terminal.pastes("one\ntwo\nthree");
-    terminal.wait_for_line("three");
+    terminal.wait_for_line("three  [3 lines; Enter sends them to ALL]");
     terminal.types("\r");
     terminal.wait_for_row("HH:MM alice > ALL  one                          [sent to 0: nobody else is here]");
     terminal.wait_for_row("               | three");
@@ -139,6 +139,94 @@ fn a_paste_is_one_message_and_a_long_one_only_after_a_question() {
     terminal.types("y\r");
     terminal.wait_for("| line 199");
     terminal.wait_for_line("ALL> ");
+}
+
+/// Whoever copies whole lines copies their ends: what is typed next must not become part of them.
+#[test]
+fn a_paste_that_ends_with_line_ends_leaves_no_open_line_below_it() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.pastes("copied\n\n");
+    terminal.wait_for_cursor("ALL> copied", 11);
+    terminal.types(" too\r");
+    terminal.wait_for_row("HH:MM alice > ALL  copied too");
+    terminal.types("ab\x1b[D");
+    terminal.wait_for_cursor("ALL> ab", 6);
+    terminal.pastes("one\ntwo\n");
+    terminal.wait_for_cursor("twob  [2 lines; Enter sends them to ALL]", 3);
+    terminal.types("\x03");
+    terminal.wait_for_line("ALL> ");
+    terminal.pastes("\n\n");
+    terminal.types("/who\r");
+    terminal.wait_for_row("HH:MM   here now: alice");
+}
+
+#[test]
+fn an_open_text_of_several_lines_says_so_and_asks_before_a_command_in_it_is_sent() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    for colour in ["", "1"] {
+        let mut command = home.topchat(&["--password-file", "password", "--quiet"]);
+        let mut terminal = Terminal::start(command.env("TERM", "xterm-256color").env("NO_COLOR", colour));
+        terminal.wait_for_line("ALL> ");
+        terminal.types("some text\n/who");
+        terminal.wait_for_line("/who  [2 lines; Enter sends them to ALL]");
+        terminal.types("\r");
+        terminal.wait_for_line("line 2 begins with /who, which is text here. Send all 2 lines? (y)es or (n)o ");
+        terminal.types("n\r");
+        terminal.wait_for_line("/who  [2 lines; Enter sends them to ALL]");
+        terminal.types("\x03/who\r");
+        terminal.wait_for_row("HH:MM   here now: alice");
+        assert!(!terminal.rows().iter().any(|row| row.starts_with("HH:MM alice > ALL")), "{:?}", terminal.rows());
+        terminal.types("@bob one\ntwo");
+        terminal.wait_for_line("two  [2 lines; Enter sends them to bob]");
+        terminal.types("\x03");
+        terminal.wait_for_line("ALL> ");
+        terminal.types("\x04");
+        terminal.end();
+    }
+}
+
+/// More rows than the editor can count.
+#[test]
+fn a_paste_beyond_all_measure_is_dropped_with_one_line() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat_in(&home, 24, 100);
+    for (paste, told) in [
+        ("x\n".repeat(70_000), "that paste has 70000 lines and 140000 bytes"),
+        ("y".repeat(100_000), "that paste has 1 line and 100000 bytes"),
+    ] {
+        terminal.pastes(&paste);
+        terminal.wait_for_row(&format!("{told}, at most 4096 bytes can be sent. It was dropped."));
+        terminal.wait_for_line("ALL> ");
+    }
+    terminal.types("hello\r");
+    terminal.wait_for_row("HH:MM alice > ALL  hello");
+}
+
+#[test]
+fn the_question_of_verify_stands_in_the_prompts_place() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    RawClient::connect(server.address).register(&BOB);
+    let mut terminal = chat_in(&home, 50, 100);
+    for (answer, told) in [
+        ("hello everybody\r", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
+        ("\x03", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
+        ("y\r", "HH:MM   bob's key is verified from now on"),
+    ] {
+        terminal.types("/verify bob\r");
+        terminal.wait_for_line("the same for bob? (y)es or (n)o ");
+        terminal.types(answer);
+        terminal.wait_for_line("ALL> ");
+        terminal.wait_for_row(told);
+        terminal.types("\x0c");
+        terminal.wait_until("an empty screen", |terminal| terminal.rows().len() == 1);
+    }
+    terminal.types("/keys\r");
+    terminal.wait_for_row("        bob           verified");
 }
 
 #[test]
@@ -211,6 +299,24 @@ fn tab_completes_commands_and_names_and_hints_tell_what_is_missing() {
 }
 
 #[test]
+fn who_comes_and_who_leaves_is_told_above_the_line() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("half a line");
+    terminal.wait_for_line("ALL> half a line");
+    let bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    terminal.wait_for_row("HH:MM   bob is here");
+    drop(bob);
+    terminal.wait_for_row("HH:MM   bob left");
+    terminal.wait_for_line("ALL> half a line");
+    // Whoever was seen is known to Tab.
+    terminal.types("\x03@b\thi\r");
+    terminal.wait_for_row("HH:MM alice > bob  hi");
+    assert!(!terminal.rows().iter().any(|row| row.contains("alice is here")), "{:?}", terminal.rows());
+}
+
+#[test]
 fn the_bell_rings_for_what_is_to_oneself_or_names_one() {
     let server = TestServer::start();
     let home = Home::of_member(server.address, &ALICE);
@@ -239,7 +345,7 @@ fn text_of_several_lines_is_one_message_and_too_much_stays_to_be_edited() {
     let home = Home::of_member(server.address, &ALICE);
     let mut terminal = chat(&home);
     terminal.types("one\x1b\rtwo\nthree\\\rfour");
-    terminal.wait_for_line("four");
+    terminal.wait_for_line("four  [4 lines; Enter sends them to ALL]");
     terminal.types("\r");
     terminal.wait_for_line("ALL> ");
     for row in ["HH:MM alice > ALL  one", "               | two", "               | three", "               | four"] {

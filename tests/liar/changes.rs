@@ -78,6 +78,16 @@ impl Stage {
             (self.liar.member(), chat.join().unwrap())
         })
     }
+
+    /// A chat in which a text to Bob was stopped by this key of his.
+    fn stopped_chat(&self, other: &Person) -> (Line, Chatting) {
+        let (mut line, mut chat) = self.chat();
+        chat.types("@bob secret");
+        line.answer_lookup(other.bundle());
+        lines(&chat, &alarm_lines(other, "/"));
+        assert_eq!(chat.line(), "HH:MM   Nothing was sent.");
+        (line, chat)
+    }
 }
 
 impl Others {
@@ -131,12 +141,12 @@ fn nothing_left(sent: &[Vec<u8>]) {
     assert!(frames.iter().all(|frame| matches!(frame, ToServer::Lookup { .. })), "{frames:?}");
 }
 
-/// Answers the client's question for a key with "there is none".
-fn gives_no_key(line: &mut Line) {
+/// Answers the client's question for a key with this person's.
+fn gives_key(line: &mut Line, person: &Person) {
     loop {
         match line.take() {
             ToServer::Lookup { request, .. } => {
-                return line.send(&ToClient::Error { request, reason: Reason::new(Code::NoSuchKey) });
+                return line.send(&found(request, person, Vec::new()));
             }
             ToServer::Ack(_) => {}
             other => panic!("{other:?}"),
@@ -244,13 +254,53 @@ fn the_alarm_says_whether_the_old_key_was_verified() {
     stage.sends_to(&others.second);
 }
 
+#[test]
+fn after_a_handover_the_alarm_says_that_the_key_before_was_verified() {
+    let (stage, others) = (Stage::new(), Others::new());
+    let was = BOB.identity.public().fingerprint().to_hex();
+    let words = ["verify", "bob", "--fingerprint", &was];
+    let (_, finished) = stage.errand(&words, |line| line.answer_lookup(BOB.bundle()));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let (_, finished) = stage.errand(&["send", "bob", "hi"], |line| {
+        let ToServer::Lookup { request, .. } = line.take() else { panic!("no Lookup") };
+        line.send(&found(request, &others.second, vec![link(&BOB, &others.second)]));
+        line.take_message();
+    });
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let (sent, finished) = stage.errand(&["send", "bob", "secret"], |line| line.answer_lookup(others.third.bundle()));
+    nothing_left(&sent);
+    let known = format!("the old one was pinned {0}, signed by one that was verified {0}\n", today());
+    assert!(finished.stderr.contains(&known), "{}", finished.stderr);
+}
+
+/// A sender's fingerprint that no key stands behind, and no signature.
+#[test]
+fn a_made_up_fingerprint_alarms_nobody() {
+    let (stage, others) = (Stage::new(), Others::new());
+    let (mut line, mut listening) = stage.listen();
+    line.deliver(others.second.seal_to(&ALICE, "one", 1).encode());
+    let request = loop {
+        if let ToServer::Lookup { request, .. } = line.take() {
+            break request;
+        }
+    };
+    line.send(&ToClient::Error { request, reason: Reason::new(Code::NoSuchKey) });
+    told(
+        &mut listening,
+        &["a message marked from bob (#0101) was not shown: the server gives no key of bob that holds".into()],
+    );
+    line.end();
+    listening.finish();
+    stage.sends_to(&BOB);
+}
+
 /// T30: a message first. Held with a count, at each start; shown after the choice in another process.
 #[test]
 fn messages_under_another_key_are_held_in_every_run_and_shown_after_the_choice() {
     let (stage, others) = (Stage::new(), Others::new());
     let (mut line, mut listening) = stage.listen();
     line.deliver(others.second.seal_to(&ALICE, "one", 1).encode());
-    gives_no_key(&mut line);
+    gives_key(&mut line, &others.second);
     told(&mut listening, &alarm_lines(&others.second, "topchat "));
     told(&mut listening, &[held(1, "topchat ")]);
     line.deliver(others.second.seal_to_all("two", 2).encode());
@@ -285,10 +335,10 @@ fn a_choice_between_two_runs_shows_what_was_held_at_the_next_start() {
     let (stage, others) = (Stage::new(), Others::new());
     let (mut line, mut listening) = stage.listen();
     line.deliver(others.second.seal_to(&ALICE, "wanted", 1).encode());
-    gives_no_key(&mut line);
+    gives_key(&mut line, &others.second);
     told(&mut listening, &[held(1, "topchat ")]);
     line.deliver(others.third.seal_to(&ALICE, "unwanted", 2).encode());
-    gives_no_key(&mut line);
+    gives_key(&mut line, &others.third);
     told(&mut listening, &[held(2, "topchat ")]);
     line.end();
     listening.finish();
@@ -309,11 +359,7 @@ fn a_choice_between_two_runs_shows_what_was_held_at_the_next_start() {
 #[test]
 fn in_the_chat_a_changed_key_stops_the_text_and_trust_shows_what_was_held() {
     let (stage, others) = (Stage::new(), Others::new());
-    let (mut line, mut chat) = stage.chat();
-    chat.types("@bob secret");
-    line.answer_lookup(others.second.bundle());
-    lines(&chat, &alarm_lines(&others.second, "/"));
-    assert_eq!(chat.line(), "HH:MM   Nothing was sent.");
+    let (mut line, mut chat) = stage.stopped_chat(&others.second);
     chat.types("/to bob");
     line.answer_lookup(BOB.bundle());
     lines(&chat, &alarm_lines(&others.second, "/"));
@@ -339,11 +385,7 @@ fn in_the_chat_a_changed_key_stops_the_text_and_trust_shows_what_was_held() {
 #[test]
 fn in_the_chat_only_the_changed_key_that_was_shown_there_is_trusted() {
     let (stage, others) = (Stage::new(), Others::new());
-    let (mut line, mut chat) = stage.chat();
-    chat.types("@bob secret");
-    line.answer_lookup(others.second.bundle());
-    lines(&chat, &alarm_lines(&others.second, "/"));
-    assert_eq!(chat.line(), "HH:MM   Nothing was sent.");
+    let (mut line, mut chat) = stage.stopped_chat(&others.second);
     stage.is_stopped(others.third.bundle(), &others.third, "never verified");
     chat.types("/trust bob");
     lines(&chat, &alarm_lines(&others.third, "/"));
@@ -367,7 +409,7 @@ fn the_command_shows_the_changed_key_that_it_would_trust_and_asks() {
         let mut command = stage.home.topchat(&["trust", "bob", "--password-file", "password"]);
         let mut terminal = Terminal::with_size(command.env("TERM", "xterm").env("NO_COLOR", "1"), 24, 200);
         terminal.wait_for(&format!("now {second}"));
-        terminal.wait_for("Go on with bob's new key, which nobody has compared? Type yes: ");
+        terminal.wait_for("Go on with bob's new key, which nobody has compared? (y)es or (n)o ");
         terminal.types(answer);
         terminal
     };
@@ -393,11 +435,11 @@ fn the_command_shows_the_changed_key_that_it_would_trust_and_asks() {
 fn verify_asks_and_only_yes_means_yes() {
     let (stage, others) = (Stage::new(), Others::new());
     let (mut line, mut chat) = stage.chat();
-    let question = "        Is it the same for bob? Type yes to mark the key as verified.";
+    let question = "        If it is the same for bob, the answer yes marks the key as verified.";
     for (answer, told) in [
         ("@bob secret", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
-        ("y", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
-        ("yes", "HH:MM   bob's key is verified from now on"),
+        ("yesterday", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
+        ("Y", "HH:MM   bob's key is verified from now on"),
     ] {
         chat.types("/verify bob");
         line.answer_lookup(BOB.bundle());
@@ -498,7 +540,7 @@ fn new_keys_signed_by_the_old_ones_are_told_calmly() {
     line.deliver(BOB.seal_to(&ALICE, "under way", 1).encode());
     assert!(listening.line().contains("[signed, former key"));
     line.deliver(others.third.seal_to(&ALICE, "not me", 2).encode());
-    gives_no_key(&mut line);
+    gives_key(&mut line, &others.third);
     told(&mut listening, &["BOB'S KEY HAS CHANGED.  was ".to_owned() + &now]);
     nothing_left(&line.end());
     listening.finish();

@@ -7,8 +7,8 @@ use topchat::wire::{Envelope, Header, ToClient, ToServer, signed};
 use super::lies::{by_hand, header, signed_by_bob, text};
 use super::server::talk;
 use super::stage::{Stage, THE_END, decoded, shown, told};
-use crate::cli::home::{PASSWORD, lightly_locked};
-use crate::support::people::{ALICE, BOB, CAROL, GROUP};
+use crate::cli::home::lightly_locked;
+use crate::support::people::{ALICE, BOB, CAROL, GROUP, PASSWORD};
 use crate::support::process::private_file;
 
 #[test]

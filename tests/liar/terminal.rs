@@ -1,6 +1,6 @@
 //! Strings of strangers before a terminal: not one control, escape or bidirectional character of theirs comes out of it.
 
-use topchat::wire::to_client::Reason;
+use topchat::wire::to_client::{Entry, Reason};
 use topchat::wire::{ToClient, ToServer};
 
 use super::server::{Liar, Line};
@@ -24,7 +24,7 @@ fn reason() -> Reason {
 fn request(line: &mut Line) -> ToServer {
     loop {
         match line.take() {
-            ToServer::Ack(_) | ToServer::Ping { .. } | ToServer::Pong { .. } => {}
+            ToServer::Ack(_) | ToServer::Ping { .. } | ToServer::Pong { .. } | ToServer::Watch { .. } => {}
             frame => return frame,
         }
     }
@@ -70,6 +70,42 @@ fn nothing_harmful_is_shown(term: &str) {
     line.drain();
     let seen = terminal.finish();
     is_harmless(&seen);
+}
+
+/// Told all the time, of names by the thousand: some lines at most, and the chat goes on.
+#[test]
+fn a_server_that_tells_of_comings_all_the_time_is_not_listened_to() {
+    let liar = Liar::start();
+    let home = Home::with_keys(liar.address(), &ALICE);
+    let mut terminal = chat(&home, "xterm");
+    let mut line = liar.member();
+    terminal.wait_for("Enter sends to ALL.");
+    let ToServer::Watch { on: true } = line.take() else { panic!("no Watch") };
+    for _ in 0..2000 {
+        let entries =
+            vec![Entry { name: BOB.name.clone(), online: true }, Entry { name: ALICE.name.clone(), online: false }];
+        line.send(&ToClient::Presence { more_came: u32::MAX, more_left: 0, entries });
+    }
+    terminal.types("/who\r");
+    let ToServer::List { request: number, .. } = request(&mut line) else { panic!("no List") };
+    line.send(&ToClient::Page { request: number, more: false, entries: Vec::new() });
+    terminal.wait_for("here now: ");
+    let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
+    let lines = seen.matches("bob and 4294967295 more are here").count();
+    assert!((1..20).contains(&lines), "{lines} lines");
+    assert!(!seen.contains("alice left"), "{seen}");
+    // A name that is none is no name: the client hangs up on whoever sends it.
+    let mut nasty = ToClient::Presence {
+        more_came: 0,
+        more_left: 0,
+        entries: vec![Entry { name: BOB.name.clone(), online: true }],
+    }
+    .encode();
+    let at = nasty.len() - 4;
+    nasty[at..at + 3].copy_from_slice(b"\x1b[2");
+    line.send_bytes(&nasty);
+    line.drain();
+    is_harmless(&terminal.finish());
 }
 
 /// A line of nobody's but of the right look would be one that begins with a time.

@@ -23,6 +23,8 @@ fn unasked() -> Vec<ToClient> {
     frames.push(ToClient::Status { msg_id, state: State::Delivered, reached: u32::MAX, total: 0 });
     frames.push(ToClient::Refused { msg_id, reason: reason() });
     frames.push(ToClient::Pong { token: 9 });
+    let entries = vec![Entry { name: BOB.name.clone(), online: true }];
+    frames.push(ToClient::Presence { more_came: u32::MAX, more_left: 1, entries });
     frames
 }
 

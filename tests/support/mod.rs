@@ -6,6 +6,7 @@ pub mod proxy;
 pub mod pty;
 pub mod raw;
 pub mod receiver;
+mod scram;
 pub mod server;
 
 use std::time::Duration;

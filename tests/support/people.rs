@@ -10,7 +10,7 @@ use topchat::crypto::scram::{self, Password};
 use topchat::names::{Recipient, UserName};
 use topchat::wire::{Envelope, Fingerprint, Header, MessageId, Suite, Verifier};
 
-/// Somebody with two keys and the password `correct horse`.
+/// Somebody with two keys and a password.
 pub struct Person {
     pub name: UserName,
     pub identity: PrivateKey,
@@ -24,8 +24,19 @@ pub static CAROL: LazyLock<Person> = LazyLock::new(|| Person::new("carol"));
 pub static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| scram::verifier(&password()).unwrap());
 pub static GROUP: LazyLock<GroupKeys> = LazyLock::new(|| GroupKeys::generate().unwrap());
 
+/// The password of every [`Person`].
+pub const PASSWORD: &str = "correct horse";
+
 pub fn password() -> Password {
-    Password::new("correct horse").unwrap()
+    Password::new(PASSWORD).unwrap()
+}
+
+/// Makes them now: on a busy machine that can take longer than a server waits for a login.
+pub fn make() {
+    for person in [&ALICE, &BOB, &CAROL] {
+        LazyLock::force(person);
+    }
+    LazyLock::force(&VERIFIER);
 }
 
 impl Person {

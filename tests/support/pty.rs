@@ -97,8 +97,9 @@ impl Terminal {
         self.wait_until(row, |terminal| terminal.rows().iter().any(|shown| shown.starts_with(row)));
     }
 
+    /// Reads until this holds.
     #[track_caller]
-    fn wait_until(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) {
+    pub fn wait_until(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_there(self) {
             match self.bytes.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

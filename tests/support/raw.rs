@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType};
 use topchat::crypto::bundle;
-use topchat::crypto::scram::{ClientFinal, ClientFirst};
 use topchat::names::UserName;
 use topchat::transport::{ClientTls, Connection, Interest, Received, TransportError, Wakeup, wait};
 use topchat::wire::to_client::Reason;
@@ -13,7 +12,8 @@ use topchat::wire::to_server::Mode;
 use topchat::wire::{Code, DeliveryId, Envelope, ToClient, ToServer, signed};
 
 use super::PATIENCE;
-use super::people::{Person, VERIFIER, password};
+use super::people::{self, PASSWORD, Person, VERIFIER};
+use super::scram::{First, Last};
 
 pub struct RawClient {
     connection: Connection,
@@ -27,11 +27,13 @@ impl RawClient {
     }
 
     pub fn try_connect(address: SocketAddr) -> Result<Self, TransportError> {
+        people::make();
         Self::over(TcpStream::connect(address).map_err(|_| TransportError::Closed)?)
     }
 
     /// The same from another address of this machine.
     pub fn try_connect_from(source: Ipv4Addr, address: SocketAddr) -> Result<Self, TransportError> {
+        people::make();
         Self::over(socket_from(source, address).map_err(|_| TransportError::Closed)?)
     }
 
@@ -116,7 +118,7 @@ impl RawClient {
         self.send(&proof);
         let answer = self.try_next()?;
         if let ToClient::Welcome { server_final, .. } = &answer {
-            last.verify(server_final).expect("the server must prove itself");
+            last.verify(server_final);
         }
         Ok(answer)
     }
@@ -134,16 +136,16 @@ impl RawClient {
         person: &Person,
         name: &UserName,
         mode: Mode,
-    ) -> Result<Result<(ToServer, ClientFinal), ToClient>, TransportError> {
-        let first = ClientFirst::new(name, &self.exporter());
-        self.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned() });
+    ) -> Result<Result<(ToServer, Last), ToClient>, TransportError> {
+        let first = First::new(name.as_str(), self.exporter());
+        self.send(&ToServer::LoginStart { mode, client_first: first.message() });
         let server_first = match self.try_next()? {
             ToClient::Challenge { server_first } => server_first,
             other => return Ok(Err(other)),
         };
-        let last = first.answer(&server_first, &password()).unwrap();
-        let signature = person.identity.sign(&signed::login(last.auth_message())).unwrap();
-        Ok(Ok((ToServer::LoginProof { client_final: last.message().to_owned(), signature }, last)))
+        let last = first.answer(&server_first, PASSWORD.as_bytes());
+        let signature = person.identity.sign(&signed::login(&last.auth_message)).unwrap();
+        Ok(Ok((ToServer::LoginProof { client_final: last.message.clone(), signature }, last)))
     }
 
     pub fn exporter(&self) -> [u8; 32] {

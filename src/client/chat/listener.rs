@@ -11,8 +11,11 @@ use crate::client::output::now_ms;
 use crate::client::pending::Told;
 use crate::client::reconnect::Follower;
 use crate::client::render::Page;
-use crate::client::send;
-use crate::wire::ToClient;
+use crate::client::{presence, send};
+use crate::limits::PRESENCE_EVERY;
+use crate::names::UserName;
+use crate::wire::to_client::Entry;
+use crate::wire::{ToClient, ToServer};
 
 /// When the listening thread ends, also by a panic, nobody waits for an answer or for the person any more.
 pub(super) struct ListeningEnded<'a>(pub(super) &'a Chat<'a>);
@@ -27,6 +30,29 @@ impl Drop for ListeningEnded<'_> {
 /// The chat as the listening thread's audience.
 pub(super) struct Listener<'a> {
     pub(super) chat: &'a Chat<'a>,
+    /// When it was last told who came and who left.
+    told: Option<Instant>,
+}
+
+impl<'a> Listener<'a> {
+    pub(super) fn new(chat: &'a Chat<'a>) -> Self {
+        Self { chat, told: None }
+    }
+
+    /// A server that tells this all the time, or unasked, is not listened to.
+    fn presence(&mut self, entries: &[Entry], more: (u32, u32)) -> Result<(), Error> {
+        let (chat, now) = (self.chat, Instant::now());
+        let is_soon = self.told.is_some_and(|told| now < told + PRESENCE_EVERY / 2);
+        if is_soon || !chat.screen.is_looked_at() {
+            return Ok(());
+        }
+        self.told = Some(now);
+        let blocked = chat.blocked.list();
+        let is_blocked = |name: &UserName| blocked.iter().any(|(blocked, _)| blocked == name);
+        let line = presence::line(entries, more, |name| *name != chat.member.name && !is_blocked(name));
+        chat.met(entries.iter().filter(|entry| entry.online).map(|entry| entry.name.clone()));
+        line.map_or(Ok(()), |line| chat.remark(&line))
+    }
 }
 
 impl Audience for Listener<'_> {
@@ -42,6 +68,7 @@ impl Audience for Listener<'_> {
             Some(1) => return chat.remark(&format!("{sender} is blocked: nothing of theirs is shown (/blocked)")),
             Some(_) => return Ok(()),
         }
+        chat.met([sender.clone()]);
         let page = Page { named: Some(chat.member.name.clone()), ..chat.screen.page() };
         match chat.rings_for(opened) {
             true => chat.screen.ringing(&page.message(opened, now_ms())),
@@ -80,6 +107,7 @@ impl Audience for Listener<'_> {
                     }
                 }
             }
+            ToClient::Presence { more_came, more_left, entries } => self.presence(&entries, (more_came, more_left)),
             frame => {
                 let waiting = answered(&frame).and_then(|request| chat.answers().waiting.remove(&request));
                 if let Some(waiting) = waiting {
@@ -113,6 +141,10 @@ impl Follower for Listener<'_> {
             chat.nobody_answers(false);
             chat.outbox().lost();
             chat.remark("back online")?;
+        }
+        if let Some(link) = chat.circuit.link().filter(|_| chat.screen.is_looked_at()) {
+            // If this fails, the connection is lost, which is found out soon enough.
+            let _ = link.send(&ToServer::Watch { on: true });
         }
         chat.send_what_waits()
     }

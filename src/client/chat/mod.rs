@@ -89,11 +89,11 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
     chat.take_up()?;
     // Whoever types at once is not told that there is no connection.
     circuit.set(Some(dialogue.shared_link()));
-    let mut receiving =
-        Receiving { inbox, receiver: Receiver::new(member, &contacts, ledger), history: chat.history.as_ref() };
+    let receiver = Receiver::new(member, &contacts, ledger);
+    let mut receiving = Receiving::new(&folder, inbox, receiver, chat.history.as_ref());
     let listening = |over: &Stop| {
         let _ended = ListeningEnded(&chat);
-        let mut listener = Listener { chat: &chat };
+        let mut listener = Listener::new(&chat);
         listen_on(config, &again, dialogue, &circuit, &mut receiving, &mut listener, over)
     };
     let sending = |over: &Stop| Sending::new(&chat).run(over);

@@ -129,7 +129,7 @@ impl Receiver<'_> {
     }
 
     /// What the server gave, or did not give, when it was asked for a key that is not the one held for this name. Unless
-    /// the pinned key has handed over, the key has changed.
+    /// the pinned key has handed over, a key that was shown has changed; one that nobody shows tells nothing about anybody.
     fn found_other(
         &mut self,
         name: &UserName,
@@ -142,11 +142,15 @@ impl Receiver<'_> {
         let (asked, others): (Vec<_>, Vec<_>) =
             held.messages.into_iter().partition(|message| message.envelope.header.sender_fp == fingerprint);
         // An answer that does not hold tells no more than none.
-        if let Some(found) = &found
-            && let Met::Moved = self.keyring.meet(found).or_else(unless_outdated)?
-        {
-            let now_key = found.bundle.identity.fingerprint();
-            self.tell(name, Notice::NewKeys { name: name.clone(), now: now_key }, now, actions);
+        if let Some(found) = &found {
+            match self.keyring.meet(found).or_else(unless_outdated)? {
+                Met::Moved => {
+                    let now_key = found.bundle.identity.fingerprint();
+                    self.tell(name, Notice::NewKeys { name: name.clone(), now: now_key }, now, actions);
+                }
+                Met::Changed(change) => self.tell(name, Notice::KeyChanged(change), now, actions),
+                Met::First | Met::Stays => {}
+            }
         }
         let by = self.vouched(name, fingerprint, found.as_ref())?;
         let Some(pin) = self.keyring.pinned(name)? else {
@@ -158,6 +162,10 @@ impl Receiver<'_> {
                 Some((key, mark)) => self.verify(message, &key, mark, now, actions),
                 None if by == Some(pin.key.fingerprint()) => {
                     let notice = Notice::GivenUp { from: name.clone(), id: message.envelope.header.msg_id };
+                    self.fail(&message, notice, Signed::No, now, actions);
+                }
+                None if by.is_none() && !pin.others.contains(&fingerprint) => {
+                    let notice = unknown_sender(name.clone(), message.envelope.header.msg_id);
                     self.fail(&message, notice, Signed::No, now, actions);
                 }
                 None => {

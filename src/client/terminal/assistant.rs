@@ -16,7 +16,8 @@ use super::tty::Tty;
 use crate::client::commands;
 use crate::client::render::columns;
 use crate::client::screen::{Due, Screen};
-use crate::limits::{COMPLETIONS_SHOWN, PASTE_LINES_MAX};
+use crate::client::typed;
+use crate::limits::{COMPLETIONS_SHOWN, INPUT_LINE_MAX, PASTE_LINES_MAX};
 use crate::names::UserName;
 
 /// Knows the line that is being typed, and puts what came above it.
@@ -37,6 +38,8 @@ pub(super) struct Assistant<'a> {
     /// The line ends and does not count. Set by its key.
     pub(super) cleared: Arc<AtomicBool>,
     was_pasted: Cell<bool>,
+    /// Whom the line goes to if it names nobody.
+    to: RefCell<String>,
     /// A backslash at the end of a line made it go on. Set by its key.
     pub(super) continued: Arc<AtomicBool>,
 }
@@ -47,6 +50,8 @@ pub(super) type Names<'a> = &'a dyn Fn() -> Vec<UserName>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
     Changed,
+    /// What was pasted ends with line ends: an open line below it would go along with what is typed next.
+    Ended,
     Pasted,
 }
 
@@ -74,6 +79,7 @@ impl<'a> Assistant<'a> {
             pasting: Arc::default(),
             cleared: Arc::default(),
             was_pasted: Cell::new(false),
+            to: RefCell::default(),
             continued: Arc::default(),
         }
     }
@@ -94,8 +100,19 @@ impl<'a> Assistant<'a> {
         let line = self.line.borrow().clone();
         Some(match self.cut.take()? {
             Why::Changed => Cut::Changed { at: self.at.get().min(line.len()), line },
+            Why::Ended => {
+                let at = self.at.get().min(line.len());
+                let (pasted, rest) = line.split_at(at);
+                let pasted = pasted.trim_end_matches('\n');
+                Cut::Changed { at: pasted.len(), line: pasted.to_owned() + rest }
+            }
             Why::Pasted => Cut::Pasted { line },
         })
+    }
+
+    /// Whom lines go to that name nobody.
+    pub(super) fn goes_to(&self, to: &str) {
+        to.clone_into(&mut self.to.borrow_mut());
     }
 
     /// The line without the backslashes that made it go on. In a paste they may be part of the text, and stay.
@@ -162,13 +179,20 @@ impl Hinter for Assistant<'_> {
         self.note(line, at);
         if self.pasting.swap(false, Ordering::Relaxed) && !self.is_question.get() {
             self.was_pasted.set(true);
-            let why = (line.lines().count() > PASTE_LINES_MAX).then_some(Why::Pasted);
-            if let Some(why) = why.or(self.cut.get()) {
-                self.leave(why);
-            }
+            let why = match line {
+                _ if line.len() > INPUT_LINE_MAX || line.lines().count() > PASTE_LINES_MAX => Some(Why::Pasted),
+                _ if line[..at].ends_with('\n') => Some(Why::Ended),
+                _ => self.cut.get(),
+            };
+            why.into_iter().for_each(|why| self.leave(why));
         }
-        let wanted = self.has_hints && !self.is_question.get() && at == line.len();
-        commands::hint(line).filter(|_| wanted).map(Usage)
+        if self.is_question.get() {
+            return None;
+        }
+        // This must be seen without colours, too: nobody is to send into a group what was meant as a command.
+        let lines = typed::lines_hint(line, &self.to.borrow()).map(|hint| format!("  [{hint}]"));
+        let usage = || commands::hint(line).filter(|_| self.has_hints && at == line.len());
+        lines.or_else(usage).map(Usage)
     }
 }
 
@@ -203,7 +227,8 @@ impl Highlighter for Assistant<'_> {
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         match self.cut.get() {
             Some(_) => Cow::Borrowed(""),
-            None => Cow::Owned(format!("{GREY}{hint}{GREY:#}")),
+            None if self.has_hints => Cow::Owned(format!("{GREY}{hint}{GREY:#}")),
+            None => Cow::Borrowed(hint),
         }
     }
 

@@ -21,8 +21,8 @@ use rustyline::{ColorMode, CompletionType, Config, ExternalPrinter as _};
 use self::assistant::{Assistant, Cut, Names};
 use self::tty::Tty;
 use super::screen::Screen;
-use super::{Error, output};
-use crate::limits::{COMPLETIONS_SHOWN, KEY_WITHIN, PASTE_LINES_MAX, TYPED_LINES_KEPT};
+use super::{Error, output, typed};
+use crate::limits::{COMPLETIONS_SHOWN, INPUT_LINE_MAX, KEY_WITHIN, TEXT_MAX, TYPED_LINES_KEPT};
 use crate::names::UserName;
 
 /// What became of a line.
@@ -92,8 +92,10 @@ impl<'a> Editor<'a> {
         Ok(Self { screen, lines, tty, kept: Default::default(), leaving: false })
     }
 
-    /// Reads a line behind this prompt.
-    pub fn read(&mut self, prompt: &str) -> Result<Input, Error> {
+    /// Reads a line that goes to `to` if it names nobody else.
+    pub fn read(&mut self, to: &str) -> Result<Input, Error> {
+        let prompt = &format!("{to}> ");
+        self.assistant().goes_to(to);
         loop {
             let (left, right) = std::mem::take(&mut self.kept);
             match self.edit(prompt, false, (&left, &right))? {
@@ -124,15 +126,36 @@ impl<'a> Editor<'a> {
         self.kept = (text.to_owned(), String::new());
     }
 
-    /// A long paste goes only after a question; else it stays to be edited.
+    /// Asks, with the question in the prompt's place. Whoever leaves it gives no answer.
+    pub fn ask(&mut self, question: &str) -> Result<Input, Error> {
+        loop {
+            match self.edit(question, true, ("", ""))? {
+                Edited::Line(answer) => return Ok(Input::Line(answer)),
+                Edited::Cleared { .. } | Edited::Left => return Ok(Input::Line(String::new())),
+                Edited::NotUtf8 => return Ok(Input::NotUtf8),
+                Edited::Changed(..) => {}
+                Edited::Over => return Ok(Input::Over),
+            }
+        }
+    }
+
+    /// What is likely a slip goes only after a question; else it stays to be edited.
     fn may_go(&mut self, line: String) -> Result<Option<String>, Error> {
-        let count = line.lines().count();
-        if !self.assistant().was_pasted() || count <= PASTE_LINES_MAX {
+        if line.len() > INPUT_LINE_MAX {
+            let lines = match line.lines().count() {
+                1 => "1 line".to_owned(),
+                count => format!("{count} lines"),
+            };
+            let bytes = line.len();
+            let most = format!("at most {TEXT_MAX} bytes can be sent");
+            output::write(&format!("that paste has {lines} and {bytes} bytes, {most}. It was dropped.\n"))?;
+            return Ok(None);
+        }
+        let Some(question) = typed::slip(&line, self.assistant().was_pasted()) else {
             self.remember(&line)?;
             return Ok(Some(line));
-        }
+        };
         loop {
-            let question = format!("send these {count} lines as one message? (y)es or (n)o ");
             match self.edit(&question, true, ("", ""))? {
                 Edited::Line(answer) => match answer.trim().to_ascii_lowercase().as_str() {
                     "y" | "yes" => {

@@ -724,3 +724,10 @@ fn durability_memory_answers_at_once_and_writes_when_it_can() {
     scene.open();
     assert_eq!(scene.collect("bob"), [1]);
 }
+
+#[test]
+fn a_machine_without_room_for_a_thread_is_told_with_the_limit() {
+    let error = StoreError::Thread(std::io::ErrorKind::WouldBlock.into());
+    assert_eq!(error.hint().as_deref(), Some("raise the limit of processes: ulimit -u"));
+    assert_eq!(error.exit(), crate::error::Exit::Local);
+}

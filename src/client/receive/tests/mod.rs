@@ -48,7 +48,7 @@ impl Memory {
 
     fn choose(&self, name: &str, key: &PrivateKey) {
         let bundle = bundle::verify(&bundle_of(name, key)).unwrap();
-        self.pins.choose(&bundle, Choice::Trusted).unwrap();
+        self.pins.choose(&bundle, Choice::Named).unwrap();
     }
 
     fn is_empty(&self) -> bool {

@@ -127,10 +127,11 @@ fn after_the_choice_what_was_held_is_shown_and_nothing_of_other_keys() {
     for (chosen, expected) in [(&BOB, ["alice: one (Known)", "NotChosen"]), (&ALICE, ["NotChosen", "NotChosen"])] {
         let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
         let mut receiver = new(&member, &keyring);
-        let entries = [by(&BOB, 1, "one"), by(&CAROL_ENCRYPTION, 2, "two")].map(|envelope| entry(&envelope.encode()));
-        for entry in &entries {
+        let keys = [&BOB, &BOB_ENCRYPTION];
+        let entries = [by(keys[0], 1, "one"), by(keys[1], 2, "two")].map(|envelope| entry(&envelope.encode()));
+        for (entry, key) in entries.iter().zip(keys) {
             let asked = request(&receiver.arrived(entry.clone(), Instant::now()).unwrap());
-            let actions = receiver.not_found(asked, Instant::now()).unwrap();
+            let actions = receiver.found(asked, &bundle_of("alice", key), Vec::new(), Instant::now()).unwrap();
             assert_eq!(told(&actions), ["KeyChanged"]);
             assert!(receiver.keeps(entry.entry));
         }
@@ -150,7 +151,7 @@ fn what_was_held_waits_in_the_next_run_too_and_a_choice_in_between_counts() {
     let message = entry(&by(&BOB, 1, "one").encode());
     let mut receiver = new(&member, &keyring);
     let asked = request(&receiver.arrived(message.clone(), Instant::now()).unwrap());
-    receiver.not_found(asked, Instant::now()).unwrap();
+    receiver.found(asked, &bundle_of("alice", &BOB), Vec::new(), Instant::now()).unwrap();
     let mut receiver = new(&member, &keyring);
     let actions = receiver.arrived(message.clone(), Instant::now()).unwrap();
     assert_eq!(with_news(&mut receiver, actions), ["KeyChanged", "Held"]);

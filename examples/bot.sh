@@ -1,0 +1,34 @@
+#!/bin/sh
+# A bot for TopChat: answers direct messages, with nothing but a shell and topchat.
+#
+#   examples/bot.sh --user robot --password-file pw.txt       (any settings of topchat)
+#
+# Its own words begin with "bot:", and it never answers those: two bots don't talk for ever.
+set -eu
+
+# The field $1 of the JSON line in $line, if it is a text without escapes. Within a text a quote is written \", so nobody
+# can put a field of their own into one.
+field() {
+    printf '%s\n' "$line" | sed -n "s/.*\"$1\":\"\([^\"\\\\]*\)\".*/\1/p"
+}
+
+answer() {
+    case $1 in
+        time) date ;;
+        disk) df -h / ;;
+        system) uname -srm ;;
+        'echo '*) printf '%s\n' "${1#echo }" ;;
+        *) echo 'I know: time, disk, system, echo TEXT' ;;
+    esac
+}
+
+topchat listen --json "$@" | while IFS= read -r line; do
+    from=$(field from) to=$(field to) text=$(field text)
+    case $(field type):$to:$text in
+        message:ALL:* | message:"$from":* | message:*:bot:*) ;;
+        message:*) { printf 'bot: '; answer "$text"; } | topchat send "$from" --quiet "$@" >/dev/null ||
+            echo "bot: $from got no answer" >&2 ;;
+    esac
+done
+echo "bot: nothing comes any more" >&2
+exit 1

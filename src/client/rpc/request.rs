@@ -1,0 +1,266 @@
+//! What a line of JSON-RPC 2.0 asks for. Pure.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::super::lines::Line;
+
+/// What one line holds.
+#[derive(Debug, PartialEq)]
+pub(super) enum Asked {
+    /// One request.
+    One(Request),
+    /// Several, whose answers go into one line.
+    Batch(Vec<Request>),
+}
+
+/// One request, or what stands in the place of one.
+#[derive(Debug, PartialEq)]
+pub(super) struct Request {
+    /// Comes back with the answer; a notification has none, and gets none.
+    pub(super) id: Option<Value>,
+    /// What is to be done.
+    pub(super) call: Result<Call, Fault>,
+}
+
+/// What can be asked for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Call {
+    /// Send a message.
+    Send(Send),
+    /// Tell what comes from now on.
+    Subscribe,
+    /// Tell it no more.
+    Unsubscribe,
+    /// List the accounts.
+    Users(Users),
+    /// Show a fingerprint.
+    Fingerprint(Whose),
+    /// Mark a key as verified.
+    Verify(Key),
+    /// Go on with a key.
+    Trust(Key),
+    /// List the contacts.
+    Contacts,
+}
+
+/// What is to be sent.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Send {
+    /// A name, or ALL.
+    pub(super) to: String,
+    /// The text.
+    pub(super) text: String,
+    /// Group messages: DES-ECB.
+    #[serde(default)]
+    pub(super) ecb: bool,
+    /// How many seconds to wait for the delivery.
+    #[serde(default)]
+    pub(super) timeout: Option<u64>,
+}
+
+/// Which accounts.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Users {
+    /// Only those who are here now.
+    #[serde(default)]
+    pub(super) online: bool,
+}
+
+/// Whose fingerprint.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whose {
+    /// One's own if nobody is named.
+    #[serde(default)]
+    pub(super) name: Option<String>,
+}
+
+/// A contact's key.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Key {
+    /// Whose.
+    pub(super) name: String,
+    /// The beginning of its fingerprint.
+    pub(super) fingerprint: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Why something can't be carried out: the errors of JSON-RPC 2.0.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fault {
+    /// No JSON.
+    Parse(String),
+    /// JSON, but no request.
+    Invalid(&'static str),
+    /// Nothing of that name.
+    NoMethod(String),
+    /// Not what this method wants.
+    Params(String),
+}
+
+/// Reads a line. An empty one asks for nothing.
+pub(super) fn parse(line: Line) -> Option<Asked> {
+    let text = match line {
+        Line::Text(text) if text.trim().is_empty() => return None,
+        Line::Text(text) => text,
+        Line::TooLong => return Some(faulty(Fault::Parse("the line is too long".to_owned()))),
+        Line::NotUtf8 => return Some(faulty(Fault::Parse("the line is not UTF-8".to_owned()))),
+    };
+    Some(match serde_json::from_str(&text) {
+        Err(error) => faulty(Fault::Parse(error.to_string())),
+        Ok(Value::Array(requests)) if requests.is_empty() => faulty(Fault::Invalid("an empty batch")),
+        Ok(Value::Array(requests)) => Asked::Batch(requests.into_iter().map(request).collect()),
+        Ok(value) => Asked::One(request(value)),
+    })
+}
+
+/// Whatever is wrong with something that has no id of its own is answered with the id null.
+fn faulty(fault: Fault) -> Asked {
+    Asked::One(Request { id: Some(Value::Null), call: Err(fault) })
+}
+
+fn request(value: Value) -> Request {
+    let Value::Object(mut object) = value else {
+        return Request { id: Some(Value::Null), call: Err(Fault::Invalid("a request is an object")) };
+    };
+    let id = object.remove("id");
+    match checked(&id, object) {
+        Ok((method, params)) => Request { id, call: call(&method, params) },
+        // Whether it was meant as a notification is not known.
+        Err(why) => {
+            let id = id.filter(is_id).unwrap_or(Value::Null);
+            Request { id: Some(id), call: Err(Fault::Invalid(why)) }
+        }
+    }
+}
+
+fn is_id(id: &Value) -> bool {
+    matches!(id, Value::Null | Value::Number(_) | Value::String(_))
+}
+
+fn checked(id: &Option<Value>, mut object: Map<String, Value>) -> Result<(String, Option<Value>), &'static str> {
+    if object.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return Err("\"jsonrpc\" must be \"2.0\"");
+    }
+    if !id.as_ref().is_none_or(is_id) {
+        return Err("\"id\" must be a string, a number or null");
+    }
+    let params = object.remove("params");
+    if !matches!(params, None | Some(Value::Array(_) | Value::Object(_))) {
+        return Err("\"params\" must be an object or an array");
+    }
+    match object.remove("method") {
+        Some(Value::String(method)) => Ok((method, params)),
+        _ => Err("\"method\" must be a string"),
+    }
+}
+
+fn call(method: &str, params: Option<Value>) -> Result<Call, Fault> {
+    Ok(match method {
+        "send" => Call::Send(read(params)?),
+        "subscribe" => read(params).map(|Nothing {}| Call::Subscribe)?,
+        "unsubscribe" => read(params).map(|Nothing {}| Call::Unsubscribe)?,
+        "users" => Call::Users(read(params)?),
+        "fingerprint" => Call::Fingerprint(read(params)?),
+        "verify" => Call::Verify(read(params)?),
+        "trust" => Call::Trust(read(params)?),
+        "contacts" => read(params).map(|Nothing {}| Call::Contacts)?,
+        other => return Err(Fault::NoMethod(other.to_owned())),
+    })
+}
+
+/// Parameters by name. None at all may also be an empty array.
+fn read<T: DeserializeOwned>(params: Option<Value>) -> Result<T, Fault> {
+    let params = match params {
+        None => Value::Object(Map::new()),
+        Some(Value::Array(array)) if array.is_empty() => Value::Object(Map::new()),
+        Some(Value::Array(_)) => return Err(Fault::Params("they go by name: an object".to_owned())),
+        Some(params) => params,
+    };
+    serde_json::from_value(params).map_err(|error| Fault::Params(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(line: &str) -> Request {
+        match parse(Line::Text(line.to_owned())) {
+            Some(Asked::One(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_has_a_method_and_parameters_by_name() {
+        let request = one(r#"{"jsonrpc":"2.0","id":7,"method":"send","params":{"to":"bob","text":"hi"}}"#);
+        let send = Send { to: "bob".into(), text: "hi".into(), ecb: false, timeout: None };
+        assert_eq!(request, Request { id: Some(7.into()), call: Ok(Call::Send(send)) });
+        for params in ["", r#","params":{}"#, r#","params":[]"#] {
+            let request = one(&format!(r#"{{"jsonrpc":"2.0","method":"subscribe"{params}}}"#));
+            assert_eq!(request, Request { id: None, call: Ok(Call::Subscribe) }, "{params}");
+        }
+        assert_eq!(parse(Line::Text(" \t".into())), None);
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_with_the_id_that_can_be_read() {
+        for (line, id) in [
+            ("1", Value::Null),
+            (r#"{"id":1}"#, 1.into()),
+            (r#"{"jsonrpc":"1.0","id":"a","method":"users"}"#, "a".into()),
+            (r#"{"jsonrpc":"2.0","id":[1],"method":"users"}"#, Value::Null),
+            (r#"{"jsonrpc":"2.0","id":2,"method":3}"#, 2.into()),
+            (r#"{"jsonrpc":"2.0","id":2,"method":"users","params":"x"}"#, 2.into()),
+            (r#"{"jsonrpc":"2.0","method":1,"params":"bar"}"#, Value::Null),
+            ("[]", Value::Null),
+        ] {
+            let request = one(line);
+            assert!(matches!(request.call, Err(Fault::Invalid(_))), "{line}: {request:?}");
+            assert_eq!(request.id, Some(id), "{line}");
+        }
+        for line in ["{", "", "\"", "[1,", "{\"jsonrpc\": \"2.0\", \"method\": \"foobar, \"params\": \"bar\", \"baz]"] {
+            let asked = parse(Line::Text(format!("{line}x")));
+            let Some(Asked::One(Request { id: Some(Value::Null), call: Err(Fault::Parse(_)) })) = asked else {
+                panic!("{line}: {asked:?}")
+            };
+        }
+        for line in [Line::TooLong, Line::NotUtf8] {
+            assert!(matches!(parse(line), Some(Asked::One(Request { call: Err(Fault::Parse(_)), .. }))));
+        }
+    }
+
+    #[test]
+    fn a_batch_keeps_its_order_and_each_of_its_faults() {
+        let Some(Asked::Batch(requests)) = parse(Line::Text(
+            r#"[{"jsonrpc":"2.0","id":1,"method":"contacts"},1,{"jsonrpc":"2.0","method":"nothing"}]"#.into(),
+        )) else {
+            panic!("no batch")
+        };
+        assert_eq!(requests[0], Request { id: Some(1.into()), call: Ok(Call::Contacts) });
+        assert!(matches!(requests[1], Request { id: Some(Value::Null), call: Err(Fault::Invalid(_)) }));
+        assert_eq!(requests[2], Request { id: None, call: Err(Fault::NoMethod("nothing".into())) });
+    }
+
+    #[test]
+    fn parameters_must_be_what_the_method_wants() {
+        for (method, params, why) in [
+            ("send", r#"{"to":"bob"}"#, "missing field `text`"),
+            ("send", r#"{"to":"bob","text":1}"#, "invalid type: integer `1`, expected a string"),
+            ("users", r#"{"on":true}"#, "unknown field `on`, expected `online`"),
+            ("verify", r#"["bob","91c0"]"#, "they go by name: an object"),
+            ("subscribe", r#"{"x":1}"#, "unknown field `x`, there are no fields"),
+        ] {
+            let request = one(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#));
+            assert_eq!(request.call, Err(Fault::Params(why.to_owned())), "{method} {params}");
+        }
+    }
+}

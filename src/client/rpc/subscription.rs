@@ -1,0 +1,289 @@
+//! What comes, as notifications: from the client of this account that receives on this machine, else by being that client.
+//!
+//! Nobody on this machine is put out by it: a chat or `listen` that is running goes on and gives its feed, and one that is
+//! started later takes over. Only whoever holds the inbox logs in to receive. A client on another machine that takes
+//! over ends the subscription, as it would end `listen`.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::super::circuit::Circuit;
+use super::super::config::Config;
+use super::super::event::{Notice, Opened};
+use super::super::feed::{Attached, status};
+use super::super::history::History;
+use super::super::inbox::Inbox;
+use super::super::listening::{Audience, Receiving};
+use super::super::password::Secret;
+use super::super::receive::Receiver;
+use super::super::reconnect::{Follower, Pauses, is_lost, listen_on};
+use super::super::replay::Ledger;
+use super::super::session::{self, Session};
+use super::super::{Error, json, output};
+use super::answer;
+use crate::limits::{FEED_PAUSE, INBOX_WITHIN, LOCK_PAUSE_MAX};
+use crate::names::UserName;
+use crate::storage::lock::LockError;
+use crate::transport::{Stop, wait_input};
+use crate::wire::to_server::Mode;
+use crate::wire::{Code, ToClient};
+
+/// A thread that tells what comes. Ended by [`Self::end`].
+pub(super) struct Subscription {
+    over: Stop,
+    circuit: Arc<Circuit>,
+    state: Arc<Mutex<&'static str>>,
+    thread: JoinHandle<()>,
+}
+
+impl Subscription {
+    /// Begins one; it has found where messages come from when this returns. `closed` is asked if nobody reads stdout any more.
+    pub(super) fn begin(config: &Config, name: UserName, secret: Arc<Secret>, closed: &Stop) -> Result<Self, Error> {
+        let over = Stop::new().map_err(Error::system("making a wake-up"))?;
+        let (circuit, state) = (Arc::new(Circuit::default()), Arc::new(Mutex::new("none")));
+        let (began, begun) = mpsc::channel();
+        let mut teller = Teller {
+            folder: config.account_state(&name),
+            config: config.clone(),
+            name,
+            secret,
+            circuit: Arc::clone(&circuit),
+            over: over.clone(),
+            news: News { began: Some(began), state: Arc::clone(&state) },
+        };
+        let closed = closed.clone();
+        let thread = std::thread::Builder::new().name("listening".to_owned());
+        let spawned = thread.spawn(move || {
+            if let Err(Error::OutputClosed) = teller.run().or_else(|error| teller.news.ended(error)) {
+                closed.ask();
+            }
+        });
+        let thread = spawned.map_err(Error::system("starting a thread"))?;
+        let subscription = Self { over, circuit, state, thread };
+        match begun.recv() {
+            Ok(Ok(())) => Ok(subscription),
+            Ok(Err(error)) => {
+                subscription.end();
+                Err(error)
+            }
+            // It ended without a word because somebody ends the program.
+            Err(_) => Err(Error::Interrupted),
+        }
+    }
+
+    /// The answer to who asks how it is.
+    pub(super) fn state(&self) -> String {
+        status(*self.state.lock().unwrap_or_else(PoisonError::into_inner), None)
+    }
+
+    /// Whether nothing comes any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends it, and waits for that.
+    pub(super) fn end(self) {
+        self.over.ask();
+        self.circuit.wake();
+        if self.thread.join().is_err() {
+            log::error!("the listening thread ended by a panic; please report it");
+        }
+    }
+}
+
+/// Where messages come from.
+enum Source {
+    /// The client that receives.
+    Feed(Attached),
+    /// The server: this is that client.
+    Own(Box<(Inbox, Ledger)>),
+}
+
+struct Teller {
+    config: Config,
+    name: UserName,
+    secret: Arc<Secret>,
+    folder: PathBuf,
+    circuit: Arc<Circuit>,
+    over: Stop,
+    news: News,
+}
+
+impl Teller {
+    fn run(&mut self) -> Result<(), Error> {
+        let (mut before, mut pauses) = (None, Pauses::default());
+        while let Some(source) = self.find()? {
+            let begun = Instant::now();
+            match source {
+                Source::Feed(feed) => {
+                    // The same client again: it has dropped this one, which was too slow, or is just ending.
+                    let is_behind = before == Some(feed.process());
+                    before = Some(feed.process());
+                    if !is_behind {
+                        self.news.state("attached", None)?;
+                    }
+                    self.follow(feed, is_behind)?;
+                    if begun.elapsed() < FEED_PAUSE {
+                        self.rest(begun + FEED_PAUSE)?;
+                    }
+                }
+                Source::Own(inbox) => {
+                    before = None;
+                    match self.receive(*inbox) {
+                        // Whoever has just subscribed is told; later on it may be better in a moment.
+                        Err(why) if is_lost(&why) && self.news.began.is_none() => {
+                            self.news.state("offline", Some(&why.to_string()))?;
+                            self.rest(Instant::now() + pauses.next())?;
+                        }
+                        received => received?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where messages come from now. Whoever is just beginning or ending gets some time for it.
+    fn find(&self) -> Result<Option<Source>, Error> {
+        let deadline = Instant::now() + INBOX_WITHIN;
+        while !self.over.is_asked() {
+            if let Some(feed) = Attached::to(&self.folder) {
+                return Ok(Some(Source::Feed(feed)));
+            }
+            match Inbox::open_at_once(&self.folder) {
+                Err(Error::Lock(LockError::Held { .. })) if Instant::now() < deadline => {}
+                opened => return opened.map(|own| Some(Source::Own(Box::new(own)))),
+            }
+            self.rest(Instant::now() + LOCK_PAUSE_MAX)?;
+        }
+        Ok(None)
+    }
+
+    /// Passes on what another client tells, until it ends.
+    fn follow(&mut self, mut feed: Attached, is_behind: bool) -> Result<(), Error> {
+        let mut gap = is_behind.then_some("behind");
+        let failed = |source| Error::System { doing: "reading the feed of another client", source };
+        while let Some(lines) = feed.next(&self.over).map_err(failed)? {
+            if let Some(state) = gap.take() {
+                self.news.state(state, None)?;
+            }
+            lines.iter().filter_map(|line| answer::notification(line)).try_for_each(|told| output::line(&told))?;
+        }
+        Ok(())
+    }
+
+    /// Receives, until a newer client takes over.
+    fn receive(&mut self, (inbox, ledger): (Inbox, Ledger)) -> Result<(), Error> {
+        let secret = Arc::clone(&self.secret);
+        let Session { dialogue, again, contacts, .. } =
+            session::with_secret(&self.config, &self.name, secret, Mode::Receiving)?;
+        let history = History::for_session(&self.config, &again.member);
+        let receiver = Receiver::new(&again.member, &contacts, ledger);
+        let mut receiving = Receiving::new(&self.folder, inbox, receiver, history.as_ref());
+        let (config, circuit, over) = (&self.config, &self.circuit, &self.over);
+        let listened = listen_on(config, &again, dialogue, circuit, &mut receiving, &mut self.news, over);
+        circuit.finish();
+        circuit.set(None);
+        drop(receiving);
+        match listened {
+            Err(replaced @ Error::Refused(_)) if is_replaced(&replaced) => self.wait_for_the_newer(replaced),
+            result => result,
+        }
+    }
+
+    /// Whoever replaced this client is on this machine if it offers a feed soon; else it stays with the other machine.
+    fn wait_for_the_newer(&self, replaced: Error) -> Result<(), Error> {
+        let deadline = Instant::now() + INBOX_WITHIN;
+        while Instant::now() < deadline {
+            if self.over.is_asked() || Attached::to(&self.folder).is_some() {
+                return Ok(());
+            }
+            self.rest(Instant::now() + LOCK_PAUSE_MAX)?;
+        }
+        Err(replaced)
+    }
+
+    fn rest(&self, until: Instant) -> Result<(), Error> {
+        let wakeup = self.over.wakeup();
+        wait_input(wakeup, wakeup, Some(until)).map(drop).map_err(Error::system("waiting"))
+    }
+}
+
+fn is_replaced(error: &Error) -> bool {
+    matches!(error, Error::Refused(refusal) if refusal.code() == Some(Code::Replaced))
+}
+
+/// Tells what comes and how it comes.
+struct News {
+    /// Who waits for the beginning.
+    began: Option<Sender<Result<(), Error>>>,
+    state: Arc<Mutex<&'static str>>,
+}
+
+impl News {
+    /// The first state is the answer to who subscribed, each further one is told.
+    fn state(&mut self, state: &'static str, why: Option<&str>) -> Result<(), Error> {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        match self.began.take() {
+            Some(began) => {
+                // Whoever subscribed waits for it.
+                let _ = began.send(Ok(()));
+                Ok(())
+            }
+            None => tell(&status(state, why)),
+        }
+    }
+
+    fn ended(&mut self, error: Error) -> Result<(), Error> {
+        match self.began.take() {
+            Some(began) => {
+                let _ = began.send(Err(error));
+                Ok(())
+            }
+            None => tell(&answer::ended(&error)),
+        }
+    }
+}
+
+fn tell(line: &str) -> Result<(), Error> {
+    answer::notification(line).map_or(Ok(()), |told| output::line(&told))
+}
+
+impl Audience for News {
+    fn room(&self) -> Option<u64> {
+        None
+    }
+
+    fn message(&mut self, opened: &Opened) -> Result<(), Error> {
+        tell(&json::message(opened))
+    }
+
+    fn notice(&mut self, notice: &Notice) -> Result<(), Error> {
+        tell(&json::notice(notice))
+    }
+
+    fn other(&mut self, _frame: ToClient) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn due(&mut self, _now: Instant) -> Result<bool, Error> {
+        Ok(true)
+    }
+}
+
+impl Follower for News {
+    fn connected(&mut self, is_back: bool) -> Result<(), Error> {
+        self.state(if is_back { "online" } else { "receiving" }, None)
+    }
+
+    fn lost(&mut self, words: &str) -> Result<(), Error> {
+        self.state("offline", Some(words))
+    }
+}

@@ -1,0 +1,80 @@
+//! When a session's thread sleeps, until when, and what wakes it.
+
+use std::io;
+use std::time::Instant;
+
+use super::farewell::End;
+use super::outbox::Sleep;
+use super::session::Session;
+use super::store::Receiver;
+use crate::limits;
+use crate::transport::{Interest, Pulse, Ready, wait};
+use crate::wire::{Code, ToClient};
+
+impl Session<'_> {
+    /// Until when there is nothing to do: the login deadline, or the next ping.
+    pub(super) fn next_moment(&mut self) -> Result<Option<Instant>, End> {
+        let now = Instant::now();
+        if let Some(deadline) = self.deadline {
+            return if now < deadline { Ok(Some(deadline)) } else { Err(End::because(Code::TimedOut)) };
+        }
+        let acknowledge_until = self.acknowledge_until();
+        if acknowledge_until.is_some_and(|until| now >= until) {
+            return Err(End::because(Code::TooSlow));
+        }
+        match self.liveness.check(now) {
+            Pulse::Dead => Err(End::because(Code::TimedOut)),
+            Pulse::Fine(until) => Ok(Some(acknowledge_until.map_or(until, |sooner| until.min(sooner)))),
+            Pulse::Ping => {
+                self.reply(&ToClient::Ping { token: 0 });
+                self.connection.flush()?;
+                Ok(Some(now + self.shared.settings.pong_within))
+            }
+        }
+    }
+
+    /// Until when an acknowledgement must come. While the session is held back it may be among what is not read.
+    fn acknowledge_until(&self) -> Option<Instant> {
+        let until = self.receiver.as_ref().and_then(Receiver::deadline)?;
+        Some(self.pace.held_until().map_or(until, |held| until.max(held + limits::ACKNOWLEDGE_WITHIN)))
+    }
+
+    /// Not at all if something can be taken, from the client or from the outbox.
+    pub(super) fn sleep(&mut self, sleep: Sleep, until: Option<Instant>) -> Result<(), End> {
+        let held_until = self.held_until();
+        let may_read = !self.is_congested() && held_until.is_none();
+        if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
+            return Ok(());
+        }
+        let interest = Interest { read: may_read, ..self.connection.interest() };
+        let until = [until, held_until].into_iter().flatten().min();
+        let ready = self.wait(interest, until);
+        self.outbox.awake();
+        let ready = ready.map_err(|error| {
+            log::error!("waiting for a client: {error}");
+            End::Gone
+        })?;
+        self.readable |= ready.readable;
+        Ok(())
+    }
+
+    /// Buffers that have grown are kept for a moment, since in a flood the next bytes come soon.
+    fn wait(&mut self, interest: Interest, until: Option<Instant>) -> io::Result<Ready> {
+        let wakeup = self.outbox.wakeup();
+        if self.connection.is_grown() {
+            let moment = Instant::now() + limits::REST_AFTER;
+            let soon = until.map_or(moment, |until| until.min(moment));
+            let ready = wait(&self.connection, interest, wakeup, Some(soon))?;
+            if ready != Ready::default() {
+                return Ok(ready);
+            }
+            self.connection.rest();
+        }
+        wait(&self.connection, interest, wakeup, until)
+    }
+
+    /// Until when the client's next frame must wait because of its rate.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.pace.held_until().filter(|until| Instant::now() < *until)
+    }
+}

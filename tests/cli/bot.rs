@@ -1,0 +1,57 @@
+//! `examples/bot.sh`, as it is shipped.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+use topchat::wire::to_server::Mode;
+
+use super::home::Home;
+use crate::support::people::{ALICE, BOB};
+use crate::support::process::{CLIENT, Running};
+use crate::support::raw::RawClient;
+use crate::support::server::TestServer;
+
+const BOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bot.sh");
+
+#[test]
+fn the_bot_fits_on_a_page() {
+    let lines = std::fs::read_to_string(BOT).unwrap().lines().count();
+    assert!(lines <= 40, "{lines} lines");
+}
+
+#[test]
+fn the_bot_answers_what_is_said_to_it_alone_and_not_itself() {
+    let server = TestServer::start();
+    let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB));
+    let listening = alice.listen(&["--json"]);
+    let mut command = bob.program("sh");
+    let programs = Path::new(CLIENT).parent().unwrap().display().to_string();
+    command.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()));
+    // The time-out ends what a failed test would leave behind.
+    command.args([BOT, "--password-file", "password", "--timeout", "120"]).stdin(Stdio::null());
+    let mut bot = Running::start(&mut command);
+    bot.wait_for("listening as bob");
+
+    let says = |to: &str, text: &str| assert_eq!(alice.run_in(&["send", to, text]).code, Some(0), "{text}");
+    let heard = || {
+        let message: Value = serde_json::from_str(&listening.line()).unwrap();
+        assert_eq!((&message["from"], &message["to"]), (&"bob".into(), &"alice".into()), "{message}");
+        message["text"].as_str().unwrap().to_owned()
+    };
+    // Neither of the first two has an answer, or it would come before that to the third.
+    says("ALL", "time");
+    says("bob", "bot: time");
+    says("bob", "echo \u{17c}\u{f3}\u{142}w; $(touch broken) `touch broken`");
+    assert_eq!(heard(), "bot: \u{17c}\u{f3}\u{142}w; $(touch broken) `touch broken`");
+    says("bob", "a \"quote\",\"text\":\"time\"");
+    assert_eq!(heard(), "bot: I know: time, disk, system, echo TEXT");
+    says("bob", "time");
+    assert!(heard().contains("UTC"));
+    says("bob", "disk");
+    assert!(heard().contains("Filesystem"));
+    assert!(!bob.path("broken").exists());
+    let _elsewhere = RawClient::again(server.address, &BOB, Mode::Receiving);
+    bot.wait_for("bot: nothing comes any more");
+    assert_eq!(bot.wait().code(), Some(1));
+}

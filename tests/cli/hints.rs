@@ -1,0 +1,365 @@
+//! Hints are believed: what one tells to type is typed here, as printed, and helps. And none is in the sources without a test.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use topchat::server::Settings;
+use topchat::wire::to_server::Mode;
+use topchat::wire::{ToClient, ToServer};
+
+use super::home::{Home, printed};
+use super::server::run as administrate;
+use crate::support::people::{ALICE, BOB, CAROL, PASSWORD};
+use crate::support::process::{self, CLIENT, Finished, SERVER, ServerProcess};
+use crate::support::raw::RawClient;
+use crate::support::server::TestServer;
+
+/// A member's machine on which the commands of hints can be typed. The password is given wherever a person would be asked for it.
+struct Place {
+    home: Home,
+}
+
+impl Place {
+    fn new(home: Home) -> Self {
+        fs::create_dir(home.path("bin")).unwrap();
+        let programs = [
+            ("topchat", format!("exec {CLIENT} \"$@\" --password-file password")),
+            ("topchat-server", format!("exec {SERVER} --data-dir data \"$@\"")),
+        ];
+        for (name, script) in programs {
+            fs::write(home.path("bin").join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(home.path("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), home.path("scripts")).unwrap();
+        Self { home }
+    }
+
+    /// The command as a person types it, who puts what they know in the place of the words in capitals.
+    fn types(&self, command: &str, known: &[(&str, &str)]) -> Finished {
+        let typed = known.iter().fold(command.to_owned(), |typed, (word, value)| typed.replace(word, value));
+        let path = format!("{}:{}", self.home.path("bin").display(), std::env::var("PATH").unwrap());
+        process::run(self.home.program("sh").env("PATH", path).args(["-c", &typed]), b"")
+    }
+
+    /// The hint of what went wrong; each command in it works.
+    #[track_caller]
+    fn follows(&self, wrong: &Finished, known: &[(&str, &str)]) {
+        let commands = commands(&wrong.stderr);
+        assert!(!commands.is_empty(), "no command in the hint: {wrong:?}");
+        for command in commands {
+            let finished = self.types(&command, known);
+            assert_eq!(finished.code, Some(0), "{command}, as told by {wrong:?}, ends with {finished:?}");
+        }
+    }
+
+    /// These words go wrong in this way, and no more once the hint was followed.
+    #[track_caller]
+    fn is_cured(&self, words: &[&str], code: i32, known: &[(&str, &str)]) {
+        let wrong = self.home.run_in(words);
+        assert_eq!(wrong.code, Some(code), "{wrong:?}");
+        self.follows(&wrong, known);
+        let again = self.home.run_in(words);
+        assert_eq!(again.code, Some(0), "still, after {wrong:?}: {again:?}");
+    }
+
+    /// These words go wrong in this way, and what the hint names shows what one needs to know.
+    #[track_caller]
+    fn is_informed(&self, words: &[&str], code: i32, known: &[(&str, &str)]) {
+        let wrong = self.home.run_in(words);
+        assert_eq!(wrong.code, Some(code), "{wrong:?}");
+        self.follows(&wrong, known);
+    }
+}
+
+/// The commands in the hint behind an error: they stand behind a colon, a comma, a bracket, four spaces or a word as "see".
+fn commands(stderr: &str) -> Vec<String> {
+    let hint = stderr.split("hint: ").nth(1).unwrap_or_else(|| panic!("no hint: {stderr}")).lines().next().unwrap();
+    let marked = ["    ", ": ", ", ", "; ", " ("].iter().fold(hint.to_owned(), |text, mark| text.replace(mark, "\n"));
+    let parts = marked.lines().map(|part| part.trim().trim_end_matches([')', '.']));
+    let parts =
+        parts.map(|part| ["see ", "or "].iter().fold(part, |part, word| part.strip_prefix(word).unwrap_or(part)));
+    let begins = |part: &&str| COMMANDS.contains(&part.split(' ').next().unwrap_or_default());
+    parts.filter(begins).map(str::to_owned).collect()
+}
+
+const COMMANDS: [&str; 8] =
+    ["topchat", "topchat-server", "scripts/gen-des-key.sh", "echo", "chmod", "chown", "ls", "mv"];
+
+/// Alice's machine; bob and carol have accounts, too.
+fn alice() -> (TestServer, Place) {
+    let server = TestServer::start();
+    for person in [&BOB, &CAROL] {
+        assert_eq!(RawClient::connect(server.address).register(person), ToClient::Registered);
+    }
+    let place = Place::new(Home::of_member(server.address, &ALICE));
+    (server, place)
+}
+
+#[test]
+fn commands_are_found_in_a_hint() {
+    for (hint, expected) in [
+        ("see who there is: topchat users", &["topchat users"][..]),
+        ("give at least 4 digits; see topchat group list", &["topchat group list"]),
+        (
+            "someone may. If so: topchat users --server 127.0.0.1:7 --server-fingerprint SHA256:9f",
+            &["topchat users --server 127.0.0.1:7 --server-fingerprint SHA256:9f"],
+        ),
+        (
+            "choose first: topchat verify bob    or go on: topchat trust bob",
+            &["topchat verify bob", "topchat trust bob"],
+        ),
+        ("send it again when they are here (topchat users --online)", &["topchat users --online"]),
+        ("you can log in again: topchat", &["topchat"]),
+        ("try again", &[]),
+    ] {
+        assert_eq!(commands(&format!("error: x\nhint: {hint}\n")), expected, "{hint}");
+    }
+}
+
+#[test]
+fn hints_about_people_and_texts_help() {
+    let (_server, place) = alice();
+    let bob = BOB.identity.public().fingerprint().to_hex();
+    place.is_informed(&["send", "carl", "hi"], 7, &[]);
+    place.is_informed(&["forget", "bob"], 2, &[]);
+    place.is_cured(&["send", "bob", "hi", "--accept-new-keys", "never"], 4, &[]);
+    place.is_informed(&["trust", "bob"], 2, &[("FINGERPRINT", &bob)]);
+    place.is_informed(&["send", "bob", ""], 2, &[("NAME", "bob"), ("TEXT", "hi")]);
+    let pipe = place.home.path("pipe");
+    assert!(process::run(process::command("mkfifo", place.home.folder.path()).arg("pipe"), b"").code == Some(0));
+    let wrong = place.home.run_in(&["send", "bob", "--file", "pipe"]);
+    let writer = std::thread::spawn(move || fs::write(pipe, "through a pipe\n"));
+    place.follows(&wrong, &[("NAME", "bob")]);
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn hints_about_a_changed_key_help_until_one_has_chosen() {
+    let (server, place) = alice();
+    assert_eq!(place.home.run_in(&["fingerprint", "bob"]).code, Some(0));
+    let mut bob = RawClient::again(server.address, &BOB, Mode::Errand);
+    assert_eq!(bob.ask(&ToServer::DeleteAccount { request: 1 }), ToClient::Done { request: 1 });
+    assert_eq!(RawClient::connect(server.address).register_as(&CAROL, &BOB.name), ToClient::Registered);
+    let new = CAROL.identity.public().fingerprint().to_hex();
+    // What a person would answer when asked, and the fingerprint that they compared.
+    let (verify, trust) = (format!("verify bob --fingerprint {new}"), format!("trust bob {new}"));
+    let answers = [("verify bob", verify.as_str()), ("trust bob", trust.as_str())];
+    let changed = place.home.run_in(&["send", "bob", "hi"]);
+    assert_eq!((changed.code, commands(&changed.stderr).len()), (Some(4), 2), "{changed:?}");
+    place.is_cured(&["forget", "bob"], 4, &answers);
+    assert_eq!(place.home.run_in(&["send", "bob", "hi"]).code, Some(0));
+}
+
+#[test]
+fn hints_about_the_group_key_help() {
+    let (_server, place) = alice();
+    let key = place.home.path("keys/group.key");
+    let oldest = |home: &Home| home.run(&["group", "list"]).stdout.lines().last().unwrap()[..8].to_owned();
+    place.is_informed(&["group", "forget", "ffff"], 2, &[]);
+    place.is_cured(&["group", "forget", &oldest(&place.home)], 2, &[]);
+    fs::remove_file(&key).unwrap();
+    place.is_cured(&["send", "ALL", "hi"], 3, &[]);
+    fs::write(&key, "no key at all\n").unwrap();
+    place.is_cured(&["send", "ALL", "hi"], 3, &[]);
+    while place.home.run(&["group", "rekey"]).code == Some(0) {}
+    place.is_cured(&["group", "rekey"], 3, &[("ID", &oldest(&place.home))]);
+}
+
+#[test]
+fn hints_about_files_help() {
+    let (server, place) = alice();
+    let home = &place.home;
+    assert_eq!(home.run_in(&["users"]).code, Some(0));
+    let mode = |name: &str, mode| fs::set_permissions(home.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    mode("keys/users/alice/identity.pem", 0o644);
+    place.is_cured(&["users"], 3, &[]);
+    mode("state", 0o777);
+    place.is_cured(&["users"], 3, &[]);
+    assert_eq!(home.run_in(&["keys", "export"]).code, Some(0));
+    place.is_cured(&["keys", "export"], 3, &[]);
+    let pins = home.read("state/servers.json");
+    let address = server.address.to_string();
+    let known: serde_json::Value = serde_json::from_str(&pins).unwrap();
+    let identity = known["servers"][&address]["identity"].as_str().unwrap().to_owned();
+    home.file("state/servers.json", pins.replace(&identity, &"9f".repeat(32)).as_bytes());
+    place.is_cured(&["users"], 4, &[]);
+    fs::rename(home.path("keys/group.key"), home.path("group.key")).unwrap();
+    fs::create_dir(home.path("keys/group.key")).unwrap();
+    place.is_informed(&["send", "ALL", "hi"], 3, &[]);
+    assert!(home.path("keys/group.key.old").is_dir());
+
+    // An exported account that was changed: another export is taken.
+    let second = Place::new(Home::new(server.address));
+    let export = home.read("alice.topchat-keys");
+    second.home.file("alice.topchat-keys", export.replacen('A', "B", 1).as_bytes());
+    let wrong = second.home.run_in(&["keys", "import", "alice.topchat-keys"]);
+    assert!(wrong.code != Some(0), "{wrong:?}");
+    fs::remove_file(home.path("alice.topchat-keys")).unwrap();
+    place.follows(&wrong, &[]);
+    second.home.file("alice.topchat-keys", home.read("alice.topchat-keys").as_bytes());
+    assert_eq!(second.home.run_in(&["keys", "import", "alice.topchat-keys"]).code, Some(0));
+}
+
+#[test]
+fn hints_about_the_history_help() {
+    let (server, place) = alice();
+    let wrong = place.home.run_in(&["history"]);
+    assert_eq!(wrong.code, Some(3), "{wrong:?}");
+    place.follows(&wrong, &[]);
+    assert_eq!(place.home.run_in(&["send", "bob", "hi"]).code, Some(0));
+    assert_eq!(place.home.run_in(&["history"]).code, Some(0));
+    let sealed = format!("state/{}/alice/history.sealed", server.address);
+    let text = place.home.read(&sealed);
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.push(lines[1]);
+    place.home.file(&sealed, (lines.join("\n") + "\n").as_bytes());
+    let wrong = place.home.run_in(&["history"]);
+    assert_eq!(wrong.code, Some(3), "{wrong:?}");
+    place.follows(&wrong, &[("history erase", "history erase --yes")]);
+    assert!(!place.home.path(&sealed).exists());
+}
+
+#[test]
+fn hints_about_accounts_help() {
+    let server = TestServer::start();
+    let newcomer = Place::new(Home::new(server.address));
+    // Keys of 2048 bits, since they are made in no time.
+    let small = ("topchat register", "topchat register --bits 2048");
+    newcomer.is_cured(&["users"], 3, &[small, ("NAME", "dave")]);
+    newcomer.is_cured(&["users", "--user", "erin"], 3, &[small]);
+    let stranger = Place::new(Home::with_keys(server.address, &BOB));
+    stranger.is_cured(&["users"], 6, &[]);
+
+    let listening = stranger.home.listen(&[]);
+    let _elsewhere = RawClient::again(server.address, &BOB, Mode::Receiving);
+    let replaced = listening.finish();
+    assert_eq!(replaced.code, Some(3), "{replaced:?}");
+    stranger.follows(&replaced, &[]);
+}
+
+#[test]
+fn hints_about_invites_and_of_the_server_help() {
+    let place = Place::new(Home::at("127.0.0.1:1"));
+    let server = ServerProcess::with(place.home.folder.path(), &["--registration", "invite"]);
+    let owner = &place.home;
+    for words in [["user", "delete", "nobody"], ["user", "revoke", "00000000"]] {
+        let wrong = administrate(owner, &words);
+        assert_eq!(wrong.code, Some(2), "{wrong:?}");
+        place.follows(&wrong, &[]);
+    }
+    let newcomer = Place::new(Home::new(server.address));
+    let invite = administrate(owner, &["user", "invite"]).stdout;
+    newcomer.home.file("code", invite.as_bytes());
+    newcomer.home.file("wrong", b"aaaa-aaaa-aaaa-aaaa-aaaa-aaaa\n");
+    let wrong = newcomer.home.run_in(&["register", "dave", "--bits", "2048", "--invite-file", "wrong"]);
+    assert_eq!(wrong.code, Some(6), "{wrong:?}");
+    newcomer.follows(&wrong, &[("FILE", "code --bits 2048")]);
+    drop(server);
+
+    let mode = |mode| fs::set_permissions(owner.path("data"), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o777);
+    let wrong = administrate(owner, &["status"]);
+    assert_eq!(wrong.code, Some(3), "{wrong:?}");
+    place.follows(&wrong, &[]);
+    printed(
+        &administrate(owner, &["user", "invites", "--json"]),
+        &administrate(owner, &["user", "invites", "--json"]).stdout,
+    );
+    let _ = fs::remove_file(owner.path("data/admin.sock"));
+    owner.file("data/admin.sock", b"");
+    let wrong = administrate(owner, &["--listen", "127.0.0.1:0"]);
+    assert_eq!(wrong.code, Some(3), "{wrong:?}");
+    place.follows(&wrong, &[]);
+    assert_eq!(administrate(owner, &["status"]).code, Some(0));
+}
+
+/// As many contacts as there may be, and one more.
+#[test]
+fn the_hint_about_too_many_contacts_helps() {
+    let (server, place) = alice();
+    assert_eq!(place.home.run_in(&["fingerprint", "bob"]).code, Some(0));
+    let file = format!("state/{}/alice/contacts.json", server.address);
+    let mut pins: serde_json::Value = serde_json::from_str(&place.home.read(&file)).unwrap();
+    let contacts = pins["contacts"].as_object_mut().unwrap();
+    let bob = contacts["bob"].clone();
+    for number in contacts.len()..topchat::limits::CONTACTS_MAX {
+        contacts.insert(format!("friend-{number}"), bob.clone());
+    }
+    place.home.file(&file, pins.to_string().as_bytes());
+    place.is_cured(&["send", "carol", "hi"], 3, &[("NAME", "friend-7")]);
+}
+
+#[test]
+fn a_full_server_is_worth_waiting_for() {
+    let server = TestServer::with(Settings { max_clients: 1, ..Settings::default() });
+    let alice = Home::of_member(server.address, &ALICE);
+    let seated = RawClient::member(server.address, &BOB, Mode::Errand);
+    let full = alice.run_in(&["users"]);
+    assert_eq!(full.code, Some(5));
+    assert!(full.stderr.contains("run with --wait to queue"), "{full:?}");
+    let waiting = alice.start(&["users", "--wait"]);
+    drop(seated);
+    assert_eq!(waiting.finish().code, Some(0));
+    assert_eq!(PASSWORD.len(), 13, "the password is in every command line here by its file alone");
+}
+
+/// Every text that a `hint` of the sources can give stands in a test as well, so that nobody adds one that was never seen.
+#[test]
+fn every_hint_of_the_sources_stands_in_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut sources, mut tests) = (Vec::new(), String::new());
+    collect(&root.join("src"), &mut |path, text| {
+        let name = path.file_stem().unwrap().to_string_lossy();
+        let is_test = name.ends_with("tests") || path.parent().unwrap().ends_with("tests");
+        let (code, own) = text.split_once("#[cfg(test)]\nmod tests").unwrap_or((text, ""));
+        match is_test {
+            true => tests += text,
+            false => (sources.push(code.to_owned()), tests += own).0,
+        }
+    });
+    collect(&root.join("tests"), &mut |_, text| tests += text);
+    let tests = unescaped(&tests);
+    let hints: Vec<_> = sources.iter().flat_map(|source| hints(source)).collect();
+    assert!(hints.len() > 80, "{} hints", hints.len());
+    let longest = |hint: &String| hint.split(['{', '}']).step_by(2).max_by_key(|part| part.len()).unwrap().to_owned();
+    let unseen: Vec<_> = hints.iter().filter(|hint| !tests.contains(&longest(hint))).collect();
+    assert!(unseen.is_empty(), "hints without a test: {unseen:#?}");
+}
+
+fn collect(folder: &Path, each: &mut dyn FnMut(&Path, &str)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, each);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            each(&path, &fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// The texts in functions that give hints: those of `Explain`, and others whose names say so.
+fn hints(source: &str) -> Vec<String> {
+    let is_hint =
+        |name: &str| ["hint", "remedy"].iter().any(|word| name == *word || name.ends_with(&format!("_{word}")));
+    let mut found = Vec::new();
+    for function in source.split("fn ").skip(1) {
+        let name = function.split(['(', '<']).next().unwrap_or_default();
+        if !is_hint(name) || !function.contains("-> ") || !function.lines().next().unwrap().contains("String") {
+            continue;
+        }
+        let body = function.split("\n    }\n").next().unwrap().split("\n}\n").next().unwrap();
+        // The first piece is code, the next one a text, and so on: no text here has a quote in it that is not escaped.
+        let pieces = body.replace("\\\"", "\u{1}");
+        found.extend(pieces.split('"').skip(1).step_by(2).map(|text| unescaped(&text.replace('\u{1}', "\\\""))));
+    }
+    found.retain(|text| text.len() > 8);
+    found
+}
+
+/// Texts of Rust as they are meant: lines that go on are one.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("\\\n");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start()).replace("\\\"", "\"")
+}
