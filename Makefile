@@ -14,7 +14,7 @@ STORM_ALONE := oracle told_apart
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test storm fuzz check lint man completions install uninstall picture clean bootstrap build
+.PHONY: help run-server run-client demo test storm fuzz bench bench-peers check lint man completions install uninstall picture clean bootstrap build
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,18 @@ storm: bootstrap ## the long tests: kill -9, broken links, floods, junk
 # TARGETS='frame_decode sanitize' runs only those, SECONDS gives each another time, RUNS another count.
 fuzz: bootstrap ## fuzz every target until ten million executions or an hour (nightly Rust, cargo-fuzz)
 	@TARGETS='$(TARGETS)' SECONDS_EACH='$(SECONDS)' RUNS='$(RUNS)' exec scripts/fuzz.sh $(ARGS)
+
+# BENCH_SECONDS for each case and BENCH_ROUNDS make it longer or shorter.
+# PARTS='relay' measures only that.
+PARTS := crypto relay scale
+bench: bootstrap ## measure sealing, relaying and growth (about 8 minutes)
+	@cargo build --release --locked --bin topchat-server --example load
+	@for part in $(PARTS); do $(TARGET)/release/examples/load $$part --server $(TARGET)/release/topchat-server \
+		--json $(TARGET)/bench-$$part.json --doc docs/BENCHMARKS.md $(ARGS) || exit 1; done
+
+bench-peers: bootstrap ## the same load on NATS, Redis, mosquitto and ngircd, in turn (installs Debian packages; 10 minutes)
+	@cargo build --release --locked --bin topchat-server --example load
+	@TARGET='$(TARGET)' exec scripts/bench-peers.sh $(ARGS)
 
 check: lint test ## format, clippy, docs, tests: what CI runs
 

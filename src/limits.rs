@@ -112,8 +112,10 @@ pub const SENDS_UNANSWERED: usize = 256;
 pub const UNACKNOWLEDGED: usize = 256;
 /// How long a client with that many may acknowledge none before it is cut: as long as one that answers no ping.
 pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(80);
-/// Bytes gathered before one TLS write: one full TLS record.
-pub const WRITE_BATCH: usize = 16 * 1024;
+/// Bytes gathered before they go into TLS: some full records, so that most of what is sent goes in full ones.
+pub const WRITE_BATCH: usize = 64 * 1024;
+/// How long an idle session keeps the buffers of a flood: longer than the pauses within one.
+pub const REST_AFTER: Duration = Duration::from_secs(1);
 /// TLS writes before a session looks at what its client sent: keeps acknowledgements flowing in a flood.
 pub const RECORDS_AT_ONCE: usize = 8;
 /// Connections accepted before the acceptor looks at anything else.
@@ -135,6 +137,15 @@ pub const LINGER: Duration = Duration::from_millis(500);
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Descriptors that connections leave free, so that the log and the accounts can open their files.
 pub const DESCRIPTORS_RESERVED: u64 = 8;
+/// Mappings of memory that one client can take: its thread's stack and the guard below it, the memory that its thread
+/// allocates from, and the like while it is a guest. Beyond `vm.max_map_count` of them the process is ended.
+pub const MAPPINGS_PER_CLIENT: u64 = 4;
+/// Mappings that the program takes without any client, and some more.
+pub const MAPPINGS_BESIDE: u64 = 1024;
+/// Descriptors that one client takes: its socket and what wakes its thread.
+pub const DESCRIPTORS_PER_CLIENT: u64 = 2;
+/// Descriptors of the rest: files, the owner's socket, and guests who are about to log in.
+pub const DESCRIPTORS_BESIDE: u64 = 64;
 /// How often a shortage of descriptors or threads is logged: once is enough for a person.
 pub const SHORTAGE_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Stack of a client's thread, in bytes: its deepest calls are OpenSSL's and take a fraction of this.

@@ -5,23 +5,38 @@ use std::time::Instant;
 use super::accounts::Account;
 use super::farewell::End;
 use super::session::{Session, State};
-use super::store::NotDelivered;
+use super::store::{NotDelivered, Submission};
 use crate::wire::to_client::Reason;
-use crate::wire::{Code, DeliveryId, Envelope, Header, ToClient};
+use crate::wire::{Code, DeliveryId, Envelope, Header, MessageId, ToClient};
 
 impl Session<'_> {
-    /// `Send`: checks who sends, then hands the message to the log, which passes it on and answers.
+    /// `Send`: checks who sends. What came together goes to the log together, by [`Self::submit`].
     pub(super) fn send(&mut self, bytes: Vec<u8>) -> Result<(), End> {
         let State::Member(seat) = &self.state else { return Err(End::because(Code::NotNow)) };
-        let header = Envelope::parse(&bytes)?.header;
-        let taken = match is_own(&seat.account, &header) {
-            true => self.shared.store.submit(&header, bytes, &self.outbox),
-            false => Err(Code::NotYours),
-        };
-        if let Err(code) = taken {
-            self.reply(&ToClient::Refused { msg_id: header.msg_id, reason: Reason::new(code) });
+        let header = Envelope::check(&bytes)?;
+        match is_own(&seat.account, &header) {
+            true => self.submissions.push(Submission::new(header, bytes)),
+            false => {
+                self.submit();
+                self.refuse_message(header.msg_id, Code::NotYours);
+            }
         }
         Ok(())
+    }
+
+    /// Hands the messages that came to the log, which passes them on and answers.
+    pub(super) fn submit(&mut self) {
+        if self.submissions.is_empty() {
+            return;
+        }
+        let messages = std::mem::take(&mut self.submissions);
+        for (id, code) in self.shared.store.submit(messages, &self.outbox) {
+            self.refuse_message(id, code);
+        }
+    }
+
+    fn refuse_message(&mut self, msg_id: MessageId, code: Code) {
+        self.reply(&ToClient::Refused { msg_id, reason: Reason::new(code) });
     }
 
     /// `Ack`: the client has this delivery and all before it.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::AccountsError;
 use super::admin::Refusal;
+use super::capacity::Scarce;
 use super::store::StoreError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
@@ -92,6 +93,16 @@ pub enum ServerError {
         /// How long it is.
         length: usize,
     },
+    /// More clients than the machine can hold.
+    #[error("{clients} clients are more than this machine can hold: {} are enough for {most}", scarce_words(.scarce))]
+    TooManyClients {
+        /// As many were asked for.
+        clients: usize,
+        /// The most that can be.
+        most: u64,
+        /// Because of what.
+        scarce: Scarce,
+    },
     /// The running server did not answer to the end.
     #[error("the server that runs on {} did not answer: {}", shown(.folder), silence(.source))]
     Unanswered {
@@ -129,6 +140,10 @@ impl Explain for ServerError {
             Self::SocketPath { .. } => {
                 Some("name the folder by a shorter path, for example from within: --data-dir .".to_owned())
             }
+            Self::TooManyClients { most, scarce, .. } => Some(match scarce {
+                Scarce::Descriptors => format!("raise the limit (ulimit -n), or --max-clients {most}"),
+                Scarce::Mappings => format!("raise the limit (sysctl vm.max_map_count), or --max-clients {most}"),
+            }),
             Self::Unanswered { .. } => {
                 Some("whether it was done is not known; look: topchat-server user list, or status".to_owned())
             }
@@ -150,6 +165,7 @@ impl Explain for ServerError {
             | Self::Output { .. }
             | Self::Refused(_)
             | Self::SocketPath { .. }
+            | Self::TooManyClients { .. }
             | Self::Unanswered { .. } => Exit::Local,
             Self::Certificate { .. } | Self::Secret { .. } => Exit::Configuration,
         }
@@ -171,6 +187,13 @@ fn refusal_hint(refusal: &Refusal) -> Option<String> {
         Refusal::NoSuchInvite { .. } => Some("they are in: topchat-server user invites".to_owned()),
         Refusal::NoSuchUser { .. } => Some("the names are in: topchat-server user list".to_owned()),
         Refusal::Storage => None,
+    }
+}
+
+fn scarce_words(scarce: &Scarce) -> &'static str {
+    match scarce {
+        Scarce::Descriptors => "the files that a process may open",
+        Scarce::Mappings => "the mappings of memory that a process may have (vm.max_map_count)",
     }
 }
 

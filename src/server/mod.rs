@@ -5,6 +5,7 @@
 mod acceptor;
 pub mod accounts;
 pub mod admin;
+mod capacity;
 mod chat;
 mod comings;
 mod directory;
@@ -33,6 +34,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use capacity::Scarce;
 pub use error::ServerError;
 pub use shared::{Registration, Settings};
 pub use store::{Durability, Quotas, StoreError};
@@ -54,6 +56,7 @@ pub struct Server {
 impl Server {
     /// Takes the data folder, loads what is in it, or makes it, and binds `listen` (`HOST:PORT`, port 0 for any).
     pub fn open(folder: &Path, listen: &str, settings: Settings) -> Result<Self, ServerError> {
+        capacity::check(settings.max_clients)?;
         let folder = LockedFolder::open(folder)?;
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
         let store = store::Store::open(

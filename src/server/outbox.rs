@@ -87,11 +87,11 @@ impl Outbox {
         self.lock().unanswered += 1;
     }
 
-    /// Whether the client's next frame may be taken: not if too many of its messages wait for their answer, and not
-    /// behind the moment from which it counts as gone.
-    pub(super) fn may_take(&self) -> bool {
+    /// Whether the client's next frame may be taken: not if too many of its messages wait for their answer, `more` that
+    /// are not announced yet included, and not behind the moment from which it counts as gone.
+    pub(super) fn may_take(&self, more: usize) -> bool {
         let queue = self.lock();
-        queue.closing.is_none() && queue.unanswered < SENDS_UNANSWERED
+        queue.closing.is_none() && queue.unanswered + more < SENDS_UNANSWERED
     }
 
     /// Asks the owner to send what waits, say why, and end. The first reason counts.
@@ -105,7 +105,7 @@ impl Outbox {
         }
     }
 
-    /// Moves frames to `batch`, up to one TLS record's worth.
+    /// Moves frames to `batch`, up to [`WRITE_BATCH`] bytes.
     pub(super) fn take(&self, batch: &mut Vec<Arc<[u8]>>) {
         let mut queue = self.lock();
         let mut bytes = 0;
@@ -206,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_one_record() {
+    fn a_batch_ends_with_the_frame_that_fills_it() {
         let outbox = outbox();
         for _ in 0..4 {
-            let _ = outbox.say(frame(10_000), Saying::News);
+            let _ = outbox.say(frame(WRITE_BATCH / 2 + 1), Saying::News);
         }
         assert_eq!([taken(&outbox), taken(&outbox), taken(&outbox)], [2, 2, 0]);
     }

@@ -1,5 +1,6 @@
 //! When a session's thread sleeps, until when, and what wakes it.
 
+use std::io;
 use std::time::Instant;
 
 use super::farewell::End;
@@ -7,7 +8,7 @@ use super::outbox::Sleep;
 use super::session::Session;
 use super::store::Receiver;
 use crate::limits;
-use crate::transport::{Interest, Pulse, wait};
+use crate::transport::{Interest, Pulse, Ready, wait};
 use crate::wire::{Code, ToClient};
 
 impl Session<'_> {
@@ -45,10 +46,9 @@ impl Session<'_> {
         if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
             return Ok(());
         }
-        self.connection.rest();
         let interest = Interest { read: may_read, ..self.connection.interest() };
         let until = [until, held_until].into_iter().flatten().min();
-        let ready = wait(&self.connection, interest, self.outbox.wakeup(), until);
+        let ready = self.wait(interest, until);
         self.outbox.awake();
         let ready = ready.map_err(|error| {
             log::error!("waiting for a client: {error}");
@@ -56,6 +56,21 @@ impl Session<'_> {
         })?;
         self.readable |= ready.readable;
         Ok(())
+    }
+
+    /// Buffers that have grown are kept for a moment, since in a flood the next bytes come soon.
+    fn wait(&mut self, interest: Interest, until: Option<Instant>) -> io::Result<Ready> {
+        let wakeup = self.outbox.wakeup();
+        if self.connection.is_grown() {
+            let moment = Instant::now() + limits::REST_AFTER;
+            let soon = until.map_or(moment, |until| until.min(moment));
+            let ready = wait(&self.connection, interest, wakeup, Some(soon))?;
+            if ready != Ready::default() {
+                return Ok(ready);
+            }
+            self.connection.rest();
+        }
+        wait(&self.connection, interest, wakeup, until)
     }
 
     /// Until when the client's next frame must wait because of its rate.

@@ -18,7 +18,7 @@ use super::phase::{Phase, Tries, Verdict, verdict};
 use super::rate::Pace;
 use super::seat::Seat;
 use super::shared::Shared;
-use super::store::Receiver;
+use super::store::{Receiver, Submission};
 use crate::limits;
 use crate::transport::{Connection, Liveness, Received};
 use crate::wire::to_client::Reason;
@@ -36,6 +36,8 @@ pub(super) struct Session<'a> {
     pub(super) tries: Tries,
     pub(super) state: State<'a>,
     pub(super) pace: Pace,
+    /// Messages of the client that came and did not go to the log yet.
+    pub(super) submissions: Vec<Submission>,
     batch: Vec<Arc<[u8]>>,
     /// Something may have come that was not taken yet.
     pub(super) readable: bool,
@@ -75,6 +77,7 @@ impl<'a> Session<'a> {
             tries: Tries::default(),
             state: State::Guest(pass),
             pace: Pace::new(shared.settings.rate, now),
+            submissions: Vec::new(),
             batch: Vec::new(),
             readable: false,
             frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
@@ -177,7 +180,7 @@ impl<'a> Session<'a> {
     /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it, nor one
     /// that others were told is gone.
     pub(super) fn is_congested(&self) -> bool {
-        self.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take()
+        self.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take(self.submissions.len())
     }
 
     /// Whether the client's next frame may be taken: it is neither congested nor over its rate.
@@ -194,8 +197,16 @@ impl<'a> Session<'a> {
         Ok(if self.handle_received()? == Received::More { Received::More } else { received })
     }
 
-    /// Tells whether frames may be left. The clock is asked once for all that came together.
+    /// Tells whether frames may be left. Messages that came together go to the log together: one lock, and those who get
+    /// them are woken once.
     fn handle_received(&mut self) -> Result<Received, End> {
+        let handled = self.handle_frames();
+        self.submit();
+        handled
+    }
+
+    /// The clock is asked once for all that came together.
+    fn handle_frames(&mut self) -> Result<Received, End> {
         let now = Instant::now();
         while !self.is_congested() && self.pace.has_room(now) {
             let Some(frame) = self.next_frame()? else { return Ok(Received::All) };
@@ -217,6 +228,9 @@ impl<'a> Session<'a> {
     }
 
     fn handle(&mut self, frame: ToServer) -> Result<(), End> {
+        if !matches!(frame, ToServer::Send { .. }) {
+            self.submit();
+        }
         if verdict(self.phase(), &frame) == Verdict::NotNow {
             self.refuse(request_of(&frame), Reason::new(Code::NotNow));
             return Ok(());

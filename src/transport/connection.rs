@@ -156,6 +156,11 @@ impl Connection {
         Interest { read: true, write: self.wants_write || self.unsent() > 0 }
     }
 
+    /// Whether it holds memory that an idle connection doesn't need.
+    pub fn is_grown(&self) -> bool {
+        self.read_size > READ_SIZE_FIRST || (self.unsent() == 0 && self.outgoing.capacity() > READ_SIZE_FIRST)
+    }
+
     /// Gives back memory that an idle connection doesn't need.
     pub fn rest(&mut self) {
         self.received.release(READ_SIZE_FIRST);

@@ -172,25 +172,59 @@ pub struct Envelope {
 impl Envelope {
     /// Strict: one canonical encoding, no trailing bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new(bytes);
-        let header = Header::read(&mut reader)?;
+        let Parts { header, commitment, ciphertext, signature } = Parts::read(bytes)?;
         let header_bytes = header.encode();
         debug_assert!(bytes.starts_with(&header_bytes));
-        let envelope = Self {
-            header,
-            header_bytes,
-            commitment: reader.array("H")?,
-            ciphertext: reader.bytes32("C", CIPHERTEXT_MAX)?.to_vec(),
-            signature: reader.bytes16("S", SIGNATURE_MAX)?.to_vec(),
-        };
-        reader.end("envelope")?;
-        envelope.check_lengths()?;
-        Ok(envelope)
+        Ok(Self { header, header_bytes, commitment, ciphertext: ciphertext.to_vec(), signature: signature.to_vec() })
+    }
+
+    /// The clear part of an envelope, checked as strictly as [`parse`](Self::parse) does, without copies of the rest.
+    pub fn check(bytes: &[u8]) -> Result<Header, Error> {
+        Parts::read(bytes).map(|parts| parts.header)
     }
 
     /// The clear part of an envelope that was parsed before: what comes behind it is not looked at.
     pub fn peek(bytes: &[u8]) -> Result<Header, Error> {
         Header::read(&mut Reader::new(bytes))
+    }
+
+    /// The envelope as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let size = self.header_bytes.len() + 38 + self.ciphertext.len() + self.signature.len();
+        let mut writer = Writer::with_capacity(size);
+        writer.bytes(&self.header_bytes);
+        writer.bytes(&self.commitment);
+        writer.bytes32(&self.ciphertext);
+        writer.bytes16(&self.signature);
+        writer.into_bytes()
+    }
+
+    /// What the signature is over.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        signed::envelope(&self.header_bytes, &self.commitment, &self.ciphertext)
+    }
+}
+
+/// An envelope's fields where they came.
+struct Parts<'a> {
+    header: Header,
+    commitment: [u8; 32],
+    ciphertext: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let parts = Self {
+            header: Header::read(&mut reader)?,
+            commitment: reader.array("H")?,
+            ciphertext: reader.bytes32("C", CIPHERTEXT_MAX)?,
+            signature: reader.bytes16("S", SIGNATURE_MAX)?,
+        };
+        reader.end("envelope")?;
+        parts.check_lengths()?;
+        Ok(parts)
     }
 
     /// What can be said of the sealed parts from outside: RSA blocks of at least 2048 bits; whole DES blocks that hold
@@ -210,22 +244,6 @@ impl Envelope {
             return Err(Error::BadLength { field: "S", length: self.signature.len() });
         }
         Ok(())
-    }
-
-    /// The envelope as bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let size = self.header_bytes.len() + 38 + self.ciphertext.len() + self.signature.len();
-        let mut writer = Writer::with_capacity(size);
-        writer.bytes(&self.header_bytes);
-        writer.bytes(&self.commitment);
-        writer.bytes32(&self.ciphertext);
-        writer.bytes16(&self.signature);
-        writer.into_bytes()
-    }
-
-    /// What the signature is over.
-    pub fn signed_bytes(&self) -> Vec<u8> {
-        signed::envelope(&self.header_bytes, &self.commitment, &self.ciphertext)
     }
 }
 

@@ -2,8 +2,13 @@
 
 use byteorder::{BigEndian, ByteOrder};
 
+use super::writer::Writer;
+
 /// Bytes of the length prefix.
 pub const PREFIX: usize = 4;
+
+/// Room for the fields of most frames; others grow.
+const SHORT_FIELDS: usize = 32;
 
 /// Why the received bytes are no frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,12 +29,24 @@ pub enum FrameError {
 
 /// One frame as bytes: prefix, type, body.
 pub fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len() + 1).expect("bodies are limited to 16 KiB");
-    let mut frame = Vec::with_capacity(PREFIX + 1 + body.len());
-    frame.extend_from_slice(&[0; PREFIX]);
+    let mut frame = begin(kind, body.len());
+    frame.bytes(body);
+    finish(frame)
+}
+
+/// A frame whose body is written next: a few short fields and `room` bytes more.
+pub(super) fn begin(kind: u8, room: usize) -> Writer {
+    let mut frame = Writer::with_capacity(PREFIX + 1 + SHORT_FIELDS + room);
+    frame.bytes(&[0; PREFIX]);
+    frame.u8(kind);
+    frame
+}
+
+/// Gives a begun frame its length.
+pub(super) fn finish(frame: Writer) -> Vec<u8> {
+    let mut frame = frame.into_bytes();
+    let length = u32::try_from(frame.len() - PREFIX).expect("bodies are limited to 16 KiB");
     BigEndian::write_u32(&mut frame, length);
-    frame.push(kind);
-    frame.extend_from_slice(body);
     frame
 }
 

@@ -213,7 +213,8 @@ impl ToClient {
 
     /// The whole frame as bytes, length prefix included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
+        let room = if let Self::Deliver { envelope, .. } = self { envelope.len() } else { 0 };
+        let mut writer = frame::begin(self.kind(), room);
         match self {
             Self::Bye(reason) => reason.write(&mut writer),
             Self::Challenge { server_first } => writer.bytes16(server_first.as_bytes()),
@@ -261,7 +262,7 @@ impl ToClient {
                 writer.u32(*seats);
             }
         }
-        frame::encode(self.kind(), &writer.into_bytes())
+        frame::finish(writer)
     }
 
     /// The frame's name in `docs/PROTOCOL.md`.

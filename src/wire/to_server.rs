@@ -1,6 +1,6 @@
 //! Frames from client to server.
 
-use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader, writer::Writer};
+use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader};
 use crate::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HANDOVER_MAX, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
 use crate::names::UserName;
 
@@ -157,7 +157,7 @@ impl ToServer {
 
     /// The whole frame as bytes, length prefix included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
+        let mut writer = frame::begin(self.kind(), 0);
         match self {
             Self::Ack(delivery) => delivery.write(&mut writer),
             Self::Bye => {}
@@ -201,7 +201,7 @@ impl ToServer {
             }
             Self::Watch { on } => writer.flag(*on),
         }
-        frame::encode(self.kind(), &writer.into_bytes())
+        frame::finish(writer)
     }
 
     /// The frame's name in `docs/PROTOCOL.md`.

@@ -45,6 +45,20 @@ fn a_port_in_use_is_told_with_another_one() {
 }
 
 #[test]
+fn more_clients_than_the_machine_can_hold_are_refused_with_the_most_that_it_can() {
+    let home = home();
+    let limited = "ulimit -n 200 && exec \"$0\" --data-dir data --listen 127.0.0.1:0 --max-clients 100";
+    let finished = process::run(process::command("sh", home.folder.path()).args(["-c", limited, SERVER]), b"");
+    refused(
+        &finished,
+        3,
+        "error: 100 clients are more than this machine can hold: the files that a process may open are enough for 68\n\
+         hint: raise the limit (ulimit -n), or --max-clients 68\n",
+    );
+    assert!(!home.folder.path().join("data").exists());
+}
+
+#[test]
 fn a_folder_in_use_names_its_holder_to_a_second_server_which_leaves_the_first_alone() {
     let home = home();
     let server = ServerProcess::start(home.folder.path());

@@ -56,7 +56,9 @@ fn frames(stream: &[u8], piece: usize, limit: usize) -> (Vec<(u8, Vec<u8>)>, boo
 
 /// What parses is encoded to the same bytes, and a look at its header finds the same header.
 pub fn envelope_parse(data: &[u8]) {
-    let Ok(envelope) = Envelope::parse(data) else { return };
+    let parsed = Envelope::parse(data);
+    assert_eq!(Envelope::check(data), parsed.clone().map(|envelope| envelope.header));
+    let Ok(envelope) = parsed else { return };
     assert_eq!(envelope.encode(), data);
     assert_eq!(Envelope::peek(data).as_ref(), Ok(&envelope.header));
     assert_eq!(envelope.header.encode(), envelope.header_bytes);

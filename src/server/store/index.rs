@@ -72,10 +72,12 @@ struct Mailbox {
 
 /// The next message for somebody.
 #[derive(Clone, Debug)]
-pub(super) struct Next {
+pub(super) struct Next<'a> {
     pub(super) number: u64,
     /// `None`: in memory only.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<&'a Place>,
+    /// Of a group message: how many there were, this one included.
+    pub(super) ordinal: Option<u64>,
 }
 
 /// All mailboxes and the group's messages.
@@ -275,19 +277,32 @@ impl Index {
         Start { number, group: before.max(group), skipped: u64::try_from(over).unwrap_or_default() }
     }
 
-    /// The next message for this account after `number`; of the group's those after the `group`-th.
-    pub(super) fn next(&self, name: &UserName, number: u64, group: u64) -> Option<Next> {
-        let mailbox = self.mailboxes.get(name)?;
-        let direct = mailbox.direct.get(mailbox.direct.partition_point(|waiting| waiting.number <= number));
+    /// The messages for this account after `number`, in order; of the group's those after the `group`-th.
+    pub(super) fn after<'a>(&'a self, name: &'a UserName, number: u64, group: u64) -> impl Iterator<Item = Next<'a>> {
+        let direct = self.mailboxes.get(name).into_iter().flat_map(move |mailbox| {
+            mailbox.direct.range(mailbox.direct.partition_point(|waiting| waiting.number <= number)..)
+        });
         let begin = self.group.partition_point(|shared| shared.number <= number || shared.ordinal <= group);
-        let shared = self.group.range(begin..).find(|shared| *shared.sender != *name);
-        match (direct, shared) {
-            (Some(direct), shared) if shared.is_none_or(|shared| direct.number < shared.number) => {
-                Some(Next { number: direct.number, place: direct.place.clone() })
+        let mut shared = self.group.range(begin..).filter(|shared| *shared.sender != *name).peekable();
+        let mut direct = direct.peekable();
+        std::iter::from_fn(move || {
+            let is_direct = match (direct.peek(), shared.peek()) {
+                (Some(direct), Some(shared)) => direct.number < shared.number,
+                (direct, _) => direct.is_some(),
+            };
+            match is_direct {
+                true => direct.next().map(|direct| Next {
+                    number: direct.number,
+                    place: direct.place.as_ref(),
+                    ordinal: None,
+                }),
+                false => shared.next().map(|shared| Next {
+                    number: shared.number,
+                    place: shared.place.as_ref(),
+                    ordinal: Some(shared.ordinal),
+                }),
             }
-            (_, Some(shared)) => Some(Next { number: shared.number, place: shared.place.clone() }),
-            (Some(_) | None, None) => None,
-        }
+        })
     }
 
     /// How many group messages there were before the oldest that is kept.

@@ -1,8 +1,8 @@
 //! Messages in memory: those that are not on disk (yet), and the latest of the others. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::ascending::Ascending;
 use super::ids::Key;
 
 /// A message that is in memory only.
@@ -15,10 +15,9 @@ pub(super) struct Held {
 /// Frames by number.
 #[derive(Default)]
 pub(super) struct Memory {
-    held: BTreeMap<u64, Held>,
+    held: Ascending<Held>,
     held_bytes: usize,
-    /// Ascending.
-    recent: VecDeque<(u64, Arc<[u8]>)>,
+    recent: Ascending<Arc<[u8]>>,
     recent_bytes: usize,
 }
 
@@ -26,34 +25,31 @@ impl Memory {
     /// A message that is not on disk yet.
     pub(super) fn hold(&mut self, number: u64, frame: Arc<[u8]>, key: Key) {
         self.held_bytes += frame.len();
-        self.held.insert(number, Held { frame, key });
+        self.held.push(number, Held { frame, key });
     }
 
     /// It is on disk: from now on it may be forgotten, the oldest first, so that `limit` bytes are kept.
     pub(super) fn written(&mut self, number: u64, limit: usize) {
         let Some(held) = self.release(number) else { return };
         self.recent_bytes += held.frame.len();
-        self.recent.push_back((number, held.frame));
+        self.recent.push(number, held.frame);
         while self.recent_bytes > limit {
-            let Some((_, oldest)) = self.recent.pop_front() else { return };
-            self.recent_bytes -= oldest.len();
+            let Some((oldest, frame)) = self.recent.first() else { return };
+            self.recent_bytes -= frame.len();
+            self.recent.remove(oldest);
         }
     }
 
     /// It is needed no more.
     pub(super) fn release(&mut self, number: u64) -> Option<Held> {
-        let held = self.held.remove(&number)?;
+        let held = self.held.remove(number)?;
         self.held_bytes -= held.frame.len();
         Some(held)
     }
 
     /// The frame of a message, if it is here.
     pub(super) fn find(&self, number: u64) -> Option<&Arc<[u8]>> {
-        if let Some(held) = self.held.get(&number) {
-            return Some(&held.frame);
-        }
-        let position = self.recent.binary_search_by_key(&number, |(number, _)| *number).ok()?;
-        self.recent.get(position).map(|(_, frame)| frame)
+        self.held.get(number).map(|held| &held.frame).or_else(|| self.recent.get(number))
     }
 
     /// How many bytes are here only.

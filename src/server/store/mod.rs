@@ -6,6 +6,7 @@
 //! client needs no more memory than a fast one. One thread writes ([`writer`]): it takes all messages that wait, with one
 //! write and one fsync, and only then is their senders' answer given.
 
+mod ascending;
 mod cursors;
 mod ids;
 mod index;
@@ -25,7 +26,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use index::Owner;
-use order::{Order, Starts, Submission, Wakes};
+pub(super) use order::Submission;
+use order::{Order, Starts, Wakes};
 pub use quotas::Quotas;
 pub(super) use quotas::days;
 pub(super) use receiver::{NotDelivered, Receiver};
@@ -35,14 +37,13 @@ use super::accounts::Account;
 use super::hub::SessionId;
 use super::outbox::Outbox;
 use super::shared::unix_ms;
-use crate::crypto::digest;
 use crate::error::{Exit, Explain};
 use crate::limits::{ACKNOWLEDGE_WITHIN, SEGMENT_BYTES};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::disk::{Disk, RealDisk};
 use crate::text::visible;
-use crate::wire::{Code, Header};
+use crate::wire::{Code, MessageId};
 
 /// Folder of the segments within the data folder.
 pub const FOLDER_NAME: &str = "messages";
@@ -142,16 +143,16 @@ impl Store {
         Ok(Self { inner, writer: Mutex::new(Some(thread)) })
     }
 
-    /// Takes a message whose sender is who they say. The answer comes by `origin`, but a refusal comes from here.
-    pub(super) fn submit(&self, header: &Header, envelope: Vec<u8>, origin: &Arc<Outbox>) -> Result<(), Code> {
-        let mut digest = [0; 16];
-        digest.iter_mut().zip(digest::sha256(&envelope)).for_each(|(to, from)| *to = from);
-        let message = Submission { envelope, digest, now_ms: unix_ms() };
-        let mut wakes = Wakes::default();
-        let taken = self.inner.lock().submit(header, message, origin, &mut wakes);
-        self.inner.work.notify_one();
-        wakes.wake();
-        taken
+    /// Takes messages of one session. Their answers come by `origin`, but refusals come from here.
+    pub(super) fn submit(&self, messages: Vec<Submission>, origin: &Arc<Outbox>) -> Vec<(MessageId, Code)> {
+        let mut refused = Vec::new();
+        self.inner.change(|order, wakes| {
+            for message in messages {
+                let id = message.header.msg_id;
+                refused.extend(order.submit(message, origin, wakes).err().map(|code| (id, code)));
+            }
+        });
+        refused
     }
 
     /// Lets a session get its account's messages, in place of an older one.
@@ -162,17 +163,12 @@ impl Store {
 
     /// A new account: it gets what comes from now on.
     pub(super) fn join(&self, account: &Account) {
-        let mut wakes = Wakes::default();
-        self.inner.lock().join(owner(account), &mut wakes);
-        wakes.wake();
-        self.inner.work.notify_one();
+        self.inner.change(|order, wakes| order.join(owner(account), wakes));
     }
 
     /// An account is gone, and with it what waits for it.
     pub(super) fn remove(&self, account: &Account) {
-        let mut wakes = Wakes::default();
-        self.inner.lock().remove(&owner(account), &mut wakes);
-        wakes.wake();
+        self.inner.change(|order, wakes| order.remove(&owner(account), wakes));
     }
 
     /// An account is closed, or open again: while it is closed it is none of those who get group messages.
@@ -192,8 +188,7 @@ impl Store {
 
     /// Writes what is left and ends.
     pub(super) fn close(&self) {
-        self.inner.lock().is_stopping = true;
-        self.inner.work.notify_one();
+        self.inner.change(|order, _| order.is_stopping = true);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if writer.is_some_and(|writer| writer.join().is_err()) {
             log::error!("the thread that writes messages ended by a panic; please report it");
@@ -211,6 +206,19 @@ impl Inner {
     /// Every change under this lock is whole before anything can panic.
     fn lock(&self) -> MutexGuard<'_, Order> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something, then wakes, without the lock, whom it concerns.
+    fn change(&self, change: impl FnOnce(&mut Order, &mut Wakes)) {
+        let mut wakes = Wakes::default();
+        let mut order = self.lock();
+        change(&mut order, &mut wakes);
+        let needs_writer = order.needs_writer();
+        drop(order);
+        if needs_writer {
+            self.work.notify_one();
+        }
+        wakes.wake();
     }
 }
 

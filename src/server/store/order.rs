@@ -7,16 +7,18 @@ use std::sync::{Arc, Weak};
 
 use super::Durability;
 use super::ids::{Ids, Key, Known};
-use super::index::{Cursor, Index, New, Owner};
+use super::index::{Cursor, Index, New, Next, Owner};
 use super::memory::Memory;
 use super::quotas::Quotas;
 use super::receipts::{Effects, Receipts, Sent, Told};
 use super::record::Meta;
 use super::segment::Place;
+use crate::crypto::digest;
 use crate::limits::{self, LOG_BATCH, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, UNACKNOWLEDGED, WRITE_BATCH};
 use crate::names::{Recipient, UserName};
 use crate::server::hub::SessionId;
 use crate::server::outbox::{Outbox, Saying};
+use crate::server::shared::unix_ms;
 use crate::wire::to_client::{State, ToClient};
 use crate::wire::{Code, DeliveryId, Envelope, Fingerprint, Header};
 
@@ -76,6 +78,9 @@ pub(super) struct Order {
     memory: Memory,
     attached: BTreeMap<UserName, Attached>,
     unwritten: Vec<Unwritten>,
+    unwritten_bytes: usize,
+    /// What the thread that writes does meanwhile.
+    pub(super) writer: WriterState,
     epoch: u64,
     durability: Durability,
     /// The last number that was given.
@@ -94,6 +99,8 @@ impl Order {
             memory: Memory::default(),
             attached: BTreeMap::new(),
             unwritten: Vec::new(),
+            unwritten_bytes: 0,
+            writer: WriterState::default(),
             epoch,
             durability,
             last: 0,
@@ -113,16 +120,11 @@ impl Order {
     }
 
     /// Takes a message: gives it a number, lets it wait for its recipients and announces it to those who are connected.
-    pub(super) fn submit(
-        &mut self,
-        header: &Header,
-        message: Submission,
-        origin: &Arc<Outbox>,
-        wakes: &mut Wakes,
-    ) -> Result<(), Code> {
+    pub(super) fn submit(&mut self, message: Submission, origin: &Arc<Outbox>, wakes: &mut Wakes) -> Result<(), Code> {
+        let header = &message.header;
         let key = Key::new(header.sender_fp, header.msg_id);
         if let Some(known) = self.ids.find(&key) {
-            return self.submit_again(header, known, &message, origin, wakes);
+            return self.submit_again(known, &message, origin, wakes);
         }
         let to = match &header.recipient {
             Recipient::All => None,
@@ -152,9 +154,11 @@ impl Order {
         if let ToClient::Deliver { envelope, .. } = deliver {
             let (group, digest) = (self.index.ordinal(), message.digest);
             let meta = Meta { number, safe: 0, stored_ms: message.now_ms, group, total, recipient, digest };
+            self.unwritten_bytes += size;
             self.unwritten.push(Unwritten { meta, envelope, to });
         }
-        if self.durability == Durability::Memory {
+        // When the disk does not keep up, the answer waits for it, and with the answers the senders.
+        if self.durability == Durability::Memory && self.memory.held_bytes() <= limits::HELD_BYTES / 2 {
             self.with_effects(wakes, |order, effects| order.receipts.kept(number, effects));
         }
         if is_group && self.index.is_trim_due() {
@@ -200,31 +204,32 @@ impl Order {
         }
         let skipped = self.index.passed_group().saturating_sub(at.group);
         at.group += skipped;
+        let mut waiting = self.index.after(name, at.number, at.group);
         while taken.len() < room.min(UNACKNOWLEDGED) && bytes < WRITE_BATCH {
-            let Some(next) = self.index.next(name, at.number, at.group) else {
+            let Some(next) = waiting.next() else {
                 at.number = self.last;
                 at.group = self.index.ordinal();
                 break;
             };
             at.number = next.number;
-            at.group = at.group.max(self.index.group_until(next.number));
-            let source = match (self.memory.find(next.number), next.place) {
-                (Some(frame), _) => {
-                    bytes += frame.len();
-                    Source::Memory(Arc::clone(frame))
-                }
-                (None, Some(place)) => {
-                    bytes += place.length();
-                    Source::Disk(place)
-                }
-                (None, None) => {
-                    log::error!("message {} is neither in memory nor on disk; please report this", next.number);
-                    continue;
-                }
+            at.group = at.group.max(next.ordinal.unwrap_or_else(|| self.index.group_until(next.number)));
+            let Some((source, size)) = self.source(&next) else {
+                log::error!("message {} is neither in memory nor on disk; please report this", next.number);
+                continue;
             };
+            bytes += size;
             taken.push(Taken { number: next.number, source });
         }
         (taken, skipped)
+    }
+
+    /// Where a message is taken from, and how long it is about.
+    fn source(&self, next: &Next<'_>) -> Option<(Source, usize)> {
+        match (self.memory.find(next.number), next.place) {
+            (Some(frame), _) => Some((Source::Memory(Arc::clone(frame)), frame.len())),
+            (None, Some(place)) => Some((Source::Disk(place.clone()), place.length())),
+            (None, None) => None,
+        }
     }
 
     /// The account has everything up to `number`.
@@ -272,7 +277,30 @@ impl Order {
         };
         let count = self.unwritten.iter().take_while(fits).count();
         let later = self.unwritten.split_off(count);
-        std::mem::replace(&mut self.unwritten, later)
+        let now = std::mem::replace(&mut self.unwritten, later);
+        self.unwritten_bytes -= now.iter().map(|unwritten| unwritten.envelope.len()).sum::<usize>();
+        now
+    }
+
+    /// Whether what waits is worth a write: what a sender waits for always is, else a whole batch.
+    pub(super) fn is_write_due(&self) -> bool {
+        match self.durability {
+            Durability::Disk => self.has_unwritten(),
+            Durability::Memory => self.unwritten_bytes >= LOG_BATCH,
+        }
+    }
+
+    /// Whether the thread that writes must be woken, which the caller does once it holds the lock no more.
+    pub(super) fn needs_writer(&mut self) -> bool {
+        let needs = match self.writer {
+            WriterState::Working => false,
+            WriterState::Resting => self.is_stopping || self.is_write_due(),
+            WriterState::Idle => true,
+        };
+        if needs {
+            self.writer = WriterState::Working;
+        }
+        needs
     }
 
     pub(super) fn has_unwritten(&self) -> bool {
@@ -286,17 +314,16 @@ impl Order {
             self.index.set_place(unwritten.meta.number, unwritten.to.as_ref(), place);
             self.memory.written(unwritten.meta.number, RECENT_BYTES);
         }
-        if self.durability == Durability::Disk {
-            self.with_effects(wakes, |order, effects| {
-                batch.iter().for_each(|unwritten| order.receipts.kept(unwritten.meta.number, effects));
-            });
-        }
+        self.with_effects(wakes, |order, effects| {
+            batch.iter().for_each(|unwritten| order.receipts.kept(unwritten.meta.number, effects));
+        });
     }
 
     /// The disk took none of these messages.
     pub(super) fn failed(&mut self, mut batch: Vec<Unwritten>, wakes: &mut Wakes) {
         if self.durability == Durability::Memory {
             // They were accepted: tried again until the disk takes them.
+            self.unwritten_bytes += batch.iter().map(|unwritten| unwritten.envelope.len()).sum::<usize>();
             batch.append(&mut self.unwritten);
             self.unwritten = batch;
             return;
@@ -309,6 +336,7 @@ impl Order {
     /// Nothing more will be written.
     pub(super) fn give_up(&mut self) {
         self.unwritten.clear();
+        self.unwritten_bytes = 0;
     }
 
     pub(super) fn durability(&self) -> Durability {
@@ -358,7 +386,6 @@ impl Order {
     /// The same id came before.
     fn submit_again(
         &mut self,
-        header: &Header,
         known: Known,
         message: &Submission,
         origin: &Arc<Outbox>,
@@ -371,7 +398,7 @@ impl Order {
         let origin = Arc::downgrade(origin);
         self.with_effects(wakes, |order, effects| {
             if !order.receipts.again(known.number, origin.clone(), effects) {
-                effects.told.extend(forgotten(header, known, &origin));
+                effects.told.extend(forgotten(&message.header, known, &origin));
             }
         });
         Ok(())
@@ -396,7 +423,7 @@ impl Order {
     /// Lets group messages go that those who are connected have, beyond those that wait for everybody.
     fn trim(&mut self) {
         for (name, attached) in &mut self.attached {
-            let next = self.index.next(name, attached.done, 0);
+            let next = self.index.after(name, attached.done, 0).next();
             attached.done = next.map_or(self.last, |next| next.number.saturating_sub(1));
         }
         let done = self.attached.values().map(|attached| attached.done).min().unwrap_or(self.last);
@@ -435,11 +462,34 @@ impl Order {
     }
 }
 
+/// What the thread that writes does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum WriterState {
+    /// It will look for more by itself.
+    #[default]
+    Working,
+    /// It will in a moment, unless something can't wait so long.
+    Resting,
+    /// It waits for anything.
+    Idle,
+}
+
 /// A message as it comes to the log.
-pub(super) struct Submission {
+pub(in crate::server) struct Submission {
+    pub(super) header: Header,
     pub(super) envelope: Vec<u8>,
+    /// The beginning of the envelope's SHA-256.
     pub(super) digest: [u8; 16],
     pub(super) now_ms: u64,
+}
+
+impl Submission {
+    /// A message whose sender is who they say.
+    pub(in crate::server) fn new(header: Header, envelope: Vec<u8>) -> Self {
+        let mut digest = [0; 16];
+        digest.iter_mut().zip(digest::sha256(&envelope)).for_each(|(to, from)| *to = from);
+        Self { header, envelope, digest, now_ms: unix_ms() }
+    }
 }
 
 /// A message from the log as a frame that says that it waited.

@@ -3,9 +3,9 @@
 //! The first answer waits for the disk. News wait until nobody who is connected still has to acknowledge, so that they
 //! come merged; when somebody comes back later and acknowledges, there are more.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::ascending::Ascending;
 use crate::names::UserName;
 use crate::wire::to_client::{Reason, State, ToClient};
 use crate::wire::{Code, MessageId};
@@ -79,13 +79,13 @@ pub(super) struct Sent {
 
 /// Receipts of the latest messages.
 pub(super) struct Receipts<O> {
-    receipts: BTreeMap<u64, Receipt<O>>,
+    receipts: Ascending<Receipt<O>>,
     limit: usize,
 }
 
 impl<O: Clone> Receipts<O> {
     pub(super) fn new(limit: usize) -> Self {
-        Self { receipts: BTreeMap::new(), limit }
+        Self { receipts: Ascending::default(), limit }
     }
 
     /// A message was taken; its answer is to come.
@@ -100,7 +100,7 @@ impl<O: Clone> Receipts<O> {
 
     /// The same message was sent again. False if nothing is known of it any more.
     pub(super) fn again(&mut self, number: u64, origin: O, effects: &mut Effects<O>) -> bool {
-        let Some(receipt) = self.receipts.get_mut(&number) else { return false };
+        let Some(receipt) = self.receipts.get_mut(number) else { return false };
         match receipt.kept {
             Kept::Trying | Kept::No => receipt.origins.push(origin),
             Kept::Yes => {
@@ -111,9 +111,9 @@ impl<O: Clone> Receipts<O> {
         true
     }
 
-    /// A message is on disk.
+    /// A message is on disk, or need not be. Its first answer is given once.
     pub(super) fn kept(&mut self, number: u64, effects: &mut Effects<O>) {
-        if let Some(receipt) = self.receipts.get_mut(&number) {
+        if let Some(receipt) = self.receipts.get_mut(number).filter(|receipt| receipt.kept != Kept::Yes) {
             receipt.kept = Kept::Yes;
             receipt.answer(effects);
         }
@@ -122,7 +122,7 @@ impl<O: Clone> Receipts<O> {
 
     /// A message could not be put on disk.
     pub(super) fn failed(&mut self, number: u64, effects: &mut Effects<O>) {
-        if let Some(receipt) = self.receipts.get_mut(&number) {
+        if let Some(receipt) = self.receipts.get_mut(number) {
             receipt.kept = Kept::No;
         }
         self.settle(number, effects);
@@ -130,16 +130,17 @@ impl<O: Clone> Receipts<O> {
 
     /// A recipient has a message. `is_awaited`: it was connected when the message came, and is since.
     pub(super) fn reached(&mut self, number: u64, is_awaited: bool, effects: &mut Effects<O>) {
-        if let Some(receipt) = self.receipts.get_mut(&number) {
-            receipt.reached = (receipt.reached + 1).min(receipt.total);
-            receipt.awaited = receipt.awaited.saturating_sub(is_awaited.into());
+        let Some(receipt) = self.receipts.get_mut(number) else { return };
+        receipt.reached = (receipt.reached + 1).min(receipt.total);
+        receipt.awaited = receipt.awaited.saturating_sub(is_awaited.into());
+        if receipt.awaited == 0 {
+            self.settle(number, effects);
         }
-        self.settle(number, effects);
     }
 
     /// A recipient that was connected left without acknowledging.
     pub(super) fn left(&mut self, number: u64, effects: &mut Effects<O>) {
-        if let Some(receipt) = self.receipts.get_mut(&number) {
+        if let Some(receipt) = self.receipts.get_mut(number) {
             receipt.awaited = receipt.awaited.saturating_sub(1);
         }
         self.settle(number, effects);
@@ -147,26 +148,26 @@ impl<O: Clone> Receipts<O> {
 
     /// Nobody will have it any more. Its first answer, if that is still to come, comes all the same.
     pub(super) fn forget(&mut self, number: u64) {
-        if self.receipts.get(&number).is_some_and(|receipt| receipt.kept == Kept::Yes) {
-            self.receipts.remove(&number);
+        if self.receipts.get(number).is_some_and(|receipt| receipt.kept == Kept::Yes) {
+            self.receipts.remove(number);
         }
     }
 
     fn insert(&mut self, number: u64, origins: Vec<O>, sent: Sent, kept: Kept) {
         let Sent { sender, to, msg_id, total, awaited } = sent;
         let sender = Arc::new(sender);
-        self.receipts.insert(number, Receipt { origins, sender, to, msg_id, total, reached: 0, awaited, kept });
+        self.receipts.push(number, Receipt { origins, sender, to, msg_id, total, reached: 0, awaited, kept });
         while self.receipts.len() > self.limit {
             // One that waits for its answer stays: how many do is limited otherwise.
-            match self.receipts.first_entry() {
-                Some(oldest) if oldest.get().kept == Kept::Yes => drop(oldest.remove()),
+            match self.receipts.first() {
+                Some((oldest, receipt)) if receipt.kept == Kept::Yes => drop(self.receipts.remove(oldest)),
                 _ => break,
             }
         }
     }
 
     fn settle(&mut self, number: u64, effects: &mut Effects<O>) {
-        let Some(receipt) = self.receipts.get_mut(&number) else { return };
+        let Some(receipt) = self.receipts.get_mut(number) else { return };
         if receipt.awaited > 0 {
             return;
         }
@@ -177,7 +178,7 @@ impl<O: Clone> Receipts<O> {
                 self.forget_complete(number);
             }
             Kept::No => {
-                if let Some(receipt) = self.receipts.remove(&number) {
+                if let Some(receipt) = self.receipts.remove(number) {
                     receipt.conclude(number, effects);
                 }
             }
@@ -185,8 +186,8 @@ impl<O: Clone> Receipts<O> {
     }
 
     fn forget_complete(&mut self, number: u64) {
-        if self.receipts.get(&number).is_some_and(|receipt| receipt.reached >= receipt.total) {
-            self.receipts.remove(&number);
+        if self.receipts.get(number).is_some_and(|receipt| receipt.reached >= receipt.total) {
+            self.receipts.remove(number);
         }
     }
 }

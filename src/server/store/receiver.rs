@@ -5,7 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::order::{Position, Source, Taken, Wakes, backlog_frame};
+use super::order::{Position, Source, Taken, backlog_frame};
 use super::segment::{Place, Segment};
 use super::{ACKNOWLEDGE_WITHIN, Inner};
 use crate::limits::UNACKNOWLEDGED;
@@ -70,7 +70,7 @@ impl Receiver {
         self.is_behind = true;
     }
 
-    /// Adds the next frames to `frames`, about one TLS record's worth; none if there is nothing more for now, or if too
+    /// Adds the next frames to `frames`, about [`WRITE_BATCH`](crate::limits::WRITE_BATCH) bytes; none if there is nothing more for now, or if too
     /// many wait for an acknowledgement.
     pub(in crate::server) fn take(&mut self, frames: &mut Vec<Arc<[u8]>>) -> Result<(), Unreadable> {
         if !self.is_ready() {
@@ -103,10 +103,7 @@ impl Receiver {
         }
         self.outstanding.drain(..=position);
         self.since = Instant::now();
-        let mut wakes = Wakes::default();
-        self.inner.lock().acknowledge(&self.name, delivery.number, &mut wakes);
-        self.inner.work.notify_one();
-        wakes.wake();
+        self.inner.change(|order, wakes| order.acknowledge(&self.name, delivery.number, wakes));
         Ok(())
     }
 
@@ -159,9 +156,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        let mut wakes = Wakes::default();
-        self.inner.lock().detach(&self.name, self.id, &mut wakes);
-        wakes.wake();
+        self.inner.change(|order, wakes| order.detach(&self.name, self.id, wakes));
     }
 }
 

@@ -3,10 +3,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::crypto::digest;
 use crate::storage::failing::FailingDisk;
 use crate::wire::frame::PREFIX;
 use crate::wire::to_client::State;
-use crate::wire::{Bundle, Envelope, Fingerprint, MessageId, Suite, ToClient, Verifier};
+use crate::wire::{Bundle, Envelope, Fingerprint, Header, Suite, ToClient, Verifier};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -75,7 +76,9 @@ impl Scene {
 
     fn submit(&self, from: &str, to: &str, id: u8, text: &[u8], client: &Client) -> Result<(), Code> {
         let envelope = envelope(from, to, id, text);
-        self.store().submit(&envelope.header, envelope.encode(), &client.outbox)
+        let message = Submission::new(envelope.header.clone(), envelope.encode());
+        let refused = self.store().submit(vec![message], &client.outbox);
+        refused.first().map_or(Ok(()), |(_, code)| Err(*code))
     }
 
     fn attach(&mut self, name: &str) -> Reader {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::cursors::{Cursors, Line};
-use super::order::{Unwritten, Wakes};
+use super::order::{Unwritten, Wakes, WriterState};
 use super::segment::Segments;
 use super::{Durability, Inner};
 use crate::limits::{CURSORS_WITHIN, EXPIRE_EVERY};
@@ -16,6 +16,8 @@ pub(super) struct Writer {
     cursors: Cursors,
     /// When cursors were written last, or tried to be.
     flushed: Instant,
+    /// When messages were written last, or tried to be.
+    written: Instant,
     /// When messages over their age were looked for last.
     expired: Option<Instant>,
     /// When the disk refused messages that were accepted already: they are tried again after a while.
@@ -33,7 +35,8 @@ enum Work {
 
 impl Writer {
     pub(super) fn new(inner: Arc<Inner>, segments: Segments, cursors: Cursors) -> Self {
-        Self { inner, segments, cursors, flushed: Instant::now(), expired: None, failed: None }
+        let now = Instant::now();
+        Self { inner, segments, cursors, flushed: now, written: now, expired: None, failed: None }
     }
 
     /// Works until the store is closed.
@@ -58,18 +61,24 @@ impl Writer {
     fn wait(&self) -> Work {
         let mut order = self.inner.lock();
         loop {
-            let may_write = order.is_stopping || self.failed.is_none_or(|failed| failed.elapsed() >= CURSORS_WITHIN);
-            if order.has_unwritten() && may_write {
+            let is_failing = self.failed.is_some_and(|failed| failed.elapsed() < CURSORS_WITHIN);
+            let is_due = order.is_write_due() || self.written.elapsed() >= CURSORS_WITHIN;
+            if order.has_unwritten() && (order.is_stopping || (is_due && !is_failing)) {
                 return Work::Messages(order.take_unwritten());
             }
             if order.is_stopping {
                 return Work::Stop;
             }
-            let is_soon = order.index().has_changed() || self.failed.is_some();
-            let patience = if is_soon { CURSORS_WITHIN.saturating_sub(self.flushed.elapsed()) } else { EXPIRE_EVERY };
+            let is_soon = order.index().has_changed() || order.has_unwritten() || self.failed.is_some();
+            let (state, patience) = match is_soon {
+                true => (WriterState::Resting, CURSORS_WITHIN.saturating_sub(self.flushed.elapsed())),
+                false => (WriterState::Idle, EXPIRE_EVERY),
+            };
+            order.writer = state;
             let (guard, timeout) =
                 self.inner.work.wait_timeout(order, patience).unwrap_or_else(std::sync::PoisonError::into_inner);
             order = guard;
+            order.writer = WriterState::Working;
             if timeout.timed_out() {
                 return Work::Rest;
             }
@@ -77,6 +86,7 @@ impl Writer {
     }
 
     fn write(&mut self, batch: Vec<Unwritten>) {
+        self.written = Instant::now();
         let mut messages = Vec::with_capacity(batch.len());
         let mut targets = Vec::with_capacity(batch.len());
         for Unwritten { meta, envelope, to } in batch {

@@ -1,0 +1,87 @@
+//! What the load generator says to a server and understands of it, whatever its protocol.
+
+use super::pipe::Pipe;
+
+/// Tells one message from all others, in text that every protocol carries: sender, run and number in hex.
+pub type Stamp = [u8; STAMP];
+
+/// Bytes of a stamp: those of a message id.
+pub const STAMP: usize = 16;
+
+/// Whom a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// Everybody.
+    Group,
+    /// One member.
+    Member(usize),
+}
+
+/// Something that a server said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A message came.
+    Message(Stamp),
+    /// A message of this connection was accepted.
+    Answer,
+}
+
+/// One connection's protocol, after its login.
+pub trait Dialect: Send {
+    /// Adds a message to what goes out.
+    fn publish(&mut self, to: To, stamp: &Stamp, out: &mut Vec<u8>);
+
+    /// Understands what came, whole units only; gives how many bytes it took. Answers that the protocol asks for are added
+    /// to what goes out.
+    fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>, seen: &mut Vec<Seen>) -> usize;
+}
+
+/// A connection that is logged in.
+pub struct Conn {
+    /// Its bytes.
+    pub pipe: Pipe,
+    /// Its protocol.
+    pub dialect: Box<dyn Dialect>,
+    /// Who sends by it.
+    pub sender: Option<usize>,
+    /// Who receives by it.
+    pub receiver: Option<usize>,
+    /// Group messages come back to their sender, too.
+    pub echoes: bool,
+}
+
+/// The stamp of a sender's message.
+pub fn stamp(sender: usize, run: u64, number: u64) -> Stamp {
+    let mut stamp = [0; STAMP];
+    let fields = [(0..2, sender as u64), (2..6, run), (6..STAMP, number)];
+    for (range, value) in fields {
+        let mut rest = value;
+        for digit in stamp[range].iter_mut().rev() {
+            *digit = HEX[(rest % 16) as usize];
+            rest /= 16;
+        }
+    }
+    stamp
+}
+
+/// Sender, run and number of a stamp.
+pub fn unstamp(stamp: &[u8]) -> Option<(usize, u64, u64)> {
+    let field = |range| std::str::from_utf8(stamp.get(range)?).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+    Some((field(0..2)? as usize, field(2..6)?, field(6..STAMP)?))
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_tells_who_and_which() {
+        for fields in [(0, 0, 1), (9, 0xfffe, 0xff_ffff_fffe), (255, 7, 1_000_000)] {
+            assert_eq!(unstamp(&stamp(fields.0, fields.1, fields.2)), Some(fields));
+        }
+        assert_eq!(unstamp(b"no hex at all..."), None);
+        assert_eq!(unstamp(b"00"), None);
+    }
+}

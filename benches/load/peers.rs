@@ -1,0 +1,197 @@
+//! TopChat beside other servers: the same load, in turn, in one run.
+
+use std::io;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Common;
+use super::dialect::To;
+use super::drive::{self, Case, Outcome, Pattern};
+use super::plot;
+use super::relay::numbers;
+use super::systems::{Program, System};
+use super::table::{self, Table, median, short};
+use super::topchat::Keys;
+
+/// A case for some servers.
+struct Comparison {
+    name: &'static str,
+    pattern: Pattern,
+    window: u64,
+    is_kept: bool,
+}
+
+const LIVE: [(Program, bool); 8] = [
+    (Program::TopChat, true),
+    (Program::Nats, true),
+    (Program::Nats, false),
+    (Program::Redis, true),
+    (Program::Redis, false),
+    (Program::Mosquitto, true),
+    (Program::Ngircd, true),
+    (Program::Ngircd, false),
+];
+const KEPT: [(Program, bool); 3] = [(Program::TopChat, true), (Program::Nats, true), (Program::Mosquitto, true)];
+
+fn comparisons(members: usize) -> [Comparison; 6] {
+    let group = Pattern::Group { senders: members };
+    let direct = Pattern::Direct { senders: members };
+    let of = |name, pattern, window, is_kept| Comparison { name, pattern, window, is_kept };
+    [
+        of("group, window 1000", group, 1000, false),
+        of("group, window 1", group, 1, false),
+        of("direct, window 1000", direct, 1000, false),
+        of("ping-pong", Pattern::PingPong, 1, false),
+        of("group, window 1000, kept", group, 1000, true),
+        of("ping-pong, kept", Pattern::PingPong, 1, true),
+    ]
+}
+
+/// What was measured of one system in one case, a value per round.
+struct Line {
+    case: usize,
+    system: System,
+    outcomes: Vec<Outcome>,
+    failure: Option<String>,
+}
+
+/// Measures, prints, and writes what is asked for.
+pub fn run(common: &Common, svg: Option<&std::path::Path>) -> io::Result<()> {
+    let keys = Keys::new(3072, common.text)?;
+    let comparisons = comparisons(common.members);
+    let mut lines = Vec::new();
+    for (case, comparison) in comparisons.iter().enumerate().filter(|(_, case)| case.name.contains(&common.only)) {
+        let systems: &[(Program, bool)] = if comparison.is_kept { &KEPT } else { &LIVE };
+        lines.extend(systems.iter().map(|(program, is_secured)| {
+            let system = System { program: *program, is_secured: *is_secured, is_kept: comparison.is_kept };
+            Line { case, system, outcomes: Vec::new(), failure: None }
+        }));
+    }
+    for round in 0..common.rounds {
+        for line in lines.iter_mut().filter(|line| line.failure.is_none()) {
+            let comparison = &comparisons[line.case];
+            match measure(common, &keys, line.system, comparison) {
+                Ok(outcome) => {
+                    eprintln!(
+                        "round {}, {}, {}: {}/s",
+                        round + 1,
+                        comparison.name,
+                        line.system.name(),
+                        short(outcome.rate)
+                    );
+                    line.outcomes.push(outcome);
+                }
+                Err(error) => {
+                    eprintln!("{}, {}: {error}", comparison.name, line.system.name());
+                    line.failure = Some(error.to_string());
+                }
+            }
+        }
+    }
+    report(common, &comparisons, &lines, svg)
+}
+
+/// One case on a server of its own, so that none has another's past.
+fn measure(common: &Common, keys: &Keys, system: System, comparison: &Comparison) -> io::Result<Outcome> {
+    let to = if matches!(comparison.pattern, Pattern::Group { .. }) { To::Group } else { To::Member(1) };
+    let started = system.start(common.program(), keys, common.members)?;
+    let mut connections = system.gather(&started, keys, common.members, to)?;
+    let time = Duration::from_secs_f64(common.seconds);
+    let threads = if comparison.window == 1 { 1 } else { common.threads };
+    let awaits_answers = comparison.is_kept && comparison.pattern != Pattern::PingPong;
+    let Comparison { pattern, window, .. } = *comparison;
+    let case = Case { pattern, window, awaits_answers, warm_up: time / 4, time, threads };
+    drive::run(&mut connections, common.members, &case, 1, started.running.id())
+}
+
+fn report(
+    common: &Common,
+    comparisons: &[Comparison],
+    lines: &[Line],
+    svg: Option<&std::path::Path>,
+) -> io::Result<()> {
+    let mut text = format!("{}\n\n", versions().join(", "));
+    let mut bars = Vec::new();
+    for (case, comparison) in comparisons.iter().enumerate() {
+        let of_case: Vec<_> = lines.iter().filter(|line| line.case == case).collect();
+        let Some(own) = of_case.first() else { continue };
+        let mut table = Table::new(&[
+            comparison.name,
+            "deliveries/s",
+            "TopChat is … times as fast",
+            "server CPU s per million",
+            "TopChat takes … times as much",
+            "p50 µs",
+            "p99 µs",
+            "lost or doubled",
+        ]);
+        for line in &of_case {
+            table.row(row(own, line));
+            bars.push(plot::Bar { group: comparison.name, name: line.system.name(), value: rate(line) });
+        }
+        text += &table.to_markdown();
+        text += "\n";
+    }
+    println!("{text}");
+    for program in [Program::Nats, Program::Mosquitto, Program::Redis, Program::Ngircd] {
+        let system =
+            System { program, is_secured: true, is_kept: matches!(program, Program::Nats | Program::Mosquitto) };
+        println!("configuration of {}:\n{}", system.name(), system.configuration("FOLDER", "PORT"));
+    }
+    if let Some(file) = svg {
+        std::fs::write(file, plot::svg(&bars))?;
+    }
+    let rows: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let (case, system) = (comparisons[line.case].name, line.system.name());
+            json!({ "case": case, "system": system, "rounds": numbers(&line.outcomes), "failure": line.failure })
+        })
+        .collect();
+    table::write(common, "peers", &text, &json!({ "part": "peers", "versions": versions(), "rows": rows }))
+}
+
+fn rate(line: &Line) -> f64 {
+    median(&line.outcomes.iter().map(|outcome| outcome.rate).collect::<Vec<_>>())
+}
+
+fn row(own: &Line, line: &Line) -> Vec<String> {
+    let of = |line: &Line, pick: fn(&Outcome) -> f64| median(&line.outcomes.iter().map(pick).collect::<Vec<_>>());
+    // Ratios of the same round, so that what else the machine does meets both.
+    let ratio = |pick: fn(&Outcome) -> f64| {
+        let pairs = own.outcomes.iter().zip(&line.outcomes);
+        median(&pairs.map(|(own, other)| pick(own) / pick(other)).collect::<Vec<_>>())
+    };
+    let lost: u64 = line.outcomes.iter().map(|outcome| outcome.missing + outcome.disorder).sum();
+    vec![
+        line.failure.as_ref().map_or_else(|| line.system.name(), |why| format!("{}: {why}", line.system.name())),
+        short(of(line, |outcome| outcome.rate)),
+        short(ratio(|outcome| outcome.rate)),
+        short(of(line, |outcome| outcome.server_cpu)),
+        short(ratio(|outcome| outcome.server_cpu)),
+        short(of(line, |outcome| outcome.round_trip(0.5))),
+        short(of(line, |outcome| outcome.round_trip(0.99))),
+        lost.to_string(),
+    ]
+}
+
+/// What the programs say of themselves.
+fn versions() -> Vec<String> {
+    let ask = |program: &str, argument: &str| {
+        let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
+        let said = Command::new(program).arg(argument).env("PATH", path).output().map(|output| output.stdout);
+        let said = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
+        said.lines().next().unwrap_or(program).split(" sha=").next().unwrap_or(program).to_owned()
+    };
+    let mut versions = vec![format!("TopChat {}", env!("CARGO_PKG_VERSION"))];
+    versions.extend([
+        ask("nats-server", "--version"),
+        ask("mosquitto", "-h"),
+        ask("redis-server", "--version"),
+        ask("ngircd", "--version"),
+    ]);
+    versions.push(openssl::version::version().to_owned());
+    versions
+}
