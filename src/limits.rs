@@ -251,8 +251,8 @@ pub const FEED_READERS: usize = 16;
 pub const FEED_BUFFER: usize = 256 * 1024;
 /// For so long a new feed keeps its lines for readers who were with the client before it: that one ends within this time.
 pub const FEED_CATCH_UP: Duration = Duration::from_secs(5);
-/// So many of them.
-pub const FEED_KEPT: usize = 256;
+/// So many bytes of them: they fit at once into what a reader may lag behind.
+pub const FEED_KEPT: usize = 64 * 1024;
 /// Pause before a feed that ended at once is tried again, so that a reader who is too slow costs nothing.
 pub const FEED_PAUSE: Duration = Duration::from_secs(1);
 /// A session of `topchat rpc` that is asked nothing for so long is closed until the next request: below the server's

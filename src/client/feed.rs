@@ -3,7 +3,6 @@
 //! They get the lines of `listen --json` through a socket beside the inbox. The feed goes one way and never waits: a reader that takes too little is dropped, and can come back. Only who holds the
 //! inbox offers it, so there is one, and a socket that a killed process left is nobody's.
 
-use std::collections::VecDeque;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +26,9 @@ pub struct Feed {
     readers: Vec<UnixStream>,
     begun: Instant,
     /// The first lines: whoever read an older client's feed till just now misses none.
-    kept: VecDeque<String>,
+    kept: String,
+    /// Some of them were dropped.
+    has_gap: bool,
 }
 
 impl Feed {
@@ -47,7 +48,7 @@ impl Feed {
         fs::set_permissions(&unfinished, Permissions::from_mode(0o600))?;
         fs::rename(&unfinished, &path)?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, path, readers: Vec::new(), begun: Instant::now(), kept: VecDeque::new() })
+        Ok(Self { listener, path, readers: Vec::new(), begun: Instant::now(), kept: String::new(), has_gap: false })
     }
 
     /// One more line, for whoever reads.
@@ -59,17 +60,21 @@ impl Feed {
         }
         let line = line() + "\n";
         self.readers.retain_mut(|reader| takes(reader, &line));
+        if is_young && self.kept.len() + line.len() > FEED_KEPT {
+            self.kept.clear();
+            self.has_gap = true;
+        }
         if is_young {
-            self.kept.push_back(line);
-            self.kept.truncate(FEED_KEPT);
+            self.kept.push_str(&line);
         }
     }
 
     /// Takes in who has come meanwhile.
     pub fn welcome(&mut self) {
         if self.begun.elapsed() >= FEED_CATCH_UP {
-            self.kept = VecDeque::new();
+            (self.kept, self.has_gap) = (String::new(), false);
         }
+        let gap = if self.has_gap { status("behind", None) + "\n" } else { String::new() };
         while let Ok((mut reader, _)) = self.listener.accept() {
             if self.readers.len() >= FEED_READERS {
                 self.readers.retain_mut(is_there);
@@ -77,7 +82,7 @@ impl Feed {
             let is_ready = is_own(&reader) && reader.set_nonblocking(true).is_ok() && self.readers.len() < FEED_READERS;
             // The system may give less: then a reader has to be quicker.
             let _ = set_socket_send_buffer_size(&reader, FEED_BUFFER);
-            if is_ready && self.kept.iter().all(|line| takes(&mut reader, line)) {
+            if is_ready && takes(&mut reader, &gap) && takes(&mut reader, &self.kept) {
                 self.readers.push(reader);
             }
         }
@@ -91,9 +96,9 @@ impl Drop for Feed {
     }
 }
 
-/// False if it did not take the whole line at once.
-fn takes(reader: &mut UnixStream, line: &str) -> bool {
-    reader.write(line.as_bytes()).is_ok_and(|written| written == line.len())
+/// False if it did not take all of it at once.
+fn takes(reader: &mut UnixStream, lines: &str) -> bool {
+    lines.is_empty() || reader.write(lines.as_bytes()).is_ok_and(|written| written == lines.len())
 }
 
 /// False if the reader has gone. It never says anything.
@@ -201,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn whoever_comes_too_late_for_all_of_the_first_lines_is_told_so() {
+        let place = tempfile::tempdir().unwrap();
+        let mut feed = offered(place.path());
+        let line = "x".repeat(FEED_KEPT - 1);
+        feed.tell(|| line.clone());
+        feed.tell(|| "second".to_owned());
+        let mut late = Attached::to(place.path()).unwrap();
+        feed.tell(|| "third".to_owned());
+        assert_eq!(lines(&mut late, 3), [&status("behind", None), "second", "third"]);
+    }
+
+    #[test]
     fn a_reader_that_takes_nothing_is_dropped_and_holds_up_nobody() {
         let place = tempfile::tempdir().unwrap();
         let mut feed = offered(place.path());
@@ -214,7 +231,7 @@ mod tests {
             assert!(told < 10_000, "memory without end");
         }
         let mut quick = Attached::to(place.path()).unwrap();
-        feed.kept.clear();
+        (feed.kept, feed.has_gap) = Default::default();
         feed.tell(|| "for the quick".to_owned());
         assert_eq!(lines(&mut quick, 1), ["for the quick"]);
         let never = Stop::new().unwrap();

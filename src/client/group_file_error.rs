@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::crypto::group_key::GroupKeyError;
 use crate::error::{Exit, Explain};
-use crate::text::visible;
+use crate::text::{quoted, visible};
 
 /// Why the group key file can't be used or changed.
 #[derive(Debug, thiserror::Error)]
@@ -80,5 +80,5 @@ impl Explain for GroupFileError {
 
 /// The script replaces a file by force only.
 fn making(force: &str, path: &Path) -> String {
-    format!("scripts/gen-des-key.sh {force}{}", visible(&path.to_string_lossy()))
+    format!("scripts/gen-des-key.sh {force}{}", quoted(&path.to_string_lossy()))
 }

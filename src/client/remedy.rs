@@ -4,7 +4,7 @@ use super::Error;
 use crate::error::{Exit, Explain};
 use crate::names::NameError;
 use crate::storage::FileKind;
-use crate::text::visible;
+use crate::text::{quoted, visible};
 
 /// The remedy, in one line.
 pub(super) fn remedy(error: &Error) -> Option<String> {
@@ -41,7 +41,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it",
         Error::TextNotFile { path, .. } => {
             let path = path.to_string_lossy();
-            return Some(format!("read it as input: topchat send NAME < {}", visible(&path)));
+            return Some(format!("read it as input: topchat send NAME < {}", quoted(&path)));
         }
         Error::TextTooLong => "split it, or send a file some other way",
         Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again",

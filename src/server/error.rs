@@ -11,7 +11,7 @@ use crate::error::{Exit, Explain};
 use crate::limits::SOCKET_PATH_MAX;
 use crate::storage::lock::LockError;
 use crate::storage::{FileError, FileKind};
-use crate::text::visible;
+use crate::text::{quoted, visible};
 use crate::transport::TransportError;
 
 /// Why a server can't start or go on.
@@ -122,7 +122,9 @@ impl Explain for ServerError {
             )),
             Self::Secret { path } => Some(format!("move {} away: a new one is made at the next start", shown(path))),
             Self::Misunderstood { .. } => Some("use the topchat-server of the same version".to_owned()),
-            Self::NotSocket { path, .. } => Some(format!("move it away: mv {0} {0}.old", shown(path))),
+            Self::NotSocket { path, .. } => {
+                Some(format!("move it away: mv {0} {0}.old", quoted(&path.to_string_lossy())))
+            }
             Self::Refused(refusal) => refusal_hint(refusal),
             Self::SocketPath { .. } => {
                 Some("name the folder by a shorter path, for example from within: --data-dir .".to_owned())

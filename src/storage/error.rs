@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Exit, Explain};
-use crate::text::visible;
+use crate::text::{quoted, visible};
 
 /// Why a file or folder is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +112,7 @@ impl FileError {
 
 impl Explain for FileError {
     fn hint(&self) -> Option<String> {
-        let path = quoted(self.path());
+        let path = quoted(&self.path().to_string_lossy());
         match self {
             Self::Exists { .. } => Some(format!("move it away first: mv {path} {path}.old")),
             Self::Io { source, .. } => io_hint(source, &path),
@@ -198,13 +198,6 @@ fn io_hint(source: &io::Error, path: &str) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// A path as one word of a shell command.
-fn quoted(path: &Path) -> String {
-    let text = shown(path);
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ',' | '@' | ':');
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! `topchat rpc`: what a bot relies on, alone and beside other clients of the same account.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::process::{ChildStdin, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -13,7 +16,8 @@ use topchat::wire::{ToClient, ToServer};
 use super::home::{Home, lines, without_contact};
 use crate::support::PATIENCE;
 use crate::support::people::{ALICE, BOB};
-use crate::support::process::{Finished, Running};
+use crate::support::process::{CLIENT, Finished, Running};
+use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -301,6 +305,50 @@ fn a_bot_that_begins_beside_the_chat_reads_along() {
     assert!(chat.line().contains("hello"));
     assert_eq!(rpc.finish().code, Some(0));
     assert_eq!(chat.finish().code, Some(0));
+}
+
+/// The same beside the chat in a terminal, which is not disturbed.
+#[test]
+fn a_bot_works_beside_somebody_who_types() {
+    let (_server, alice, bob) = pair();
+    let mut command = bob.topchat(&["--password-file", "password", "--quiet"]);
+    let mut terminal = Terminal::start(command.env("TERM", "xterm-256color"));
+    terminal.wait_for_line("ALL> ");
+    terminal.types("half a li");
+    let mut rpc = Rpc::start(&bob);
+    assert_eq!(rpc.result("subscribe", json!({}))["state"], "attached");
+    says(&alice, "bob", "to both");
+    rpc.told_text("to both");
+    terminal.wait_for("to both");
+    terminal.wait_for_line("ALL> half a li");
+    let heard = alice.listen(&["--json", "--count", "1"]);
+    assert_eq!(rpc.result("send", json!({ "to": "alice", "text": "from the bot" }))["state"], "delivered");
+    assert!(heard.line().contains("from the bot"));
+    terminal.types("\x03/quit\r");
+    assert_eq!(terminal.end().code(), Some(0));
+    rpc.told_state("receiving");
+    assert_eq!(rpc.finish().code, Some(0));
+}
+
+/// Who runs the program on the other end of the socket is checked: only the owner is told anything.
+#[test]
+fn nobody_else_reads_along() {
+    let (_server, alice, bob) = pair();
+    let mut command = bob.bound_by_modes(CLIENT);
+    command.env("TOPCHAT_SERVER", &bob.server).env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
+    let mut listening = Running::start(command.args(["listen", "--password-file", "password"]));
+    listening.wait_for("listening as bob");
+    says(&alice, "bob", "one");
+    let socket = bob.path(&socket_of(&bob));
+    assert_eq!(fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
+    // Whoever is not root is kept out by that; root runs these tests as somebody else than the client.
+    if rustix::process::geteuid().is_root() {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        says(&alice, "bob", "two");
+        let mut read = String::new();
+        stream.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "");
+    }
 }
 
 #[test]

@@ -35,15 +35,28 @@ use crate::wire::{Code, ToClient};
 pub(super) struct Subscription {
     over: Stop,
     circuit: Arc<Circuit>,
-    state: Arc<Mutex<&'static str>>,
+    state: Arc<State>,
     thread: JoinHandle<()>,
+}
+
+/// How messages reach this program, in one word.
+struct State(Mutex<&'static str>);
+
+impl State {
+    fn get(&self) -> &'static str {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, state: &'static str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
 }
 
 impl Subscription {
     /// Begins one; it has found where messages come from when this returns. `closed` is asked if nobody reads stdout any more.
     pub(super) fn begin(config: &Config, name: UserName, secret: Arc<Secret>, closed: &Stop) -> Result<Self, Error> {
         let over = Stop::new().map_err(Error::system("making a wake-up"))?;
-        let (circuit, state) = (Arc::new(Circuit::default()), Arc::new(Mutex::new("none")));
+        let (circuit, state) = (Arc::new(Circuit::default()), Arc::new(State(Mutex::new("none"))));
         let (began, begun) = mpsc::channel();
         let mut teller = Teller {
             folder: config.account_state(&name),
@@ -76,12 +89,12 @@ impl Subscription {
 
     /// The answer to who asks how it is.
     pub(super) fn state(&self) -> String {
-        status(*self.state.lock().unwrap_or_else(PoisonError::into_inner), None)
+        status(self.state.get(), None)
     }
 
-    /// Whether nothing comes any more.
+    /// Whether nothing comes any more. So it is from the moment on at which that is told.
     pub(super) fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+        self.state.get() == ENDED || self.thread.is_finished()
     }
 
     /// Ends it, and waits for that.
@@ -220,13 +233,13 @@ fn is_replaced(error: &Error) -> bool {
 struct News {
     /// Who waits for the beginning.
     began: Option<Sender<Result<(), Error>>>,
-    state: Arc<Mutex<&'static str>>,
+    state: Arc<State>,
 }
 
 impl News {
     /// The first state is the answer to who subscribed, each further one is told.
     fn state(&mut self, state: &'static str, why: Option<&str>) -> Result<(), Error> {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.state.set(state);
         match self.began.take() {
             Some(began) => {
                 // Whoever subscribed waits for it.
@@ -238,6 +251,7 @@ impl News {
     }
 
     fn ended(&mut self, error: Error) -> Result<(), Error> {
+        self.state.set(ENDED);
         match self.began.take() {
             Some(began) => {
                 let _ = began.send(Err(error));
@@ -247,6 +261,9 @@ impl News {
         }
     }
 }
+
+/// The state of one that tells nothing any more.
+const ENDED: &str = "ended";
 
 fn tell(line: &str) -> Result<(), Error> {
     answer::notification(line).map_or(Ok(()), |told| output::line(&told))
