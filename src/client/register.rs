@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use super::account_error::AccountError;
 use super::account_keys::{AccountKeys, KeyFolder};
+use super::admission::admit;
 use super::config::Config;
 use super::connect::connect;
 use super::dialogue::Dialogue;
 use super::invite::with_invite;
 use super::password::{self, Secret};
+use super::prompt::Terminal;
 use super::reason::Asked;
 use super::server_error::ServerError;
 use super::{Error, account_keys, invite, json, output, progress, session};
@@ -24,17 +26,22 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
     // A group key file that can't be used is better told now than at the first message.
     let group = session::group_key(config)?;
     let folder = KeyFolder::new(&config.users_dir(), name);
-    let secret = match password::given(config)? {
-        Some(secret) => secret,
-        None => {
-            connect(config)?.link.finish();
-            // Keys that are there already have a password already.
-            if folder.has_any() { password::get(config)? } else { password::get_new(config)? }
-        }
-    };
+    let (given, terminal) = (password::given(config)?, Terminal::find(config));
     // Behind the password, which may come from stdin, too.
-    let invite = invite.map(invite::from_file).transpose()?;
-    let keys = register(config, name, &secret, bits, invite)?;
+    let mut invite = invite.map(invite::from_file).transpose()?;
+    // With these keys the account may be there already, which needs no admission.
+    match folder.has_all() {
+        false => invite = admit(config, name, invite, terminal.as_ref())?,
+        true if given.is_none() => connect(config)?.link.finish(),
+        true => {}
+    }
+    let secret = match given {
+        Some(secret) => secret,
+        // Keys that are there already have a password already.
+        None if folder.has_any() => password::get(config)?,
+        None => password::get_new(config)?,
+    };
+    let keys = register(config, name, &secret, bits, invite, terminal.as_ref())?;
     let fingerprint = keys.identity.public().fingerprint();
     config.say(&registered(config, name));
     config.say(&session::own_fingerprint(fingerprint));
@@ -54,13 +61,14 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
 }
 
 /// Makes what is missing and registers the name. When the request goes out, the keys are on disk; asked again with the
-/// same keys, the server answers the same, so a lost answer locks nobody out.
+/// same keys, the server answers the same, so a lost answer locks nobody out. `terminal` is asked for another invite code.
 pub fn register(
     config: &Config,
     name: &UserName,
     secret: &Secret,
     bits: u32,
     invite: Option<String>,
+    terminal: Option<&Terminal>,
 ) -> Result<AccountKeys, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     let new = !folder.has_all();
@@ -70,7 +78,7 @@ pub fn register(
         })?,
         false => folder.load_or_make(secret, bits)?,
     };
-    let result = with_invite(config, invite, |invite| {
+    let result = with_invite(terminal, invite, |invite| {
         session::patiently(config, || request(config, name, secret, &keys, invite))
     });
     if let Err(Error::Refused(refusal)) = &result
