@@ -27,6 +27,7 @@ mod connect;
 pub mod contacts;
 mod dialogue;
 mod directory;
+mod earlier;
 pub mod error;
 pub mod event;
 mod export;
@@ -94,6 +95,7 @@ mod text;
 mod transfer;
 mod trust_error;
 mod typed;
+mod until;
 
 pub use account_error::AccountError;
 pub use backup::BackupError;
