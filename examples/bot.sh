@@ -23,9 +23,10 @@ answer() {
 }
 
 topchat listen --json "$@" | while IFS= read -r line; do
+    case $line in *'"text":"bot:'*) continue ;; esac
     from=$(field from) to=$(field to) text=$(field text)
-    case $(field type):$to:$text in
-        message:ALL:* | message:"$from":* | message:*:bot:*) ;;
+    case $(field type):$to in
+        message:ALL | message:"$from") ;;
         message:*) { printf 'bot: '; answer "$text"; } | topchat send "$from" --quiet "$@" >/dev/null ||
             echo "bot: $from got no answer" >&2 ;;
     esac

@@ -134,6 +134,7 @@ fn report(
         text += &table.to_markdown();
         text += "\n";
     }
+    text += &targets(comparisons, lines).to_markdown();
     println!("{text}");
     for program in [Program::Nats, Program::Mosquitto, Program::Redis, Program::Ngircd] {
         let system =
@@ -153,17 +154,58 @@ fn report(
     table::write(common, "peers", &text, &json!({ "part": "peers", "versions": versions(), "rows": rows }))
 }
 
+/// What the project set out to reach, and what came of it.
+fn targets(comparisons: &[Comparison], lines: &[Line]) -> Table {
+    use Program::{Mosquitto, Nats, Redis, TopChat};
+    let find = |case: &str, program, is_secured| {
+        let is_it = |line: &&Line| {
+            let System { program: its, is_secured: tls, .. } = line.system;
+            comparisons[line.case].name == case && its == program && tls == is_secured
+        };
+        lines.iter().find(is_it)
+    };
+    let rate: fn(&Outcome) -> f64 = |outcome| outcome.rate;
+    let p50: fn(&Outcome) -> f64 = |outcome| outcome.round_trip(0.5);
+    let p99: fn(&Outcome) -> f64 = |outcome| outcome.round_trip(0.99);
+    let (stream, talk, kept) = ("group, window 1000", "group, window 1", "group, window 1000, kept");
+    let wanted = [
+        ("group, window 1000: deliveries/s of nats-server with TLS", "≥ 2 ×", stream, Nats, true, rate),
+        ("the same of nats-server without TLS", "≥ 1 ×", stream, Nats, false, rate),
+        ("the same of mosquitto with TLS", "≥ 10 ×", stream, Mosquitto, true, rate),
+        ("server CPU per delivery of nats-server with TLS", "≤ 0.5 ×", stream, Nats, true, |outcome| {
+            outcome.server_cpu
+        }),
+        ("kept: deliveries/s of JetStream with files", "≥ 5 ×", kept, Nats, true, rate),
+        ("kept: deliveries/s of mosquitto with QoS 1", "≥ 5 ×", kept, Mosquitto, true, rate),
+        ("group, window 1: deliveries/s of nats-server with TLS", "≥ 1 ×", talk, Nats, true, rate),
+        ("the same of redis-server with TLS", "≥ 0.4 ×", talk, Redis, true, rate),
+        ("ping-pong, p50 of nats-server with TLS", "≤ 1 ×", "ping-pong", Nats, true, p50),
+        ("ping-pong, p99 of nats-server with TLS", "≤ 1 ×", "ping-pong", Nats, true, p99),
+        ("ping-pong, p50 of redis-server with TLS", "≤ 1 ×", "ping-pong", Redis, true, p50),
+        ("ping-pong, p99 of redis-server with TLS", "≤ 1 ×", "ping-pong", Redis, true, p99),
+    ];
+    let mut table = Table::new(&["target", "wanted", "measured"]);
+    for (what, wanted, case, program, is_secured, pick) in wanted {
+        if let (Some(own), Some(other)) = (find(case, TopChat, true), find(case, program, is_secured)) {
+            table.row(vec![what.to_owned(), wanted.to_owned(), format!("{} ×", short(ratio(own, other, pick)))]);
+        }
+    }
+    table
+}
+
+/// Of the same round, so that what else the machine does meets both; the median of them.
+fn ratio(own: &Line, other: &Line, pick: fn(&Outcome) -> f64) -> f64 {
+    let pairs = own.outcomes.iter().zip(&other.outcomes);
+    median(&pairs.map(|(own, other)| pick(own) / pick(other)).collect::<Vec<_>>())
+}
+
 fn rate(line: &Line) -> f64 {
     median(&line.outcomes.iter().map(|outcome| outcome.rate).collect::<Vec<_>>())
 }
 
 fn row(own: &Line, line: &Line) -> Vec<String> {
     let of = |line: &Line, pick: fn(&Outcome) -> f64| median(&line.outcomes.iter().map(pick).collect::<Vec<_>>());
-    // Ratios of the same round, so that what else the machine does meets both.
-    let ratio = |pick: fn(&Outcome) -> f64| {
-        let pairs = own.outcomes.iter().zip(&line.outcomes);
-        median(&pairs.map(|(own, other)| pick(own) / pick(other)).collect::<Vec<_>>())
-    };
+    let ratio = |pick: fn(&Outcome) -> f64| ratio(own, line, pick);
     let lost: u64 = line.outcomes.iter().map(|outcome| outcome.missing + outcome.disorder).sum();
     vec![
         line.failure.as_ref().map_or_else(|| line.system.name(), |why| format!("{}: {why}", line.system.name())),

@@ -86,7 +86,9 @@ impl TopChatServer {
         }
         let address = address.ok_or_else(|| io::Error::other("the server did not start"))?;
         // What it says later is a warning, and a full pipe would stop it.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("server: {line}")));
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).filter(|line| line != "stopped").for_each(|line| eprintln!("server: {line}"))
+        });
         Ok(Self { running, address })
     }
 }

@@ -42,8 +42,7 @@ pub fn cases(common: &Common, on_disk: bool) -> Vec<Named> {
     let named = |(name, pattern, window): (String, Pattern, u64)| {
         // A round trip crosses no thread of the generator.
         let threads = if window == 1 { 1 } else { common.threads };
-        let awaits_answers = on_disk && pattern != Pattern::PingPong;
-        Named { name, case: Case { pattern, window, awaits_answers, warm_up: time / 4, time, threads } }
+        Named { name, case: Case { pattern, window, awaits_answers: on_disk, warm_up: time / 4, time, threads } }
     };
     patterns.into_iter().map(named).filter(|named| named.name.contains(&common.only)).collect()
 }

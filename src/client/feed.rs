@@ -3,21 +3,24 @@
 //! They get the lines of `listen --json` through a socket beside the inbox. The feed goes one way and never waits: a reader that takes too little is dropped, and can come back. Only who holds the
 //! inbox offers it, so there is one, and a socket that a killed process left is nobody's.
 
-use std::fs::{self, Permissions};
+use std::borrow::Cow;
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rustix::net::sockopt::{set_socket_send_buffer_size, socket_peercred};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::inbox::Inbox;
 use super::json;
 use super::lines::{Line, Lines};
 use crate::limits::{FEED_BUFFER, FEED_CATCH_UP, FEED_KEPT, FEED_READERS, INPUT_READ};
 use crate::transport::{Stop, wait_input};
+use crate::wire::Code;
 
 /// The offering end.
 pub struct Feed {
@@ -44,7 +47,7 @@ impl Feed {
             fs::remove_file(stale)
                 .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
         }
-        let listener = UnixListener::bind(&unfinished)?;
+        let listener = at_any_depth(&unfinished, |path| UnixListener::bind(path))?;
         fs::set_permissions(&unfinished, Permissions::from_mode(0o600))?;
         fs::rename(&unfinished, &path)?;
         listener.set_nonblocking(true)?;
@@ -69,11 +72,13 @@ impl Feed {
         }
     }
 
+    /// When [`Self::welcome`] is to be called, if nothing comes before: whoever has come by then gets the first lines.
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.has_gap || !self.kept.is_empty()).then(|| self.begun + FEED_CATCH_UP)
+    }
+
     /// Takes in who has come meanwhile.
     pub fn welcome(&mut self) {
-        if self.begun.elapsed() >= FEED_CATCH_UP {
-            (self.kept, self.has_gap) = (String::new(), false);
-        }
         let gap = if self.has_gap { status("behind", None) + "\n" } else { String::new() };
         while let Ok((mut reader, _)) = self.listener.accept() {
             if self.readers.len() >= FEED_READERS {
@@ -85,6 +90,10 @@ impl Feed {
             if is_ready && takes(&mut reader, &gap) && takes(&mut reader, &self.kept) {
                 self.readers.push(reader);
             }
+        }
+        // Not before: they may have come in time.
+        if self.begun.elapsed() >= FEED_CATCH_UP {
+            (self.kept, self.has_gap) = (String::new(), false);
         }
     }
 }
@@ -118,25 +127,48 @@ pub fn status(state: &'static str, why: Option<&str>) -> String {
     json::line(&Status { r#type: "status", state, why })
 }
 
+/// The last line of a client that the server has sent away for this reason: whoever reads it is not to log in in its place.
+pub fn sent_away(why: Code) -> String {
+    json::line(&SentAway { r#type: SENT_AWAY.into(), code: why as u16 })
+}
+
+/// The reason, if this is such a line.
+fn was_sent_away(line: &str) -> Option<Code> {
+    let told: SentAway<'_> = serde_json::from_str(line).ok()?;
+    Code::from_number(told.code).filter(|_| told.r#type == SENT_AWAY)
+}
+
+#[derive(Deserialize, Serialize)]
+struct SentAway<'a> {
+    r#type: Cow<'a, str>,
+    code: u16,
+}
+
 /// The reading end.
 pub struct Attached {
     stream: UnixStream,
     process: i32,
     lines: Lines,
+    sent_away: Option<Code>,
 }
 
 impl Attached {
     /// The feed of the client that has this account's inbox, if one does and offers it.
     pub fn to(folder: &Path) -> Option<Self> {
-        let stream = UnixStream::connect(folder.join(NAME)).ok()?;
+        let stream = at_any_depth(&folder.join(NAME), |path| UnixStream::connect(path)).ok()?;
         stream.set_nonblocking(true).ok().filter(|()| is_own(&stream))?;
         let process = socket_peercred(&stream).ok()?.pid.as_raw_nonzero().get();
-        Some(Self { stream, process, lines: Lines::default() })
+        Some(Self { stream, process, lines: Lines::default(), sent_away: None })
     }
 
     /// Whose feed it is.
     pub fn process(&self) -> i32 {
         self.process
+    }
+
+    /// Why the server has sent that client away, if it has.
+    pub fn sent_away(&self) -> Option<Code> {
+        self.sent_away
     }
 
     /// The next lines. None when the feed has ended, or `over` is asked. A line that ends in the middle does not count.
@@ -158,9 +190,18 @@ impl Attached {
                 Line::Text(text) => Some(text),
                 Line::TooLong | Line::NotUtf8 => None,
             });
-            return Ok(Some(texts.collect()));
+            let texts: Vec<_> = texts.collect();
+            self.sent_away = texts.iter().find_map(|line| was_sent_away(line)).or(self.sent_away);
+            return Ok(Some(texts));
         }
     }
+}
+
+/// A socket's path has about a hundred bytes at most, which a state folder may have alone: there is a shorter way to an open folder.
+fn at_any_depth<T>(path: &Path, task: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return task(path) };
+    let folder = File::open(folder)?;
+    task(&Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
 }
 
 /// Whether the other end belongs to the same user.
@@ -170,101 +211,9 @@ fn is_own(stream: &UnixStream) -> bool {
 
 /// The socket's file.
 const NAME: &str = "client.sock";
+/// A sort of line that goes no further than to the reading end.
+const SENT_AWAY: &str = "sent-away";
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::MetadataExt;
-
-    use super::*;
-
-    fn offered(folder: &Path) -> Feed {
-        Feed::bind(folder.join(NAME)).unwrap()
-    }
-
-    /// What has come, which must be so many lines.
-    fn lines(attached: &mut Attached, count: usize) -> Vec<String> {
-        let never = Stop::new().unwrap();
-        let mut lines = Vec::new();
-        while lines.len() < count {
-            lines.extend(attached.next(&never).unwrap().expect("the feed goes on"));
-        }
-        lines
-    }
-
-    #[test]
-    fn every_reader_gets_every_line_and_the_first_ones_also_if_it_comes_a_moment_later() {
-        let place = tempfile::tempdir().unwrap();
-        assert!(Attached::to(place.path()).is_none());
-        let mut feed = offered(place.path());
-        let mut one = Attached::to(place.path()).unwrap();
-        feed.tell(|| "first".to_owned());
-        let mut other = Attached::to(place.path()).unwrap();
-        feed.tell(|| "second".to_owned());
-        assert_eq!(lines(&mut one, 2), ["first", "second"]);
-        assert_eq!(lines(&mut other, 2), ["first", "second"]);
-        assert_eq!(one.process(), i32::try_from(std::process::id()).unwrap());
-    }
-
-    #[test]
-    fn whoever_comes_too_late_for_all_of_the_first_lines_is_told_so() {
-        let place = tempfile::tempdir().unwrap();
-        let mut feed = offered(place.path());
-        let line = "x".repeat(FEED_KEPT - 1);
-        feed.tell(|| line.clone());
-        feed.tell(|| "second".to_owned());
-        let mut late = Attached::to(place.path()).unwrap();
-        feed.tell(|| "third".to_owned());
-        assert_eq!(lines(&mut late, 3), [&status("behind", None), "second", "third"]);
-    }
-
-    #[test]
-    fn a_reader_that_takes_nothing_is_dropped_and_holds_up_nobody() {
-        let place = tempfile::tempdir().unwrap();
-        let mut feed = offered(place.path());
-        let mut stuck = Attached::to(place.path()).unwrap();
-        let line = "x".repeat(4096);
-        feed.tell(|| line.clone());
-        let mut told = 1;
-        while !feed.readers.is_empty() {
-            feed.tell(|| line.clone());
-            told += 1;
-            assert!(told < 10_000, "memory without end");
-        }
-        let mut quick = Attached::to(place.path()).unwrap();
-        (feed.kept, feed.has_gap) = Default::default();
-        feed.tell(|| "for the quick".to_owned());
-        assert_eq!(lines(&mut quick, 1), ["for the quick"]);
-        let never = Stop::new().unwrap();
-        while let Some(lines) = stuck.next(&never).unwrap() {
-            assert!(lines.iter().all(|text| *text == line), "whole lines only");
-        }
-    }
-
-    #[test]
-    fn the_socket_is_for_its_owner_alone_and_goes_with_the_feed() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join(NAME);
-        // As a killed client leaves it.
-        drop(UnixListener::bind(&path).unwrap());
-        assert!(Attached::to(place.path()).is_none());
-        let feed = offered(place.path());
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let mut attached = Attached::to(place.path()).unwrap();
-        drop(feed);
-        assert!(!path.exists());
-        assert!(attached.next(&Stop::new().unwrap()).unwrap().is_none());
-    }
-
-    #[test]
-    fn there_are_only_so_many_readers() {
-        let place = tempfile::tempdir().unwrap();
-        let mut feed = offered(place.path());
-        let all: Vec<_> = (0..=FEED_READERS).map(|_| Attached::to(place.path()).unwrap()).collect();
-        feed.welcome();
-        assert_eq!((feed.readers.len(), all.len()), (FEED_READERS, FEED_READERS + 1));
-        drop(all);
-        let mut late = Attached::to(place.path()).unwrap();
-        feed.tell(|| "there is room again".to_owned());
-        assert_eq!(lines(&mut late, 1), ["there is room again"]);
-    }
-}
+#[path = "feed_tests.rs"]
+mod tests;

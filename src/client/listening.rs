@@ -90,7 +90,9 @@ pub fn listen(
             return Ok(());
         }
         let choice = turn.receiving.receiver.waits_for_a_person().then(|| Instant::now() + CHOICE_LOOKED_FOR);
-        let deadlines = turn.audience.deadline().into_iter().chain(turn.receiving.receiver.deadline()).chain(choice);
+        let welcome = turn.receiving.feed.as_ref().and_then(Feed::deadline);
+        let receiver = turn.receiving.receiver.deadline();
+        let deadlines = turn.audience.deadline().into_iter().chain(receiver).chain(choice).chain(welcome);
         waiting.extend(link.receive(&mut reading, deadlines.min())?);
     }
 }
@@ -117,7 +119,7 @@ impl Turn<'_, '_> {
         let entries = inbox.entries();
         left.connected(entries.iter().map(|entry| entry.entry));
         for entry in entries {
-            if !receiver.keeps(entry.entry) {
+            if !receiver.keeps(entry.entry) && !left.is_settled(entry.entry) {
                 actions.extend(receiver.arrived(entry, Instant::now())?);
             }
         }

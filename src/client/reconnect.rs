@@ -63,7 +63,10 @@ pub fn listen_on(
         }
         let mut why = match listen(&link, reading, waiting, receiving, follower, over) {
             Err(why) if is_lost(&why) => why,
-            result => return result,
+            result => {
+                tell_of_the_end(&result, receiving);
+                return result;
+            }
         };
         circuit.set(None);
         if begun.elapsed() >= RECONNECT_STEADY {
@@ -88,6 +91,15 @@ pub fn listen_on(
             }
         };
         is_back = true;
+    }
+}
+
+/// Whoever reads the feed does not come back either: that would put out the client that took over elsewhere.
+fn tell_of_the_end(result: &Result<(), Error>, receiving: &mut Receiving<'_>) {
+    if let Err(Error::Refused(refusal)) = result
+        && let Some(why) = refusal.code()
+    {
+        receiving.tell(|| feed::sent_away(why));
     }
 }
 

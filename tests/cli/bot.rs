@@ -39,12 +39,15 @@ fn the_bot_answers_what_is_said_to_it_alone_and_not_itself() {
         assert_eq!((&message["from"], &message["to"]), (&"bob".into(), &"alice".into()), "{message}");
         message["text"].as_str().unwrap().to_owned()
     };
-    // Neither of the first two has an answer, or it would come before that to the third.
+    // None of the first three has an answer, or it would come before that to the fourth.
     says("ALL", "time");
     says("bob", "bot: time");
+    says("bob", "bot: Filesystem\n/dev/sda1");
     says("bob", "echo \u{17c}\u{f3}\u{142}w; $(touch broken) `touch broken`");
     assert_eq!(heard(), "bot: \u{17c}\u{f3}\u{142}w; $(touch broken) `touch broken`");
     says("bob", "a \"quote\",\"text\":\"time\"");
+    assert_eq!(heard(), "bot: I know: time, disk, system, echo TEXT");
+    says("bob", "who:bot:you");
     assert_eq!(heard(), "bot: I know: time, disk, system, echo TEXT");
     says("bob", "time");
     assert!(heard().contains("UTC"));

@@ -294,6 +294,23 @@ fn a_bot_works_beside_the_chat_of_its_account_and_goes_on_after_it() {
     assert_eq!(rpc.finish().code, Some(0));
 }
 
+/// Only one of them can have what comes until the chat begins; the other one must not snatch it.
+#[test]
+fn two_bots_make_way_for_the_chat() {
+    let (_server, alice, bob) = pair();
+    let (mut first, mut second) = (Rpc::start(&bob), Rpc::start(&bob));
+    assert_eq!(first.result("subscribe", json!({}))["state"], "receiving");
+    assert_eq!(second.result("subscribe", json!({}))["state"], "attached");
+    let chat = bob.chat();
+    first.told_state("attached");
+    second.told_state("attached");
+    says(&alice, "bob", "to all");
+    first.told_text("to all");
+    second.told_text("to all");
+    assert!(chat.line().contains("to all"));
+    assert_eq!(chat.finish().code, Some(0));
+}
+
 #[test]
 fn a_bot_that_begins_beside_the_chat_reads_along() {
     let (_server, alice, bob) = pair();
@@ -363,6 +380,23 @@ fn another_machine_that_takes_over_ends_the_subscription_and_not_the_program() {
     assert_eq!(rpc.result("subscribe", json!({}))["state"], "receiving");
     says(&alice, "bob", "back");
     rpc.told_text("back");
+    assert_eq!(rpc.finish().code, Some(0));
+}
+
+/// Neither the one that receives nor the one that reads along comes back in its place.
+#[test]
+fn another_machine_that_takes_over_is_put_out_by_no_bot_of_this_one() {
+    let (server, alice, bob) = pair();
+    let chat = bob.chat();
+    let mut rpc = Rpc::start(&bob);
+    assert_eq!(rpc.result("subscribe", json!({}))["state"], "attached");
+    let mut elsewhere = RawClient::again(server.address, &BOB, Mode::Receiving);
+    let ended = rpc.told("status");
+    assert_eq!((&ended["state"], &ended["error"]["code"]), (&json!("ended"), &json!(-32003)), "{ended}");
+    assert_eq!(chat.finish().code, Some(3));
+    elsewhere.expect_nothing();
+    says(&alice, "bob", "to the other machine");
+    assert!(matches!(elsewhere.next(), ToClient::Deliver { .. }));
     assert_eq!(rpc.finish().code, Some(0));
 }
 

@@ -157,11 +157,42 @@ fn a_paste_that_ends_with_line_ends_leaves_no_open_line_below_it() {
     terminal.wait_for_cursor("twob  [2 lines; Enter sends them to ALL]", 3);
     terminal.types("\x03");
     terminal.wait_for_line("ALL> ");
-    terminal.seen.clear();
     terminal.pastes("\n\n");
-    terminal.wait_for("\x1b8\x1b[J");
     terminal.types("/who\r");
     terminal.wait_for_row("HH:MM   here now: alice");
+}
+
+/// The program then reads them at once, before it can draw anything.
+#[test]
+fn keys_that_come_together_with_a_paste_find_none_of_its_line_ends() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("\x1b[200~\r\r\x1b[201~/who\r\x1b[200~copied\r\n\x1b[201~\x1b[200~ too\r\x1b[201~!\r");
+    terminal.wait_for_row("HH:MM   here now: alice");
+    terminal.wait_for_row("HH:MM alice > ALL  copied too!");
+    terminal.wait_for_line("ALL> ");
+}
+
+#[test]
+fn a_paste_that_comes_in_pieces_is_one_message_whatever_happens_between_them() {
+    let server = TestServer::start();
+    let address = server.address.to_string();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    terminal.types("ab\x1b[D\x1b[200~one\rt");
+    bob.send_envelope(&BOB.seal_to(&ALICE, "between", 1));
+    terminal.wait_for_row("2026-11-18 11:06 bob   > you  between");
+    terminal.types("w\x03\x04");
+    let folder = server.stop();
+    terminal.wait_for_row("HH:MM   connection lost");
+    terminal.wait_for_cursor("offline> ab", 10);
+    terminal.types("o\r");
+    let _server = TestServer::back(folder, &address);
+    terminal.wait_for_row("HH:MM   back online");
+    terminal.types("\x1b[201~!");
+    terminal.wait_for_cursor("two!b  [2 lines; Enter sends them to ALL]", 4);
 }
 
 #[test]
@@ -197,7 +228,7 @@ fn a_paste_beyond_all_measure_is_dropped_with_one_line() {
     let home = Home::of_member(server.address, &ALICE);
     let mut terminal = chat_in(&home, 24, 100);
     for (paste, told) in [
-        ("x\n".repeat(70_000), "that paste has 70000 lines and 140000 bytes"),
+        ("x\n".repeat(70_000), "that paste has 70000 lines and 139999 bytes"),
         ("y".repeat(100_000), "that paste has 1 line and 100000 bytes"),
     ] {
         terminal.pastes(&paste);

@@ -18,6 +18,7 @@ use super::super::history::History;
 use super::super::inbox::Inbox;
 use super::super::listening::{Audience, Receiving};
 use super::super::password::Secret;
+use super::super::reason::{Asked, Refusal};
 use super::super::receive::Receiver;
 use super::super::reconnect::{Follower, Pauses, is_lost, listen_on};
 use super::super::replay::Ledger;
@@ -28,6 +29,7 @@ use crate::limits::{FEED_PAUSE, INBOX_WITHIN, LOCK_PAUSE_MAX};
 use crate::names::UserName;
 use crate::storage::lock::LockError;
 use crate::transport::{Stop, wait_input};
+use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
 use crate::wire::{Code, ToClient};
 
@@ -185,7 +187,10 @@ impl Teller {
             }
             lines.iter().filter_map(|line| answer::notification(line)).try_for_each(|told| output::line(&told))?;
         }
-        Ok(())
+        match feed.sent_away() {
+            Some(why) => self.sent_away(Refusal { asked: Asked::Session, reason: Reason::new(why) }),
+            None => Ok(()),
+        }
     }
 
     /// Receives, until a newer client takes over.
@@ -202,31 +207,28 @@ impl Teller {
         circuit.set(None);
         drop(receiving);
         match listened {
-            Err(replaced @ Error::Refused(_)) if is_replaced(&replaced) => self.wait_for_the_newer(replaced),
+            Err(Error::Refused(refusal)) => self.sent_away(refusal),
             result => result,
         }
     }
 
-    /// Whoever replaced this client is on this machine if it offers a feed soon; else it stays with the other machine.
-    fn wait_for_the_newer(&self, replaced: Error) -> Result<(), Error> {
+    /// Whoever replaced this client, or the one whose feed was read, is on this machine if it offers a feed soon; else it stays
+    /// with the other machine.
+    fn sent_away(&self, refusal: Refusal) -> Result<(), Error> {
         let deadline = Instant::now() + INBOX_WITHIN;
-        while Instant::now() < deadline {
+        while refusal.code() == Some(Code::Replaced) && Instant::now() < deadline {
             if self.over.is_asked() || Attached::to(&self.folder).is_some() {
                 return Ok(());
             }
             self.rest(Instant::now() + LOCK_PAUSE_MAX)?;
         }
-        Err(replaced)
+        Err(Error::Refused(refusal))
     }
 
     fn rest(&self, until: Instant) -> Result<(), Error> {
         let wakeup = self.over.wakeup();
         wait_input(wakeup, wakeup, Some(until)).map(drop).map_err(Error::system("waiting"))
     }
-}
-
-fn is_replaced(error: &Error) -> bool {
-    matches!(error, Error::Refused(refusal) if refusal.code() == Some(Code::Replaced))
 }
 
 /// Tells what comes and how it comes.

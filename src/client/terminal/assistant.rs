@@ -12,6 +12,7 @@ use rustyline::hint::{Hint, Hinter};
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
+use super::paste::Paste;
 use super::tty::Tty;
 use crate::client::commands;
 use crate::client::render::columns;
@@ -33,11 +34,9 @@ pub(super) struct Assistant<'a> {
     by_key: Cell<bool>,
     /// Why the line is being left from outside.
     cut: Cell<Option<Why>>,
-    /// A paste begins. Set by its key.
-    pub(super) pasting: Arc<AtomicBool>,
+    pub(super) paste: Arc<Paste>,
     /// The line ends and does not count. Set by its key.
     pub(super) cleared: Arc<AtomicBool>,
-    was_pasted: Cell<bool>,
     /// Whom the line goes to if it names nobody.
     to: RefCell<String>,
     /// A backslash at the end of a line made it go on. Set by its key.
@@ -50,8 +49,6 @@ pub(super) type Names<'a> = &'a dyn Fn() -> Vec<UserName>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
     Changed,
-    /// What was pasted ends with line ends: an open line below it would go along with what is typed next.
-    Ended,
     Pasted,
 }
 
@@ -76,9 +73,8 @@ impl<'a> Assistant<'a> {
             is_question: Cell::new(false),
             by_key: Cell::new(false),
             cut: Cell::new(None),
-            pasting: Arc::default(),
+            paste: Arc::default(),
             cleared: Arc::default(),
-            was_pasted: Cell::new(false),
             to: RefCell::default(),
             continued: Arc::default(),
         }
@@ -87,11 +83,10 @@ impl<'a> Assistant<'a> {
     /// A line is begun with this text; one that was kept is still as pasted as it was.
     pub(super) fn begin(&self, is_question: bool, text: &str) {
         if !is_question && text.is_empty() {
-            self.was_pasted.set(false);
+            self.paste.forget();
             self.continued.store(false, Ordering::Relaxed);
         }
         self.is_question.set(is_question);
-        self.pasting.store(false, Ordering::Relaxed);
         self.by_key.set(false);
     }
 
@@ -100,12 +95,6 @@ impl<'a> Assistant<'a> {
         let line = self.line.borrow().clone();
         Some(match self.cut.take()? {
             Why::Changed => Cut::Changed { at: self.at.get().min(line.len()), line },
-            Why::Ended => {
-                let at = self.at.get().min(line.len());
-                let (pasted, rest) = line.split_at(at);
-                let pasted = pasted.trim_end_matches('\n');
-                Cut::Changed { at: pasted.len(), line: pasted.to_owned() + rest }
-            }
             Why::Pasted => Cut::Pasted { line },
         })
     }
@@ -125,7 +114,7 @@ impl<'a> Assistant<'a> {
 
     /// Whether part of the line was pasted.
     pub(super) fn was_pasted(&self) -> bool {
-        self.was_pasted.get()
+        self.paste.is_in_line()
     }
 
     /// Whether the line that has ended does not count.
@@ -177,13 +166,9 @@ impl Hinter for Assistant<'_> {
     fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Usage> {
         self.by_key.set(true);
         self.note(line, at);
-        if self.pasting.swap(false, Ordering::Relaxed) && !self.is_question.get() {
-            self.was_pasted.set(true);
-            let why = match line {
-                _ if line.len() > INPUT_LINE_MAX || line.lines().count() > PASTE_LINES_MAX => Some(Why::Pasted),
-                _ if line[..at].ends_with('\n') => Some(Why::Ended),
-                _ => self.cut.get(),
-            };
+        if self.paste.has_ended() && !self.is_question.get() {
+            let is_long = line.len() > INPUT_LINE_MAX || line.lines().count() > PASTE_LINES_MAX;
+            let why = if is_long { Some(Why::Pasted) } else { self.cut.get() };
             why.into_iter().for_each(|why| self.leave(why));
         }
         if self.is_question.get() {

@@ -9,6 +9,7 @@ use rustyline::{
 };
 
 use super::assistant::Assistant;
+use super::paste::Paste;
 use super::tty::Tty;
 
 /// Binds them.
@@ -17,70 +18,73 @@ pub(super) fn bind(
     assistant: &Assistant<'_>,
     tty: &Arc<Tty>,
 ) {
-    for new_line in [KeyEvent(KeyCode::Enter, Modifiers::ALT), KeyEvent::ctrl('J'), KeyEvent::alt('\n')] {
-        lines.bind_sequence(new_line, Cmd::Newline);
-    }
-    // Searching step by step would hold up what comes in: these find what begins like the line.
-    lines.bind_sequence(KeyEvent::ctrl('R'), Cmd::HistorySearchBackward);
-    lines.bind_sequence(KeyEvent::ctrl('S'), Cmd::HistorySearchForward);
-    // They would wait for a second key in the same way, for characters that nobody sends.
-    for quoting in ['V', 'Q'] {
-        lines.bind_sequence(KeyEvent::ctrl(quoting), Cmd::Noop);
-    }
-    lines.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::NONE), handler(Enter(Arc::clone(&assistant.continued))));
-    lines.bind_sequence(KeyEvent::ctrl('C'), handler(Clear(Arc::clone(&assistant.cleared))));
-    lines.bind_sequence(KeyEvent::ctrl('Z'), handler(Suspend(Arc::clone(tty))));
-    let pasting = Pasting { tty: Arc::clone(tty), pasting: Arc::clone(&assistant.pasting) };
-    lines.bind_sequence(KeyEvent(KeyCode::BracketedPasteStart, Modifiers::NONE), handler(pasting));
+    let keys = Keys {
+        tty: Arc::clone(tty),
+        paste: Arc::clone(&assistant.paste),
+        cleared: Arc::clone(&assistant.cleared),
+        continued: Arc::clone(&assistant.continued),
+    };
+    lines.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
 }
 
-fn handler(handler: impl ConditionalEventHandler + 'static) -> EventHandler {
-    EventHandler::Conditional(Box::new(handler))
+/// Is asked about every key: any can be part of a paste.
+struct Keys {
+    tty: Arc<Tty>,
+    paste: Arc<Paste>,
+    cleared: Arc<AtomicBool>,
+    continued: Arc<AtomicBool>,
 }
 
-/// Behind a backslash, Enter begins another line of the text.
-struct Enter(Arc<AtomicBool>);
+impl ConditionalEventHandler for Keys {
+    fn handle(&self, event: &Event, _: RepeatCount, _: bool, typed: &EventContext<'_>) -> Option<Cmd> {
+        let key = *event.get(0)?;
+        if key.0 == KeyCode::BracketedPasteStart {
+            self.paste.begin();
+            // It is read to its end, even if the line was about to be left.
+            self.tty.uncover();
+            return Some(Cmd::Noop);
+        }
+        self.paste.take(key).or_else(|| self.press(key, typed))
+    }
+}
 
-impl ConditionalEventHandler for Enter {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, typed: &EventContext<'_>) -> Option<Cmd> {
+impl Keys {
+    fn press(&self, key: KeyEvent, typed: &EventContext<'_>) -> Option<Cmd> {
+        let KeyEvent(code, with) = key;
+        match (code, with) {
+            (KeyCode::Enter, Modifiers::NONE) => self.enter(typed),
+            (KeyCode::Enter, Modifiers::ALT) | (KeyCode::Char('J'), Modifiers::CTRL) => Some(Cmd::Newline),
+            _ if key == KeyEvent::alt('\n') => Some(Cmd::Newline),
+            // Searching step by step would hold up what comes in: these find what begins like the line.
+            (KeyCode::Char('R'), Modifiers::CTRL) => Some(Cmd::HistorySearchBackward),
+            (KeyCode::Char('S'), Modifiers::CTRL) => Some(Cmd::HistorySearchForward),
+            // They would wait for a second key in the same way, for characters that nobody sends.
+            (KeyCode::Char('V'), Modifiers::CTRL) | (KeyCode::Char('Q'), Modifiers::CTRL) => Some(Cmd::Noop),
+            (KeyCode::Char('C'), Modifiers::CTRL) => Some(self.clear()),
+            (KeyCode::Char('Z'), Modifiers::CTRL) => Some(self.suspend()),
+            _ => None,
+        }
+    }
+
+    /// Behind a backslash, Enter begins another line of the text.
+    fn enter(&self, typed: &EventContext<'_>) -> Option<Cmd> {
         let continues = typed.line().get(..typed.pos())?.ends_with('\\');
         continues.then(|| {
-            self.0.store(true, Ordering::Relaxed);
+            self.continued.store(true, Ordering::Relaxed);
             Cmd::Newline
         })
     }
-}
 
-/// Ctrl-C ends the line as Enter does, with a note that it does not count: an interrupt would lose what is typed ahead.
-struct Clear(Arc<AtomicBool>);
-
-impl ConditionalEventHandler for Clear {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
-        self.0.store(true, Ordering::Relaxed);
-        Some(Cmd::AcceptLine)
+    /// Ctrl-C ends the line as Enter does, with a note that it does not count: an interrupt would lose what is typed
+    /// ahead.
+    fn clear(&self) -> Cmd {
+        self.cleared.store(true, Ordering::Relaxed);
+        Cmd::AcceptLine
     }
-}
 
-/// Ctrl-Z stops the program with the terminal as it was before.
-struct Suspend(Arc<Tty>);
-
-impl ConditionalEventHandler for Suspend {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
-        self.0.suspend();
-        Some(Cmd::Repaint)
-    }
-}
-
-/// A paste begins. It is read to its end, even if the line was about to be left.
-struct Pasting {
-    tty: Arc<Tty>,
-    pasting: Arc<AtomicBool>,
-}
-
-impl ConditionalEventHandler for Pasting {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
-        self.pasting.store(true, Ordering::Relaxed);
-        self.tty.uncover();
-        None
+    /// Ctrl-Z stops the program with the terminal as it was before.
+    fn suspend(&self) -> Cmd {
+        self.tty.suspend();
+        Cmd::Repaint
     }
 }

@@ -8,6 +8,7 @@
 
 mod assistant;
 mod keys;
+mod paste;
 mod tty;
 
 use std::sync::Arc;
