@@ -13,7 +13,7 @@ use topchat::crypto::group_key::GroupKeys;
 use topchat::crypto::safety::SafetyNumber;
 use topchat::crypto::{bundle, envelope};
 use topchat::wire::frame::FrameBuffer;
-use topchat::wire::to_client::{Entry, Reason, State};
+use topchat::wire::to_client::{Admission, Entry, Reason, State};
 use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{
     Bundle, Code, DeliveryId, Envelope, Fingerprint, MessageId, Predecessor, Suite, ToClient, ToServer, Verifier,
@@ -172,6 +172,7 @@ fn client_frames() -> Vec<ToServer> {
         ToServer::Bye,
         ToServer::UpdateKeys { request: 7, bundle: vec![0xb0; 4], handover: vec![0xf2; 4], proof: vec![0xf3; 4] },
         ToServer::Watch { on: true },
+        ToServer::AskPolicy,
     ]
 }
 
@@ -196,6 +197,7 @@ fn server_frames() -> Vec<ToClient> {
         ToClient::Bye(Reason::new(Code::Replaced)),
         ToClient::Skipped { count: 42 },
         ToClient::Presence { more_came: 3, more_left: 0, entries: vec![entry("carol", true), entry("eve", false)] },
+        ToClient::Policy { admission: Admission::Invite },
     ]
 }
 

@@ -5,7 +5,7 @@ use topchat::names::UserName;
 use topchat::server::accounts::{Accounts, Invite, InviteCode};
 use topchat::server::{Registration, Settings};
 use topchat::storage::folder::LockedFolder;
-use topchat::wire::to_client::{Entry, Reason, State, ToClient};
+use topchat::wire::to_client::{Admission, Entry, Reason, State, ToClient};
 use topchat::wire::to_server::{Mode, Scope, ToServer};
 use topchat::wire::{Code, DeliveryId, MessageId};
 
@@ -269,6 +269,25 @@ fn a_closed_server_registers_nobody() {
     let server = TestServer::with(Settings { registration: Some(Registration::Closed), ..Settings::default() });
     let refused = RawClient::connect(server.address).register(&ALICE);
     assert_eq!(error_code(&refused), Code::RegistrationClosed);
+}
+
+#[test]
+fn who_may_register_is_told_to_guests_who_ask_and_to_nobody_else() {
+    for (registration, admission) in [
+        (Registration::Open, Admission::Open),
+        (Registration::Invite, Admission::Invite),
+        (Registration::Closed, Admission::Closed),
+    ] {
+        let settings = Settings { registration: Some(registration), ..Settings::default() };
+        let server = TestServer::with(settings.clone());
+        let mut guest = RawClient::connect(server.address);
+        for _ in 0..2 {
+            assert_eq!(guest.ask(&ToServer::AskPolicy), ToClient::Policy { admission });
+        }
+    }
+    let server = TestServer::start();
+    let mut member = RawClient::member(server.address, &ALICE, Mode::Errand);
+    assert_eq!(error_code(&member.ask(&ToServer::AskPolicy)), Code::NotNow);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::config::Config;
 use super::password::{Unbuffered, raw_line};
 use super::prompt::Terminal;
 use super::{Error, Refusal};
@@ -25,7 +24,7 @@ pub fn from_file(path: &Path) -> Result<String, Error> {
 
 /// Tries with the code that was given, then asks for another as long as the server wants one and somebody is there.
 pub fn with_invite<T>(
-    config: &Config,
+    terminal: Option<&Terminal>,
     given: Option<String>,
     attempt: impl Fn(&str) -> Result<T, Error>,
 ) -> Result<T, Error> {
@@ -35,11 +34,17 @@ pub fn with_invite<T>(
             Err(Error::Refused(refusal)) if Refusal::code(&refusal) == Some(Code::InviteRefused) => refusal,
             result => return result,
         };
-        let Some(terminal) = Terminal::find(config) else { return Err(Error::Refused(refused)) };
+        let Some(terminal) = terminal else { return Err(Error::Refused(refused)) };
         terminal.say(if code.is_empty() { NEEDED } else { NOT_GOOD })?;
-        code = ask(&terminal)?;
+        code = ask(terminal)?;
     }
     attempt(&code)
+}
+
+/// Asks for the first one.
+pub(super) fn ask_first(terminal: &Terminal) -> Result<String, Error> {
+    terminal.say(NEEDED)?;
+    ask(terminal)
 }
 
 fn ask(terminal: &Terminal) -> Result<String, Error> {

@@ -11,6 +11,7 @@ mod account;
 mod account_error;
 mod account_keys;
 mod address;
+mod admission;
 mod backup;
 mod bell;
 mod blocked;

@@ -48,8 +48,9 @@ impl Terminal {
 
     /// Asks and gives the answer without its line end.
     pub fn ask(&self, question: &str) -> Result<String, Error> {
-        self.write(question)?;
+        // Before the question is seen: Enter ends the answer, however soon it comes.
         let _keeping = self.asking();
+        self.write(question)?;
         let mut answer = String::new();
         let read = BufReader::new(&self.file).read_line(&mut answer).map_err(reading)?;
         if read == 0 {
@@ -144,10 +145,19 @@ impl Settings {
 
     /// Puts them back.
     pub fn restore(&self) {
+        self.put_back(PASTE_OFF);
+    }
+
+    /// The same, and leaves the line that is being edited.
+    pub fn restore_below(&self) {
+        self.put_back(&format!("{PASTE_OFF}\r\n\x1b[J"));
+    }
+
+    fn put_back(&self, sequence: &str) {
         if let Some((file, settings)) = &self.saved {
             // A terminal that is gone needs no settings. One whose line is being edited marks what is pasted.
             if tcgetattr(file).is_ok_and(|now| !now.local_modes.contains(LocalModes::ICANON)) {
-                let _ = (&*file).write_all(PASTE_OFF.as_bytes());
+                let _ = (&*file).write_all(sequence.as_bytes());
             }
             let _ = tcsetattr(file, OptionalActions::Now, settings);
         }

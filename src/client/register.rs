@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use super::account_error::AccountError;
 use super::account_keys::{AccountKeys, KeyFolder};
+use super::admission::admit;
 use super::config::Config;
 use super::connect::connect;
 use super::dialogue::Dialogue;
 use super::earlier::Earlier;
 use super::invite::with_invite;
 use super::password::{self, Secret};
+use super::prompt::Terminal;
 use super::reason::Asked;
 use super::server_error::ServerError;
 use super::{Error, account_keys, invite, json, output, progress, session};
@@ -25,17 +27,22 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
     // A group key file that can't be used is better told now than at the first message.
     let group = session::group_key(config)?;
     let folder = KeyFolder::new(&config.users_dir(), name);
-    let secret = match password::given(config)? {
-        Some(secret) => secret,
-        None => {
-            connect(config)?.link.finish();
-            // Keys that are there already have a password already.
-            if folder.has_any() { password::get(config)? } else { password::get_new(config)? }
-        }
-    };
+    let (given, terminal) = (password::given(config)?, Terminal::find(config));
     // Behind the password, which may come from stdin, too.
-    let invite = invite.map(invite::from_file).transpose()?;
-    let keys = register(config, name, &secret, bits, invite)?;
+    let mut invite = invite.map(invite::from_file).transpose()?;
+    // With these keys the account may be there already, which needs no admission.
+    match folder.has_all() {
+        false => invite = admit(config, name, invite, terminal.as_ref())?,
+        true if given.is_none() => connect(config)?.link.finish(),
+        true => {}
+    }
+    let secret = match given {
+        Some(secret) => secret,
+        // Keys that are there already have a password already.
+        None if folder.has_any() => password::get(config)?,
+        None => password::get_new(config)?,
+    };
+    let keys = register(config, name, &secret, bits, invite, terminal.as_ref())?;
     let fingerprint = keys.identity.public().fingerprint();
     config.say(&registered(config, name));
     config.say(&session::own_fingerprint(fingerprint));
@@ -55,18 +62,19 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
 }
 
 /// Makes what is missing and registers the name. With a new identity it is a new account, whatever one of that name knew
-/// before.
+/// before. `terminal` is asked for another invite code.
 pub fn register(
     config: &Config,
     name: &UserName,
     secret: &Secret,
     bits: u32,
     invite: Option<String>,
+    terminal: Option<&Terminal>,
 ) -> Result<AccountKeys, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     // Before there are keys: a crash must not leave them with what is not theirs.
     let earlier = if folder.exists() { None } else { Earlier::set_aside(&config.account_state(name))? };
-    let result = make(config, name, secret, bits, invite);
+    let result = make(config, name, secret, bits, invite, terminal);
     match earlier {
         Some(earlier) if folder.exists() => {
             let shown = crate::text::visible(&earlier.path().to_string_lossy()).into_owned();
@@ -86,6 +94,7 @@ fn make(
     secret: &Secret,
     bits: u32,
     invite: Option<String>,
+    terminal: Option<&Terminal>,
 ) -> Result<AccountKeys, Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     let new = !folder.has_all();
@@ -95,7 +104,7 @@ fn make(
         })?,
         false => folder.load_or_make(secret, bits)?,
     };
-    let result = with_invite(config, invite, |invite| {
+    let result = with_invite(terminal, invite, |invite| {
         session::patiently(config, || request(config, name, secret, &keys, invite))
     });
     if let Err(Error::Refused(refusal)) = &result

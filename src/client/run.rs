@@ -20,6 +20,7 @@ use crate::transport::{Stop, wait_input};
 /// once: every file is safe at every moment. A session is given some time to say goodbye.
 pub fn run(options: Options) -> Result<(), Error> {
     let settings = Arc::new(Settings::remember());
+    tidy_panics(Arc::clone(&settings));
     let at_once = Arc::clone(&settings);
     let stop = Stop::on_signals(move || at_once.restore()).map_err(Error::system("watching for signals"))?;
     let over = Stop::new().map_err(Error::system("making a wake-up"))?;
@@ -47,6 +48,15 @@ pub fn run(options: Options) -> Result<(), Error> {
             Err(Error::Interrupted)
         }
     }
+}
+
+/// What is said of a panic stands on lines of its own, on a terminal as it was before.
+fn tidy_panics(settings: Arc<Settings>) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        settings.restore_below();
+        usual(panic);
+    }));
 }
 
 /// Asks when it is dropped, also by a panic, so that nobody waits for a thread that is no more.

@@ -2,6 +2,7 @@
 
 use super::account_error::AccountError;
 use super::account_keys::{KeyFolder, accounts};
+use super::admission::admit;
 use super::chat::chat;
 use super::config::{self, Config, PasswordSource};
 use super::connect::{connect, introduce};
@@ -125,9 +126,10 @@ fn missing_keys(name: &UserName, folder: &KeyFolder) -> String {
 
 /// Asks for another name if somebody else has that one: the password is good for the next one, too.
 fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
+    let invite = admit(config, name, None, Some(terminal))?;
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
     let mut name = name.clone();
-    while let Err(error) = register(config, &name, &secret, RSA_BITS_DEFAULT, None) {
+    while let Err(error) = register(config, &name, &secret, RSA_BITS_DEFAULT, invite.clone(), Some(terminal)) {
         match &error {
             Error::Refused(refusal) if refusal.code() == Some(Code::NameTaken) => {
                 terminal.say(&format!("the name {name} is taken on this server. Another one, please."))?;

@@ -225,3 +225,18 @@ fn listen_hint(source: &io::Error) -> String {
         _ => "give an address of this machine as --listen HOST:PORT, for example --listen 127.0.0.1:7777".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_clients_than_mappings_are_refused_with_both_remedies() {
+        let error = ServerError::TooManyClients { clients: 40_000, most: 16_000, scarce: Scarce::Mappings };
+        let words = "40000 clients are more than this machine can hold: \
+                     the mappings of memory that a process may have (vm.max_map_count) are enough for 16000";
+        assert_eq!(error.to_string(), words);
+        let hint = "raise the limit (sysctl vm.max_map_count), or --max-clients ";
+        assert_eq!(error.hint(), Some(format!("{hint}16000")));
+    }
+}

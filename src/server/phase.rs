@@ -27,7 +27,7 @@ pub(super) enum Verdict {
 pub(super) fn verdict(phase: Phase, frame: &ToServer) -> Verdict {
     let fits = match frame {
         ToServer::Bye | ToServer::Ping { .. } | ToServer::Pong { .. } => true,
-        ToServer::Register { .. } | ToServer::LoginStart { .. } => phase == Phase::Guest,
+        ToServer::AskPolicy | ToServer::Register { .. } | ToServer::LoginStart { .. } => phase == Phase::Guest,
         ToServer::LoginProof { .. } => phase == Phase::Challenged,
         ToServer::Ack(_)
         | ToServer::DeleteAccount { .. }
@@ -72,6 +72,7 @@ mod tests {
         let verifier = Verifier { salt: [0; 16], iterations: 1, stored_key: [0; 32], server_key: [0; 32] };
         vec![
             ToServer::Ack(DeliveryId { epoch: 1, number: 1 }),
+            ToServer::AskPolicy,
             ToServer::Bye,
             ToServer::DeleteAccount { request: 1 },
             ToServer::List { request: 1, scope: Scope::All, after: None },
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_guest_may_register_and_begin_to_log_in() {
-        allowed(Phase::Guest, &["Bye", "LoginStart", "Ping", "Pong", "Register"]);
+        allowed(Phase::Guest, &["AskPolicy", "Bye", "LoginStart", "Ping", "Pong", "Register"]);
     }
 
     #[test]

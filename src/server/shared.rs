@@ -13,6 +13,7 @@ use super::throttle::Throttle;
 use crate::crypto::keys::PublicKey;
 use crate::limits;
 use crate::transport::ServerTls;
+use crate::wire::to_client::Admission;
 
 /// Who may make an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,6 +30,16 @@ impl Registration {
     /// What holds where nothing else was said: on this machine alone everybody may, in a network nobody.
     pub fn default_at(address: SocketAddr) -> Self {
         if address.ip().to_canonical().is_loopback() { Self::Open } else { Self::Closed }
+    }
+}
+
+impl From<Registration> for Admission {
+    fn from(registration: Registration) -> Self {
+        match registration {
+            Registration::Open => Self::Open,
+            Registration::Invite => Self::Invite,
+            Registration::Closed => Self::Closed,
+        }
     }
 }
 

@@ -56,6 +56,18 @@ pub enum State {
     Unconfirmed = 4,
 }
 
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Admission {
+    /// Whoever connects.
+    Open = 0,
+    /// Whoever has an invite code.
+    Invite = 1,
+    /// Nobody.
+    Closed = 2,
+}
+
 /// One name in a page of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -123,6 +135,11 @@ pub enum ToClient {
     Pong {
         /// From the ping.
         token: u64,
+    },
+    /// Who may make an account here.
+    Policy {
+        /// As the server's owner set it.
+        admission: Admission,
     },
     /// Who came and who left since the last frame of this type. Only for those who asked for it.
     Presence {
@@ -205,6 +222,7 @@ impl ToClient {
                 more_left: reader.u32("more_left")?,
                 entries: read_entries(&mut reader, PRESENCE_NAMES)?,
             },
+            POLICY => read_policy(&mut reader)?,
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -239,6 +257,7 @@ impl ToClient {
                 write_entries(&mut writer, entries);
             }
             Self::Ping { token } | Self::Pong { token } => writer.u64(*token),
+            Self::Policy { admission } => writer.u8(*admission as u8),
             Self::Presence { more_came, more_left, entries } => {
                 writer.u32(*more_came);
                 writer.u32(*more_left);
@@ -277,6 +296,7 @@ impl ToClient {
             Self::Page { .. } => "Page",
             Self::Ping { .. } => "Ping",
             Self::Pong { .. } => "Pong",
+            Self::Policy { .. } => "Policy",
             Self::Presence { .. } => "Presence",
             Self::Refused { .. } => "Refused",
             Self::Registered => "Registered",
@@ -297,6 +317,7 @@ impl ToClient {
             Self::Page { .. } => PAGE,
             Self::Ping { .. } => PING,
             Self::Pong { .. } => PONG,
+            Self::Policy { .. } => POLICY,
             Self::Presence { .. } => PRESENCE,
             Self::Refused { .. } => REFUSED,
             Self::Registered => REGISTERED,
@@ -317,6 +338,16 @@ fn read_status(reader: &mut Reader<'_>) -> Result<ToClient, Error> {
         value => return Err(Error::BadValue { field: "state", value: value.into() }),
     };
     Ok(ToClient::Status { msg_id, state, reached: reader.u32("reached")?, total: reader.u32("total")? })
+}
+
+fn read_policy(reader: &mut Reader<'_>) -> Result<ToClient, Error> {
+    let admission = match reader.u8("admission")? {
+        0 => Admission::Open,
+        1 => Admission::Invite,
+        2 => Admission::Closed,
+        value => return Err(Error::BadValue { field: "admission", value: value.into() }),
+    };
+    Ok(ToClient::Policy { admission })
 }
 
 fn read_page(reader: &mut Reader<'_>) -> Result<ToClient, Error> {
@@ -358,3 +389,4 @@ const ERROR: u8 = 0x8c;
 const BYE: u8 = 0x8d;
 const SKIPPED: u8 = 0x8e;
 const PRESENCE: u8 = 0x90;
+const POLICY: u8 = 0x91;

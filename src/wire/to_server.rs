@@ -29,6 +29,8 @@ pub enum Scope {
 pub enum ToServer {
     /// Everything up to and including this delivery is safe with the client.
     Ack(DeliveryId),
+    /// Who may make an account here?
+    AskPolicy,
     /// The client is leaving.
     Bye,
     /// Delete the account of this session.
@@ -149,6 +151,7 @@ impl ToServer {
                 proof: reader.bytes16("proof", SIGNATURE_MAX)?.to_vec(),
             },
             WATCH => Self::Watch { on: reader.flag("on")? },
+            ASK_POLICY => Self::AskPolicy,
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -160,7 +163,7 @@ impl ToServer {
         let mut writer = frame::begin(self.kind(), 0);
         match self {
             Self::Ack(delivery) => delivery.write(&mut writer),
-            Self::Bye => {}
+            Self::AskPolicy | Self::Bye => {}
             Self::DeleteAccount { request } => writer.u32(*request),
             Self::List { request, scope, after } => {
                 writer.u32(*request);
@@ -208,6 +211,7 @@ impl ToServer {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Ack(_) => "Ack",
+            Self::AskPolicy => "AskPolicy",
             Self::Bye => "Bye",
             Self::DeleteAccount { .. } => "DeleteAccount",
             Self::List { .. } => "List",
@@ -227,6 +231,7 @@ impl ToServer {
     fn kind(&self) -> u8 {
         match self {
             Self::Ack(_) => ACK,
+            Self::AskPolicy => ASK_POLICY,
             Self::Bye => BYE,
             Self::DeleteAccount { .. } => DELETE_ACCOUNT,
             Self::List { .. } => LIST,
@@ -302,3 +307,4 @@ const PONG: u8 = 0x0b;
 const BYE: u8 = 0x0c;
 const UPDATE_KEYS: u8 = 0x0d;
 const WATCH: u8 = 0x0e;
+const ASK_POLICY: u8 = 0x0f;

@@ -322,8 +322,10 @@ fn an_invite_code_makes_an_account_from_the_command_line() {
         &by_invite.replace("alice", "bob"),
     );
 
-    // The password and the code behind one another.
+    // The password and the code behind one another. Without one, not even keys are made.
     let carol = Home::new(server.address);
+    refused(&carol.run_in(&["register", "carol"]), 6, &by_invite.replace("alice", "carol"));
+    assert!(!carol.path("keys/users/carol").exists());
     let code = run(&place, &["user", "invite"]).stdout;
     let words = ["register", "carol", "--bits", "2048", "--password-file", "-", "--invite-file", "-"];
     let input = format!("{}\n{code}", PASSWORD);

@@ -4,6 +4,7 @@ use topchat::crypto::safety::SafetyNumber;
 
 use super::home::{Home, printed, refused, without_contact};
 use crate::support::people::{ALICE, BOB, Person};
+use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -132,4 +133,31 @@ fn mistakes_with_keys_are_named_with_the_remedy() {
     assert_eq!(bad.code, Some(2));
     assert!(bad.stderr.contains("first, never"), "{}", bad.stderr);
     assert_eq!(alice.run(&["fingerprint", "--qr"]).code, Some(2));
+}
+
+#[test]
+fn the_question_of_verify_takes_nothing_but_a_yes() {
+    let server = TestServer::start();
+    let alice = Home::of_member(server.address, &ALICE);
+    RawClient::connect(server.address).register(&BOB);
+    let verify = |answer: &str| {
+        let command = alice.topchat(&["verify", "bob", "--password-file", "password"]);
+        let mut terminal = Terminal::with_size(&command, 60, 120);
+        terminal.wait_for_row(&format!("bob  {}", key(&BOB)));
+        terminal.wait_for_row(&format!("safety number with bob  {}", number().grouped()));
+        terminal.wait_for_row("Is it the same for bob? (y)es marks the key as verified, (n)o does not");
+        terminal.types(answer);
+        (terminal.end().code(), terminal.rows().pop().unwrap_or_default())
+    };
+    for answer in ["n\r", "\r", "maybe\r", "yy\r", "\x04", "\x03"] {
+        let (code, _) = verify(answer);
+        let expected = if answer == "\x03" { 130 } else { 2 };
+        assert_eq!(code, Some(expected), "{answer:?}");
+        let contacts = alice.run(&["contacts"]).stdout;
+        assert!(contacts.starts_with("bob ") && !contacts.contains("verified"), "{answer:?}: {contacts}");
+    }
+    assert_eq!(verify("y\r").0, Some(0));
+    assert!(alice.run(&["contacts"]).stdout.contains(" verified "));
+    let (code, last) = verify("Yes\r");
+    assert_eq!(code, Some(0), "{last}");
 }

@@ -266,14 +266,16 @@ pub fn refused(finished: &Finished, code: i32, stderr: &str) {
     assert_eq!((finished.code, finished.stdout.as_str(), told), (Some(code), "", stderr));
 }
 
-/// Takes away `making your keys (two of RSA 2048)... done in 1 s`, which must be the first line.
+/// Takes away `making your keys (two of RSA 2048)... done in 1 s`, which must come first but for whom one is connected to.
 #[track_caller]
 pub fn keys_made(finished: Finished) -> Finished {
-    let (first, rest) = finished.stderr.split_once('\n').unwrap();
+    let told = without_contact(&finished.stderr);
+    let contact = finished.stderr.strip_suffix(told).unwrap();
+    let (first, rest) = told.split_once('\n').unwrap();
     let time = first.strip_prefix("making your keys (two of RSA 2048)... done in ");
     let seconds = time.and_then(|time| time.strip_suffix(" s")).and_then(|seconds| seconds.parse::<u32>().ok());
     assert!(seconds.is_some_and(|seconds| seconds >= 1), "{first}");
-    Finished { stderr: rest.to_owned(), ..finished }
+    Finished { stderr: format!("{contact}{rest}"), ..finished }
 }
 
 /// What was said apart from whom one is connected to.

@@ -510,6 +510,37 @@ fn a_second_signal_ends_at_once_and_leaves_the_terminal_as_it_was_all_the_same()
 }
 
 #[test]
+fn a_panic_leaves_the_terminal_as_it_was_and_its_message_whole_on_lines_of_its_own() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    for thread in ["listening", "sending"] {
+        let mut command = home.topchat(&["--password-file", "password", "--quiet"]);
+        command.env("TERM", "xterm-256color").env("TOPCHAT_TEST_PANIC", thread).env("RUST_BACKTRACE", "0");
+        let mut terminal = Terminal::with_size(&command, 24, 120);
+        terminal.wait_for_line("ALL> ");
+        terminal.types("half a line");
+        terminal.wait_for_line("ALL> half a line");
+        if thread == "listening" {
+            bob.send_envelope(&BOB.seal_to(&ALICE, "hello", 1));
+        } else {
+            terminal.types("\r");
+        }
+        assert_eq!(terminal.end().code(), Some(101), "{thread}");
+        let rows = terminal.rows();
+        for row in [&format!("thread '{thread}' ("), "a test asked for this"] {
+            assert!(rows.iter().any(|shown| shown.starts_with(row)), "{row}: {rows:?}");
+        }
+        let settings = terminal.settings();
+        assert!(settings.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG), "{thread}");
+        assert!(settings.input_modes.contains(InputModes::ICRNL), "{thread}");
+        let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
+        assert!(seen.rfind("\x1b[?2004l") > seen.rfind("\x1b[?2004h"), "{thread}: {seen:?}");
+        assert_eq!(terminal.cursor().1, 0, "{thread}");
+    }
+}
+
+#[test]
 fn both_clients_left_open_over_a_restart_of_the_server_go_on_where_they_were() {
     let server = TestServer::start();
     let address = server.address.to_string();
