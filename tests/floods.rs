@@ -1,5 +1,6 @@
 //! The server as a process under floods, stalls and shortages: those who are logged in notice nothing.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use topchat::crypto::scram::ClientFirst;
+use topchat::limits::FRAME_MAX_BEFORE_LOGIN;
 use topchat::names::UserName;
 use topchat::server::Settings;
 use topchat::wire::to_server::{Mode, Scope, ToServer};
@@ -21,7 +23,7 @@ use crate::support::people::{ALICE, BOB, CAROL, VERIFIER};
 use crate::support::process::{SERVER, ServerProcess};
 use crate::support::raw::{RawClient, error_code, socket_from};
 use crate::support::server::TestServer;
-use crate::support::{PATIENCE, Random};
+use crate::support::{PATIENCE, Random, storm_rounds};
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -96,6 +98,53 @@ fn announced_lengths_take_no_memory_and_end_at_once() {
     let grown = server.peak_kib() - before;
     assert!(grown < 5 * 1024, "memory grew by {grown} KiB");
     assert!(talk.slowest < Duration::from_secs(1), "{:?}", talk.slowest);
+}
+
+/// CVE-2021-32918: frames that begin and never end, from four places; ten minutes of it under `make storm`.
+#[test]
+fn partial_frames_from_many_places_take_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(folder.path());
+    let mut talk = Talk::start(server.address);
+    // What 16 guests at once take is taken.
+    begin_frames_beside(&mut talk, server.address, Duration::from_secs(2));
+    let before = server.peak_kib();
+    let time = Duration::from_secs(u64::from(storm_rounds(1)) * 3);
+    let begun = begin_frames_beside(&mut talk, server.address, time);
+    let grown = server.peak_kib() - before;
+    eprintln!("{begun} partial frames: memory grew by {grown} KiB");
+    assert!(begun > 20 && grown < 5 * 1024, "memory grew by {grown} KiB with {begun} partial frames");
+    assert!(talk.slowest < Duration::from_secs(1), "{:?}", talk.slowest);
+}
+
+fn begin_frames_beside(talk: &mut Talk, address: SocketAddr, time: Duration) -> usize {
+    let begun = AtomicUsize::new(0);
+    talk.during(|| begun.store(begin_frames(address, time), Ordering::Relaxed));
+    begun.into_inner()
+}
+
+/// From four places, each of which holds two such connections at a time; gives how many there were.
+fn begin_frames(address: SocketAddr, time: Duration) -> usize {
+    let deadline = Instant::now() + time;
+    let longest = u32::try_from(FRAME_MAX_BEFORE_LOGIN).unwrap().to_be_bytes();
+    let begin = |source: u8| {
+        let (mut open, mut begun) = (VecDeque::new(), 0);
+        while Instant::now() < deadline {
+            let Ok(mut client) = RawClient::try_connect_from(Ipv4Addr::new(127, 0, 0, source), address) else {
+                continue;
+            };
+            client.send_bytes(&[&longest[..], &vec![0x01; FRAME_MAX_BEFORE_LOGIN - 1]].concat());
+            begun += 1;
+            open.push_front(client);
+            // The oldest goes.
+            open.truncate(2);
+        }
+        begun
+    };
+    std::thread::scope(|scope| {
+        let places: Vec<_> = (2..6).map(|source| scope.spawn(move || begin(source))).collect();
+        places.into_iter().map(|place| place.join().unwrap()).sum()
+    })
 }
 
 /// One byte now and then keeps nobody there: the deadline is for all stages together.

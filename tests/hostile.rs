@@ -2,16 +2,19 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::Duration;
 
 use topchat::crypto::{bundle, scram};
 use topchat::server::Settings;
+use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{Bundle, Code, Envelope, MessageId, ToClient, ToServer, frame, signed};
 
+use crate::cli::home::{Home, lines};
 use crate::durability::rounds;
 use crate::support::people::{ALICE, BOB, CAROL, VERIFIER, password};
-use crate::support::process::ServerProcess;
+use crate::support::process::{Running, ServerProcess};
 use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;
 use crate::support::{PATIENCE, Random};
@@ -62,6 +65,46 @@ fn one_byte_at_a_time_and_all_at_once_mean_the_same() {
     for client in [&mut slow, &mut fast] {
         assert_eq!([client.next(), client.next()], [3, 4].map(|token| ToClient::Pong { token }));
     }
+}
+
+/// T02: from the registration to the list of names.
+#[test]
+fn a_whole_session_byte_by_byte_and_in_one_write_is_the_same() {
+    let whole = session(|client, bytes| client.send_bytes(bytes));
+    let by_byte = session(|client, bytes| bytes.iter().for_each(|byte| client.send_bytes(&[*byte])));
+    assert_eq!(whole, by_byte);
+}
+
+/// Alice's session with a server of its own, and that Bob gets what she sends: what she is answered apart from the login.
+fn session(send: impl Fn(&mut RawClient, &[u8])) -> Vec<Vec<u8>> {
+    let server = TestServer::with(Settings { login_deadline: PATIENCE, ..Settings::default() });
+    assert_eq!(RawClient::connect(server.address).register(&BOB), ToClient::Registered);
+    let mut alice = RawClient::connect(server.address);
+    let first = scram::ClientFirst::new(&ALICE.name, &alice.exporter());
+    let start = ToServer::LoginStart { mode: Mode::Receiving, client_first: first.message().to_owned() };
+    let registration = alice.registration(&ALICE, &ALICE.name);
+    send(&mut alice, &[registration.encode(), start.encode()].concat());
+    assert_eq!(alice.next(), ToClient::Registered);
+    let ToClient::Challenge { server_first } = alice.next() else { panic!("no challenge") };
+    let last = first.answer(&server_first, &password()).unwrap();
+    let signature = ALICE.identity.sign(&signed::login(last.auth_message())).unwrap();
+    let envelope = ALICE.seal_to(&BOB, "hi", 1);
+    let frames = [
+        ToServer::LoginProof { client_final: last.message().to_owned(), signature },
+        ToServer::Ping { token: 1 },
+        ToServer::Lookup { request: 2, name: BOB.name.clone(), fingerprint: None },
+        ToServer::Send { envelope: envelope.encode() },
+        ToServer::List { request: 3, scope: Scope::All, after: None },
+        ToServer::Ping { token: 4 },
+    ];
+    send(&mut alice, &frames.iter().flat_map(ToServer::encode).collect::<Vec<_>>());
+    let ToClient::Welcome { server_final, seats_taken: 1, .. } = alice.next() else { panic!("no welcome") };
+    last.verify(&server_final).unwrap();
+    // The status waits for the disk, the others do not.
+    let mut answers: Vec<_> = (0..5).map(|_| alice.next().encode()).collect();
+    answers.sort();
+    assert_eq!(RawClient::again(server.address, &BOB, Mode::Receiving).take_delivery(), envelope);
+    answers
 }
 
 #[test]
@@ -195,6 +238,50 @@ fn plain_tcp_and_tls_without_our_protocol_get_no_answer() {
         let output = openssl_client(&server, &arguments);
         assert!(output.to_lowercase().contains(expected), "{arguments:?}: {output}");
     }
+}
+
+/// T11: what comes before the handshake is done is thrown away, even from somebody who has a ticket for it.
+#[test]
+fn early_data_gets_no_answer() {
+    let settings = Settings { login_deadline: Duration::from_secs(3), ..Settings::default() };
+    let server = TestServer::with(settings);
+    let home = Home::new(server.address);
+    let ticket = ticket_of_another_server(&home);
+    home.file("early", &ToServer::Ping { token: 1 }.encode());
+    let mut command = home.program("openssl");
+    command.args(["s_client", "-connect", &server.address.to_string(), "-alpn", "topchat/1", "-ign_eof"]);
+    let output = command.args(["-sess_in", &ticket, "-early_data", "early"]).output().unwrap();
+    let holds = |bytes: &[u8]| output.stdout.windows(bytes.len()).any(|window| window == bytes);
+    assert!(holds(b"Early data was rejected"), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        holds(&ToClient::Bye(Reason::new(Code::TimedOut)).encode()),
+        "the server must have gone on as if nothing came"
+    );
+    assert!(!holds(&ToClient::Pong { token: 1 }.encode()));
+}
+
+/// The name of a file with a session of a server that does take early data.
+fn ticket_of_another_server(home: &Home) -> String {
+    home.openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other -keyout key.pem -out cert.pem",
+    );
+    let mut other = home.program("openssl");
+    other.args(["s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem"]);
+    let mut other = Running::start(other.args(["-alpn", "topchat/1", "-early_data"]).stdin(Stdio::piped()));
+    let accepting = lines(other.child().stdout.take().expect("stdout is piped"));
+    let address = std::iter::from_fn(|| accepting.recv_timeout(PATIENCE).ok())
+        .find_map(|line| Some(line.strip_prefix("ACCEPT ")?.trim().to_owned()))
+        .expect("s_server must tell where it listens");
+    let mut client = home.program("openssl");
+    client.args(["s_client", "-connect", &address, "-alpn", "topchat/1", "-sess_out", "ticket"]);
+    let mut client = Running::start(client.stdin(Stdio::piped()));
+    let told = lines(client.child().stdout.take().expect("stdout is piped"));
+    // The server's first words come behind its ticket.
+    other.child().stdin.as_mut().expect("stdin is piped").write_all(b"hi\n").unwrap();
+    assert!(std::iter::from_fn(|| told.recv_timeout(PATIENCE).ok()).any(|line| line == "hi"));
+    drop(client.child().stdin.take());
+    assert!(client.wait().success());
+    "ticket".to_owned()
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
 use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
 use crate::names::UserName;
+use crate::storage::FileKind;
 use crate::text::visible;
 
 /// Why an account's own keys can't be used, changed or moved.
@@ -62,6 +63,14 @@ pub enum AccountError {
         /// Where accounts were looked for.
         folder: PathBuf,
     },
+    /// Something other than a file where an exported account should be.
+    #[error("{} is {found}, not a file that topchat keys export wrote", visible(&.path.to_string_lossy()))]
+    NotDocument {
+        /// Where.
+        path: PathBuf,
+        /// What stands there.
+        found: FileKind,
+    },
     /// An account of that name with another identity is here.
     #[error("{name} has other keys on this machine, in {}. Nothing was changed.", visible(&.folder.to_string_lossy()))]
     OtherKeys {
@@ -107,6 +116,11 @@ impl Explain for AccountError {
                 "any command that logs in puts that in order, for example: topchat users".to_owned()
             }
             Self::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
+            Self::NotDocument { found: FileKind::Folder, .. } => "name a file in it".to_owned(),
+            Self::NotDocument { found: FileKind::Fifo, .. } => {
+                "give it as input: topchat keys import - < PIPE".to_owned()
+            }
+            Self::NotDocument { .. } => "name the file, or - for stdin".to_owned(),
             Self::OtherKeys { folder, .. } => {
                 format!("import it under another --keys-dir, or move {} away", visible(&folder.to_string_lossy()))
             }
@@ -120,7 +134,7 @@ impl Explain for AccountError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::KeySize { .. } | Self::WhichUser { .. } => Exit::Usage,
+            Self::KeySize { .. } | Self::NotDocument { .. } | Self::WhichUser { .. } => Exit::Usage,
             Self::Backup { why: BackupError::Passphrase, .. } | Self::WrongPassphrase { .. } => Exit::Refused,
             Self::Backup { why: BackupError::Changed, .. } => Exit::Identity,
             Self::Backup { .. }

@@ -195,9 +195,7 @@ impl KeyFolder {
     pub(super) fn public(&self, part: &str) -> Result<PublicKey, Error> {
         let path = self.file(part, "pub.pem");
         let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
-        let der = pem_body(&pem)
-            .ok_or_else(|| Error::Account(AccountError::Key { path: path.clone(), why: KeyError::Malformed }))?;
-        PublicKey::from_der(&der).map_err(|why| Error::Account(AccountError::Key { path, why }))
+        read_pem(&pem).map_err(|why| Error::Account(AccountError::Key { path, why }))
     }
 
     fn check_public(&self, part: &str, key: &PrivateKey) -> Result<(), Error> {
@@ -317,6 +315,15 @@ pub fn accounts(users_dir: &Path) -> Vec<UserName> {
     let mut names: Vec<UserName> = names.filter(|name| KeyFolder::new(users_dir, name).exists()).collect();
     names.sort();
     names
+}
+
+/// The public key in a PEM text, if it is one.
+pub(super) fn pem_key(pem: &[u8]) -> Option<PublicKey> {
+    read_pem(pem).ok()
+}
+
+fn read_pem(pem: &[u8]) -> Result<PublicKey, KeyError> {
+    PublicKey::from_der(&pem_body(pem).ok_or(KeyError::Malformed)?)
 }
 
 /// What stands between the first and the last line of a PEM text (RFC 7468).

@@ -35,6 +35,9 @@ pub struct Payload {
     pub identity: String,
     /// Private keys in locked PEM, by their file's name below the account's folder.
     pub keys: BTreeMap<String, String>,
+    /// Public halves of identities that were replaced, by their file's name there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<String, String>,
     /// The file of contacts with their pins, as it is.
     pub contacts: Option<serde_json::Value>,
     /// The group key file, if it was asked for.
@@ -187,6 +190,7 @@ mod tests {
             identity: BASE64.encode(ALICE.public().to_der()),
             created: "2026-11-23T12:00:00Z".to_owned(),
             keys: [(IDENTITY.to_owned(), pem)].into(),
+            former: BTreeMap::new(),
             contacts: Some(serde_json::json!({"v": 1, "contacts": {"bob": {"fingerprint": "00"}}})),
             group_key: None,
         }

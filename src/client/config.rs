@@ -10,6 +10,7 @@ use super::contacts::NewKeys;
 use super::options::Global;
 use super::render::fitted;
 use super::server_error::ServerError;
+use super::until::Until;
 use super::{Error, output, screen};
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
@@ -50,6 +51,8 @@ pub struct Config {
     pub quiet: bool,
     /// How long to wait for what the command waits for.
     pub timeout: Option<Duration>,
+    /// When all of the command must be done, connecting and logging in included.
+    pub until: Option<Until>,
     /// Wait for a seat.
     pub wait: bool,
     /// Keep a history in this run, whatever the account's setting.
@@ -81,10 +84,16 @@ impl Config {
             json: global.json,
             quiet: global.quiet,
             timeout: global.timeout.map(Duration::from_secs),
+            until: None,
             wait: global.wait,
             history: global.history,
             new_keys: global.accept_new_keys,
         })
+    }
+
+    /// The same for a command that must be done within the time that was given, if one was, from now on.
+    pub fn begun(&self) -> Self {
+        Self { until: self.timeout.map(Until::within), ..self.clone() }
     }
 
     /// Folder of the key files of all accounts.

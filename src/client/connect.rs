@@ -10,6 +10,7 @@ use super::config::Config;
 use super::link::Link;
 use super::server_error::ServerError;
 use super::servers::{self, Seen};
+use super::until::Until;
 use crate::crypto::random;
 use crate::limits::{BUSY_PAUSE_FIRST, BUSY_PAUSE_MAX, CONNECT_WITHIN};
 use crate::transport::{ClientTls, Connection, TransportError, Wakeup, wait};
@@ -25,22 +26,22 @@ pub struct Connected {
     pub seen: Seen,
 }
 
-/// Connects within [`CONNECT_WITHIN`]. A server that closes before TLS is done is busy: it is tried again.
+/// Connects within [`CONNECT_WITHIN`], and while the command has time. A server that closes before TLS is done is busy: it is tried again.
 pub fn connect(config: &Config) -> Result<Connected, Error> {
-    let deadline = Instant::now() + CONNECT_WITHIN;
+    let until = Until::step(CONNECT_WITHIN, config.until);
     let tls = ClientTls::new()?;
-    let addresses = resolve(config, deadline)?;
+    let addresses = resolve(config, until)?;
     let mut pause = BUSY_PAUSE_FIRST;
     loop {
-        let socket = reach(config, &addresses, deadline)?;
-        match handshake(Connection::connect(socket, &tls)?, deadline) {
+        let socket = reach(config, &addresses, until)?;
+        match handshake(Connection::connect(socket, &tls)?, until.at) {
             Ok(Some(connection)) => return check(config, connection),
-            Ok(None) => return Err(no_answer(config)),
+            Ok(None) => return Err(no_answer(config, until)),
             Err(TransportError::Closed) => {}
             Err(error) => return Err(other_side(config, error)),
         }
         pause = jittered(pause * 2).min(BUSY_PAUSE_MAX);
-        if Instant::now() + pause >= deadline {
+        if Instant::now() + pause >= until.at {
             return Err(Error::Server(ServerError::Busy { address: config.server.to_string() }));
         }
         std::thread::sleep(pause);
@@ -71,7 +72,7 @@ pub fn jittered(pause: Duration) -> Duration {
 }
 
 /// All addresses of the server's name. The system's resolver knows no deadline, so a thread of its own waits for it.
-fn resolve(config: &Config, deadline: Instant) -> Result<Vec<SocketAddr>, Error> {
+fn resolve(config: &Config, until: Until) -> Result<Vec<SocketAddr>, Error> {
     let name = (config.server.host().to_owned(), config.server.port());
     let (answer, answers) = mpsc::channel();
     std::thread::Builder::new()
@@ -81,18 +82,18 @@ fn resolve(config: &Config, deadline: Instant) -> Result<Vec<SocketAddr>, Error>
             let _ = answer.send(name.to_socket_addrs().map(Vec::from_iter));
         })
         .map_err(Error::system("starting a thread"))?;
-    match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+    match answers.recv_timeout(until.left()) {
         Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
         Ok(_) => Err(failed(config, ConnectError::NoSuchHost)),
-        Err(_) => Err(no_answer(config)),
+        Err(_) => Err(no_answer(config, until)),
     }
 }
 
 /// A TCP connection to the first address that takes one. The time left is shared among those not yet tried.
-fn reach(config: &Config, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Error> {
+fn reach(config: &Config, addresses: &[SocketAddr], until: Until) -> Result<TcpStream, Error> {
     let mut last = None;
     for (tried, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = until.left();
         let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         if left.is_zero() {
             break;
@@ -104,7 +105,7 @@ fn reach(config: &Config, addresses: &[SocketAddr], deadline: Instant) -> Result
     }
     match last {
         Some(error) if error.kind() != std::io::ErrorKind::TimedOut => Err(failed(config, ConnectError::Io(error))),
-        _ => Err(no_answer(config)),
+        _ => Err(no_answer(config, until)),
     }
 }
 
@@ -146,8 +147,8 @@ fn other_side(config: &Config, error: TransportError) -> Error {
     }
 }
 
-fn no_answer(config: &Config) -> Error {
-    failed(config, ConnectError::TimedOut { secs: CONNECT_WITHIN.as_secs() })
+fn no_answer(config: &Config, until: Until) -> Error {
+    failed(config, ConnectError::TimedOut { secs: until.secs() })
 }
 
 fn failed(config: &Config, why: ConnectError) -> Error {

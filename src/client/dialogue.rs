@@ -9,6 +9,7 @@ use super::cause::ProtocolError;
 use super::link::{Link, Reading};
 use super::reason::{Asked, Refusal};
 use super::server_error::ServerError;
+use super::until::Until;
 use crate::limits::{ANSWER_WITHIN, LAST_WORDS_WITHIN};
 use crate::wire::{ToClient, ToServer};
 
@@ -28,13 +29,20 @@ pub struct Dialogue {
     last_request: u32,
     /// What a refusal without a number is about.
     asked: Asked,
+    /// When all of the command must be done.
+    until: Option<Until>,
 }
 
 impl Dialogue {
     /// A dialogue with the server at `address`.
     pub fn new(link: Link, address: String) -> Self {
         let (reading, waiting) = (Reading::new(), VecDeque::new());
-        Self { link: Arc::new(link), reading, waiting, address, last_request: 0, asked: Asked::Session }
+        Self { link: Arc::new(link), reading, waiting, address, last_request: 0, asked: Asked::Session, until: None }
+    }
+
+    /// Every answer is waited for until then only.
+    pub fn over_at(self, until: Option<Until>) -> Self {
+        Self { until, ..self }
     }
 
     /// The connection.
@@ -63,10 +71,9 @@ impl Dialogue {
 
     /// The next frame, within the time of an answer. A goodbye is an error.
     pub fn next(&mut self) -> Result<ToClient, Error> {
-        let frame = self.next_within(ANSWER_WITHIN)?;
-        frame.ok_or_else(|| {
-            Error::Server(ServerError::TimedOut { address: self.address.clone(), secs: ANSWER_WITHIN.as_secs() })
-        })
+        let step = Until::step(ANSWER_WITHIN, self.until);
+        let frame = self.next_within(step.left())?;
+        frame.ok_or_else(|| self.timed_out(step))
     }
 
     /// The next frame, or nothing when the time is over. A goodbye is an error.
@@ -99,6 +106,10 @@ impl Dialogue {
         (self.link, self.reading, self.waiting)
     }
 
+    fn timed_out(&self, step: Until) -> Error {
+        Error::Server(ServerError::TimedOut { address: self.address.clone(), secs: step.secs() })
+    }
+
     fn last_words(&mut self) -> Option<Error> {
         match self.next_within(LAST_WORDS_WITHIN) {
             Ok(Some(frame @ (ToClient::Error { .. } | ToClient::Refused { .. }))) => {
@@ -115,14 +126,14 @@ impl Ask for Dialogue {
         self.last_request += 1;
         let request = self.last_request;
         self.send(&question(request))?;
-        let deadline = Instant::now() + ANSWER_WITHIN;
-        while Instant::now() < deadline {
+        let step = Until::step(ANSWER_WITHIN, self.until);
+        while Instant::now() < step.at {
             let frame = self.next()?;
             if answered(&frame) == Some(request) {
                 return refused(frame);
             }
         }
-        Err(Error::Server(ServerError::TimedOut { address: self.address.clone(), secs: ANSWER_WITHIN.as_secs() }))
+        Err(self.timed_out(step))
     }
 }
 

@@ -254,7 +254,8 @@ fn hex<const N: usize>(digits: &str) -> Result<[u8; N], String> {
 }
 
 /// Whoever has this lock has the inbox.
-const LOCK_NAME: &str = "inbox.lock";
+/// Whoever has this lock receives.
+pub(super) const LOCK_NAME: &str = "inbox.lock";
 
 #[cfg(test)]
 #[path = "inbox_tests.rs"]

@@ -28,6 +28,7 @@ mod connect;
 pub mod contacts;
 mod dialogue;
 mod directory;
+mod earlier;
 pub mod error;
 pub mod event;
 mod export;
@@ -95,6 +96,7 @@ mod text;
 mod transfer;
 mod trust_error;
 mod typed;
+mod until;
 
 pub use account_error::AccountError;
 pub use backup::BackupError;

@@ -5,12 +5,13 @@
 //! keys that were replaced stay in `retired/`, for messages that were sealed before, and the public halves of identities in
 //! `former/`.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
-use super::account_keys::{KeyFolder, PARTS};
+use super::account_keys::{KeyFolder, PARTS, pem_key};
 use super::keyring::Former;
 use super::output::now_ms;
 use super::password::Secret;
@@ -87,10 +88,11 @@ impl KeyFolder {
         Ok(private::create_new(&self.file(PARTS[1], NEXT), pem)?)
     }
 
-    /// A locked encryption key from elsewhere, under the name of a retired one.
-    pub fn add_retired(&self, name: &str, pem: &[u8]) -> Result<(), Error> {
-        private::ensure_folder(&self.path().join(RETIRED))?;
-        match private::create_new(&self.path().join(name), pem) {
+    /// A retired key or a former identity from elsewhere, under its name there.
+    pub fn add_kept(&self, name: &str, pem: &[u8]) -> Result<(), Error> {
+        let path = self.path().join(name);
+        path.parent().map_or(Ok(()), private::ensure_folder)?;
+        match private::create_new(&path, pem) {
             Err(FileError::Exists { .. }) => Ok(()),
             made => Ok(made?),
         }
@@ -168,6 +170,21 @@ impl KeyFolder {
         self.former().iter().rev().filter_map(read).collect()
     }
 
+    /// The same as files, by their names below the account's folder.
+    pub fn former_files(&self) -> BTreeMap<String, String> {
+        let read = |part: &String| {
+            let key =
+                self.public(part).inspect_err(|error| log::warn!("a former identity is left out: {error}")).ok()?;
+            Some((format!("{part}.{PUBLIC}"), key.to_pem()))
+        };
+        self.former().iter().filter_map(read).collect()
+    }
+
+    /// The account's folder and those in it.
+    pub fn places(&self) -> [PathBuf; 3] {
+        [self.path().to_owned(), self.path().join(RETIRED), self.path().join(FORMER)]
+    }
+
     /// Their files without the ending, the oldest first.
     fn former(&self) -> Vec<String> {
         self.list(FORMER, PUBLIC)
@@ -213,6 +230,14 @@ pub fn is_retired(name: &str) -> bool {
         .and_then(|rest| rest.strip_prefix('/'))
         .and_then(|name| part_of(RETIRED, name, "pem"));
     part.is_some_and(|part| format!("{part}.pem") == name)
+}
+
+/// Whether this is the file of a former identity, with that name below the account's folder.
+pub fn is_former(name: &str, pem: &str) -> bool {
+    let part = name.strip_prefix(FORMER).and_then(|rest| rest.strip_prefix('/'));
+    let part = part.and_then(|name| part_of(FORMER, name, PUBLIC));
+    let key = pem_key(pem.as_bytes());
+    part.zip(key).is_some_and(|(part, key)| format!("{part}.{PUBLIC}") == name && part.ends_with(&short_hex(&key)))
 }
 
 /// Ending of a key file that waits for the server to take it.

@@ -65,7 +65,8 @@ pub struct Global {
     /// Say only what went wrong.
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// How long to wait: for the delivery (send; 10 if nothing is said), for messages (listen).
+    /// How long to wait: for all of a send, connecting and logging in included (if nothing is said, 10 for each step); for
+    /// messages (listen).
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=TIMEOUT_SECS_MAX))]
     pub timeout: Option<u64>,
     /// What becomes of the key of a contact seen for the first time.

@@ -72,7 +72,10 @@ impl Refusal {
     pub fn hint(&self) -> Option<String> {
         let text = match (self.reason.code?, &self.asked) {
             (Code::LoginRefused, Asked::Login(name)) => {
-                format!("is {name} an account of this server? If not: topchat register {name}")
+                format!(
+                    "is {name} an account of this server? If not: topchat register {name}    \
+                     If its keys were renewed on another machine: topchat keys export there, then topchat keys import here"
+                )
             }
             (Code::RegistrationClosed, _) => "ask the server's owner to open it (--registration open)".to_owned(),
             (Code::Disabled, _) => "ask the server's owner".to_owned(),

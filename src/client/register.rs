@@ -10,6 +10,7 @@ use super::admission::admit;
 use super::config::Config;
 use super::connect::connect;
 use super::dialogue::Dialogue;
+use super::earlier::Earlier;
 use super::invite::with_invite;
 use super::password::{self, Secret};
 use super::prompt::Terminal;
@@ -60,9 +61,34 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
     Ok(())
 }
 
-/// Makes what is missing and registers the name. When the request goes out, the keys are on disk; asked again with the
-/// same keys, the server answers the same, so a lost answer locks nobody out. `terminal` is asked for another invite code.
+/// Makes what is missing and registers the name. With a new identity it is a new account, whatever one of that name knew
+/// before. `terminal` is asked for another invite code.
 pub fn register(
+    config: &Config,
+    name: &UserName,
+    secret: &Secret,
+    bits: u32,
+    invite: Option<String>,
+    terminal: Option<&Terminal>,
+) -> Result<AccountKeys, Error> {
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    // Before there are keys: a crash must not leave them with what is not theirs.
+    let earlier = if folder.exists() { None } else { Earlier::set_aside(&config.account_state(name))? };
+    let result = make(config, name, secret, bits, invite, terminal);
+    match earlier {
+        Some(earlier) if folder.exists() => {
+            let shown = crate::text::visible(&earlier.path().to_string_lossy()).into_owned();
+            config.say(&format!("contacts and messages of an earlier {name} on this machine are set aside in {shown}"));
+        }
+        Some(earlier) => earlier.put_back()?,
+        None => {}
+    }
+    result
+}
+
+/// When the request goes out, the keys are on disk; asked again with the same keys, the server answers the same, so a lost
+/// answer locks nobody out.
+fn make(
     config: &Config,
     name: &UserName,
     secret: &Secret,

@@ -61,7 +61,7 @@ pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Se
     let Some(_lock) = folder.try_lock()? else { return Ok(()) };
     let (keys, next) = (folder.load(secret)?, folder.load_next(secret)?);
     let log_in_with = |identity: &PrivateKey| -> Result<Dialogue, Error> {
-        let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string());
+        let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string()).over_at(config.until);
         log_in(&mut dialogue, name, identity, secret.password(), Mode::Errand)?;
         Ok(dialogue)
     };

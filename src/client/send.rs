@@ -24,6 +24,7 @@ use crate::limits::ANSWER_WITHIN;
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
 use crate::wire::to_client::{Reason, State};
+use crate::wire::to_server::Mode;
 use crate::wire::{Code, Envelope, MessageId, ToClient, ToServer};
 
 /// What is to be sent.
@@ -45,14 +46,18 @@ pub struct Sent {
 /// Sends, waits for the delivery, tells what is known.
 pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
     let group = if message.to == Recipient::All { Some(session::need_group_key(config)?) } else { None };
-    let mut session = session::for_errand(config)?;
+    let name = session::choose(config)?;
+    let secret = session::secret_of(&config.begun(), &name)?;
+    // Whoever types a password, or the program that gives it, has all the time.
+    let config = &config.begun();
+    let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
     let sent = deliver(config, &mut session, message, group.as_ref(), config.timeout.unwrap_or(ANSWER_WITHIN));
     session.dialogue.link().finish();
     report(config, &message.to, &sent?)
 }
 
 /// Sends over a session, whose connection is another one afterwards if it was lost on the way, and waits for the delivery,
-/// but no longer than `limit`. An error of a lost connection means that nothing was sent.
+/// but no longer than `limit`, or than the whole command has time. An error of a lost connection means that nothing was sent.
 pub fn deliver(
     config: &Config,
     session: &mut Session,
@@ -60,7 +65,7 @@ pub fn deliver(
     group: Option<&GroupKeys>,
     limit: Duration,
 ) -> Result<Sent, Error> {
-    let deadline = Instant::now() + limit;
+    let deadline = config.until.map_or_else(|| Instant::now() + limit, |until| until.at);
     let member = Arc::clone(&session.again.member);
     let sequence = Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?;
     let envelope = seal(config, session, group, &sequence, message)?;

@@ -84,6 +84,7 @@ pub fn with_secret(
 ) -> Result<Session, Error> {
     let secret = secret.into();
     let folder = KeyFolder::new(&config.users_dir(), name);
+    sweep(config, name, &folder);
     renewal::recover(config, name, &folder, &secret)?;
     let keys = folder.load(&secret)?;
     let retired = if mode == Mode::Receiving { folder.load_retired(&secret) } else { Vec::new() };
@@ -94,7 +95,7 @@ pub fn with_secret(
         if mode == Mode::Receiving && config.password != PasswordSource::Terminal {
             introduce(config, &connected);
         }
-        let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
+        let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
         let welcome = log_in(&mut dialogue, name, &keys.identity, secret.password(), mode)?;
         Ok((dialogue, welcome))
     })?;
@@ -106,10 +107,16 @@ pub fn with_secret(
     Ok(Session { dialogue, again, contacts, welcome })
 }
 
+/// Removes the unfinished files of processes that were killed.
+fn sweep(config: &Config, name: &UserName, folder: &KeyFolder) {
+    let others = [config.keys_dir.clone(), config.state_dir.clone(), config.account_state(name)];
+    folder.places().iter().chain(&others).for_each(|place| private::sweep(place));
+}
+
 /// Logs in once more, as part of a session that lost its connection.
 pub fn log_in_again(config: &Config, again: &Again) -> Result<Dialogue, Error> {
     let connected = connect(config)?;
-    let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
+    let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
     let Member { name, identity, .. } = &*again.member;
     log_in(&mut dialogue, name, identity, again.secret.password(), again.mode)?;
     Ok(dialogue)
@@ -184,21 +191,26 @@ pub fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
     }
 }
 
-/// With `--wait`, tries again as long as the server is full or busy.
+/// With `--wait`, tries again as long as the server is full or busy and there is time.
 pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut told = false;
     loop {
         match attempt() {
-            Err(error) if config.wait && error.exit() == Exit::Busy => {
+            Err(error) if config.wait && error.exit() == Exit::Busy && has_time(config) => {
                 if !told {
                     config.say(&format!("{}. Waiting...", busy(&error)));
                     told = true;
                 }
-                std::thread::sleep(jittered(QUEUE_PAUSE));
+                let pause = jittered(QUEUE_PAUSE);
+                std::thread::sleep(config.until.map_or(pause, |until| pause.min(until.left())));
             }
             result => return result,
         }
     }
+}
+
+fn has_time(config: &Config) -> bool {
+    config.until.is_none_or(|until| !until.left().is_zero())
 }
 
 /// What a person who waits anyway needs to know.

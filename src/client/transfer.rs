@@ -1,6 +1,6 @@
 //! `topchat keys export` and `topchat keys import`: an account moves to another machine, or back from a backup.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
 use super::config::{Config, default_group_key};
 use super::contacts::{self, Contacts, NewKeys};
 use super::history_key::Settings;
-use super::next_keys::is_retired;
+use super::next_keys::{is_former, is_retired};
 use super::output::now_ms;
 use super::password::{self, Secret};
 use super::servers::{self, Seen};
@@ -22,7 +22,7 @@ use super::{Error, json, output, session};
 use crate::crypto::keys::{PrivateKey, PublicKey};
 use crate::limits::{BACKUP_MAX, CONTACTS_FILE_MAX};
 use crate::names::UserName;
-use crate::storage::{FileError, private};
+use crate::storage::{FileError, FileKind, private};
 use crate::text::visible;
 
 /// Where a document goes to, and how.
@@ -100,6 +100,7 @@ fn payload(
         identity: BASE64.encode(identity.public().to_der()),
         created: json::time(now_ms()),
         keys: parts.map(|part| read(&part)).collect::<Result<_, _>>()?,
+        former: folder.former_files(),
         contacts: read_contacts(&config.account_state(name))?,
         group_key,
     })
@@ -140,19 +141,34 @@ fn read_document(from: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     if from == Path::new("-") {
         std::io::stdin().lock().take(BACKUP_MAX + 1).read_to_end(&mut bytes).map_err(input)?;
     } else {
-        let (file, _) = private::open_given(from)?;
+        let file = open_document(from)?;
         file.take(BACKUP_MAX + 1).read_to_end(&mut bytes).map_err(input)?;
     }
     if bytes.len() as u64 > BACKUP_MAX {
-        return Err(FileError::TooLarge { path: from.to_owned(), limit: BACKUP_MAX }.into());
+        let path = if from == Path::new("-") { "stdin".into() } else { from.to_owned() };
+        return Err(FileError::TooLarge { path, limit: BACKUP_MAX }.into());
     }
     Ok(bytes)
+}
+
+/// A regular file. A named pipe is not waited for.
+fn open_document(from: &Path) -> Result<File, Error> {
+    match private::open_given(from) {
+        Ok((file, _)) => Ok(file),
+        Err(FileError::NotRegular { path, found }) if found != FileKind::Symlink => {
+            Err(Error::Account(AccountError::NotDocument { path, found }))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Exactly the files of an account, all of which the password opens.
 fn check_keys(payload: &Payload, identity: &PrivateKey, secret: &Secret) -> Result<(), BackupError> {
     let is_ours = |name: &String| name == IDENTITY || name == ENCRYPTION || is_retired(name);
     if let Some(name) = payload.keys.keys().find(|name| !is_ours(name)) {
+        return Err(BackupError::Files { name: name.clone() });
+    }
+    if let Some((name, _)) = payload.former.iter().find(|(name, pem)| !is_former(name, pem)) {
         return Err(BackupError::Files { name: name.clone() });
     }
     payload.encryption(identity, secret)?;
@@ -187,8 +203,8 @@ fn import_again(
         config.say(&format!("{name} is on this machine already, with the same keys: nothing was changed"));
         return Ok(());
     }
-    for (file, pem) in payload.keys.iter().filter(|(file, _)| is_retired(file)) {
-        folder.add_retired(file, pem.as_bytes())?;
+    for (file, pem) in payload.keys.iter().filter(|(file, _)| is_retired(file)).chain(&payload.former) {
+        folder.add_kept(file, pem.as_bytes())?;
     }
     folder.add_next_encryption(payload.keys.get(ENCRYPTION).map_or("", String::as_str).as_bytes())?;
     config.say(&format!(
@@ -262,7 +278,7 @@ fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [&Publi
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(&users)
         .map_err(FileError::io("making a folder in", &users))?;
-    for (file, pem) in &payload.keys {
+    for (file, pem) in payload.keys.iter().chain(&payload.former) {
         let path = unfinished.path().join(file);
         if let Some(folder) = path.parent() {
             private::ensure_folder(folder)?;

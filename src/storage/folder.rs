@@ -1,6 +1,6 @@
 //! Folders that nobody else can write to.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::FileError;
 use super::error::own_uid;
 use super::lock::{Lock, LockError};
-use super::private::UNFINISHED;
+use super::private::{self, UNFINISHED};
 
 /// Name of the lock file within a [`LockedFolder`].
 pub const LOCK_NAME: &str = "lock";
@@ -103,15 +103,25 @@ fn without_trailing_slash(path: &Path) -> PathBuf {
     if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
 }
 
-/// Removes the unfinished files that a killed process left; only the holder of the folder's lock may.
-fn sweep(path: &Path) {
+/// Removes the unfinished files that killed processes left. Those of processes that are alive are locked and stay; so does
+/// what only has such a name.
+pub fn sweep(path: &Path) {
     let Ok(entries) = fs::read_dir(path) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1)) {
             // What can't be removed takes room, but harms nothing.
-            let _ = fs::remove_file(entry.path());
+            let _ = remove_abandoned(&entry.path());
         }
+    }
+}
+
+fn remove_abandoned(path: &Path) -> Result<(), FileError> {
+    let file = private::open(path, OpenOptions::new().read(true))?;
+    // The lock is held while the name is taken away: whoever waits for it sees that the file is gone.
+    match file.try_lock() {
+        Ok(()) => fs::remove_file(path).map_err(FileError::io("removing", path)),
+        Err(_) => Ok(()),
     }
 }
 
@@ -173,11 +183,13 @@ mod tests {
         ensure_folder(&path).unwrap();
         for name in [".unfinished-a1b2.tmp", "accounts.jsonl", ".unfinished", "x.tmp"] {
             fs::write(path.join(name), "").unwrap();
+            fs::set_permissions(path.join(name), Permissions::from_mode(0o600)).unwrap();
         }
+        fs::create_dir(path.join(".unfinished-folder.tmp")).unwrap();
         let folder = LockedFolder::open(&path).unwrap();
         let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, [".unfinished", "accounts.jsonl", LOCK_NAME, "x.tmp"]);
+        assert_eq!(names, [".unfinished", ".unfinished-folder.tmp", "accounts.jsonl", LOCK_NAME, "x.tmp"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::error::own_uid;
 use super::folder::parent;
-pub use super::folder::{ensure_folder, sync_folder};
+pub use super::folder::{ensure_folder, sweep, sync_folder};
 pub use super::{FileError, FileKind};
 
 /// Permission bits of every file that is made here.
@@ -155,13 +155,7 @@ fn write_unfinished(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<NamedTempFile, FileError> {
-    let folder = parent(path);
-    let unfinished = tempfile::Builder::new()
-        .prefix(UNFINISHED.0)
-        .suffix(UNFINISHED.1)
-        .permissions(Permissions::from_mode(FILE_MODE))
-        .tempfile_in(folder)
-        .map_err(|error| FileError::io("making a file in", folder)(io::Error::from(error.kind())))?;
+    let unfinished = make_unfinished(parent(path))?;
     let mut buffer = BufWriter::new(unfinished.as_file());
     write(&mut buffer)
         .and_then(|()| buffer.flush())
@@ -169,6 +163,23 @@ fn write_unfinished(
         .map_err(FileError::io("writing", path))?;
     drop(buffer);
     Ok(unfinished)
+}
+
+/// An empty file that is locked: it belongs to a process that is alive, so nobody [sweeps](sweep) it away.
+fn make_unfinished(folder: &Path) -> Result<NamedTempFile, FileError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED.0).suffix(UNFINISHED.1).permissions(Permissions::from_mode(FILE_MODE));
+    loop {
+        let unfinished = builder
+            .tempfile_in(folder)
+            .map_err(|error| FileError::io("making a file in", folder)(io::Error::from(error.kind())))?;
+        let file = unfinished.as_file();
+        file.lock().map_err(FileError::io("locking a file in", folder))?;
+        // Somebody who sweeps may have had it first.
+        if file.metadata().map_err(FileError::io("looking at a file in", folder))?.nlink() > 0 {
+            return Ok(unfinished);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -104,12 +104,13 @@ fn a_new_password_opens_the_account_and_its_keys_and_the_old_one_does_not() {
     assert!(!left_overs(&home));
     // The right keys under the old password: it is the server that refuses.
     let copy = Home::with_keys(server.address, &ALICE);
-    refused(
-        &users(&copy, "password"),
-        6,
-        "error: wrong name or password.\nhint: is alice an account of this server? If not: topchat register alice\n",
-    );
+    refused(&users(&copy, "password"), 6, WRONG);
 }
+
+/// What the server refuses, in the client's words.
+const WRONG: &str = "error: wrong name or password.\n\
+                     hint: is alice an account of this server? If not: topchat register alice    \
+                     If its keys were renewed on another machine: topchat keys export there, then topchat keys import here\n";
 
 /// Whether a key file under a second password is still there.
 fn left_overs(home: &Home) -> bool {
@@ -163,11 +164,7 @@ fn a_deleted_account_is_gone_and_its_key_files_stay() {
     let finished = home.run_in(&["delete-account", "--yes"]);
     refused(&finished, 0, &format!("deleted alice on {}. The key files stay in keys/users/alice\n", server.address));
     assert!(home.path(IDENTITY).exists());
-    refused(
-        &users(&home, "password"),
-        6,
-        "error: wrong name or password.\nhint: is alice an account of this server? If not: topchat register alice\n",
-    );
+    refused(&users(&home, "password"), 6, WRONG);
     assert_eq!(home.run_in(&["register", "alice"]).code, Some(0));
 }
 

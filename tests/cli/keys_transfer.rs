@@ -283,3 +283,23 @@ fn a_second_machine_takes_over_an_encryption_key_that_was_renewed_on_the_first()
     let again = second.run_in(&["keys", "import", FILE]);
     refused(&again, 0, "alice is on this machine already, with the same keys: nothing was changed\n");
 }
+
+/// A note to oneself that the identity before signed opens wherever the account is.
+#[test]
+fn a_second_machine_knows_the_identities_that_were_replaced_on_the_first() {
+    let server = TestServer::start();
+    let first = Home::of_member(server.address, &ALICE);
+    assert_eq!(first.run_in(&["send", "alice", "milk"]).code, Some(0));
+    assert_eq!(first.run_in(&["keys", "renew", "--key-bits", "2048", "--identity"]).code, Some(0));
+    assert_eq!(first.run_in(&["keys", "export"]).code, Some(0));
+    let second = Home::at(&server.address.to_string());
+    second.file(FILE, first.read(FILE).as_bytes());
+    assert_eq!(second.run_in(&["keys", "import", FILE]).code, Some(0));
+    let heard = second.run_in(&["listen", "--count", "1", "--timeout", "20", "--json", "--quiet"]);
+    assert!(heard.stdout.contains("\"text\":\"milk\"") && heard.stdout.contains("\"key\":\"former\""), "{heard:?}");
+    let former = |home: &Home| {
+        let entry = fs::read_dir(home.path(&format!("{FOLDER}/former"))).unwrap().next().unwrap().unwrap();
+        (entry.file_name(), fs::read(entry.path()).unwrap())
+    };
+    assert_eq!(former(&first), former(&second));
+}

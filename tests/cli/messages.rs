@@ -110,7 +110,7 @@ fn each_message_is_called_what_it_became_and_no_more() {
         bob.login(&BOB, Mode::Receiving);
         bob
     };
-    let sent = alice.run_in(&["send", "bob", "hi", "--timeout", "1"]);
+    let sent = alice.run_in(&["send", "bob", "hi", "--timeout", "5"]);
     assert_eq!((sent.code, sent.stdout.get(4..)), (Some(0), Some(" sent\n")));
     drop(bob);
 }

@@ -153,7 +153,9 @@ fn a_wrong_password_is_refused_before_and_by_the_server() {
     refused(
         &stranger.run_in(&["users"]),
         6,
-        "error: wrong name or password.\nhint: is bob an account of this server? If not: topchat register bob\n",
+        "error: wrong name or password.\n\
+         hint: is bob an account of this server? If not: topchat register bob    \
+         If its keys were renewed on another machine: topchat keys export there, then topchat keys import here\n",
     );
 }
 

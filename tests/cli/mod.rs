@@ -15,6 +15,7 @@ mod history;
 mod keys;
 mod keys_renew;
 mod keys_transfer;
+mod left_overs;
 mod messages;
 mod mistakes;
 mod network;

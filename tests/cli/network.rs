@@ -3,14 +3,16 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use topchat::server::{Registration, Settings};
 use topchat::storage::lock::Lock;
 use topchat::wire::to_server::Mode;
 
 use super::home::{Home, printed, refused};
+use crate::liar::server::Liar;
 use crate::support::people::{ALICE, BOB};
-use crate::support::process::Running;
+use crate::support::process::{Running, ServerProcess};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -216,4 +218,45 @@ fn a_held_lock_is_waited_for_two_seconds_and_its_holder_named() {
     let own = std::process::id();
     let stderr = format!("error: state is in use by process {own}\nhint: stop process {own} first\n");
     refused(&users(&home), 3, &stderr);
+}
+
+/// Connecting, TLS and the login are in the time, too.
+#[test]
+fn all_of_a_send_ends_with_its_timeout_wherever_the_server_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = ServerProcess::start(folder.path());
+    let home = Home::of_member(server.address, &ALICE);
+    assert_eq!(users(&home).code, Some(0));
+    let send = |home: &Home| {
+        let begun = Instant::now();
+        let finished = home.run_in(&["send", "alice", "hi", "--timeout", "2"]);
+        // Above it only what a busy machine takes to open two keys.
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        finished
+    };
+    server.running.signal("STOP");
+    let stderr = format!("error: no connection to {}: no answer within 2 s\n{IS_IT_RUNNING}", server.address);
+    refused(&send(&home), 3, &stderr);
+    server.running.kill();
+
+    let liar = Liar::start();
+    let address = liar.address();
+    let home = Home::with_keys(address, &ALICE);
+    let finished = std::thread::scope(|scope| {
+        let finished = scope.spawn(|| send(&home));
+        let _silent = liar.accept();
+        finished.join().unwrap()
+    });
+    let stderr =
+        format!("error: no answer from {address} within 2 s\nhint: try again, or wait longer with --timeout SECONDS\n");
+    refused(&finished, 3, &stderr);
+}
+
+#[test]
+fn the_time_that_a_password_takes_is_nobodys() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let slow = "sleep 6; cat password";
+    let finished = home.run(&["send", "alice", "hi", "--timeout", "5", "--password-command", slow]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use topchat::limits::TEXT_MAX;
+use topchat::server::Settings;
 
 use super::home::{Home, refused, without_contact};
 use crate::support::people::{ALICE, BOB};
@@ -93,4 +94,19 @@ fn what_waited_is_left_for_the_next_one_who_wants_it() {
 #[track_caller]
 fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+/// A script that sends line by line: each run has its seat, gives it back, and nothing is lost or out of order.
+#[test]
+fn sending_in_a_loop_takes_one_seat_at_a_time_and_loses_nothing() {
+    let server = TestServer::with(Settings { max_clients: 4, ..Settings::default() });
+    let bob = Home::of_member(server.address, &BOB);
+    let alice = Home::of_member(server.address, &ALICE);
+    let listening = bob.listen(&["--json"]);
+    for number in 0..30 {
+        let finished = alice.run_in(&["send", "bob", &number.to_string()]);
+        assert_eq!(finished.code, Some(0), "{number}: {finished:?}");
+        assert!(finished.stdout.ends_with(" delivered\n"), "{}", finished.stdout);
+        assert!(listening.line().contains(&format!("\"text\":\"{number}\"")), "{number}");
+    }
 }

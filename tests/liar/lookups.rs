@@ -84,7 +84,7 @@ fn a_bundle_that_does_not_hold_is_refused_at_first_contact_too() {
 fn a_server_that_falls_silent_is_given_up() {
     let liar = Liar::start();
     let home = Home::with_keys(liar.address(), &ALICE);
-    let client = home.start(&["send", "bob", "hi", "--timeout", "1"]);
+    let client = home.start(&["send", "bob", "hi", "--timeout", "5"]);
     let mut line = liar.member();
     line.answer_lookup(BOB.bundle());
     let ToServer::Send { .. } = line.take() else { panic!("no Send") };
@@ -93,7 +93,7 @@ fn a_server_that_falls_silent_is_given_up() {
     refused(
         &client.finish(),
         3,
-        "error: no answer within 1 s: nothing is known to be delivered\n\
+        "error: no answer within 5 s: nothing is known to be delivered\n\
          hint: it may have arrived; send it again, or wait longer with --timeout SECONDS\n",
     );
 }

@@ -38,6 +38,31 @@ fn what_was_written_to_carol_is_never_shown_as_written_to_alice() {
     assert!(told.iter().any(|line| line == "a message from carol (#6161) could not be opened"), "{told:?}");
 }
 
+/// Nobody proves that they hold the encryption key of their bundle. Carol's has Alice's: what Bob writes to Carol is sealed for
+/// Alice, and the server gives it to her.
+#[test]
+fn what_was_sealed_for_somebody_who_took_anothers_key_is_shown_to_nobody() {
+    let stage = Stage::new();
+    stage.play(&[CAROL.seal_to(&ALICE, "hi", 1).encode()]);
+    let key = ALICE.encryption.public();
+    let header = BOB.header(CAROL.name.as_str(), key.fingerprint(), 0x64);
+    let for_carol = envelope::seal(header, "you are dismissed", SealWith::Direct(key), &BOB.identity).unwrap();
+    let to_alice = |header: &mut Header| header.recipient = Recipient::User(ALICE.name.clone());
+    let readdressed = relabelled(&for_carol, to_alice);
+    let carols = CAROL.identity.public().fingerprint();
+    let script = [
+        // As it was; with Alice's name; in Carol's own name and under her signature.
+        for_carol,
+        readdressed.clone(),
+        signed_by(&CAROL, attributed_to(&readdressed, &CAROL.name, carols)),
+    ];
+    let (_, finished) = stage.play(&script.map(|envelope| envelope.encode()));
+    assert_eq!(shown(&finished), [THE_END]);
+    assert!(!finished.stdout.contains("dismissed") && !finished.stderr.contains("dismissed"));
+    let told = told(&finished);
+    assert!(told.iter().any(|line| line == "a message from carol (#6464) could not be opened"), "{told:?}");
+}
+
 /// T31, as far as there are suites: no other one is taken, and the one that was signed can't be changed.
 #[test]
 fn a_suite_is_neither_invented_nor_changed_on_the_way() {
