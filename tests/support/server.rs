@@ -1,12 +1,16 @@
 //! A real server in a thread of the test, on a free port, with a folder of its own.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tempfile::TempDir;
 use topchat::server::{Server, ServerError, Settings};
 use topchat::transport::Stop;
+
+use super::PATIENCE;
 
 /// Stops when dropped; its folder goes with it.
 pub struct TestServer {
@@ -41,7 +45,7 @@ impl TestServer {
 
     fn in_folder(folder: TempDir, listen: &str, settings: Settings) -> Self {
         let stop = Stop::new().unwrap();
-        let server = Server::open(&data(&folder), listen, settings).unwrap();
+        let server = open(&data(&folder), listen, &settings);
         let address = server.address();
         let until = stop.clone();
         let thread = Some(std::thread::spawn(move || server.run(&until)));
@@ -72,4 +76,19 @@ impl Drop for TestServer {
 
 fn data(folder: &TempDir) -> std::path::PathBuf {
     Path::new(folder.path()).join("data")
+}
+
+/// A port that was this server's before may be another test's for the moment, as that of a connection.
+fn open(data: &Path, listen: &str, settings: &Settings) -> Server {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Server::open(data, listen, settings.clone()) {
+            Err(ServerError::Listen { source, .. })
+                if source.kind() == ErrorKind::AddrInUse && Instant::now() < deadline =>
+            {
+                std::thread::yield_now();
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
