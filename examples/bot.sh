@@ -22,7 +22,12 @@ answer() {
     esac
 }
 
-topchat listen --json "$@" | while IFS= read -r line; do
+# Whoever ends this script ends all of the bot.
+pids='' folder=$(mktemp -d); mkfifo "$folder/lines"
+trap 'kill $pids 2>/dev/null || :; wait; rm -r "$folder"' EXIT
+trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM
+topchat listen --json "$@" >"$folder/lines" & pids=$!
+while IFS= read -r line; do
     case $line in *'"text":"bot:'*) continue ;; esac
     from=$(field from) to=$(field to) text=$(field text)
     case $(field type):$to in
@@ -30,6 +35,6 @@ topchat listen --json "$@" | while IFS= read -r line; do
         message:*) { printf 'bot: '; answer "$text"; } | topchat send "$from" --quiet "$@" >/dev/null ||
             echo "bot: $from got no answer" >&2 ;;
     esac
-done
-echo "bot: nothing comes any more" >&2
-exit 1
+done <"$folder/lines" & pids="$pids $!"
+wait "$!" || :
+echo "bot: nothing comes any more" >&2; exit 1

@@ -13,5 +13,6 @@ pub mod support {
     pub mod people;
     pub mod raw;
     pub mod receiver;
+    pub mod scram;
     pub mod server;
 }

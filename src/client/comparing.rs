@@ -37,15 +37,15 @@ impl Comparison {
         qr::lines(&self.number.payload(), colour)
     }
 
-    /// All of it, and how it is compared.
+    /// All of it, and how it is compared. The code is as high as many a terminal: what is to be read stands below it.
     pub fn whole(&self, colour: bool) -> Vec<String> {
-        let mut lines = self.lines();
-        lines.extend(self.code(colour));
+        let mut lines = self.code(colour);
         let name = &self.name;
         lines.push(format!(
             "{name} sees the same number with: topchat fingerprint and your name. Compare them by voice, or"
         ));
         lines.push(format!("scan the code on {name}'s screen. If they differ, somebody stands between you."));
+        lines.extend(self.lines());
         lines
     }
 }

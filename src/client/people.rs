@@ -51,11 +51,11 @@ pub fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) -> Resu
     let Some(name) = name.filter(|name| **name != own) else { return show("fingerprint", config, &own, key, None) };
     let theirs = fingerprint_of(config, name, &own)?;
     let comparison = Comparison::new((&own, key), (name, theirs));
-    show("fingerprint", config, name, theirs, Some(&comparison))?;
-    match code && !config.json {
-        true => output::line(&comparison.code(screen::page(&stdout()).colour).join("\n")),
-        false => Ok(()),
+    // The code is as high as many a terminal: what is to be read stands below it.
+    if code && !config.json {
+        output::line(&comparison.code(screen::page(&stdout()).colour).join("\n"))?;
     }
+    show("fingerprint", config, name, theirs, Some(&comparison))
 }
 
 /// A fingerprint on stdout, and the safety number if there is one.

@@ -129,24 +129,34 @@ pub fn parse(line: &str) -> Result<Typed, TypedError> {
     }
 }
 
-/// What is said behind a text of several lines while it is open: what Enter would do with it. `to` is whom it goes to if it
-/// names nobody.
+/// What is said behind a text that is too long, or has several lines, while it is open: what Enter would do with it. `to`
+/// is whom it goes to if it names nobody.
 pub fn lines_hint(line: &str, to: &str) -> Option<String> {
     let count = line.split('\n').count();
-    let open = (count > 1).then(|| format!("{count} lines"))?;
-    Some(match parse(line) {
+    let open = (count > 1).then(|| format!("{count} lines"));
+    let parsed = parse(line);
+    // What is said above a text that fills the terminal is not seen.
+    if let Err(TypedError::TooLong { bytes }) = parsed {
+        let lines = open.map_or(String::new(), |open| open + ", ");
+        return Some(format!("{lines}{bytes} bytes: at most {TEXT_MAX} can be sent"));
+    }
+    let open = open?;
+    Some(match parsed {
         Ok(Typed::Send { to: Some(to), .. }) => format!("{open}; Enter sends them to {to}"),
         Ok(Typed::Send { to: None, .. }) => format!("{open}; Enter sends them to {to}"),
         _ => open,
     })
 }
 
-/// The question before this is sent, if it is likely a slip: a long paste, or a command within a text.
+/// The question before this is sent, if it is likely a slip: a long paste, or a command within a text. About what can't be
+/// sent nothing is asked.
 pub fn slip(line: &str, was_pasted: bool) -> Option<String> {
+    if matches!(parse(line), Err(TypedError::TooLong { .. })) {
+        return None;
+    }
     let count = line.lines().count();
-    let commands = line.lines().enumerate().skip(1).filter(|(_, line)| line.starts_with(['/', '@']));
-    // The last one is the one that was typed, if any was.
-    if let Some((at, command)) = commands.last() {
+    let mut commands = line.lines().enumerate().skip(1).filter(|(_, line)| line.starts_with(['/', '@']));
+    if let Some((at, command)) = commands.next() {
         let word: String = command.split_whitespace().next().unwrap_or_default().chars().take(WORD_SHOWN).collect();
         let (word, at) = (visible(&word), at + 1);
         return Some(format!(

@@ -121,6 +121,9 @@ fn an_open_text_says_what_enter_would_do_with_it() {
         ("@bob one\ntwo\nthree", Some("3 lines; Enter sends them to bob")),
         ("/who\ntwo", Some("2 lines")),
         ("@Bob\ntwo", Some("2 lines")),
+        (&"x".repeat(TEXT_MAX), None),
+        (&"x".repeat(TEXT_MAX + 1), Some("4097 bytes: at most 4096 can be sent")),
+        (&"xy\n".repeat(2000), Some("2001 lines, 5999 bytes: at most 4096 can be sent")),
     ] {
         assert_eq!(lines_hint(line, "ALL").as_deref(), expected, "{line:?}");
     }
@@ -140,6 +143,8 @@ fn a_long_paste_and_a_command_within_a_text_are_asked_about() {
         ("@bob one\ntwo", false, None),
         ("one\n/who", false, begins("/who", 2)),
         ("one\n@bob x\nthree", true, begins("@bob", 3)),
+        ("one\n/quit\n@bob x\nlast", true, begins("/quit", 4)),
+        (&"x\n/who\n".repeat(1000), true, None),
         ("one\n/\u{1b}[2Jxxxxxxxxxxxxxxxxxxxxxxxxx", true, begins("/^[[2Jxxxxxxxxxxxxxxx", 2)),
     ] {
         assert_eq!(slip(line, was_pasted), expected, "{line:?}");

@@ -14,6 +14,20 @@ use crate::support::server::TestServer;
 
 const BOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bot.sh");
 
+/// A bot of this account that listens. Its temporary files are in the home.
+fn start(home: &Home) -> Running {
+    let mut command = home.program("sh");
+    let programs = Path::new(CLIENT).parent().unwrap().display().to_string();
+    command.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()));
+    std::fs::create_dir_all(home.path("tmp")).unwrap();
+    command.env("TMPDIR", home.path("tmp"));
+    // The time-out ends what a failed test would leave behind.
+    command.args([BOT, "--password-file", "password", "--timeout", "120"]).stdin(Stdio::null());
+    let mut bot = Running::start(&mut command);
+    bot.wait_for("listening as bob");
+    bot
+}
+
 #[test]
 fn the_bot_fits_on_a_page() {
     let lines = std::fs::read_to_string(BOT).unwrap().lines().count();
@@ -25,13 +39,7 @@ fn the_bot_answers_what_is_said_to_it_alone_and_not_itself() {
     let server = TestServer::start();
     let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB));
     let listening = alice.listen(&["--json"]);
-    let mut command = bob.program("sh");
-    let programs = Path::new(CLIENT).parent().unwrap().display().to_string();
-    command.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()));
-    // The time-out ends what a failed test would leave behind.
-    command.args([BOT, "--password-file", "password", "--timeout", "120"]).stdin(Stdio::null());
-    let mut bot = Running::start(&mut command);
-    bot.wait_for("listening as bob");
+    let mut bot = start(&bob);
 
     let says = |to: &str, text: &str| assert_eq!(alice.run_in(&["send", to, text]).code, Some(0), "{text}");
     let heard = || {
@@ -57,4 +65,23 @@ fn the_bot_answers_what_is_said_to_it_alone_and_not_itself() {
     let _elsewhere = RawClient::again(server.address, &BOB, Mode::Receiving);
     bot.wait_for("bot: nothing comes any more");
     assert_eq!(bot.wait().code(), Some(1));
+}
+
+#[test]
+fn whoever_ends_the_bot_ends_all_of_it() {
+    let server = TestServer::start();
+    RawClient::connect(server.address).register(&ALICE);
+    let bob = Home::of_member(server.address, &BOB);
+    for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
+        let mut bot = start(&bob);
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", bot.id())).unwrap();
+        let children: Vec<_> = children.split_whitespace().map(|id| Path::new("/proc").join(id)).collect();
+        assert_eq!(children.len(), 2, "the listener and what answers: {children:?}");
+        bot.signal(signal);
+        assert_eq!(bot.child().wait().unwrap().code(), Some(code), "{signal}");
+        for child in children {
+            assert!(!child.exists(), "{} outlives {signal}", child.display());
+        }
+        assert_eq!(std::fs::read_dir(bob.path("tmp")).unwrap().count(), 0, "{signal}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The interactive chat on a terminal: what stands on the screen while somebody types and messages come.
 
 use rustix::termios::{InputModes, LocalModes};
+use topchat::crypto::safety::SafetyNumber;
 use topchat::wire::to_server::Mode;
 
 use super::home::Home;
@@ -239,12 +240,41 @@ fn a_paste_beyond_all_measure_is_dropped_with_one_line() {
     terminal.wait_for_row("HH:MM alice > ALL  hello");
 }
 
+/// What is said above a text that fills the terminal is scrolled away: the hint behind it is not.
+#[test]
+fn a_paste_that_is_too_long_is_refused_without_a_question_and_says_so_behind_it() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.pastes(&"a line of 25 bytes, or so\n".repeat(200));
+    terminal.wait_for("that text has 5199 bytes, at most 4096 can be sent. Nothing was sent.");
+    terminal.wait_for_line("a line of 25 bytes, or so  [200 lines, 5199 bytes: at most 4096 can be sent]");
+    terminal.types("\x03");
+    terminal.wait_for_line("ALL> ");
+    assert!(!String::from_utf8_lossy(&terminal.seen).contains("(y)es or (n)o"));
+}
+
+#[test]
+fn a_long_paste_that_is_not_to_go_stays_without_its_last_line_end() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.pastes("1\n2\n3\n4\n5\n6\n7\n");
+    terminal.wait_for_line("send these 7 lines as one message? (y)es or (n)o ");
+    terminal.types("n\r");
+    terminal.wait_for_line("7  [7 lines; Enter sends them to ALL]");
+}
+
 #[test]
 fn the_question_of_verify_stands_in_the_prompts_place() {
     let server = TestServer::start();
     let home = Home::of_member(server.address, &ALICE);
     RawClient::connect(server.address).register(&BOB);
-    let mut terminal = chat_in(&home, 50, 100);
+    let number = SafetyNumber::of(
+        (&ALICE.name, ALICE.identity.public().fingerprint()),
+        (&BOB.name, BOB.identity.public().fingerprint()),
+    );
+    let mut terminal = chat(&home);
     for (answer, told) in [
         ("hello everybody\r", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
         ("\x03", "HH:MM   nothing was changed about bob's key, and nothing was sent"),
@@ -252,6 +282,8 @@ fn the_question_of_verify_stands_in_the_prompts_place() {
     ] {
         terminal.types("/verify bob\r");
         terminal.wait_for_line("the same for bob? (y)es or (n)o ");
+        let rows = terminal.rows().concat().replace(' ', "");
+        assert!(rows.contains(&format!("safetynumberwithbob{}", number.digits())), "{rows}");
         terminal.types(answer);
         terminal.wait_for_line("ALL> ");
         terminal.wait_for_row(told);
@@ -441,6 +473,7 @@ fn text_of_several_lines_is_one_message_and_too_much_stays_to_be_edited() {
     }
     terminal.wait_for_line("ALL> ");
     terminal.types(&"x".repeat(4100));
+    terminal.wait_until("a hint", |terminal| terminal.line().contains("  [4100 bytes: at most 4096 can be sent]"));
     terminal.types("\r");
     terminal.wait_for("that text has 4100 bytes, at most 4096 can be sent. Nothing was sent.");
     terminal.types("\x7f\x7f\x7f\x7f\r");

@@ -175,7 +175,8 @@ impl Hinter for Assistant<'_> {
             return None;
         }
         // This must be seen without colours, too: nobody is to send into a group what was meant as a command.
-        let lines = typed::lines_hint(line, &self.to.borrow()).map(|hint| format!("  [{hint}]"));
+        let joined = self.joined(line.to_owned());
+        let lines = typed::lines_hint(&joined, &self.to.borrow()).map(|hint| format!("  [{hint}]"));
         let usage = || commands::hint(line).filter(|_| self.has_hints && at == line.len());
         lines.or_else(usage).map(Usage)
     }
