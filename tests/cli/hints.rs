@@ -256,7 +256,7 @@ fn hints_where_several_accounts_are_name_the_one_that_is_used() {
     let wrong = process::run(named.env("TOPCHAT_COMMAND", "scripts/topchat"), b"");
     assert!(wrong.stderr.ends_with("see who there is: scripts/topchat --user alice users\n"), "{wrong:?}");
     let request = br#"{"jsonrpc":"2.0","id":1,"method":"send","params":{"to":"carl","text":"hi"}}"#;
-    let answer = place.home.run_with(&as_alice(&["rpc", "--password-file", "password"]), request).stdout;
+    let answer = place.home.run_with(&as_alice(&["rpc"]), request).stdout;
     assert!(answer.contains(r#""hint":"see who there is: topchat --user alice users""#), "{answer}");
 }
 
