@@ -234,4 +234,13 @@ publish
 
 printf 'keys made           %s, locked with the password\n' "$users/$name"
 printf 'fingerprint         %s\n' "$mark"
-printf 'next                topchat register %s --keys-dir %s\n' "$name" "$keys_dir"
+case $0 in
+    */*) client=${0%/*}/topchat ;;
+    *) client=topchat ;;
+esac
+# The client of this clone uses the keys of this clone, and no others.
+if [ -x "$client" ] && [ "$(cd "$keys_dir" && pwd -P)" = "$(cd "${client%topchat}.." && pwd -P)/keys" ]; then
+    printf 'next                %s register %s\n' "$client" "$name"
+else
+    printf 'next                topchat register %s --keys-dir %s\n' "$name" "$keys_dir"
+fi

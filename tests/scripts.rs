@@ -35,6 +35,23 @@ fn a_group_key_file_has_its_format_and_is_for_its_owner_alone() {
     assert_eq!(place.list("keys"), ["group.key"]);
 }
 
+/// The same script in a clone of its own, whose keys it makes.
+#[test]
+fn in_a_clone_the_next_command_is_the_one_of_the_clone() {
+    let place = Place::with_password(PASSWORD);
+    fs::create_dir(place.path("scripts")).unwrap();
+    for name in ["gen-user-keys.sh", "topchat"] {
+        std::os::unix::fs::symlink(script(name), place.path("scripts").join(name)).unwrap();
+    }
+    let next = |folder: &str| {
+        let mut command = Command::new("scripts/gen-user-keys.sh");
+        command.args(["--bits", "2048", "--password-file", "pw", "--keys-dir", folder, "alice"]);
+        said(&command.current_dir(place.0.path()).output().unwrap()).lines().last().unwrap().to_owned()
+    };
+    assert_eq!(next("keys"), "next                scripts/topchat register alice");
+    assert_eq!(next("elsewhere"), "next                topchat register alice --keys-dir elsewhere");
+}
+
 #[test]
 fn every_group_key_and_id_is_new() {
     let place = Place::new();
@@ -179,7 +196,7 @@ fn user_keys_are_two_locked_rsa_pairs_for_their_owner_alone() {
     let fingerprint = place.grouped_fingerprint("keys/users/alice/identity.pub.pem");
     assert!(output.contains(&format!("fingerprint         {fingerprint}\n")), "{output}");
     assert!(output.contains("keys/users/alice"), "{output}");
-    assert!(output.ends_with("topchat register alice --keys-dir keys\n"), "{output}");
+    assert!(output.ends_with("next                topchat register alice --keys-dir keys\n"), "{output}");
     assert_ne!(
         place.read("keys/users/alice/identity.pub.pem"),
         place.read("keys/users/alice/encryption.pub.pem"),

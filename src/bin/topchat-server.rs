@@ -6,7 +6,7 @@ use clap::Parser;
 use topchat::error::{Exit, Explain, describe};
 use topchat::server::options::Options;
 use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin};
-use topchat::text::visible;
+use topchat::text::{quoted, visible};
 use topchat::transport::Stop;
 
 fn main() -> ExitCode {
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            eprintln!("{}", describe(&error));
+            eprintln!("{}", as_typed(&describe(&error), &options));
             error.exit().into()
         }
     }
@@ -77,6 +77,12 @@ fn client_command(address: &str) -> String {
         (None, ADDRESS_DEFAULT) => "topchat".to_owned(),
         (None, other) => format!("topchat --server {other}"),
     }
+}
+
+/// These words with the owner's commands as they are typed for the folder in use.
+fn as_typed(words: &str, options: &Options) -> String {
+    let data = options.data_dir.to_string_lossy();
+    words.replace(": topchat-server user ", &format!(": {} --data-dir {} user ", own_command(), quoted(&data)))
 }
 
 /// This program as it was started.

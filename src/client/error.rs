@@ -148,6 +148,12 @@ pub enum Error {
         /// Which one.
         from: String,
     },
+    /// An open pipe or device by its name, where a file was asked for.
+    #[error("{} is no file that holds a password", visible(&.path.to_string_lossy()))]
+    PasswordNotFile {
+        /// As it was given.
+        path: PathBuf,
+    },
     /// The two passwords typed are different.
     #[error("the two passwords are not the same")]
     PasswordsDiffer,

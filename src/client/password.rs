@@ -12,7 +12,7 @@ use super::prompt::Terminal;
 use crate::crypto::keys::{KeyError, PrivateKey};
 use crate::crypto::scram::Password;
 use crate::limits::{NEW_PASSWORD_TRIES, PASSWORD_LINE_MAX, PASSWORD_OUTPUT_MAX};
-use crate::storage::private;
+use crate::storage::{FileError, private};
 use crate::text::visible;
 
 /// A password, also as it was typed. No `Debug`.
@@ -77,7 +77,12 @@ pub fn from_file(path: &Path) -> Result<Secret, Error> {
     if path == Path::new("-") {
         return first_line(&mut Unbuffered, "stdin");
     }
-    let (mut file, is_loose) = private::open_given(path)?;
+    let (mut file, is_loose) = private::open_given(path).map_err(|why| match why {
+        FileError::NotRegular { path, .. } if ["/dev", "/proc"].iter().any(|open| path.starts_with(open)) => {
+            Error::PasswordNotFile { path }
+        }
+        why => Error::File(why),
+    })?;
     if is_loose {
         log::warn!("{shown} is open to others: chmod 600 {shown}");
     }

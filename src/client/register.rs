@@ -44,6 +44,7 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
     };
     let keys = register(config, name, &secret, bits, invite, terminal.as_ref())?;
     let fingerprint = keys.identity.public().fingerprint();
+    session::name_in_hints(config, Some(name));
     config.say(&registered(config, name));
     config.say(&session::own_fingerprint(fingerprint));
     config.say(&session::group_line(config, group.as_ref()));

@@ -25,6 +25,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::PasswordCommand { .. } | Error::PasswordEmpty { .. } => {
             "the first line of the file, or of the command's output, is the password"
         }
+        Error::PasswordNotFile { .. } => "give it as input with --password-file -, or with --password-command COMMAND",
         Error::Account(error) => return error.hint(),
         Error::File(error) | Error::Inbox(error) => return error.hint(),
         Error::GroupFile(error) => return error.hint(),
@@ -69,6 +70,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::NoTerminal { .. }
         | Error::Password { .. }
         | Error::PasswordEmpty { .. }
+        | Error::PasswordNotFile { .. }
         | Error::PasswordsDiffer
         | Error::TextEmpty
         | Error::TextMissing

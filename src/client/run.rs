@@ -9,7 +9,8 @@ use super::config::{self, Config};
 use super::options::{Command, Group, Keys, Options};
 use super::prompt::Settings;
 use super::{
-    Error, account, choosing, group, history_view, listen, people, register, renewal, rpc, send, start, text, transfer,
+    Error, account, choosing, group, history_view, listen, people, register, renewal, rpc, send, session, start, text,
+    transfer,
 };
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
@@ -80,6 +81,7 @@ fn wait_for(over: &Stop) -> Result<(), Error> {
 
 fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), Error> {
     let config = Config::new(options.global)?;
+    session::name_in_hints(&config, config.user.as_ref());
     match options.command.unwrap_or(Command::Login { name: None }) {
         Command::Register { name, bits, invite_file } => {
             register::command(&config, &config::name(&name)?, bits, invite_file.as_deref())

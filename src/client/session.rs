@@ -17,7 +17,7 @@ use super::login::{Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
 use super::reconnect::Again;
-use super::{Error, renewal};
+use super::{Error, output, renewal};
 use crate::crypto::group_key::GroupKeys;
 use crate::error::{Exit, Explain};
 use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
@@ -135,6 +135,13 @@ pub fn choose(config: &Config) -> Result<UserName, Error> {
             names.push(last);
             Err(Error::Account(AccountError::WhichUser { names }))
         }
+    }
+}
+
+/// Where several accounts are, hints name this one from now on, or leave the name to the reader.
+pub fn name_in_hints(config: &Config, name: Option<&UserName>) {
+    if accounts(&config.users_dir()).len() > 1 {
+        output::name_account(name.map_or("NAME", UserName::as_str));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::wire::to_server::Mode;
 
 /// `topchat login [NAME]`. `begun` is called when nothing is asked any more.
 pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
+    session::name_in_hints(config, name.as_ref().or(config.user.as_ref()));
     let edits = Screen::new().edits();
     let terminal = Terminal::find(config).filter(|_| config.password == PasswordSource::Terminal);
     let terminal = terminal.map(|terminal| if edits { terminal.keeping_what_is_typed() } else { terminal });
@@ -31,6 +32,7 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
         }
     };
     begun();
+    session::name_in_hints(config, Some(&session.again.member.name));
     config.say(&session::own_fingerprint(session.again.member.identity.public().fingerprint()));
     config.say(&session::group_line(config, session.again.member.group.keys().as_deref()));
     let (taken, seats) = (session.welcome.taken, session.welcome.seats);
@@ -49,6 +51,7 @@ fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<S
         Some(name) => offer(config, name, terminal)?,
         None => choose(config, terminal)?,
     };
+    session::name_in_hints(config, Some(&name));
     match new {
         true => make(config, &name, terminal),
         false => log_in(config, &name, terminal),

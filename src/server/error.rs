@@ -124,6 +124,9 @@ impl Explain for ServerError {
         match self {
             Self::Accounts(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::Lock(LockError::File(FileError::Missing { .. })) => {
+                Some("name the server's folder with --data-dir DIR".to_owned())
+            }
             Self::Lock(error) => error.hint().map(|hint| format!("{hint}; --data-dir DIR names another folder")),
             Self::Messages(error) => error.hint(),
             Self::Listen { source, .. } => Some(listen_hint(source)),
@@ -229,6 +232,17 @@ fn listen_hint(source: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_there_is_looked_up_in_a_list() {
+        let error = ServerError::Refused(Refusal::NoSuchUser { name: "zoe".to_owned() });
+        assert_eq!(error.hint().unwrap(), "the names are in: topchat-server user list");
+        let error = ServerError::Refused(Refusal::NoSuchInvite { id: "7".to_owned() });
+        assert_eq!(error.hint().unwrap(), "they are in: topchat-server user invites");
+        let error = ServerError::Unanswered { folder: "data".into(), source: io::ErrorKind::TimedOut.into() };
+        let hint = "whether it was done is not known; look: topchat-server user list, or status";
+        assert_eq!(error.hint().unwrap(), hint);
+    }
 
     #[test]
     fn more_clients_than_mappings_are_refused_with_both_remedies() {

@@ -66,10 +66,11 @@ fn rows(finished: &Finished) -> Vec<Value> {
 
 #[test]
 fn every_command_has_the_same_output_and_effect_on_the_files_and_over_the_socket() {
-    let no_such_user = "error: no user \"zoe\" here. Nothing was changed.\n\
-                        hint: the names are in: topchat-server user list\n";
-    let no_such_invite = "error: no invite \"ID\" here. Nothing was changed.\n\
-                          hint: they are in: topchat-server user invites\n";
+    let command = format!("{SERVER} --data-dir data user");
+    let no_such_user =
+        &format!("error: no user \"zoe\" here. Nothing was changed.\nhint: the names are in: {command} list\n");
+    let no_such_invite =
+        &format!("error: no invite \"ID\" here. Nothing was changed.\nhint: they are in: {command} invites\n");
     let fingerprints = [&ALICE, &BOB].map(|person| person.identity.public().fingerprint().grouped());
     let listed = format!(
         "{:<32}  disabled  TIME  {}\n{:<32}  enabled   TIME  {}\n",
@@ -446,8 +447,11 @@ fn answering(home: &Home, answer: &[u8], words: &[&str]) -> Finished {
 #[test]
 fn a_server_that_ends_or_talks_nonsense_while_a_command_runs_is_told() {
     let home = home();
-    let lost = "error: the server that runs on data did not answer: it ended before\n\
-                hint: whether it was done is not known; look: topchat-server user list, or status\n";
+    let command = format!("{SERVER} --data-dir data user");
+    let lost = &format!(
+        "error: the server that runs on data did not answer: it ended before\n\
+         hint: whether it was done is not known; look: {command} list, or status\n"
+    );
     refused(&answering(&home, b"", &["user", "delete", "alice"]), 3, lost);
     refused(&answering(&home, b"\"do", &["kick", "alice"]), 3, lost);
     let junk = "error: the server that runs on data answers what this program does not understand\n\
@@ -462,7 +466,7 @@ fn a_server_that_ends_or_talks_nonsense_while_a_command_runs_is_told() {
     refused(
         &answering(&home, evil.as_bytes(), &["kick", "alice"]),
         2,
-        "error: no user \"^[[2J\" here. Nothing was changed.\nhint: the names are in: topchat-server user list\n",
+        &format!("error: no user \"^[[2J\" here. Nothing was changed.\nhint: the names are in: {command} list\n"),
     );
 }
 

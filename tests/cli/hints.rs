@@ -79,7 +79,8 @@ fn commands(stderr: &str) -> Vec<String> {
     let parts = marked.lines().map(|part| part.trim().trim_end_matches([')', '.']));
     let parts =
         parts.map(|part| ["see ", "or "].iter().fold(part, |part, word| part.strip_prefix(word).unwrap_or(part)));
-    let begins = |part: &&str| COMMANDS.contains(&part.split(' ').next().unwrap_or_default());
+    let word = |part: &str| part.split(' ').next().unwrap_or_default().to_owned();
+    let begins = |part: &&str| COMMANDS.contains(&word(part).as_str()) || word(part).ends_with("/topchat-server");
     parts.filter(begins).map(str::to_owned).collect()
 }
 
@@ -237,6 +238,26 @@ fn hints_about_accounts_help() {
     let replaced = listening.finish();
     assert_eq!(replaced.code, Some(3), "{replaced:?}");
     stranger.follows(&replaced, &[]);
+}
+
+/// With two accounts on the machine no command finds its account by itself.
+#[test]
+fn hints_where_several_accounts_are_name_the_one_that_is_used() {
+    let server = TestServer::start();
+    let place = Place::new(Home::of_member(server.address, &ALICE));
+    fs::create_dir(place.home.path("keys/users/bob")).unwrap();
+    place.home.file("keys/users/bob/identity.pem", b"");
+    let as_alice = |words: &[&'static str]| [words, &["--user", "alice"]].concat();
+    place.is_informed(&as_alice(&["send", "carl", "hi"]), 7, &[]);
+    place.is_cured(&as_alice(&["history"]), 3, &[]);
+    let wrong = place.home.run_in(&as_alice(&["send", "carl", "hi"]));
+    assert!(wrong.stderr.ends_with("hint: see who there is: topchat --user alice users\n"), "{wrong:?}");
+    let mut named = place.home.topchat(&as_alice(&["send", "carl", "hi", "--password-file", "password"]));
+    let wrong = process::run(named.env("TOPCHAT_COMMAND", "scripts/topchat"), b"");
+    assert!(wrong.stderr.ends_with("see who there is: scripts/topchat --user alice users\n"), "{wrong:?}");
+    let request = br#"{"jsonrpc":"2.0","id":1,"method":"send","params":{"to":"carl","text":"hi"}}"#;
+    let answer = place.home.run_with(&as_alice(&["rpc"]), request).stdout;
+    assert!(answer.contains(r#""hint":"see who there is: topchat --user alice users""#), "{answer}");
 }
 
 #[test]

@@ -118,6 +118,13 @@ fn a_password_source_without_a_password_is_named() {
     let first_line = "hint: the first line of the file, or of the command's output, is the password\n";
     for (words, code, stderr) in [
         (["--password-file", "empty"], 2, format!("error: empty holds no password\n{first_line}")),
+        (
+            ["--password-file", "/dev/stdin"],
+            2,
+            "error: /dev/stdin is no file that holds a password\n\
+             hint: give it as input with --password-file -, or with --password-command COMMAND\n"
+                .to_owned(),
+        ),
         (["--password-file", "none"], 3, "error: none: no such file or folder\n".to_owned()),
         (
             ["--password-command", "exit 3"],

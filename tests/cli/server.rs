@@ -151,7 +151,11 @@ fn what_is_no_folder_of_ones_own_is_refused() {
         3,
         "error: the folder data can be written by others (mode 0777)\nhint: chmod go-w data; --data-dir DIR names another folder\n",
     );
-    refused(&run(&Home::at("127.0.0.1:1"), &["user", "list"]), 3, "error: data: no such file or folder\n");
+    refused(
+        &run(&Home::at("127.0.0.1:1"), &["user", "list"]),
+        3,
+        "error: data: no such file or folder\nhint: name the server's folder with --data-dir DIR\n",
+    );
 }
 
 #[test]
@@ -198,7 +202,9 @@ fn accounts_of_a_stopped_server_are_listed_closed_opened_and_deleted() {
         (
             ["user", "delete", "bob"],
             2,
-            "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: topchat-server user list\n",
+            &format!(
+                "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: {SERVER} --data-dir data user list\n"
+            ),
         ),
     ] {
         refused(&run(&place, &words), code, stderr);

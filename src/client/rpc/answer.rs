@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Error, json};
+use super::super::{Error, json, output};
 use super::request::Fault;
 use crate::error::Explain;
 
@@ -73,8 +73,8 @@ fn failure(error: &Error) -> Failure {
     let exit = error.exit() as u8;
     Failure {
         code: OWN_ERRORS - i32::from(exit),
-        message: error.to_string(),
-        data: Some(Data { exit, hint: error.hint() }),
+        message: output::as_typed(&error.to_string()),
+        data: Some(Data { exit, hint: error.hint().map(|hint| output::as_typed(&hint)) }),
     }
 }
 
