@@ -16,13 +16,16 @@ const BOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bot.sh");
 
 /// A bot of this account that listens. Its temporary files are in the home.
 fn start(home: &Home) -> Running {
-    let mut command = home.program("sh");
+    // Whoever runs the tests in the background has Ctrl-C ignored, which no shell can take back.
+    let mut command = home.program("env");
     let programs = Path::new(CLIENT).parent().unwrap().display().to_string();
     command.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()));
     std::fs::create_dir_all(home.path("tmp")).unwrap();
     command.env("TMPDIR", home.path("tmp"));
     // The time-out ends what a failed test would leave behind.
-    command.args([BOT, "--password-file", "password", "--timeout", "120"]).stdin(Stdio::null());
+    command
+        .args(["--default-signal=HUP,INT,TERM", "sh", BOT, "--password-file", "password", "--timeout", "120"])
+        .stdin(Stdio::null());
     let mut bot = Running::start(&mut command);
     bot.wait_for("listening as bob");
     bot
