@@ -105,11 +105,13 @@ pub const PRESENCE_EVERY: Duration = Duration::from_secs(1);
 pub const PRESENCE_NAMES: usize = 32;
 /// Answers and news that wait for one client (about 30 bytes each) before further news are left out.
 pub const OUTBOX_FRAMES: usize = 4096;
+/// Bytes of memory that an outbox keeps when it is empty: the answers to a burst.
+pub const OUTBOX_KEPT: usize = 16 * 1024;
 /// Messages of one client whose answer waits for the disk before its next frames are left unread: bounds memory, and
 /// is more than one fsync takes at once from a client that waits for none.
-pub const SENDS_UNANSWERED: usize = 256;
+pub const SENDS_UNANSWERED: usize = 1024;
 /// Deliveries that one client may leave unacknowledged before further ones wait in the log.
-pub const UNACKNOWLEDGED: usize = 256;
+pub const UNACKNOWLEDGED: usize = 1024;
 /// How long a client with that many may acknowledge none before it is cut: as long as one that answers no ping.
 pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(80);
 /// Bytes gathered before they go into TLS: some full records, so that most of what is sent goes in full ones.

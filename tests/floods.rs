@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use topchat::crypto::scram::ClientFirst;
-use topchat::limits::FRAME_MAX_BEFORE_LOGIN;
+use topchat::limits::{FRAME_MAX_BEFORE_LOGIN, UNACKNOWLEDGED};
 use topchat::names::UserName;
 use topchat::server::Settings;
 use topchat::wire::to_server::{Mode, Scope, ToServer};
@@ -309,7 +309,7 @@ fn deliveries_that_nobody_acknowledges_take_no_memory_and_come_again() {
         }
         (0..100).for_each(|_| assert!(matches!(alice.next(), ToClient::Status { .. })));
     }
-    let first: Vec<MessageId> = (0..256).map(|_| bob.next_delivery().2.header.msg_id).collect();
+    let first: Vec<MessageId> = (0..UNACKNOWLEDGED).map(|_| bob.next_delivery().2.header.msg_id).collect();
     bob.expect_nothing();
     let grown = server.peak_kib() - before;
     assert!(grown < 40 * 1024, "memory grew by {grown} KiB");
@@ -320,11 +320,11 @@ fn deliveries_that_nobody_acknowledges_take_no_memory_and_come_again() {
         ToClient::Skipped { count: skipped } => u64::try_from(count).unwrap() - skipped,
         ToClient::Deliver { envelope, .. } => {
             assert_eq!(Envelope::parse(&envelope).unwrap().header.msg_id, first[0]);
-            256
+            UNACKNOWLEDGED as u64
         }
         other => panic!("no delivery but {other:?}"),
     };
-    assert!(again >= 256, "{again}");
+    assert!(again >= UNACKNOWLEDGED as u64, "{again}");
 }
 
 /// Every frame in every state, cut off somewhere: those who stay notice nothing, and the server lives.

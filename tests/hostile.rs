@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use topchat::crypto::{bundle, scram};
+use topchat::limits::UNACKNOWLEDGED;
 use topchat::server::Settings;
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::{Mode, Scope};
@@ -340,11 +341,11 @@ fn a_member_that_acknowledges_nothing_gets_no_more_until_it_does() {
     let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
     let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
     let mut to_all = ALICE.seal_to_all("hi", 1);
-    for count in 0..300 {
+    for count in 0..UNACKNOWLEDGED as u32 + 44 {
         number(&mut to_all, count);
         assert!(matches!(alice.send_envelope(&to_all), ToClient::Status { .. }));
     }
-    let deliveries: Vec<_> = (0..256).map(|_| bob.next_delivery().0).collect();
+    let deliveries: Vec<_> = (0..UNACKNOWLEDGED).map(|_| bob.next_delivery().0).collect();
     bob.expect_nothing();
     bob.send(&ToServer::Ack(deliveries[9]));
     let more: Vec<_> = (0..10).map(|_| bob.next_delivery().0).collect();

@@ -2,11 +2,15 @@
 
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
+use openssl::sha::Sha256;
 use openssl::sign::Signer;
 
 /// SHA-256 (FIPS 180-4).
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    openssl::sha::sha256(bytes)
+    // OpenSSL 3 looks the algorithm up for every hash made in one call, which takes longer than hashing a message.
+    let mut hash = Sha256::new();
+    hash.update(bytes);
+    hash.finish()
 }
 
 /// SHA-512 (FIPS 180-4).

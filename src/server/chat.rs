@@ -5,17 +5,17 @@ use std::time::Instant;
 use super::accounts::Account;
 use super::farewell::End;
 use super::session::{Session, State};
-use super::store::{NotDelivered, Submission};
+use super::store::NotDelivered;
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, Header, MessageId, ToClient};
 
 impl Session<'_> {
     /// `Send`: checks who sends. What came together goes to the log together, by [`Self::submit`].
-    pub(super) fn send(&mut self, bytes: Vec<u8>) -> Result<(), End> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
         let State::Member(seat) = &self.state else { return Err(End::because(Code::NotNow)) };
-        let header = Envelope::check(&bytes)?;
+        let header = Envelope::check(bytes)?;
         match is_own(&seat.account, &header) {
-            true => self.submissions.push(Submission::new(header, bytes)),
+            true => self.submissions.add(header, bytes),
             false => {
                 self.submit();
                 self.refuse_message(header.msg_id, Code::NotYours);
@@ -26,7 +26,7 @@ impl Session<'_> {
 
     /// Hands the messages that came to the log, which passes them on and answers.
     pub(super) fn submit(&mut self) {
-        if self.submissions.is_empty() {
+        if self.submissions.len() == 0 {
             return;
         }
         let messages = std::mem::take(&mut self.submissions);

@@ -49,9 +49,9 @@ impl Comings {
 }
 
 fn tell(news: &News<Presence>) {
-    let frame: Arc<[u8]> = frame(&news.names).encode().into();
+    let frame = frame(&news.names).encode();
     for watcher in &news.watchers {
-        if watcher.outbox.say(Arc::clone(&frame), Saying::News).0 {
+        if watcher.outbox.say(&frame, Saying::News).0 {
             watcher.outbox.wake();
         }
     }

@@ -2,11 +2,10 @@
 //!
 //! Answers, news of its messages, and that there are messages for it in the log.
 
-use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::limits::{OUTBOX_FRAMES, SENDS_UNANSWERED, WRITE_BATCH};
+use crate::limits::{OUTBOX_FRAMES, OUTBOX_KEPT, SENDS_UNANSWERED};
 use crate::transport::Wakeup;
 use crate::wire::Code;
 
@@ -18,7 +17,9 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Arc<[u8]>>,
+    /// Frames, one behind the other, and how many.
+    waiting: Vec<u8>,
+    frames: usize,
     /// Messages of this client whose answer is to come.
     unanswered: usize,
     /// There may be messages for it.
@@ -59,14 +60,15 @@ impl Outbox {
     }
 
     /// Adds a frame. Never blocks, and does not wake.
-    pub(super) fn say(&self, frame: Arc<[u8]>, saying: Saying) -> MustWake {
+    pub(super) fn say(&self, frame: &[u8], saying: Saying) -> MustWake {
         let mut queue = self.lock();
         match saying {
             Saying::Answer => queue.unanswered = queue.unanswered.saturating_sub(1),
-            Saying::News if queue.waiting.len() >= OUTBOX_FRAMES => return MustWake(false),
+            Saying::News if queue.frames >= OUTBOX_FRAMES => return MustWake(false),
             Saying::News => {}
         }
-        queue.waiting.push_back(frame);
+        queue.waiting.extend_from_slice(frame);
+        queue.frames += 1;
         queue.rouse(&[Sleep::Idle])
     }
 
@@ -105,14 +107,14 @@ impl Outbox {
         }
     }
 
-    /// Moves frames to `batch`, up to [`WRITE_BATCH`] bytes.
-    pub(super) fn take(&self, batch: &mut Vec<Arc<[u8]>>) {
+    /// Moves all that waits to `frames`.
+    pub(super) fn take(&self, frames: &mut Vec<u8>) {
         let mut queue = self.lock();
-        let mut bytes = 0;
-        while bytes < WRITE_BATCH {
-            let Some(frame) = queue.waiting.pop_front() else { break };
-            bytes += frame.len();
-            batch.push(frame);
+        frames.extend_from_slice(&queue.waiting);
+        queue.frames = 0;
+        match queue.waiting.capacity() > OUTBOX_KEPT {
+            true => queue.waiting = Vec::new(),
+            false => queue.waiting.clear(),
         }
     }
 
@@ -170,18 +172,15 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn frame(length: usize) -> Arc<[u8]> {
-        vec![0; length].into()
-    }
-
     fn outbox() -> Outbox {
         Outbox::new().unwrap()
     }
 
+    /// How many bytes waited.
     fn taken(outbox: &Outbox) -> usize {
-        let mut batch = Vec::new();
-        outbox.take(&mut batch);
-        batch.len()
+        let mut frames = Vec::new();
+        outbox.take(&mut frames);
+        frames.len()
     }
 
     #[test]
@@ -189,16 +188,16 @@ mod tests {
         let outbox = outbox();
         outbox.expect_answer();
         for _ in 0..OUTBOX_FRAMES + 9 {
-            let _ = outbox.say(frame(1), Saying::News);
+            let _ = outbox.say(b"x", Saying::News);
         }
-        let _ = outbox.say(frame(1), Saying::Answer);
+        let _ = outbox.say(b"x", Saying::Answer);
         assert_eq!((taken(&outbox), outbox.lock().unanswered), (OUTBOX_FRAMES + 1, 0));
     }
 
     #[test]
     fn a_closing_client_keeps_what_waits_and_the_first_reason_counts() {
         let outbox = outbox();
-        let _ = outbox.say(frame(5), Saying::News);
+        let _ = outbox.say(b"x", Saying::News);
         outbox.close(Code::Replaced);
         outbox.close(Code::ShuttingDown);
         assert_eq!(outbox.closing(), Some(Code::Replaced));
@@ -206,20 +205,24 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_ends_with_the_frame_that_fills_it() {
+    fn frames_wait_in_order_and_a_flood_keeps_no_memory() {
         let outbox = outbox();
-        for _ in 0..4 {
-            let _ = outbox.say(frame(WRITE_BATCH / 2 + 1), Saying::News);
-        }
-        assert_eq!([taken(&outbox), taken(&outbox), taken(&outbox)], [2, 2, 0]);
+        let _ = outbox.say(b"one", Saying::News);
+        let _ = outbox.say(b"two", Saying::News);
+        let mut frames = b"and ".to_vec();
+        outbox.take(&mut frames);
+        assert_eq!(frames, b"and onetwo");
+        let _ = outbox.say(&vec![0; OUTBOX_KEPT + 1], Saying::News);
+        assert_eq!([taken(&outbox), taken(&outbox)], [OUTBOX_KEPT + 1, 0]);
+        assert_eq!(outbox.lock().waiting.capacity(), 0);
     }
 
     #[test]
     fn only_an_idle_owner_falls_asleep() {
         let outbox = outbox();
         assert!(outbox.fall_asleep(Sleep::Idle));
-        assert_eq!(outbox.say(frame(1), Saying::News), MustWake(true));
-        assert_eq!(outbox.say(frame(1), Saying::News), MustWake(false));
+        assert_eq!(outbox.say(b"x", Saying::News), MustWake(true));
+        assert_eq!(outbox.say(b"x", Saying::News), MustWake(false));
         assert!(!outbox.fall_asleep(Sleep::Idle));
         assert!(outbox.fall_asleep(Sleep::Blocked));
         assert_eq!(outbox.announce_mail(), MustWake(false));

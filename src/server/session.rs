@@ -18,7 +18,7 @@ use super::phase::{Phase, Tries, Verdict, verdict};
 use super::rate::Pace;
 use super::seat::Seat;
 use super::shared::Shared;
-use super::store::{Receiver, Submission};
+use super::store::{Receiver, Submissions};
 use crate::limits;
 use crate::transport::{Connection, Liveness, Received};
 use crate::wire::to_client::Reason;
@@ -37,8 +37,7 @@ pub(super) struct Session<'a> {
     pub(super) state: State<'a>,
     pub(super) pace: Pace,
     /// Messages of the client that came and did not go to the log yet.
-    pub(super) submissions: Vec<Submission>,
-    batch: Vec<Arc<[u8]>>,
+    pub(super) submissions: Submissions,
     /// Something may have come that was not taken yet.
     pub(super) readable: bool,
     /// It grows with the login and stays so to the end.
@@ -77,8 +76,7 @@ impl<'a> Session<'a> {
             tries: Tries::default(),
             state: State::Guest(pass),
             pace: Pace::new(shared.settings.rate, now),
-            submissions: Vec::new(),
-            batch: Vec::new(),
+            submissions: Submissions::default(),
             readable: false,
             frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
             deadline: Some(now + shared.settings.login_deadline),
@@ -105,7 +103,7 @@ impl<'a> Session<'a> {
 
     /// Queues a frame to this client, behind what is being sent.
     pub(super) fn reply(&mut self, message: &ToClient) {
-        self.connection.queue(&message.encode());
+        message.append_to(self.connection.outgoing());
     }
 
     /// Answers a request with an error.
@@ -151,13 +149,10 @@ impl<'a> Session<'a> {
             if !self.connection.flush()? {
                 break;
             }
-            self.outbox.take(&mut self.batch);
+            self.outbox.take(self.connection.outgoing());
             self.take_mail()?;
-            if self.batch.is_empty() {
+            if self.connection.unsent() == 0 {
                 break;
-            }
-            for frame in self.batch.drain(..) {
-                self.connection.queue(&frame);
             }
         }
         Ok(())
@@ -174,7 +169,7 @@ impl<'a> Session<'a> {
         if has_mail {
             receiver.announce();
         }
-        receiver.take(&mut self.batch).map_err(|_| End::because(Code::Storage))
+        receiver.take(self.connection.outgoing()).map_err(|_| End::because(Code::Storage))
     }
 
     /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it, nor one
@@ -249,7 +244,7 @@ impl<'a> Session<'a> {
             ToServer::Register { bundle, verifier, invite, proof } => {
                 return self.register(bundle, verifier, &invite, &proof);
             }
-            ToServer::Send { envelope } => return self.send(envelope),
+            ToServer::Send { envelope } => return self.send(&envelope),
             ToServer::SetPassword { request, verifier } => self.set_password(request, verifier),
             ToServer::UpdateKeys { request, bundle, handover, proof } => {
                 return self.update_keys(request, bundle, handover, &proof);

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use openssl::ssl::{ErrorCode, SslStream};
 
+use super::gathered::Gathered;
 use super::{ClientTls, Interest, ServerTls, TransportError, Watch, tls};
 use crate::wire::Fingerprint;
 use crate::wire::frame::FrameBuffer;
@@ -20,7 +21,7 @@ pub enum Received {
 
 /// A TLS connection with frames coming in and bytes going out.
 pub struct Connection {
-    tls: SslStream<TcpStream>,
+    tls: SslStream<Gathered>,
     role: Role,
     received: FrameBuffer,
     read_size: usize,
@@ -49,7 +50,7 @@ impl Connection {
     fn new(socket: TcpStream, session: openssl::ssl::Ssl, role: Role) -> Result<Self, TransportError> {
         socket.set_nonblocking(true).map_err(TransportError::io("preparing the socket"))?;
         socket.set_nodelay(true).map_err(TransportError::io("preparing the socket"))?;
-        let tls = SslStream::new(session, socket).map_err(|stack| TransportError::from_stack(&stack))?;
+        let tls = SslStream::new(session, Gathered::new(socket)).map_err(|stack| TransportError::from_stack(&stack))?;
         Ok(Self {
             tls,
             role,
@@ -68,11 +69,19 @@ impl Connection {
             Role::Client => self.tls.connect(),
             Role::Server => self.tls.accept(),
         };
-        match step {
-            Ok(()) if tls::speaks_topchat(self.tls.ssl()) => Ok(true),
-            Ok(()) => Err(TransportError::NotTopChat),
-            Err(error) => self.waiting(error).map(|()| false),
-        }
+        let is_done = match step {
+            Ok(()) if tls::speaks_topchat(self.tls.ssl()) => true,
+            Ok(()) => return Err(TransportError::NotTopChat),
+            Err(error) => {
+                // An alert that says why may wait, and its reader is owed it.
+                let pushed = self.push();
+                self.waiting(error)?;
+                pushed?;
+                false
+            }
+        };
+        self.push()?;
+        Ok(is_done)
     }
 
     /// The key of the other side's certificate.
@@ -123,32 +132,47 @@ impl Connection {
 
     /// Adds bytes to what goes out; [`flush`](Self::flush) sends.
     pub fn queue(&mut self, bytes: &[u8]) {
-        if self.sent > 0 {
-            self.outgoing.drain(..self.sent);
-            self.sent = 0;
-        }
-        self.outgoing.extend_from_slice(bytes);
+        self.outgoing().extend_from_slice(bytes);
     }
 
-    /// How many bytes wait to be taken by TLS.
+    /// What goes out, to add frames to; [`flush`](Self::flush) sends.
+    pub fn outgoing(&mut self) -> &mut Vec<u8> {
+        self.outgoing.drain(..self.sent);
+        self.sent = 0;
+        &mut self.outgoing
+    }
+
+    /// How many bytes wait for the socket to take them.
     pub fn unsent(&self) -> usize {
-        self.outgoing.len() - self.sent
+        self.outgoing.len() - self.sent + self.tls.get_ref().unsent()
     }
 
     /// Sends what the socket takes. True when nothing is left.
     pub fn flush(&mut self) -> Result<bool, TransportError> {
-        while let Some(waiting) = self.outgoing.get(self.sent..).filter(|waiting| !waiting.is_empty()) {
-            match self.tls.ssl_write(waiting) {
+        while self.sent < self.outgoing.len() {
+            if self.tls.get_ref().is_full() && !self.push()? {
+                return Ok(false);
+            }
+            match self.tls.ssl_write(self.outgoing.get(self.sent..).unwrap_or_default()) {
                 Ok(count) => {
                     self.sent += count;
                     self.wants_write = false;
                 }
-                Err(error) => return self.waiting(error).map(|()| false),
+                Err(error) => {
+                    self.waiting(error)?;
+                    self.push()?;
+                    return Ok(false);
+                }
             }
         }
         self.outgoing.clear();
         self.sent = 0;
-        Ok(true)
+        self.push()
+    }
+
+    /// Hands the socket what TLS made.
+    fn push(&mut self) -> Result<bool, TransportError> {
+        self.tls.get_mut().push().map_err(TransportError::io("sending"))
     }
 
     /// What to wait for before calling again.
@@ -158,28 +182,31 @@ impl Connection {
 
     /// Whether it holds memory that an idle connection doesn't need.
     pub fn is_grown(&self) -> bool {
-        self.read_size > READ_SIZE_FIRST || (self.unsent() == 0 && self.outgoing.capacity() > READ_SIZE_FIRST)
+        let kept = self.outgoing.capacity().max(self.tls.get_ref().capacity());
+        self.read_size > READ_SIZE_FIRST || (self.unsent() == 0 && kept > READ_SIZE_FIRST)
     }
 
     /// Gives back memory that an idle connection doesn't need.
     pub fn rest(&mut self) {
         self.received.release(READ_SIZE_FIRST);
         self.read_size = READ_SIZE_FIRST;
-        if self.unsent() == 0 && self.outgoing.capacity() > READ_SIZE_FIRST {
+        if self.unsent() == 0 {
             self.outgoing = Vec::new();
+            self.tls.get_mut().release();
         }
     }
 
     /// A second handle on the socket, for waiting.
     pub fn watch(&self) -> Result<Watch, TransportError> {
-        self.tls.get_ref().try_clone().map(Watch).map_err(TransportError::io("preparing the socket"))
+        self.tls.get_ref().socket().try_clone().map(Watch).map_err(TransportError::io("preparing the socket"))
     }
 
     /// Says goodbye on TLS and TCP, as far as the socket takes it. Receiving goes on.
     pub fn finish(&mut self) {
         // A peer that is gone already needs no goodbye.
         let _ = self.tls.shutdown();
-        let _ = self.tls.get_ref().shutdown(Shutdown::Write);
+        let _ = self.push();
+        let _ = self.tls.get_ref().socket().shutdown(Shutdown::Write);
     }
 
     fn waiting(&mut self, error: openssl::ssl::Error) -> Result<(), TransportError> {
@@ -196,7 +223,7 @@ impl Connection {
 
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.tls.get_ref().as_fd()
+        self.tls.get_ref().socket().as_fd()
     }
 }
 

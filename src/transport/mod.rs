@@ -5,6 +5,7 @@
 
 mod connection;
 mod error;
+mod gathered;
 mod liveness;
 mod stop;
 mod tls;

@@ -7,9 +7,6 @@ use super::writer::Writer;
 /// Bytes of the length prefix.
 pub const PREFIX: usize = 4;
 
-/// Room for the fields of most frames; others grow.
-const SHORT_FIELDS: usize = 32;
-
 /// Why the received bytes are no frame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,25 +26,21 @@ pub enum FrameError {
 
 /// One frame as bytes: prefix, type, body.
 pub fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut frame = begin(kind, body.len());
-    frame.bytes(body);
-    finish(frame)
-}
-
-/// A frame whose body is written next: a few short fields and `room` bytes more.
-pub(super) fn begin(kind: u8, room: usize) -> Writer {
-    let mut frame = Writer::with_capacity(PREFIX + 1 + SHORT_FIELDS + room);
-    frame.bytes(&[0; PREFIX]);
-    frame.u8(kind);
+    let mut frame = Vec::with_capacity(PREFIX + 1 + body.len());
+    append(&mut frame, kind, |writer| writer.bytes(body));
     frame
 }
 
-/// Gives a begun frame its length.
-pub(super) fn finish(frame: Writer) -> Vec<u8> {
-    let mut frame = frame.into_bytes();
-    let length = u32::try_from(frame.len() - PREFIX).expect("bodies are limited to 16 KiB");
-    BigEndian::write_u32(&mut frame, length);
-    frame
+/// Adds a frame to others. `write` writes its body.
+pub(super) fn append(frames: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Writer)) {
+    let begin = frames.len();
+    let mut writer = Writer::behind(std::mem::take(frames));
+    writer.bytes(&[0; PREFIX]);
+    writer.u8(kind);
+    write(&mut writer);
+    *frames = writer.into_bytes();
+    let length = u32::try_from(frames.len() - begin - PREFIX).expect("bodies are limited to 16 KiB");
+    BigEndian::write_u32(frames.get_mut(begin..).unwrap_or_default(), length);
 }
 
 /// Collects received bytes and gives whole frames.

@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod code;
+pub mod deliver;
 pub mod envelope;
 pub mod fingerprint;
 pub mod frame;

@@ -232,40 +232,50 @@ impl ToClient {
     /// The whole frame as bytes, length prefix included.
     pub fn encode(&self) -> Vec<u8> {
         let room = if let Self::Deliver { envelope, .. } = self { envelope.len() } else { 0 };
-        let mut writer = frame::begin(self.kind(), room);
+        let mut frame = Vec::with_capacity(SHORT + room);
+        self.append_to(&mut frame);
+        frame
+    }
+
+    /// Adds the whole frame to others.
+    pub fn append_to(&self, frames: &mut Vec<u8>) {
+        frame::append(frames, self.kind(), |writer| self.write(writer));
+    }
+
+    fn write(&self, writer: &mut Writer) {
         match self {
-            Self::Bye(reason) => reason.write(&mut writer),
+            Self::Bye(reason) => reason.write(writer),
             Self::Challenge { server_first } => writer.bytes16(server_first.as_bytes()),
             Self::Deliver { delivery, backlog, envelope } => {
-                delivery.write(&mut writer);
+                delivery.write(writer);
                 writer.flag(*backlog);
                 writer.bytes(envelope);
             }
             Self::Done { request } => writer.u32(*request),
             Self::Error { request, reason } => {
                 writer.u32(*request);
-                reason.write(&mut writer);
+                reason.write(writer);
             }
             Self::Found { request, bundle, lineage } => {
                 writer.u32(*request);
                 writer.bytes16(bundle);
-                Predecessor::write_lineage(lineage, &mut writer);
+                Predecessor::write_lineage(lineage, writer);
             }
             Self::Page { request, more, entries } => {
                 writer.u32(*request);
                 writer.flag(*more);
-                write_entries(&mut writer, entries);
+                write_entries(writer, entries);
             }
             Self::Ping { token } | Self::Pong { token } => writer.u64(*token),
             Self::Policy { admission } => writer.u8(*admission as u8),
             Self::Presence { more_came, more_left, entries } => {
                 writer.u32(*more_came);
                 writer.u32(*more_left);
-                write_entries(&mut writer, entries);
+                write_entries(writer, entries);
             }
             Self::Refused { msg_id, reason } => {
                 writer.bytes(&msg_id.0);
-                reason.write(&mut writer);
+                reason.write(writer);
             }
             Self::Registered => {}
             Self::Skipped { count } => writer.u64(*count),
@@ -281,7 +291,6 @@ impl ToClient {
                 writer.u32(*seats);
             }
         }
-        frame::finish(writer)
     }
 
     /// The frame's name in `docs/PROTOCOL.md`.
@@ -374,12 +383,15 @@ fn write_entries(writer: &mut Writer, entries: &[Entry]) {
     }
 }
 
+/// Room for most frames; others grow.
+const SHORT: usize = 40;
+
 const REGISTERED: u8 = 0x81;
 const CHALLENGE: u8 = 0x82;
 const WELCOME: u8 = 0x83;
 const STATUS: u8 = 0x84;
 const REFUSED: u8 = 0x85;
-const DELIVER: u8 = 0x86;
+pub(super) const DELIVER: u8 = 0x86;
 const FOUND: u8 = 0x87;
 const PAGE: u8 = 0x88;
 const DONE: u8 = 0x89;

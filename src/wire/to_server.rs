@@ -1,6 +1,6 @@
 //! Frames from client to server.
 
-use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader};
+use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader, writer::Writer};
 use crate::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HANDOVER_MAX, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
 use crate::names::UserName;
 
@@ -160,9 +160,14 @@ impl ToServer {
 
     /// The whole frame as bytes, length prefix included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = frame::begin(self.kind(), 0);
+        let mut frame = Vec::new();
+        frame::append(&mut frame, self.kind(), |writer| self.write(writer));
+        frame
+    }
+
+    fn write(&self, writer: &mut Writer) {
         match self {
-            Self::Ack(delivery) => delivery.write(&mut writer),
+            Self::Ack(delivery) => delivery.write(writer),
             Self::AskPolicy | Self::Bye => {}
             Self::DeleteAccount { request } => writer.u32(*request),
             Self::List { request, scope, after } => {
@@ -187,14 +192,14 @@ impl ToServer {
             Self::Ping { token } | Self::Pong { token } => writer.u64(*token),
             Self::Register { bundle, verifier, invite, proof } => {
                 writer.bytes16(bundle);
-                verifier.write(&mut writer);
+                verifier.write(writer);
                 writer.bytes8(invite.as_bytes());
                 writer.bytes16(proof);
             }
             Self::Send { envelope } => writer.bytes(envelope),
             Self::SetPassword { request, verifier } => {
                 writer.u32(*request);
-                verifier.write(&mut writer);
+                verifier.write(writer);
             }
             Self::UpdateKeys { request, bundle, handover, proof } => {
                 writer.u32(*request);
@@ -204,7 +209,6 @@ impl ToServer {
             }
             Self::Watch { on } => writer.flag(*on),
         }
-        frame::finish(writer)
     }
 
     /// The frame's name in `docs/PROTOCOL.md`.

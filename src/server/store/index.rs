@@ -425,7 +425,7 @@ impl Index {
     }
 
     /// One copy of each account's name.
-    fn shared_name(&self, name: &UserName) -> Arc<UserName> {
+    pub(super) fn shared_name(&self, name: &UserName) -> Arc<UserName> {
         self.mailboxes.get(name).map_or_else(|| Arc::new(name.clone()), |mailbox| Arc::clone(&mailbox.name))
     }
 }

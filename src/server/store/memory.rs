@@ -1,13 +1,12 @@
 //! Messages in memory: those that are not on disk (yet), and the latest of the others. Pure.
 
-use std::sync::Arc;
-
 use super::ascending::Ascending;
+use super::frames::Frames;
 use super::ids::Key;
 
 /// A message that is in memory only.
 pub(super) struct Held {
-    frame: Arc<[u8]>,
+    frame: Frames,
     /// To forget its id if it is not kept.
     pub(super) key: Key,
 }
@@ -17,13 +16,13 @@ pub(super) struct Held {
 pub(super) struct Memory {
     held: Ascending<Held>,
     held_bytes: usize,
-    recent: Ascending<Arc<[u8]>>,
+    recent: Ascending<Frames>,
     recent_bytes: usize,
 }
 
 impl Memory {
     /// A message that is not on disk yet.
-    pub(super) fn hold(&mut self, number: u64, frame: Arc<[u8]>, key: Key) {
+    pub(super) fn hold(&mut self, number: u64, frame: Frames, key: Key) {
         self.held_bytes += frame.len();
         self.held.push(number, Held { frame, key });
     }
@@ -48,7 +47,7 @@ impl Memory {
     }
 
     /// The frame of a message, if it is here.
-    pub(super) fn find(&self, number: u64) -> Option<&Arc<[u8]>> {
+    pub(super) fn find(&self, number: u64) -> Option<&Frames> {
         self.held.get(number).map(|held| &held.frame).or_else(|| self.recent.get(number))
     }
 
@@ -68,7 +67,7 @@ mod tests {
         let mut memory = Memory::default();
         let key = Key::new(Fingerprint([0; 32]), MessageId([0; 16]));
         for number in 1..=5 {
-            memory.hold(number, vec![0; 10].into(), key);
+            memory.hold(number, Frames::new(&vec![0; 10].into(), 0..10), key);
         }
         assert_eq!(memory.held_bytes(), 50);
         for number in [1, 2, 4, 5] {

@@ -8,6 +8,7 @@
 
 mod ascending;
 mod cursors;
+mod frames;
 mod ids;
 mod index;
 mod memory;
@@ -17,6 +18,7 @@ mod receipts;
 mod receiver;
 mod record;
 mod segment;
+mod submissions;
 mod writer;
 
 use std::collections::HashMap;
@@ -26,11 +28,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use index::Owner;
-pub(super) use order::Submission;
 use order::{Order, Starts, Wakes};
 pub use quotas::Quotas;
 pub(super) use quotas::days;
 pub(super) use receiver::{NotDelivered, Receiver};
+pub(super) use submissions::Submissions;
 use writer::Writer;
 
 use super::accounts::Account;
@@ -144,15 +146,9 @@ impl Store {
     }
 
     /// Takes messages of one session. Their answers come by `origin`, but refusals come from here.
-    pub(super) fn submit(&self, messages: Vec<Submission>, origin: &Arc<Outbox>) -> Vec<(MessageId, Code)> {
-        let mut refused = Vec::new();
-        self.inner.change(|order, wakes| {
-            for message in messages {
-                let id = message.header.msg_id;
-                refused.extend(order.submit(message, origin, wakes).err().map(|code| (id, code)));
-            }
-        });
-        refused
+    pub(super) fn submit(&self, messages: Submissions, origin: &Arc<Outbox>) -> Vec<(MessageId, Code)> {
+        let now_ms = unix_ms();
+        self.inner.change(|order, wakes| order.submit(messages, now_ms, origin, wakes))
     }
 
     /// Lets a session get its account's messages, in place of an older one.
@@ -209,16 +205,17 @@ impl Inner {
     }
 
     /// Changes something, then wakes, without the lock, whom it concerns.
-    fn change(&self, change: impl FnOnce(&mut Order, &mut Wakes)) {
+    fn change<T>(&self, change: impl FnOnce(&mut Order, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let mut order = self.lock();
-        change(&mut order, &mut wakes);
+        let result = change(&mut order, &mut wakes);
         let needs_writer = order.needs_writer();
         drop(order);
         if needs_writer {
             self.work.notify_one();
         }
         wakes.wake();
+        result
     }
 }
 

@@ -3,9 +3,13 @@
 //! Everything here runs under one lock, in memory only.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
+use smallvec::smallvec;
+
 use super::Durability;
+use super::frames::Frames;
 use super::ids::{Ids, Key, Known};
 use super::index::{Cursor, Index, New, Next, Owner};
 use super::memory::Memory;
@@ -13,20 +17,28 @@ use super::quotas::Quotas;
 use super::receipts::{Effects, Receipts, Sent, Told};
 use super::record::Meta;
 use super::segment::Place;
-use crate::crypto::digest;
+use super::submissions::{Submission, Submissions};
 use crate::limits::{self, LOG_BATCH, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, UNACKNOWLEDGED, WRITE_BATCH};
 use crate::names::{Recipient, UserName};
 use crate::server::hub::SessionId;
 use crate::server::outbox::{Outbox, Saying};
-use crate::server::shared::unix_ms;
 use crate::wire::to_client::{State, ToClient};
-use crate::wire::{Code, DeliveryId, Envelope, Fingerprint, Header};
+use crate::wire::{Code, DeliveryId, Envelope, Fingerprint, Header, MessageId, deliver};
 
 /// A message on its way to the disk.
 pub(super) struct Unwritten {
     pub(super) meta: Meta,
-    pub(super) envelope: Vec<u8>,
-    pub(super) to: Option<UserName>,
+    pub(super) frame: Frames,
+    pub(super) to: Option<Arc<UserName>>,
+}
+
+/// A message that has its number and is not in memory yet.
+struct Entered {
+    meta: Meta,
+    key: Key,
+    to: Option<Arc<UserName>>,
+    /// Where its frame is among those that came with it.
+    frame: Range<usize>,
 }
 
 /// A session that gets its account's messages.
@@ -48,17 +60,19 @@ pub(in crate::server) struct Position {
     pub(super) backlog_until: u64,
 }
 
-/// A message for a session.
+/// Messages for a session.
+#[derive(Default)]
 pub(super) struct Taken {
-    pub(super) number: u64,
-    pub(super) source: Source,
+    pub(super) numbers: Vec<u64>,
+    pub(super) sources: Vec<Source>,
 }
 
-/// Where its bytes are.
+/// Where their bytes are, and whether they waited for the session.
 pub(super) enum Source {
-    Disk(Place),
-    /// A whole Deliver frame.
-    Memory(Arc<[u8]>),
+    /// One message.
+    Disk { number: u64, place: Place, has_waited: bool },
+    /// One, or if they did not wait, several.
+    Memory { frames: Frames, has_waited: bool },
 }
 
 /// Outboxes whose owners must be woken, without a lock.
@@ -66,6 +80,12 @@ pub(super) enum Source {
 pub(super) struct Wakes(Vec<Arc<Outbox>>);
 
 impl Wakes {
+    fn say(&mut self, outbox: &Arc<Outbox>, frame: &[u8], saying: Saying) {
+        if outbox.say(frame, saying).0 {
+            self.0.push(Arc::clone(outbox));
+        }
+    }
+
     pub(super) fn wake(self) {
         self.0.iter().for_each(|outbox| outbox.wake());
     }
@@ -88,6 +108,9 @@ pub(super) struct Order {
     /// The last number that is on disk.
     pub(super) safe: u64,
     pub(super) is_stopping: bool,
+    /// Memory that is used again.
+    effects: Effects<Weak<Outbox>>,
+    frame: Vec<u8>,
 }
 
 impl Order {
@@ -106,6 +129,8 @@ impl Order {
             last: 0,
             safe: 0,
             is_stopping: false,
+            effects: Effects::default(),
+            frame: Vec::new(),
         }
     }
 
@@ -119,52 +144,92 @@ impl Order {
         self.safe = safe;
     }
 
-    /// Takes a message: gives it a number, lets it wait for its recipients and announces it to those who are connected.
-    pub(super) fn submit(&mut self, message: Submission, origin: &Arc<Outbox>, wakes: &mut Wakes) -> Result<(), Code> {
+    /// Takes messages of one session, and gives those that are refused.
+    pub(super) fn submit(
+        &mut self,
+        submissions: Submissions,
+        now_ms: u64,
+        origin: &Arc<Outbox>,
+        wakes: &mut Wakes,
+    ) -> Vec<(MessageId, Code)> {
+        let Submissions { mut frames, messages } = submissions;
+        let (mut entered, mut refused) = (Vec::with_capacity(messages.len()), Vec::new());
+        for message in &messages {
+            match self.enter(message, now_ms, origin, wakes) {
+                Ok(None) => {}
+                Ok(Some(new)) => {
+                    let delivery = DeliveryId { epoch: self.epoch, number: new.meta.number };
+                    deliver::set_delivery(frames.get_mut(new.frame.clone()).unwrap_or_default(), delivery);
+                    entered.push(new);
+                }
+                Err(code) => refused.push((message.header.msg_id, code)),
+            }
+        }
+        self.hold(entered, frames);
+        refused
+    }
+
+    /// Takes a message: gives it a number, lets it wait for its recipients and announces it to those who are connected. None
+    /// if it was taken before.
+    fn enter(
+        &mut self,
+        message: &Submission,
+        now_ms: u64,
+        origin: &Arc<Outbox>,
+        wakes: &mut Wakes,
+    ) -> Result<Option<Entered>, Code> {
         let header = &message.header;
         let key = Key::new(header.sender_fp, header.msg_id);
         if let Some(known) = self.ids.find(&key) {
-            return self.submit_again(known, &message, origin, wakes);
+            return self.enter_again(known, message, origin, wakes).map(|()| None);
         }
-        let to = match &header.recipient {
-            Recipient::All => None,
-            Recipient::User(name) => Some(name.clone()),
-        };
-        let (size, is_group) = (message.envelope.len(), to.is_none());
-        let recipient = self.check(&to, header, size)?;
+        let size = message.size;
+        let (to, recipient) = self.check(header, size)?;
         let number = self.last + 1;
         self.last = number;
         let total = match &to {
             Some(_) => 1,
             None => u32::try_from(self.index.members(&header.sender)).unwrap_or(u32::MAX),
         };
-        let new = New { number, sender: &header.sender, size, stored_ms: message.now_ms, place: None };
+        let new = New { number, sender: &header.sender, size, stored_ms: now_ms, place: None };
         match &to {
             Some(name) => self.index.add_direct(name, new),
             None => self.index.add_group(new),
         }
-        let awaited = self.announce(&header.sender, to.as_ref(), wakes);
-        let sent = Sent { sender: header.sender.clone(), to: to.clone(), msg_id: header.msg_id, total, awaited };
+        let awaited = self.announce(&header.sender, to.as_deref(), wakes);
+        let sender = self.index.shared_name(&header.sender);
+        let sent = Sent { sender, to: to.clone(), msg_id: header.msg_id, total, awaited };
         origin.expect_answer();
         self.receipts.begin(number, Arc::downgrade(origin), sent);
-        let delivery = DeliveryId { epoch: self.epoch, number };
-        let deliver = ToClient::Deliver { delivery, backlog: false, envelope: message.envelope };
-        self.memory.hold(number, deliver.encode().into(), key);
         self.ids.add(key, Known { number, digest: message.digest, total });
-        if let ToClient::Deliver { envelope, .. } = deliver {
-            let (group, digest) = (self.index.ordinal(), message.digest);
-            let meta = Meta { number, safe: 0, stored_ms: message.now_ms, group, total, recipient, digest };
-            self.unwritten_bytes += size;
-            self.unwritten.push(Unwritten { meta, envelope, to });
-        }
         // When the disk does not keep up, the answer waits for it, and with the answers the senders.
         if self.durability == Durability::Memory && self.memory.held_bytes() <= limits::HELD_BYTES / 2 {
             self.with_effects(wakes, |order, effects| order.receipts.kept(number, effects));
         }
-        if is_group && self.index.is_trim_due() {
+        let (group, digest) = (self.index.ordinal(), message.digest);
+        let meta = Meta { number, safe: 0, stored_ms: now_ms, group, total, recipient, digest };
+        if to.is_none() && self.index.is_trim_due() {
             self.trim();
         }
-        Ok(())
+        Ok(Some(Entered { meta, key, to, frame: message.frame.clone() }))
+    }
+
+    /// Keeps the frames of messages that were taken until they are on disk; those of others take no memory.
+    fn hold(&mut self, mut entered: Vec<Entered>, mut frames: Vec<u8>) {
+        let mut end = 0;
+        for Entered { frame, .. } in &mut entered {
+            frames.copy_within(frame.clone(), end);
+            *frame = end..end + frame.len();
+            end = frame.end;
+        }
+        frames.truncate(end);
+        let memory: Arc<[u8]> = frames.into();
+        for Entered { meta, key, to, frame } in entered {
+            let frame = Frames::new(&memory, frame);
+            self.memory.hold(meta.number, frame.clone(), key);
+            self.unwritten_bytes += frame.len();
+            self.unwritten.push(Unwritten { meta, frame, to });
+        }
     }
 
     /// A session of this account gets its messages from now on; one that did before gets no more.
@@ -197,15 +262,15 @@ impl Order {
     }
 
     /// The next messages for a session, and how many it will not get any more.
-    pub(super) fn take(&mut self, name: &UserName, id: SessionId, at: &mut Position, room: usize) -> (Vec<Taken>, u64) {
-        let (mut taken, mut bytes) = (Vec::new(), 0);
+    pub(super) fn take(&self, name: &UserName, id: SessionId, at: &mut Position, room: usize) -> (Taken, u64) {
+        let (mut taken, mut bytes) = (Taken::default(), 0);
         if self.attached.get(name).is_none_or(|attached| attached.id != id) {
             return (taken, 0);
         }
         let skipped = self.index.passed_group().saturating_sub(at.group);
         at.group += skipped;
         let mut waiting = self.index.after(name, at.number, at.group);
-        while taken.len() < room.min(UNACKNOWLEDGED) && bytes < WRITE_BATCH {
+        while taken.numbers.len() < room.min(UNACKNOWLEDGED) && bytes < WRITE_BATCH {
             let Some(next) = waiting.next() else {
                 at.number = self.last;
                 at.group = self.index.ordinal();
@@ -213,21 +278,33 @@ impl Order {
             };
             at.number = next.number;
             at.group = at.group.max(next.ordinal.unwrap_or_else(|| self.index.group_until(next.number)));
-            let Some((source, size)) = self.source(&next) else {
+            let Some(size) = self.source(&next, next.number <= at.backlog_until, &mut taken.sources) else {
                 log::error!("message {} is neither in memory nor on disk; please report this", next.number);
                 continue;
             };
             bytes += size;
-            taken.push(Taken { number: next.number, source });
+            taken.numbers.push(next.number);
         }
         (taken, skipped)
     }
 
-    /// Where a message is taken from, and how long it is about.
-    fn source(&self, next: &Next<'_>) -> Option<(Source, usize)> {
+    /// Adds where a message is taken from, and gives how long it is about.
+    fn source(&self, next: &Next<'_>, has_waited: bool, sources: &mut Vec<Source>) -> Option<usize> {
         match (self.memory.find(next.number), next.place) {
-            (Some(frame), _) => Some((Source::Memory(Arc::clone(frame)), frame.len())),
-            (None, Some(place)) => Some((Source::Disk(place.clone()), place.length())),
+            (Some(frame), _) => {
+                let joins = match sources.last_mut() {
+                    Some(Source::Memory { frames, has_waited: false }) if !has_waited => frames.join(frame),
+                    _ => false,
+                };
+                if !joins {
+                    sources.push(Source::Memory { frames: frame.clone(), has_waited });
+                }
+                Some(frame.len())
+            }
+            (None, Some(place)) => {
+                sources.push(Source::Disk { number: next.number, place: place.clone(), has_waited });
+                Some(place.length())
+            }
             (None, None) => None,
         }
     }
@@ -272,13 +349,13 @@ impl Order {
     pub(super) fn take_unwritten(&mut self) -> Vec<Unwritten> {
         let mut bytes = 0;
         let fits = |unwritten: &&Unwritten| {
-            bytes += unwritten.envelope.len();
+            bytes += unwritten.frame.len();
             bytes <= LOG_BATCH
         };
         let count = self.unwritten.iter().take_while(fits).count();
         let later = self.unwritten.split_off(count);
         let now = std::mem::replace(&mut self.unwritten, later);
-        self.unwritten_bytes -= now.iter().map(|unwritten| unwritten.envelope.len()).sum::<usize>();
+        self.unwritten_bytes -= now.iter().map(|unwritten| unwritten.frame.len()).sum::<usize>();
         now
     }
 
@@ -311,7 +388,7 @@ impl Order {
     pub(super) fn written(&mut self, batch: Vec<Unwritten>, places: Vec<Place>, wakes: &mut Wakes) {
         for (unwritten, place) in batch.iter().zip(places) {
             self.safe = unwritten.meta.number;
-            self.index.set_place(unwritten.meta.number, unwritten.to.as_ref(), place);
+            self.index.set_place(unwritten.meta.number, unwritten.to.as_deref(), place);
             self.memory.written(unwritten.meta.number, RECENT_BYTES);
         }
         self.with_effects(wakes, |order, effects| {
@@ -323,7 +400,7 @@ impl Order {
     pub(super) fn failed(&mut self, mut batch: Vec<Unwritten>, wakes: &mut Wakes) {
         if self.durability == Durability::Memory {
             // They were accepted: tried again until the disk takes them.
-            self.unwritten_bytes += batch.iter().map(|unwritten| unwritten.envelope.len()).sum::<usize>();
+            self.unwritten_bytes += batch.iter().map(|unwritten| unwritten.frame.len()).sum::<usize>();
             batch.append(&mut self.unwritten);
             self.unwritten = batch;
             return;
@@ -359,7 +436,7 @@ impl Order {
             Recipient::All => self.index.restore_group(meta.group, new),
             Recipient::User(name) => {
                 if self.index.restore_direct(name, meta.recipient, new) {
-                    let (sender, to) = (header.sender.clone(), Some(name.clone()));
+                    let (sender, to) = (self.index.shared_name(&header.sender), Some(self.index.shared_name(name)));
                     let sent = Sent { sender, to, msg_id: header.msg_id, total, awaited: 0 };
                     self.receipts.restore(number, sent);
                 }
@@ -373,18 +450,22 @@ impl Order {
         self.index.restore_start(name, Cursor { number, group, passed: 0 });
     }
 
-    fn check(&self, to: &Option<UserName>, header: &Header, size: usize) -> Result<Fingerprint, Code> {
+    /// Whom a message is for, with that account's identity; none and zeros for the group.
+    fn check(&self, header: &Header, size: usize) -> Result<(Option<Arc<UserName>>, Fingerprint), Code> {
         if self.memory.held_bytes() > limits::HELD_BYTES {
             return Err(Code::Storage);
         }
-        let Some(name) = to else { return Ok(Fingerprint([0; 32])) };
+        let Recipient::User(name) = &header.recipient else { return Ok((None, Fingerprint([0; 32]))) };
         let identity = self.index.identity(name).ok_or(Code::NoSuchUser)?;
         let is_connected = self.attached.contains_key(name);
-        if self.index.admits(name, &header.sender, size, is_connected) { Ok(identity) } else { Err(Code::MailboxFull) }
+        match self.index.admits(name, &header.sender, size, is_connected) {
+            true => Ok((Some(self.index.shared_name(name)), identity)),
+            false => Err(Code::MailboxFull),
+        }
     }
 
     /// The same id came before.
-    fn submit_again(
+    fn enter_again(
         &mut self,
         known: Known,
         message: &Submission,
@@ -398,7 +479,7 @@ impl Order {
         let origin = Arc::downgrade(origin);
         self.with_effects(wakes, |order, effects| {
             if !order.receipts.again(known.number, origin.clone(), effects) {
-                effects.told.extend(forgotten(&message.header, known, &origin));
+                forgotten(&message.header, known, &origin, effects);
             }
         });
         Ok(())
@@ -431,33 +512,33 @@ impl Order {
     }
 
     fn with_effects(&mut self, wakes: &mut Wakes, change: impl FnOnce(&mut Self, &mut Effects<Weak<Outbox>>)) {
-        let mut effects = Effects::default();
+        let mut effects = std::mem::take(&mut self.effects);
         change(self, &mut effects);
-        for told in effects.told {
-            self.tell(told, wakes);
+        for told in effects.told.drain(..) {
+            self.tell(&told, wakes);
         }
-        for lost in effects.lost {
-            self.index.withdraw(lost.number, lost.to.as_ref());
+        for lost in effects.lost.drain(..) {
+            self.index.withdraw(lost.number, lost.to.as_deref());
             let held = self.memory.release(lost.number);
             if let Some(held) = held.filter(|_| lost.is_open) {
                 self.ids.withdraw(&held.key, lost.number);
             }
         }
+        self.effects = effects;
     }
 
     /// To the sessions that sent it, or if they are gone to the one that the sender has now.
-    fn tell(&self, told: Told<Weak<Outbox>>, wakes: &mut Wakes) {
-        let frame: Arc<[u8]> = told.frame.encode().into();
+    fn tell(&mut self, told: &Told<Weak<Outbox>>, wakes: &mut Wakes) {
+        self.frame.clear();
+        told.frame.append_to(&mut self.frame);
         let saying = if told.is_first { Saying::Answer } else { Saying::News };
-        let mut origins: Vec<_> = told.origins.iter().filter_map(Weak::upgrade).collect();
-        origins.retain(|origin| origin.closing().is_none());
-        if origins.is_empty() {
-            origins.extend(self.attached.get(&*told.sender).map(|attached| Arc::clone(&attached.outbox)));
+        let mut is_told = false;
+        for origin in told.origins.iter().filter_map(Weak::upgrade).filter(|origin| origin.closing().is_none()) {
+            is_told = true;
+            wakes.say(&origin, &self.frame, saying);
         }
-        for origin in origins {
-            if origin.say(Arc::clone(&frame), saying).0 {
-                wakes.0.push(origin);
-            }
+        if let Some(attached) = self.attached.get(&*told.sender).filter(|_| !is_told) {
+            wakes.say(&attached.outbox, &self.frame, saying);
         }
     }
 }
@@ -474,47 +555,25 @@ pub(super) enum WriterState {
     Idle,
 }
 
-/// A message as it comes to the log.
-pub(in crate::server) struct Submission {
-    pub(super) header: Header,
-    pub(super) envelope: Vec<u8>,
-    /// The beginning of the envelope's SHA-256.
-    pub(super) digest: [u8; 16],
-    pub(super) now_ms: u64,
-}
-
-impl Submission {
-    /// A message whose sender is who they say.
-    pub(in crate::server) fn new(header: Header, envelope: Vec<u8>) -> Self {
-        let mut digest = [0; 16];
-        digest.iter_mut().zip(digest::sha256(&envelope)).for_each(|(to, from)| *to = from);
-        Self { header, envelope, digest, now_ms: unix_ms() }
-    }
-}
-
-/// A message from the log as a frame that says that it waited.
-pub(super) fn backlog_frame(delivery: DeliveryId, envelope: Vec<u8>) -> Arc<[u8]> {
-    ToClient::Deliver { delivery, backlog: true, envelope }.encode().into()
-}
-
 /// The header of a message from the log. It was parsed when it came, so a failure is damage.
 pub(super) fn header_of(envelope: &[u8]) -> Option<Header> {
     Envelope::peek(envelope).ok()
 }
 
-/// The answer to a resend of which no receipt is left: a direct message was delivered then.
-fn forgotten(header: &Header, known: Known, origin: &Weak<Outbox>) -> Vec<Told<Weak<Outbox>>> {
-    let told = |state, reached, is_first| Told {
-        origins: vec![origin.clone()],
-        sender: Arc::new(header.sender.clone()),
-        frame: ToClient::Status { msg_id: header.msg_id, state, reached, total: known.total },
-        is_first,
+/// Answers a resend of which no receipt is left: a direct message was delivered then.
+fn forgotten(header: &Header, known: Known, origin: &Weak<Outbox>, effects: &mut Effects<Weak<Outbox>>) {
+    let mut tell = |state, reached, is_first| {
+        effects.told.push(Told {
+            origins: smallvec![origin.clone()],
+            sender: Arc::new(header.sender.clone()),
+            frame: ToClient::Status { msg_id: header.msg_id, state, reached, total: known.total },
+            is_first,
+        });
     };
-    let mut answers = vec![told(State::Accepted, 0, true)];
+    tell(State::Accepted, 0, true);
     if header.recipient != Recipient::All {
-        answers.push(told(State::Delivered, 1, false));
+        tell(State::Delivered, 1, false);
     }
-    answers
 }
 
 /// Accounts by the time they were made, to find where each begins in the log.

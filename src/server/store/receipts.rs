@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::ascending::Ascending;
 use crate::names::UserName;
 use crate::wire::to_client::{Reason, State, ToClient};
@@ -21,12 +23,15 @@ enum Kept {
     No,
 }
 
+/// Sessions by whatever reaches them: a message was sent by one, unless it was sent again.
+type Origins<O> = SmallVec<[O; 1]>;
+
 /// One message and who has it. `O` is whatever its senders are reached by.
 struct Receipt<O> {
     /// Sessions that sent it and wait for the first answer; then those that want to hear more.
-    origins: Vec<O>,
+    origins: Origins<O>,
     sender: Arc<UserName>,
-    to: Option<UserName>,
+    to: Option<Arc<UserName>>,
     msg_id: MessageId,
     total: u32,
     reached: u32,
@@ -38,7 +43,7 @@ struct Receipt<O> {
 /// Something that a message's sender is to be told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told<O> {
-    pub(super) origins: Vec<O>,
+    pub(super) origins: Origins<O>,
     pub(super) sender: Arc<UserName>,
     pub(super) frame: ToClient,
     /// It is the first answer.
@@ -49,7 +54,7 @@ pub(super) struct Told<O> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lost {
     pub(super) number: u64,
-    pub(super) to: Option<UserName>,
+    pub(super) to: Option<Arc<UserName>>,
     /// Not all of its recipients have it: the same id may be tried again.
     pub(super) is_open: bool,
 }
@@ -69,8 +74,8 @@ impl<O> Default for Effects<O> {
 
 /// A message that was taken.
 pub(super) struct Sent {
-    pub(super) sender: UserName,
-    pub(super) to: Option<UserName>,
+    pub(super) sender: Arc<UserName>,
+    pub(super) to: Option<Arc<UserName>>,
     pub(super) msg_id: MessageId,
     pub(super) total: u32,
     /// Recipients who are connected.
@@ -90,12 +95,12 @@ impl<O: Clone> Receipts<O> {
 
     /// A message was taken; its answer is to come.
     pub(super) fn begin(&mut self, number: u64, origin: O, sent: Sent) {
-        self.insert(number, vec![origin], sent, Kept::Trying);
+        self.insert(number, smallvec![origin], sent, Kept::Trying);
     }
 
     /// A message of an earlier run, of which its sender has not heard that it was delivered.
     pub(super) fn restore(&mut self, number: u64, sent: Sent) {
-        self.insert(number, Vec::new(), sent, Kept::Yes);
+        self.insert(number, Origins::new(), sent, Kept::Yes);
     }
 
     /// The same message was sent again. False if nothing is known of it any more.
@@ -104,7 +109,7 @@ impl<O: Clone> Receipts<O> {
         match receipt.kept {
             Kept::Trying | Kept::No => receipt.origins.push(origin),
             Kept::Yes => {
-                receipt.origins = vec![origin];
+                receipt.origins = smallvec![origin];
                 receipt.answer(effects);
             }
         }
@@ -153,9 +158,8 @@ impl<O: Clone> Receipts<O> {
         }
     }
 
-    fn insert(&mut self, number: u64, origins: Vec<O>, sent: Sent, kept: Kept) {
+    fn insert(&mut self, number: u64, origins: Origins<O>, sent: Sent, kept: Kept) {
         let Sent { sender, to, msg_id, total, awaited } = sent;
-        let sender = Arc::new(sender);
         self.receipts.push(number, Receipt { origins, sender, to, msg_id, total, reached: 0, awaited, kept });
         while self.receipts.len() > self.limit {
             // One that waits for its answer stays: how many do is limited otherwise.
@@ -241,8 +245,8 @@ mod tests {
     const ID: MessageId = MessageId([7; 16]);
 
     fn sent(to: Option<&str>, total: u32, awaited: u32) -> Sent {
-        let sender = "alice".parse().unwrap();
-        Sent { sender, to: to.map(|name| name.parse().unwrap()), msg_id: ID, total, awaited }
+        let sender = Arc::new("alice".parse().unwrap());
+        Sent { sender, to: to.map(|name| Arc::new(name.parse().unwrap())), msg_id: ID, total, awaited }
     }
 
     /// One message with number 1 from session 9, and what its sender hears.
@@ -374,12 +378,12 @@ mod tests {
         let mut scene = Scene::new(Some("bob"), 1, 1);
         assert!(scene.receipts.again(1, 10, &mut scene.effects));
         scene.kept();
-        assert_eq!(scene.effects.told.iter().map(|told| told.origins.clone()).collect::<Vec<_>>(), [[9, 10]]);
+        assert_eq!(scene.effects.told.iter().map(|told| told.origins.to_vec()).collect::<Vec<_>>(), [[9, 10]]);
         scene.effects.told.clear();
         assert!(scene.receipts.again(1, 11, &mut scene.effects));
         scene.hears(&[(State::Accepted, 0)]);
         scene.reached(true);
-        assert_eq!(scene.effects.told[0].origins, [11]);
+        assert_eq!(scene.effects.told[0].origins.as_slice(), [11]);
         scene.effects.told.clear();
         assert!(!scene.receipts.again(1, 12, &mut scene.effects), "it is complete and forgotten");
     }

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::order::{Position, Source, Taken, backlog_frame};
+use super::order::{Position, Source};
 use super::segment::{Place, Segment};
 use super::{ACKNOWLEDGE_WITHIN, Inner};
 use crate::limits::UNACKNOWLEDGED;
 use crate::names::UserName;
 use crate::server::hub::SessionId;
-use crate::wire::{DeliveryId, ToClient};
+use crate::wire::{DeliveryId, ToClient, deliver};
 
 /// Takes the messages of one account for one session, in order, each once. Dropping it ends that.
 pub(in crate::server) struct Receiver {
@@ -72,7 +72,7 @@ impl Receiver {
 
     /// Adds the next frames to `frames`, about [`WRITE_BATCH`](crate::limits::WRITE_BATCH) bytes; none if there is nothing more for now, or if too
     /// many wait for an acknowledgement.
-    pub(in crate::server) fn take(&mut self, frames: &mut Vec<Arc<[u8]>>) -> Result<(), Unreadable> {
+    pub(in crate::server) fn take(&mut self, frames: &mut Vec<u8>) -> Result<(), Unreadable> {
         if !self.is_ready() {
             return Ok(());
         }
@@ -80,18 +80,18 @@ impl Receiver {
         let (taken, skipped) = self.inner.lock().take(&self.name, self.id, &mut self.position, room);
         let skipped = skipped + std::mem::take(&mut self.skipped);
         if skipped > 0 {
-            frames.push(ToClient::Skipped { count: skipped }.encode().into());
+            ToClient::Skipped { count: skipped }.append_to(frames);
         }
-        if taken.is_empty() {
+        if taken.numbers.is_empty() {
             self.is_behind = false;
             self.opened = None;
         } else if self.outstanding.is_empty() {
             self.since = Instant::now();
         }
-        for Taken { number, source } in taken {
-            frames.push(self.frame(number, source)?);
-            self.outstanding.push_back(number);
+        for source in taken.sources {
+            self.append(source, frames)?;
         }
+        self.outstanding.extend(taken.numbers);
         Ok(())
     }
 
@@ -122,23 +122,26 @@ impl Receiver {
         self.outstanding.back().map(|number| DeliveryId { epoch: self.inner.epoch, number: *number })
     }
 
-    fn frame(&mut self, number: u64, source: Source) -> Result<Arc<[u8]>, Unreadable> {
-        let delivery = DeliveryId { epoch: self.inner.epoch, number };
+    fn append(&mut self, source: Source, frames: &mut Vec<u8>) -> Result<(), Unreadable> {
         match source {
-            Source::Memory(frame) if number > self.position.backlog_until => Ok(frame),
-            Source::Memory(frame) => Ok(as_backlog(&frame).unwrap_or(frame)),
-            Source::Disk(place) => {
+            Source::Memory { frames: more, has_waited } => {
+                let begin = frames.len();
+                frames.extend_from_slice(more.bytes());
+                if has_waited {
+                    deliver::set_backlog(frames.get_mut(begin..).unwrap_or_default());
+                }
+            }
+            Source::Disk { number, place, has_waited } => {
                 let envelope = self.read(&place).map_err(|error| {
                     let path = place.segment.path().display();
                     log::error!("reading message {number} from {path}: {error}");
                     Unreadable
                 })?;
-                if number > self.position.backlog_until {
-                    return Ok(ToClient::Deliver { delivery, backlog: false, envelope }.encode().into());
-                }
-                Ok(backlog_frame(delivery, envelope))
+                let delivery = DeliveryId { epoch: self.inner.epoch, number };
+                deliver::append(frames, delivery, has_waited, &envelope);
             }
         }
+        Ok(())
     }
 
     fn read(&mut self, place: &Place) -> std::io::Result<Vec<u8>> {
@@ -157,14 +160,5 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.inner.change(|order, wakes| order.detach(&self.name, self.id, wakes));
-    }
-}
-
-/// The same delivery, as one that waited.
-fn as_backlog(frame: &[u8]) -> Option<Arc<[u8]>> {
-    let (kind, body) = frame.get(crate::wire::frame::PREFIX..)?.split_first()?;
-    match ToClient::decode(*kind, body) {
-        Ok(ToClient::Deliver { delivery, envelope, .. }) => Some(backlog_frame(delivery, envelope)),
-        Ok(_) | Err(_) => None,
     }
 }

@@ -43,7 +43,8 @@ pub(super) enum Found<'a> {
 pub(super) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
     let length = u32::try_from(FIELDS + envelope.len()).expect("an envelope fits a frame").to_be_bytes();
     let begin = out.len();
-    out.extend([length, [0; 4]].concat());
+    out.extend(length);
+    out.extend([0; 4]);
     for number in [meta.number, meta.safe, meta.stored_ms, meta.group] {
         out.extend(number.to_be_bytes());
     }

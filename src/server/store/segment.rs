@@ -113,20 +113,25 @@ impl Segments {
     }
 
     /// Adds messages with one write; when this returns `Ok`, all of them are on disk, else none counts.
-    pub(super) fn append(&mut self, messages: &mut [(Meta, Vec<u8>)]) -> Result<Vec<Place>, FileError> {
+    pub(super) fn append<'a>(
+        &mut self,
+        messages: impl ExactSizeIterator<Item = (&'a mut Meta, &'a [u8])>,
+    ) -> Result<Vec<Place>, FileError> {
         if self.current.length() >= self.limit {
             self.begin_segment()?;
         }
         self.buffer.clear();
         let mut ends = Vec::with_capacity(messages.len());
-        for (meta, envelope) in messages.iter_mut() {
+        let mut last = self.safe;
+        for (meta, envelope) in messages {
             meta.safe = self.safe;
+            last = meta.number;
             record::write(meta, envelope, &mut self.buffer);
             ends.push(self.buffer.len());
         }
         let begin = self.current.length();
         self.current.append(&self.buffer)?;
-        self.safe = messages.last().map_or(self.safe, |(meta, _)| meta.number);
+        self.safe = last;
         let segment = self.all.last().expect("there is always a segment");
         let begins = std::iter::once(0).chain(ends.iter().copied());
         let place = |(from, to): (usize, usize)| Place {

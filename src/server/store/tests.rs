@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::crypto::digest;
 use crate::storage::failing::FailingDisk;
-use crate::wire::frame::PREFIX;
+use crate::limits::FRAME_MAX;
+use crate::wire::frame::FrameBuffer;
 use crate::wire::to_client::State;
 use crate::wire::{Bundle, Envelope, Fingerprint, Header, Suite, ToClient, Verifier};
 
@@ -76,8 +77,9 @@ impl Scene {
 
     fn submit(&self, from: &str, to: &str, id: u8, text: &[u8], client: &Client) -> Result<(), Code> {
         let envelope = envelope(from, to, id, text);
-        let message = Submission::new(envelope.header.clone(), envelope.encode());
-        let refused = self.store().submit(vec![message], &client.outbox);
+        let mut messages = Submissions::default();
+        messages.add(envelope.header.clone(), &envelope.encode());
+        let refused = self.store().submit(messages, &client.outbox);
         refused.first().map_or(Ok(()), |(_, code)| Err(*code))
     }
 
@@ -114,7 +116,7 @@ impl Client {
         let mut frames = Vec::new();
         self.outbox.take(&mut frames);
         let mut heard = self.heard.lock().unwrap();
-        heard.extend(frames.iter().map(|frame| decode(frame)));
+        heard.extend(decode(&frames));
         heard.clone()
     }
 
@@ -158,8 +160,8 @@ impl Reader {
             if frames.is_empty() {
                 return got;
             }
-            for frame in frames {
-                match decode(&frame) {
+            for frame in decode(&frames) {
+                match frame {
                     ToClient::Deliver { backlog, envelope, .. } => {
                         got.push((Envelope::peek(&envelope).unwrap().msg_id.0[0], backlog));
                     }
@@ -206,9 +208,12 @@ fn envelope(from: &str, to: &str, id: u8, text: &[u8]) -> Envelope {
     Envelope { header, header_bytes, commitment: [0; 32], ciphertext: text.to_vec(), signature: vec![0; 256] }
 }
 
-fn decode(frame: &[u8]) -> ToClient {
-    let (kind, body) = frame[PREFIX..].split_first().unwrap();
-    ToClient::decode(*kind, body).unwrap()
+fn decode(frames: &[u8]) -> Vec<ToClient> {
+    let mut buffer = FrameBuffer::default();
+    buffer.room(frames.len())[..frames.len()].copy_from_slice(frames);
+    buffer.filled(frames.len());
+    let next = || Some(buffer.next_frame(FRAME_MAX).unwrap().map(|(kind, body)| ToClient::decode(kind, body).unwrap())?);
+    std::iter::from_fn(next).collect()
 }
 
 #[test]

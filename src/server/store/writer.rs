@@ -85,17 +85,10 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: Vec<Unwritten>) {
+    fn write(&mut self, mut batch: Vec<Unwritten>) {
         self.written = Instant::now();
-        let mut messages = Vec::with_capacity(batch.len());
-        let mut targets = Vec::with_capacity(batch.len());
-        for Unwritten { meta, envelope, to } in batch {
-            messages.push((meta, envelope));
-            targets.push(to);
-        }
-        let written = self.segments.append(&mut messages);
-        let joined = messages.into_iter().zip(targets).map(|((meta, envelope), to)| Unwritten { meta, envelope, to });
-        let batch: Vec<_> = joined.collect();
+        let messages = batch.iter_mut().map(|unwritten| (&mut unwritten.meta, unwritten.frame.envelope()));
+        let written = self.segments.append(messages);
         let mut wakes = Wakes::default();
         match written {
             Ok(places) => {
