@@ -196,18 +196,21 @@ pub const GROUP_LAG: usize = 50_000;
 pub const REMEMBERED_IDS: usize = 100_000;
 /// Messages about whose delivery the sender is still to be told (about 200 bytes each).
 pub const RECEIPTS: usize = 10_000;
-/// Bytes of recent messages kept in memory, so that those who keep up are not served from the disk.
-pub const RECENT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of recent messages kept in memory, so that those who keep up are not served from the disk: more than ten senders with
+/// a thousand messages underway each.
+pub const RECENT_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of messages that are in memory only, since the disk is slow or failed, before no more are taken.
-pub const HELD_BYTES: usize = 16 * 1024 * 1024;
+pub const HELD_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of messages that one write and one fsync carry.
 pub const LOG_BATCH: usize = 1024 * 1024;
 /// Bytes after which a new segment of the log begins: an old message keeps no more than one segment on the disk.
-pub const SEGMENT_BYTES: u64 = 1024 * 1024;
+pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// Longest segment: one that was nearly full when a batch came.
 pub const SEGMENT_MAX: u64 = SEGMENT_BYTES + 2 * LOG_BATCH as u64;
 /// How long acknowledgements may wait to be written: what a crash takes back is delivered again, and recognised.
 pub const CURSORS_WITHIN: Duration = Duration::from_millis(100);
+/// How long accepted messages may be written only, if acceptance does not wait for the disk.
+pub const SYNC_WITHIN: Duration = Duration::from_secs(1);
 /// Outdated lines below which the file of cursors is not rewritten.
 pub const CURSORS_OUTDATED: u64 = 1000;
 /// How often messages over their age are looked for.

@@ -54,7 +54,7 @@ impl Medium for Box<dyn Medium + Send> {
 pub struct AppendFile<M = File> {
     path: PathBuf,
     medium: M,
-    /// Bytes that were acknowledged: all of them whole records, all of them on disk.
+    /// Bytes that were acknowledged: all of them whole records.
     length: u64,
     /// Something may stand after `length`: a failed write that could not be taken back at once.
     dirty: bool,
@@ -85,8 +85,22 @@ impl<M: Medium> AppendFile<M> {
     /// On an error none of them counts: what was written of them is cut off again, now or, if the disk
     /// refuses even that, before the next append. So the file works again as soon as the disk does.
     pub fn append(&mut self, records: &[u8]) -> Result<(), FileError> {
+        self.add(records, |medium| medium.write_all(records).and_then(|()| medium.sync()))
+    }
+
+    /// The same, but the records are on disk only after the next [`sync`](Self::sync) or [`append`](Self::append).
+    pub fn write(&mut self, records: &[u8]) -> Result<(), FileError> {
+        self.add(records, |medium| medium.write_all(records))
+    }
+
+    /// Returns when all that was written is on disk.
+    pub fn sync(&mut self) -> Result<(), FileError> {
+        self.medium.sync().map_err(FileError::io("syncing", &self.path))
+    }
+
+    fn add(&mut self, records: &[u8], add: impl FnOnce(&mut M) -> io::Result<()>) -> Result<(), FileError> {
         self.mend()?;
-        match self.medium.write_all(records).and_then(|()| self.medium.sync()) {
+        match add(&mut self.medium) {
             Ok(()) => {
                 self.length += records.len() as u64;
                 Ok(())

@@ -384,10 +384,10 @@ impl Order {
         !self.unwritten.is_empty()
     }
 
-    /// These messages are on disk.
-    pub(super) fn written(&mut self, batch: Vec<Unwritten>, places: Vec<Place>, wakes: &mut Wakes) {
+    /// These messages are written, and all up to `safe` are on disk.
+    pub(super) fn written(&mut self, batch: Vec<Unwritten>, places: Vec<Place>, safe: u64, wakes: &mut Wakes) {
+        self.safe = safe;
         for (unwritten, place) in batch.iter().zip(places) {
-            self.safe = unwritten.meta.number;
             self.index.set_place(unwritten.meta.number, unwritten.to.as_deref(), place);
             self.memory.written(unwritten.meta.number, RECENT_BYTES);
         }
@@ -414,6 +414,11 @@ impl Order {
     pub(super) fn give_up(&mut self) {
         self.unwritten.clear();
         self.unwritten_bytes = 0;
+    }
+
+    /// The last number that was given.
+    pub(super) fn last(&self) -> u64 {
+        self.last
     }
 
     pub(super) fn durability(&self) -> Durability {

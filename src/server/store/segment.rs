@@ -9,8 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::StoreError;
 use super::record::{self, Found, Meta};
+use super::{Durability, StoreError};
 use crate::limits::SEGMENT_MAX;
 use crate::storage::append::{AppendFile, Medium};
 use crate::storage::disk::Disk;
@@ -68,6 +68,8 @@ pub(super) struct Segments {
     all: Vec<Arc<Segment>>,
     /// The last number that is on disk.
     safe: u64,
+    /// The last number that was written, and will be on disk with the next sync.
+    written: u64,
     /// After so many bytes the next segment begins.
     limit: u64,
     /// The last segment has its mark, and the next one is to be made.
@@ -104,7 +106,7 @@ impl Segments {
         let mut medium = disk.open(&path)?;
         cut(&path, medium.as_mut(), end)?;
         let current = AppendFile::new(&path, medium, end);
-        Ok(Self { folder, disk, current, all, safe, limit, is_sealed: false, buffer: Vec::new() })
+        Ok(Self { folder, disk, current, all, safe, written: safe, limit, is_sealed: false, buffer: Vec::new() })
     }
 
     /// The last number that is on disk.
@@ -112,17 +114,29 @@ impl Segments {
         self.safe
     }
 
-    /// Adds messages with one write; when this returns `Ok`, all of them are on disk, else none counts.
+    /// The last number that was written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether all that was written is on disk.
+    pub(super) fn is_settled(&self) -> bool {
+        self.safe == self.written
+    }
+
+    /// Adds messages with one write; when this returns `Ok`, all of them are on disk if `durability` asks for that, else none
+    /// counts.
     pub(super) fn append<'a>(
         &mut self,
         messages: impl ExactSizeIterator<Item = (&'a mut Meta, &'a [u8])>,
+        durability: Durability,
     ) -> Result<Vec<Place>, FileError> {
         if self.current.length() >= self.limit {
             self.begin_segment()?;
         }
         self.buffer.clear();
         let mut ends = Vec::with_capacity(messages.len());
-        let mut last = self.safe;
+        let mut last = self.written;
         for (meta, envelope) in messages {
             meta.safe = self.safe;
             last = meta.number;
@@ -130,8 +144,14 @@ impl Segments {
             ends.push(self.buffer.len());
         }
         let begin = self.current.length();
-        self.current.append(&self.buffer)?;
-        self.safe = last;
+        match durability {
+            Durability::Disk => self.current.append(&self.buffer)?,
+            Durability::Memory => self.current.write(&self.buffer)?,
+        }
+        self.written = last;
+        if durability == Durability::Disk {
+            self.safe = last;
+        }
         let segment = self.all.last().expect("there is always a segment");
         let begins = std::iter::once(0).chain(ends.iter().copied());
         let place = |(from, to): (usize, usize)| Place {
@@ -140,6 +160,15 @@ impl Segments {
             length: position((to - from) as u64),
         };
         Ok(begins.zip(ends.iter().copied()).map(place).collect())
+    }
+
+    /// Puts on disk what is written only.
+    pub(super) fn sync(&mut self) -> Result<(), FileError> {
+        if self.safe < self.written {
+            self.current.sync()?;
+            self.safe = self.written;
+        }
+        Ok(())
     }
 
     /// Deletes segments that nobody refers to any more, oldest first, some at a time; but never the last.
@@ -164,6 +193,7 @@ impl Segments {
         if !self.is_sealed {
             self.current.append(&END)?;
             self.is_sealed = true;
+            self.safe = self.written;
         }
         let path = path_of(&self.folder, self.safe.saturating_add(1));
         match self.disk.create(&path, &MAGIC) {
