@@ -82,7 +82,7 @@ fn client_command(address: &str) -> String {
 /// These words with the owner's commands as they are typed for the folder in use.
 fn as_typed(words: &str, options: &Options) -> String {
     let data = options.data_dir.to_string_lossy();
-    words.replace(": topchat-server user ", &format!(": {} --data-dir {} user ", own_command(), quoted(&data)))
+    words.replace(": topchat-server ", &format!(": {} --data-dir {} ", own_command(), quoted(&data)))
 }
 
 /// This program as it was started.

@@ -62,6 +62,10 @@ pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
     let name = session::choose(config)?;
     if !yes {
         let terminal = Terminal::open(config, "a confirmation", "--yes")?;
+        config.say(&format!(
+            "what {name} wrote and still waits for others can't be verified any more by those who have never seen {name}'s key: \
+             they won't see it"
+        ));
         let question = format!("delete the account {name} on {}? Type its name to confirm: ", config.server);
         if terminal.ask(&question)? != name.as_str() {
             return Err(Error::Declined);

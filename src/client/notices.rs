@@ -26,6 +26,7 @@ impl Page {
             Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
             Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
             Notice::NewKeys { name, now } => return self.new_keys(name, *now),
+            Notice::NoAccount { from, id } => no_account(from, *id),
             Notice::NoRoom { from, id } => no_room(from, *id),
             Notice::NotChosen { from, id } => under_a_key(from, *id, &format!("of {from} that you decided against")),
             Notice::NotForMe { from, id } => format!("{} is not for you. It was not shown.", marked(from, *id)),
@@ -102,6 +103,11 @@ fn reused(from: &UserName, id: MessageId) -> String {
 
 fn unknown_sender(from: &UserName, id: MessageId) -> String {
     format!("{} was not shown: the server gives no key of {from} that holds", marked(from, id))
+}
+
+fn no_account(from: &UserName, id: MessageId) -> String {
+    let message = marked(from, id);
+    format!("{message} was not shown: the server has no account {from} any more, so it could not be verified")
 }
 
 fn no_room(from: &UserName, id: MessageId) -> String {
