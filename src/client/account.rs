@@ -82,7 +82,10 @@ pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
 
 fn new_password(config: &Config, file: Option<&Path>) -> Result<Secret, Error> {
     match file {
-        Some(path) => password::from_file(path),
+        Some(path) => password::from_file(path).map_err(|error| match error {
+            Error::PasswordNotFile { path, .. } => Error::PasswordNotFile { path, as_new: true },
+            error => error,
+        }),
         None => {
             let terminal = Terminal::open(config, "the new password", "--new-password-file FILE")?;
             password::ask_new(&terminal, "new password (8 or more): ")

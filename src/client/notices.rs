@@ -170,7 +170,7 @@ fn passed(count: u64) -> String {
 /// The alarm as a command's error: both keys, and what is known of the old one.
 pub(super) fn key_change(change: &KeyChange) -> String {
     format!(
-        "{}'S KEY HAS CHANGED. Nothing was sent.\n  was {}\n  now {}\n  the old one was {}",
+        "{}'S KEY HAS CHANGED.\n  was {}\n  now {}\n  the old one was {}",
         change.name.as_str().to_uppercase(),
         change.pinned.grouped(),
         change.now.grouped(),
