@@ -1,4 +1,5 @@
-//! How events look to a person. Pure: the zone, the time and the terminal's properties are given.
+//! How events look to a person. Pure: the zone, the time and the terminal's properties are given; only how this person types a
+//! command is known to the whole program.
 //!
 //! Every line begins with a time or with the mark of a continued text, so that no part of a text can pass for another
 //! sender's line, however it is broken or wrapped.
