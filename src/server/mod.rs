@@ -31,7 +31,7 @@ mod store;
 pub mod throttle;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,6 +86,11 @@ impl Server {
         self.shared.address
     }
 
+    /// Where clients on this machine find it.
+    pub fn address_here(&self) -> SocketAddr {
+        from_here(self.address())
+    }
+
     /// What clients pin.
     pub fn identity(&self) -> Fingerprint {
         self.shared.tls.identity()
@@ -116,6 +121,17 @@ impl Server {
     }
 }
 
+/// A server on every address of the machine is on the loopback one, too, and a client knows it there already if others
+/// could not connect so far.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 /// Takes the address, the first one of a host with several that can be had.
 fn bind(listen: &str) -> Result<TcpListener, ServerError> {
     let failed = |source| ServerError::Listen { address: listen.to_owned(), source };
@@ -127,4 +143,21 @@ fn bind(listen: &str) -> Result<TcpListener, ServerError> {
         }
     }
     Err(failed(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_every_address_is_found_on_the_loopback_one() {
+        for (listens, found) in [
+            ("0.0.0.0:7777", "127.0.0.1:7777"),
+            ("[::]:7000", "[::1]:7000"),
+            ("192.0.2.1:7777", "192.0.2.1:7777"),
+            ("127.0.0.1:7777", "127.0.0.1:7777"),
+        ] {
+            assert_eq!(from_here(listens.parse().unwrap()).to_string(), found);
+        }
+    }
 }

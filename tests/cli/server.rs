@@ -24,6 +24,77 @@ pub fn run(home: &Home, words: &[&str]) -> Finished {
     process::run(process::command(SERVER, home.folder.path()).args(["--data-dir", "data"]).args(words), b"")
 }
 
+/// What the Makefile of a clone says about how its programs are started.
+const CLONE: [(&str, &str); 2] =
+    [("TOPCHAT_SERVER_COMMAND", "make run-server"), ("TOPCHAT_CLIENT_COMMAND", "make run-client")];
+
+#[test]
+fn the_start_lines_name_commands_as_they_are_typed_there() {
+    for (told, others, client) in [
+        (&[][..], "--listen 0.0.0.0:PORT", "topchat --server 127.0.0.1:PORT"),
+        (&CLONE[..], "make run-server ARGS='--listen 0.0.0.0:PORT'", "make run-client ARGS='--server 127.0.0.1:PORT'"),
+        (
+            &[("TOPCHAT_SERVER_COMMAND", ""), ("TOPCHAT_CLIENT_COMMAND", "a\u{1b}[2Jb")],
+            "--listen 0.0.0.0:PORT",
+            "a^[[2Jb ARGS='--server 127.0.0.1:PORT'",
+        ),
+    ] {
+        let home = home();
+        let mut command = process::command(SERVER, home.folder.path());
+        command.args(["--listen", "127.0.0.1:0", "--data-dir", "data"]).envs(told.iter().copied());
+        let server = ServerProcess::run(&mut command);
+        let port = format!(":{}", server.address.port());
+        let [head, listening, identity, rest @ ..] = &server.running.seen[..] else { panic!("{told:?}") };
+        assert_eq!(head, concat!("topchat-server ", env!("CARGO_PKG_VERSION")));
+        let address = format!("{:14}", server.address);
+        assert_eq!(
+            *listening,
+            format!("listening   {address}   this machine only (open to others: {others})").replace(":PORT", &port)
+        );
+        let fingerprint = identity.strip_prefix("identity    SHA256:").unwrap();
+        assert_eq!(fingerprint[64..], *"   clients pin this at first contact");
+        assert_eq!(
+            rest,
+            [
+                "clients     0 of 10          change with --max-clients",
+                "data        data             0 accounts, registration open (change with --registration invite or closed)",
+                "messages    wait on disk until they are delivered",
+                "The server passes on sealed messages and cannot read them. \
+                 It does see who writes to whom, when, and how much.",
+                &format!("ready. Next, in another terminal:  {client}        (Ctrl-C stops the server)")
+                    .replace(":PORT", &port),
+            ]
+        );
+    }
+}
+
+#[test]
+fn the_owners_commands_are_told_as_they_are_typed_there() {
+    let home = home();
+    for (told, invite, list) in [
+        (&[][..], "SERVER --data-dir 'my data' user invite", "SERVER --data-dir 'my data' user list"),
+        (&CLONE[..], "make run-server ARGS='user invite'", "make run-server ARGS='user list'"),
+    ] {
+        let command = |words: &[&str]| {
+            let mut command = process::command(SERVER, home.folder.path());
+            command.args(["--data-dir", "my data"]).args(words).envs(told.iter().copied());
+            command
+        };
+        let server = ServerProcess::run(&mut command(&["--listen", "127.0.0.1:0", "--registration", "invite"]));
+        let invite = invite.replace("SERVER", SERVER);
+        let line = format!("data        my data          0 accounts, registration by invite (make a code: {invite})");
+        assert!(server.running.seen.contains(&line), "no {line:?} in {:?}", server.running.seen);
+        refused(
+            &process::run(&mut command(&["user", "delete", "bob"]), b""),
+            7,
+            &format!(
+                "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: {}\n",
+                list.replace("SERVER", SERVER)
+            ),
+        );
+    }
+}
+
 #[test]
 fn a_port_in_use_is_told_with_another_one() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
