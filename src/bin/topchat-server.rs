@@ -90,7 +90,7 @@ fn client_command(address: &str) -> String {
 /// These words with the owner's commands as they are typed for the folder in use.
 fn as_typed(words: &str, options: &Options) -> String {
     let Some((before, rest)) = words.split_once(": topchat-server ") else { return words.to_owned() };
-    let end = rest.find(|c: char| matches!(c, ',' | '\n')).unwrap_or(rest.len());
+    let end = rest.find([',', '\n']).unwrap_or(rest.len());
     let (command, after) = rest.split_at(end);
     format!("{before}: {}{after}", owners_command(command, options))
 }

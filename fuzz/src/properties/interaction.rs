@@ -141,7 +141,7 @@ impl<'a> Client<'a> {
             3 => FALSE_BUNDLES.0.clone(),
             4 => FALSE_BUNDLES.1.clone(),
             _ => {
-                let absent = if choices.byte() % 2 == 0 { Absent::Account } else { Absent::Key };
+                let absent = if choices.byte().is_multiple_of(2) { Absent::Account } else { Absent::Key };
                 let actions = self.receiver.not_found(request, absent, self.now).unwrap();
                 return self.check(actions);
             }
