@@ -89,10 +89,10 @@ fn client_command(address: &str) -> String {
 
 /// These words with the owner's commands as they are typed for the folder in use.
 fn as_typed(words: &str, options: &Options) -> String {
-    let Some((before, rest)) = words.split_once(": topchat-server user ") else { return words.to_owned() };
-    let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    let Some((before, rest)) = words.split_once(": topchat-server ") else { return words.to_owned() };
+    let end = rest.find([',', '\n']).unwrap_or(rest.len());
     let (command, after) = rest.split_at(end);
-    format!("{before}: {}{after}", owners_command(&format!("user {command}"), options))
+    format!("{before}: {}{after}", owners_command(command, options))
 }
 
 /// A command of the owner: as they were told to type such commands, which are for the folder in the environment, or with this

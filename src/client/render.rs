@@ -82,7 +82,7 @@ impl Page {
     /// Something other than a message. What endangers a conversation is set off by `!!`.
     pub fn notice(&self, notice: &Notice, now_ms: i64) -> String {
         let time = self.time(now_ms);
-        if let Notice::NewKeys { .. } | Notice::GroupKeyRead { .. } = notice {
+        if let Notice::NewKeys { .. } | Notice::GroupKeyRead { .. } | Notice::NoAccount { .. } = notice {
             return self.remark(&self.words(notice).join("\n"), now_ms);
         }
         let lines: Vec<_> = self.words(notice).iter().map(|line| format!("{time} !! {line}")).collect();

@@ -14,6 +14,7 @@ mod farewell;
 mod guests;
 mod hub;
 mod identity;
+mod listen;
 mod login;
 pub mod options;
 mod outbox;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 pub use capacity::Scarce;
 pub use error::ServerError;
+pub use listen::Lacks;
 pub use shared::{Registration, Settings};
 pub use store::{Durability, Quotas, StoreError};
 
@@ -57,6 +59,8 @@ impl Server {
     /// Takes the data folder, loads what is in it, or makes it, and binds `listen` (`HOST:PORT`, port 0 for any).
     pub fn open(folder: &Path, listen: &str, settings: Settings) -> Result<Self, ServerError> {
         capacity::check(settings.max_clients)?;
+        // Before anything is made in a folder for it.
+        listen::check(listen)?;
         let folder = LockedFolder::open(folder)?;
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
         let store = store::Store::open(
@@ -128,6 +132,7 @@ fn from_here(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// Takes the address, the first one of a host with several that can be had.
 fn bind(listen: &str) -> Result<TcpListener, ServerError> {
     let failed = |source| ServerError::Listen { address: listen.to_owned(), source };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "that host has no address");

@@ -91,7 +91,7 @@ fn the_owners_commands_are_told_as_they_are_typed_there() {
         assert!(server.running.seen.contains(&line), "no {line:?} in {:?}", server.running.seen);
         refused(
             &process::run(&mut command(&["user", "delete", "bob"]), b""),
-            2,
+            7,
             &format!(
                 "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: {}\n",
                 list.replace("SERVER", SERVER)
@@ -114,10 +114,30 @@ fn a_port_in_use_is_told_with_another_one() {
     );
     refused(
         &run(&home(), &["--listen", "192.0.2.1:7777"]),
-        3,
+        78,
         "error: can't listen on 192.0.2.1:7777: Cannot assign requested address (os error 99)\n\
          hint: give an address of this machine as --listen HOST:PORT, for example --listen 127.0.0.1:7777\n",
     );
+}
+
+#[test]
+fn an_address_without_a_port_is_bad_configuration_and_nothing_is_made_for_it() {
+    let home = home();
+    for (listen, lacks, better) in [
+        ("0.0.0.0", "port from 0 to 65535", "0.0.0.0:7777"),
+        ("localhost:http", "port from 0 to 65535", "localhost:7777"),
+        (":7000", "host", "127.0.0.1:7000"),
+    ] {
+        refused(
+            &run(&home, &["--listen", listen]),
+            78,
+            &format!(
+                "error: can't listen on \"{listen}\": it has no {lacks}\n\
+                 hint: give both: {SERVER} --data-dir data --listen {better}\n"
+            ),
+        );
+        assert!(!home.path("data").exists());
+    }
 }
 
 #[test]
@@ -127,7 +147,7 @@ fn more_clients_than_the_machine_can_hold_are_refused_with_the_most_that_it_can(
     let finished = process::run(process::command("sh", home.folder.path()).args(["-c", limited, SERVER]), b"");
     refused(
         &finished,
-        3,
+        78,
         "error: 100 clients are more than this machine can hold: the files that a process may open are enough for 68\n\
          hint: raise the limit (ulimit -n), or --max-clients 68\n",
     );
@@ -277,7 +297,7 @@ fn accounts_of_a_stopped_server_are_listed_closed_opened_and_deleted() {
         (["user", "delete", "bob"], 0, "deleted bob; no session of it was here\n"),
         (
             ["user", "delete", "bob"],
-            2,
+            7,
             &format!(
                 "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: {SERVER} --data-dir data user list\n"
             ),
