@@ -413,8 +413,8 @@ fn bootstrap_does_not_claim_success_when_the_packages_are_too_old() {
 #[test]
 fn the_client_of_a_clone_takes_the_clones_folders_from_wherever_it_is_started() {
     let clone = Place::clone_with(&["topchat"]);
-    let shown = ["COMMAND", "KEYS_DIR", "STATE_DIR", "GROUP_KEY"].map(|name| format!("\"$TOPCHAT_{name}\""));
-    clone.fake("topchat", &format!("printf '%s|' {} \"$@\"", shown.join(" ")));
+    let folders = "$TOPCHAT_KEYS_DIR|$TOPCHAT_STATE_DIR|$TOPCHAT_GROUP_KEY";
+    clone.fake("topchat", &format!(r#"echo "$TOPCHAT_COMMAND"; echo "{folders}"; printf '%s|' "$@""#));
     fs::create_dir_all(clone.path("target/release")).unwrap();
     fs::rename(clone.path("bin/topchat"), clone.path("target/release/topchat")).unwrap();
     fs::create_dir(clone.path("elsewhere")).unwrap();
@@ -429,8 +429,10 @@ fn the_client_of_a_clone_takes_the_clones_folders_from_wherever_it_is_started() 
     ] {
         let mut command = Command::new(typed);
         command.args(["send", "bob", "two words", ""]).current_dir(clone.path(from)).env_remove("CARGO_TARGET_DIR");
-        let told = format!("{typed}|{folder}keys|{folder}data/client|{folder}keys/group.key|send|bob|two words||");
-        assert_eq!(said(&command.output().unwrap()), told);
+        assert_eq!(
+            said(&command.output().unwrap()),
+            format!("{typed}\n{folder}keys|{folder}data/client|{folder}keys/group.key\nsend|bob|two words||")
+        );
     }
 }
 
