@@ -363,7 +363,6 @@ fn in_the_chat_a_changed_key_stops_the_text_and_trust_shows_what_was_held() {
     chat.types("/to bob");
     line.answer_lookup(BOB.bundle());
     lines(&chat, &alarm_lines(&others.second, "/"));
-    assert_eq!(chat.line(), "HH:MM   Nothing was sent.");
     line.deliver(others.second.seal_to(&ALICE, "it is me", 1).encode());
     lines(&chat, &alarm_lines(&others.second, "/"));
     assert_eq!(chat.line(), held(1, "/"));
@@ -420,8 +419,13 @@ fn the_command_shows_the_changed_key_that_it_would_trust_and_asks() {
     let mut line = stage.liar.member();
     line.answer_lookup(others.third.bundle());
     line.drain();
-    let shown = String::from_utf8(asking.finish()).unwrap();
-    assert!(shown.contains("the server gives another key of bob now than the one you were told of"), "{shown}");
+    let shown = String::from_utf8(asking.finish()).unwrap().replace("\r\n", "\n");
+    let third = others.third.identity.public().fingerprint().grouped();
+    let told = format!(
+        "error: the server gives another key of bob now than the one you were told of. Nothing was changed.\n  told {second}\n  \
+         now  {third}\nhint: compare it by voice, with: topchat verify bob    or name the key: topchat trust bob FINGERPRINT\n"
+    );
+    assert!(shown.ends_with(&told), "{shown}");
     stage.is_stopped(BOB.bundle(), &others.second, "never verified");
     let asking = ask("yes\r");
     let mut line = stage.liar.member();
@@ -607,12 +611,14 @@ fn where_no_new_key_is_taken_nothing_is_sent_and_messages_wait() {
     let stage = Stage { home: Home::with_keys(liar.address(), &ALICE), liar };
     let now = BOB.identity.public().fingerprint();
     let never = ["--accept-new-keys", "never"];
-    for words in [["send", "bob", "hi"].as_slice(), &["fingerprint", "bob"]] {
+    for (words, sent_nothing) in
+        [(["send", "bob", "hi"].as_slice(), " Nothing was sent."), (&["fingerprint", "bob"], "")]
+    {
         let words = [words, &never].concat();
         let (sent, finished) = stage.errand(&words, |line| line.answer_lookup(BOB.bundle()));
         nothing_left(&sent);
         let stderr = format!(
-            "error: no key of bob is pinned, and --accept-new-keys never takes none by itself. Nothing was sent.\n  \
+            "error: no key of bob is pinned, and --accept-new-keys never takes none by itself.{sent_nothing}\n  \
              the server gives {}\nhint: compare it with bob by voice, then: topchat trust bob {}\n",
             now.grouped(),
             now.to_hex()
