@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::accounts::Account;
 use super::farewell::End;
 use super::session::{Session, State};
-use super::store::NotDelivered;
+use super::store::{NotDelivered, Receiver};
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, Header, MessageId, ToClient};
 
@@ -24,13 +24,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Hands the messages that came to the log, which passes them on and answers.
+    /// Hands the messages that came to the log, which passes them on and answers, and tells it what was acknowledged.
     pub(super) fn submit(&mut self) {
-        if self.submissions.len() == 0 {
+        if self.submissions.len() == 0 && !self.receiver.as_ref().is_some_and(Receiver::has_acknowledged) {
             return;
         }
-        let messages = std::mem::take(&mut self.submissions);
-        for (id, code) in self.shared.store.submit(messages, &self.outbox) {
+        for (id, code) in self.shared.store.settle(&mut self.submissions, self.receiver.as_mut(), &self.outbox) {
             self.refuse_message(id, code);
         }
     }
@@ -39,7 +38,7 @@ impl Session<'_> {
         self.reply(&ToClient::Refused { msg_id, reason: Reason::new(code) });
     }
 
-    /// `Ack`: the client has this delivery and all before it.
+    /// `Ack`: the client has this delivery and all before it. Those of a turn are told to the log together.
     pub(super) fn acknowledge(&mut self, delivery: DeliveryId) {
         let acknowledged = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
         if acknowledged.unwrap_or(Err(NotDelivered)).is_err() {

@@ -92,7 +92,10 @@ impl Session<'_> {
         self.connection.receive()?;
         loop {
             match self.next_frame() {
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    self.submit();
+                    return Ok(());
+                }
                 Ok(Some(ToServer::Ack(delivery))) => {
                     // One that fits nothing has nobody left to be told.
                     let _ = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));

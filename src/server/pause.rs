@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::farewell::End;
 use super::outbox::Sleep;
 use super::session::Session;
-use super::store::Receiver;
+use super::store::{Receiver, Submissions};
 use crate::limits;
 use crate::transport::{Interest, Pulse, Ready, wait};
 use crate::wire::{Code, ToClient};
@@ -61,7 +61,7 @@ impl Session<'_> {
     /// Buffers that have grown are kept for a moment, since in a flood the next bytes come soon.
     fn wait(&mut self, interest: Interest, until: Option<Instant>) -> io::Result<Ready> {
         let wakeup = self.outbox.wakeup();
-        if self.connection.is_grown() {
+        if self.connection.is_grown() || self.submissions.is_grown() {
             let moment = Instant::now() + limits::REST_AFTER;
             let soon = until.map_or(moment, |until| until.min(moment));
             let ready = wait(&self.connection, interest, wakeup, Some(soon))?;
@@ -69,6 +69,7 @@ impl Session<'_> {
                 return Ok(ready);
             }
             self.connection.rest();
+            self.submissions = Submissions::default();
         }
         wait(&self.connection, interest, wakeup, until)
     }

@@ -223,7 +223,7 @@ impl<'a> Session<'a> {
     }
 
     fn handle(&mut self, frame: ToServer) -> Result<(), End> {
-        if !matches!(frame, ToServer::Send { .. }) {
+        if !matches!(frame, ToServer::Send { .. } | ToServer::Ack(_)) {
             self.submit();
         }
         if verdict(self.phase(), &frame) == Verdict::NotNow {

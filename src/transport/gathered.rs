@@ -1,4 +1,4 @@
-//! A socket whose writes gather, so that one system call takes several TLS records.
+//! A socket whose writes gather, so that one system call takes several TLS records; and that is not read in vain.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -8,11 +8,13 @@ pub(super) struct Gathered {
     socket: TcpStream,
     waiting: Vec<u8>,
     sent: usize,
+    /// The last read brought less than there was room for: nothing is left, until somebody waited for more.
+    is_drained: bool,
 }
 
 impl Gathered {
     pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, waiting: Vec::new(), sent: 0 }
+        Self { socket, waiting: Vec::new(), sent: 0, is_drained: false }
     }
 
     pub(super) fn socket(&self) -> &TcpStream {
@@ -60,7 +62,12 @@ impl Gathered {
 
 impl Read for Gathered {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(room)
+        if std::mem::take(&mut self.is_drained) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = self.socket.read(room)?;
+        self.is_drained = (1..room.len()).contains(&count);
+        Ok(count)
     }
 }
 

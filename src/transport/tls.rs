@@ -111,7 +111,8 @@ fn builder(method: SslMethod) -> Result<SslContextBuilder, TransportError> {
 
 fn configure(builder: &mut SslContextBuilder) -> Result<(), openssl::error::ErrorStack> {
     builder.set_min_proto_version(Some(SslVersion::TLS1_3))?;
-    builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_COMPRESSION);
+    builder.set_options(SslOptions::NO_TICKET | SslOptions::NO_COMPRESSION | SslOptions::CIPHER_SERVER_PREFERENCE);
+    builder.set_ciphersuites(CIPHERSUITES)?;
     builder.set_num_tickets(0)?;
     builder.set_max_early_data(0)?;
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
@@ -147,6 +148,10 @@ fn log_key(file: &Mutex<File>, line: &str) {
         log::warn!("SSLKEYLOGFILE: {error}");
     }
 }
+
+/// All that RFC 8446, appendix B.4 recommends, first the one that every implementation has and that takes the least time: every
+/// byte to every recipient is encrypted anew.
+const CIPHERSUITES: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 /// The protocol's name behind its length (RFC 7301, section 3.1).
 const ALPN_LIST: &[u8] = b"\x09topchat/1";

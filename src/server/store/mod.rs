@@ -145,10 +145,21 @@ impl Store {
         Ok(Self { inner, writer: Mutex::new(Some(thread)) })
     }
 
-    /// Takes messages of one session. Their answers come by `origin`, but refusals come from here.
-    pub(super) fn submit(&self, messages: Submissions, origin: &Arc<Outbox>) -> Vec<(MessageId, Code)> {
+    /// Takes messages of one session, and what it acknowledged: one lock for both, and whoever hears of both is woken once.
+    /// Answers come by `origin`, but refusals come from here.
+    pub(super) fn settle(
+        &self,
+        messages: &mut Submissions,
+        receiver: Option<&mut Receiver>,
+        origin: &Arc<Outbox>,
+    ) -> Vec<(MessageId, Code)> {
         let now_ms = unix_ms();
-        self.inner.change(|order, wakes| order.submit(messages, now_ms, origin, wakes))
+        let refused = self.inner.change(|order, wakes| {
+            receiver.into_iter().for_each(|receiver| receiver.settle(order, wakes));
+            order.submit(messages, now_ms, origin, wakes)
+        });
+        messages.clear();
+        refused
     }
 
     /// Lets a session get its account's messages, in place of an older one.

@@ -147,14 +147,17 @@ impl Order {
     /// Takes messages of one session, and gives those that are refused.
     pub(super) fn submit(
         &mut self,
-        submissions: Submissions,
+        submissions: &mut Submissions,
         now_ms: u64,
         origin: &Arc<Outbox>,
         wakes: &mut Wakes,
     ) -> Vec<(MessageId, Code)> {
-        let Submissions { mut frames, messages } = submissions;
+        let Submissions { frames, messages } = submissions;
         let (mut entered, mut refused) = (Vec::with_capacity(messages.len()), Vec::new());
-        for message in &messages {
+        if messages.is_empty() {
+            return refused;
+        }
+        for message in messages.iter() {
             match self.enter(message, now_ms, origin, wakes) {
                 Ok(None) => {}
                 Ok(Some(new)) => {
@@ -215,15 +218,14 @@ impl Order {
     }
 
     /// Keeps the frames of messages that were taken until they are on disk; those of others take no memory.
-    fn hold(&mut self, mut entered: Vec<Entered>, mut frames: Vec<u8>) {
+    fn hold(&mut self, mut entered: Vec<Entered>, frames: &mut [u8]) {
         let mut end = 0;
         for Entered { frame, .. } in &mut entered {
             frames.copy_within(frame.clone(), end);
             *frame = end..end + frame.len();
             end = frame.end;
         }
-        frames.truncate(end);
-        let memory: Arc<[u8]> = frames.into();
+        let memory: Arc<[u8]> = frames.get(..end).unwrap_or_default().into();
         for Entered { meta, key, to, frame } in entered {
             let frame = Frames::new(&memory, frame);
             self.memory.hold(meta.number, frame.clone(), key);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::order::{Position, Source};
+use super::order::{Order, Position, Source, Wakes};
 use super::segment::{Place, Segment};
 use super::{ACKNOWLEDGE_WITHIN, Inner};
 use crate::limits::UNACKNOWLEDGED;
@@ -23,6 +23,8 @@ pub(in crate::server) struct Receiver {
     skipped: u64,
     /// Delivered and not acknowledged, ascending.
     outstanding: VecDeque<u64>,
+    /// The last one that was acknowledged, if the log does not know that yet.
+    acknowledged: Option<u64>,
     /// The last acknowledgement, or when the first delivery after it went out.
     since: Instant,
     /// There may be more to take.
@@ -48,6 +50,7 @@ impl Receiver {
             position,
             skipped,
             outstanding: VecDeque::new(),
+            acknowledged: None,
             since: Instant::now(),
             is_behind: true,
             is_finished: false,
@@ -95,7 +98,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// The client has `delivery` and all that it got before.
+    /// The client has `delivery` and all that it got before. The log hears of it with [`Store::settle`](super::Store::settle).
     pub(in crate::server) fn acknowledge(&mut self, delivery: DeliveryId) -> Result<(), NotDelivered> {
         let position = self.outstanding.binary_search(&delivery.number).map_err(|_| NotDelivered)?;
         if delivery.epoch != self.inner.epoch {
@@ -103,8 +106,20 @@ impl Receiver {
         }
         self.outstanding.drain(..=position);
         self.since = Instant::now();
-        self.inner.change(|order, wakes| order.acknowledge(&self.name, delivery.number, wakes));
+        self.acknowledged = Some(delivery.number);
         Ok(())
+    }
+
+    /// Whether there are acknowledgements that the log does not know.
+    pub(in crate::server) fn has_acknowledged(&self) -> bool {
+        self.acknowledged.is_some()
+    }
+
+    /// Tells the log what was acknowledged.
+    pub(super) fn settle(&mut self, order: &mut Order, wakes: &mut Wakes) {
+        if let Some(number) = self.acknowledged.take() {
+            order.acknowledge(&self.name, number, wakes);
+        }
     }
 
     /// Until when the client must acknowledge something, if it let as many wait as it may.
@@ -114,6 +129,13 @@ impl Receiver {
 
     fn room(&self) -> usize {
         if self.is_finished { 0 } else { UNACKNOWLEDGED.saturating_sub(self.outstanding.len()) }
+    }
+
+    /// The same by itself.
+    #[cfg(test)]
+    pub(super) fn settle_now(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        inner.change(|order, wakes| self.settle(order, wakes));
     }
 
     /// What the last delivery is to be acknowledged with.
@@ -159,6 +181,10 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.inner.change(|order, wakes| order.detach(&self.name, self.id, wakes));
+        let inner = Arc::clone(&self.inner);
+        inner.change(|order, wakes| {
+            self.settle(order, wakes);
+            order.detach(&self.name, self.id, wakes);
+        });
     }
 }

@@ -35,6 +35,17 @@ impl Submissions {
         self.messages.push(Submission { header, size: envelope.len(), frame: begin..self.frames.len(), digest: short });
     }
 
+    /// The messages are in the log. Their memory is kept for the next ones.
+    pub(super) fn clear(&mut self) {
+        self.frames.clear();
+        self.messages.clear();
+    }
+
+    /// Whether it holds memory that an idle session doesn't need.
+    pub(in crate::server) fn is_grown(&self) -> bool {
+        self.frames.capacity() > 0
+    }
+
     /// How many there are.
     pub(in crate::server) fn len(&self) -> usize {
         self.messages.len()

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::crypto::digest;
-use crate::storage::failing::FailingDisk;
 use crate::limits::FRAME_MAX;
+use crate::storage::failing::FailingDisk;
 use crate::wire::frame::FrameBuffer;
 use crate::wire::to_client::State;
 use crate::wire::{Bundle, Envelope, Fingerprint, Header, Suite, ToClient, Verifier};
@@ -79,7 +79,7 @@ impl Scene {
         let envelope = envelope(from, to, id, text);
         let mut messages = Submissions::default();
         messages.add(envelope.header.clone(), &envelope.encode());
-        let refused = self.store().submit(messages, &client.outbox);
+        let refused = self.store().settle(&mut messages, None, &client.outbox);
         refused.first().map_or(Ok(()), |(_, code)| Err(*code))
     }
 
@@ -175,6 +175,7 @@ impl Reader {
     fn acknowledge(&mut self) {
         if let Some(number) = self.receiver.last_delivered() {
             self.receiver.acknowledge(number).unwrap();
+            self.receiver.settle_now();
         }
     }
 }
@@ -212,7 +213,8 @@ fn decode(frames: &[u8]) -> Vec<ToClient> {
     let mut buffer = FrameBuffer::default();
     buffer.room(frames.len())[..frames.len()].copy_from_slice(frames);
     buffer.filled(frames.len());
-    let next = || Some(buffer.next_frame(FRAME_MAX).unwrap().map(|(kind, body)| ToClient::decode(kind, body).unwrap())?);
+    let next =
+        || Some(buffer.next_frame(FRAME_MAX).unwrap().map(|(kind, body)| ToClient::decode(kind, body).unwrap())?);
     std::iter::from_fn(next).collect()
 }
 

@@ -166,7 +166,8 @@ impl Writer {
             }
             self.write(batch);
         }
-        let synced = self.segments.sync().inspect_err(|error| log::warn!("messages are not safe from a crash yet: {error}"));
+        let synced =
+            self.segments.sync().inspect_err(|error| log::warn!("messages are not safe from a crash yet: {error}"));
         self.inner.lock().safe = self.segments.safe();
         synced.is_ok() && self.failed.is_none()
     }
