@@ -105,6 +105,11 @@ pub const PRESENCE_EVERY: Duration = Duration::from_secs(1);
 pub const PRESENCE_NAMES: usize = 32;
 /// Answers and news that wait for one client (about 30 bytes each) before further news are left out.
 pub const OUTBOX_FRAMES: usize = 4096;
+/// How often a thread that has something for a sleeping client sends for it what came meanwhile, before it wakes its thread.
+pub const SENDS_FOR_OWNER: usize = 4;
+/// Most sleeping clients that the thread which has something for them serves itself: one after the other takes longer than
+/// several threads at once.
+pub const SERVED_BY_SENDER: usize = 2;
 /// Bytes of memory that an outbox keeps when it is empty: the answers to a burst.
 pub const OUTBOX_KEPT: usize = 16 * 1024;
 /// Messages of one client whose answer waits for the disk before its next frames are left unread: bounds memory, and

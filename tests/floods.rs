@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use topchat::crypto::scram::ClientFirst;
-use topchat::limits::{FRAME_MAX_BEFORE_LOGIN, UNACKNOWLEDGED};
+use topchat::limits::{FRAME_MAX_BEFORE_LOGIN, SENDS_UNANSWERED, UNACKNOWLEDGED};
 use topchat::names::UserName;
 use topchat::server::Settings;
 use topchat::wire::to_server::{Mode, Scope, ToServer};
@@ -290,6 +290,34 @@ fn registrations_in_bulk_end_at_twenty_and_logins_go_on() {
     assert_eq!(taken.into_inner(), 20);
     let accounts = std::fs::read_to_string(folder.path().join("data/accounts.jsonl")).unwrap();
     assert_eq!(accounts.lines().count(), 22);
+}
+
+/// Who sends more than may be underway is not read from for a while, and again as soon as the answers have gone out.
+#[test]
+fn a_client_that_sends_without_waiting_is_answered_to_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::with(
+        folder.path(),
+        &["--rate", "0", "--mailbox-messages", "9000", "--mailbox-per-sender", "9000"],
+    );
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Errand);
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
+    let mut envelope = ALICE.seal_to(&BOB, "hi", 1);
+    let count = 3 * SENDS_UNANSWERED;
+    let frames = (0..count).flat_map(|number| {
+        envelope.header.msg_id = MessageId((number as u128).to_be_bytes());
+        envelope.header_bytes = envelope.header.encode();
+        ToServer::Send { envelope: envelope.encode() }.encode()
+    });
+    alice.send_bytes(&frames.collect::<Vec<_>>());
+    for number in 0..count {
+        match alice.next() {
+            ToClient::Status { msg_id, .. } => assert_eq!(msg_id, MessageId((number as u128).to_be_bytes())),
+            other => panic!("{other:?}"),
+        }
+    }
+    bob.send(&ToServer::Ping { token: 1 });
+    assert_eq!(bob.next(), ToClient::Pong { token: 1 });
 }
 
 /// A recipient that acknowledges nothing: what waits for it waits on the disk, and comes again when it does.

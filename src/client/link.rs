@@ -47,7 +47,7 @@ impl Default for Reading {
 impl Link {
     /// Shares a connection.
     pub fn new(connection: Connection) -> Result<Self, Error> {
-        let watch = connection.watch()?;
+        let watch = connection.watch();
         let wakeup = Wakeup::new().map_err(Error::system("making a wake-up"))?;
         Ok(Self { connection: Fair::new(connection), watch, wakeup })
     }

@@ -26,10 +26,10 @@ impl Session<'_> {
 
     /// Hands the messages that came to the log, which passes them on and answers, and tells it what was acknowledged.
     pub(super) fn submit(&mut self) {
-        if self.submissions.len() == 0 && !self.receiver.as_ref().is_some_and(Receiver::has_acknowledged) {
+        if self.submissions.len() == 0 && !self.line.receiver.as_ref().is_some_and(Receiver::has_acknowledged) {
             return;
         }
-        for (id, code) in self.shared.store.settle(&mut self.submissions, self.receiver.as_mut(), &self.outbox) {
+        for (id, code) in self.shared.store.settle(&mut self.submissions, self.line.receiver.as_mut(), &self.outbox) {
             self.refuse_message(id, code);
         }
     }
@@ -40,7 +40,7 @@ impl Session<'_> {
 
     /// `Ack`: the client has this delivery and all before it. Those of a turn are told to the log together.
     pub(super) fn acknowledge(&mut self, delivery: DeliveryId) {
-        let acknowledged = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
+        let acknowledged = self.line.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
         if acknowledged.unwrap_or(Err(NotDelivered)).is_err() {
             self.pace.take(Instant::now());
             self.refuse(0, Reason::new(Code::BadAck));

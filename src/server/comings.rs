@@ -52,7 +52,7 @@ fn tell(news: &News<Presence>) {
     let frame = frame(&news.names).encode();
     for watcher in &news.watchers {
         if watcher.outbox.say(&frame, Saying::News).0 {
-            watcher.outbox.wake();
+            watcher.outbox.send_or_wake();
         }
     }
 }

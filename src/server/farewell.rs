@@ -54,7 +54,7 @@ impl Session<'_> {
             State::Challenged(_, pass) | State::Guest(pass) => Some(pass),
             State::Leaving | State::Member(_) => None,
         };
-        match &mut self.receiver {
+        match &mut self.line.receiver {
             // Whoever writes to this account from now on hears that it is away.
             receiver if matches!(end, End::Gone) => *receiver = None,
             Some(receiver) => receiver.finish(),
@@ -67,19 +67,19 @@ impl Session<'_> {
             }
             self.reply(&ToClient::Bye(reason));
         }
-        while let Ok(false) = self.connection.flush() {
+        while let Ok(false) = self.line.connection.flush() {
             if self.linger(until).is_err() {
                 return;
             }
         }
-        self.connection.finish();
+        self.line.connection.finish();
         while self.take_last_acknowledgements().is_ok() && self.linger(until).is_ok() {}
     }
 
     fn send_the_rest(&mut self, until: Instant) -> Result<(), End> {
         loop {
             self.send_waiting()?;
-            if self.connection.unsent() > 0 {
+            if self.line.connection.unsent() > 0 {
                 self.linger(until)?;
             } else if self.outbox.is_empty() {
                 return Ok(());
@@ -89,7 +89,7 @@ impl Session<'_> {
 
     /// Unread bytes would make the kernel reset the connection, and the client might never see the last frame.
     fn take_last_acknowledgements(&mut self) -> Result<(), End> {
-        self.connection.receive()?;
+        self.line.connection.receive()?;
         loop {
             match self.next_frame() {
                 Ok(None) => {
@@ -98,10 +98,10 @@ impl Session<'_> {
                 }
                 Ok(Some(ToServer::Ack(delivery))) => {
                     // One that fits nothing has nobody left to be told.
-                    let _ = self.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
+                    let _ = self.line.receiver.as_mut().map(|receiver| receiver.acknowledge(delivery));
                 }
                 Ok(Some(_)) => {}
-                Err(_) => self.connection.forget_received(),
+                Err(_) => self.line.connection.forget_received(),
             }
         }
     }
@@ -110,7 +110,7 @@ impl Session<'_> {
         if Instant::now() >= until {
             return Err(End::Gone);
         }
-        let ready = wait(&self.connection, self.connection.interest(), self.outbox.wakeup(), Some(until));
+        let ready = wait(&self.line.connection, self.line.connection.interest(), self.outbox.wakeup(), Some(until));
         ready.map(|_| ()).map_err(|_| End::Gone)
     }
 }

@@ -77,7 +77,7 @@ impl Session<'_> {
             return Err(End::because(Code::NotNow));
         };
         self.state = State::Guest(pass);
-        let exporter = self.connection.exporter()?;
+        let exporter = self.line.connection.exporter()?;
         let check = || challenge.check(client_final, signature, &exporter, &self.shared.decoy);
         let checked = self.shared.throttle().attempt(self.source, &challenge.name, Instant::now(), check);
         match checked {
@@ -128,7 +128,7 @@ impl Session<'_> {
             return self.refuse_outdated(&account, code);
         }
         if mode == Mode::Receiving {
-            self.receiver = Some(self.shared.store.attach(&account, self.id, &self.outbox));
+            self.line.receiver = Some(self.shared.store.attach(&account, self.id, &self.outbox));
         }
         let seat = Seat::new(self.shared, self.id, account, mode);
         seat.say_arrived(self.source, seated.taken);

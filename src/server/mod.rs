@@ -14,6 +14,7 @@ mod farewell;
 mod guests;
 mod hub;
 mod identity;
+mod line;
 mod listen;
 mod login;
 pub mod options;

@@ -5,7 +5,8 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::limits::{OUTBOX_FRAMES, OUTBOX_KEPT, SENDS_UNANSWERED};
+use super::line::Line;
+use crate::limits::{OUTBOX_FRAMES, OUTBOX_KEPT, SENDS_FOR_OWNER, SENDS_UNANSWERED};
 use crate::transport::Wakeup;
 use crate::wire::Code;
 
@@ -13,6 +14,8 @@ use crate::wire::Code;
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
     wakeup: Wakeup,
+    /// What it goes out by, while the owner sleeps.
+    parked: Mutex<Option<Box<Line>>>,
 }
 
 #[derive(Default)]
@@ -49,14 +52,14 @@ pub(super) enum Sleep {
     Idle,
 }
 
-/// The owner sleeps and must be woken by [`Outbox::wake`], once the caller holds no lock any more.
+/// The owner sleeps: [`Outbox::send_or_wake`] or [`Outbox::wake`] must follow, once the caller holds no lock any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) struct MustWake(pub(super) bool);
 
 impl Outbox {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { queue: Mutex::default(), wakeup: Wakeup::new()? })
+        Ok(Self { queue: Mutex::default(), wakeup: Wakeup::new()?, parked: Mutex::default() })
     }
 
     /// Adds a frame. Never blocks, and does not wake.
@@ -142,9 +145,33 @@ impl Outbox {
         self.lock().sleep = Sleep::Awake;
     }
 
-    /// Wakes the owner. Outside of locks: the woken thread would only run into them.
+    /// Sends what waits for the sleeping owner, or wakes it. Outside of locks: the woken thread would only run into them.
+    pub(super) fn send_or_wake(&self) {
+        if !self.send() {
+            self.wake();
+        }
+    }
+
+    /// Wakes the owner.
     pub(super) fn wake(&self) {
         self.wakeup.wake();
+    }
+
+    /// Whether all is sent and the owner may go on sleeping. A client that takes its bytes slowly is left to its owner.
+    fn send(&self) -> bool {
+        let Ok(mut parked) = self.parked.try_lock() else { return false };
+        let Some(line) = parked.as_mut() else { return false };
+        (0..SENDS_FOR_OWNER).any(|_| line.send_for_owner(self) && self.fall_asleep(Sleep::Idle))
+    }
+
+    /// Lets others send while the owner sleeps.
+    pub(super) fn park(&self, line: Option<Box<Line>>) {
+        *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+
+    /// The owner is awake and has its line again, once nobody sends by it any more.
+    pub(super) fn unpark(&self) -> Option<Box<Line>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What the owner waits on.

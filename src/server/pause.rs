@@ -27,7 +27,7 @@ impl Session<'_> {
             Pulse::Fine(until) => Ok(Some(acknowledge_until.map_or(until, |sooner| until.min(sooner)))),
             Pulse::Ping => {
                 self.reply(&ToClient::Ping { token: 0 });
-                self.connection.flush()?;
+                self.line.connection.flush()?;
                 Ok(Some(now + self.shared.settings.pong_within))
             }
         }
@@ -35,7 +35,7 @@ impl Session<'_> {
 
     /// Until when an acknowledgement must come. While the session is held back it may be among what is not read.
     fn acknowledge_until(&self) -> Option<Instant> {
-        let until = self.receiver.as_ref().and_then(Receiver::deadline)?;
+        let until = self.line.receiver.as_ref().and_then(Receiver::deadline)?;
         Some(self.pace.held_until().map_or(until, |held| until.max(held + limits::ACKNOWLEDGE_WITHIN)))
     }
 
@@ -46,10 +46,13 @@ impl Session<'_> {
         if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
             return Ok(());
         }
-        let interest = Interest { read: may_read, ..self.connection.interest() };
+        let interest = Interest { read: may_read, ..self.line.connection.interest() };
         let until = [until, held_until].into_iter().flatten().min();
         let ready = self.wait(interest, until);
         self.outbox.awake();
+        if let Some(end) = self.line.failure() {
+            return Err(end);
+        }
         let ready = ready.map_err(|error| {
             log::error!("waiting for a client: {error}");
             End::Gone
@@ -60,18 +63,26 @@ impl Session<'_> {
 
     /// Buffers that have grown are kept for a moment, since in a flood the next bytes come soon.
     fn wait(&mut self, interest: Interest, until: Option<Instant>) -> io::Result<Ready> {
-        let wakeup = self.outbox.wakeup();
-        if self.connection.is_grown() || self.submissions.is_grown() {
+        if self.line.connection.is_grown() || self.submissions.is_grown() {
             let moment = Instant::now() + limits::REST_AFTER;
             let soon = until.map_or(moment, |until| until.min(moment));
-            let ready = wait(&self.connection, interest, wakeup, Some(soon))?;
+            let ready = self.wait_until(interest, Some(soon))?;
             if ready != Ready::default() {
                 return Ok(ready);
             }
-            self.connection.rest();
+            self.line.connection.rest();
             self.submissions = Submissions::default();
         }
-        wait(&self.connection, interest, wakeup, until)
+        self.wait_until(interest, until)
+    }
+
+    /// Others may send meanwhile, unless it is what is sent that lets the client be read again.
+    fn wait_until(&mut self, interest: Interest, until: Option<Instant>) -> io::Result<Ready> {
+        let Self { line, watch, outbox, .. } = self;
+        match interest.read {
+            true => line.lend(outbox, || wait(watch, interest, outbox.wakeup(), until)),
+            false => wait(watch, interest, outbox.wakeup(), until),
+        }
     }
 
     /// Until when the client's next frame must wait because of its rate.

@@ -90,7 +90,7 @@ impl Session<'_> {
             Ok(checked) => checked,
             Err(error) => return Ok(Err(Reason::new(code_of_bundle(error)?))),
         };
-        if !bundle::check_proof(&checked.identity, &self.connection.exporter()?, &bytes, proof) {
+        if !bundle::check_proof(&checked.identity, &self.line.connection.exporter()?, &bytes, proof) {
             return Ok(Err(Reason::new(Code::BadSignature)));
         }
         let account = Account::new(bytes, verifier, unix_ms())?;

@@ -34,7 +34,7 @@ impl Session<'_> {
             Ok(checked) => checked,
             Err(error) => return Ok(Err(code_of_bundle(error)?)),
         };
-        let is_proved = bundle::check_update_proof(&checked.identity, &self.connection.exporter()?, &bytes, proof);
+        let is_proved = bundle::check_update_proof(&checked.identity, &self.line.connection.exporter()?, &bytes, proof);
         if !is_proved || !follows(&account, &checked, &handover) {
             return Ok(Err(Code::BadSignature));
         }

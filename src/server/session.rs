@@ -1,6 +1,7 @@
-//! One client's thread: it alone owns the socket and the TLS state.
+//! One client's thread.
 //!
-//! The loop sends what waits, takes what came, and sleeps on the socket and the outbox's wake-up.
+//! The loop sends what waits, takes what came, and sleeps on the socket and the outbox's wake-up. While it sleeps, others may send
+//! by its [`line`](super::line).
 //! What frames mean is decided elsewhere: [`phase`](super::phase) says whether a frame has its place,
 //! and one module per API handles it.
 
@@ -12,15 +13,16 @@ use std::time::Instant;
 use super::farewell::End;
 use super::guests::GuestPass;
 use super::hub::SessionId;
+use super::line::{Held, Line};
 use super::login::Challenge;
 use super::outbox::{Outbox, Sleep};
 use super::phase::{Phase, Tries, Verdict, verdict};
 use super::rate::Pace;
 use super::seat::Seat;
 use super::shared::Shared;
-use super::store::{Receiver, Submissions};
+use super::store::Submissions;
 use crate::limits;
-use crate::transport::{Connection, Liveness, Received};
+use crate::transport::{Connection, Liveness, Received, Watch};
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, ToClient, ToServer};
 
@@ -29,10 +31,10 @@ pub(super) struct Session<'a> {
     pub(super) shared: &'a Shared,
     pub(super) id: SessionId,
     pub(super) source: IpAddr,
-    pub(super) connection: Connection,
+    pub(super) line: Held,
+    /// To wait on while others have the line.
+    pub(super) watch: Watch,
     pub(super) outbox: Arc<Outbox>,
-    /// For a receiving session: its way through the log.
-    pub(super) receiver: Option<Receiver>,
     pub(super) tries: Tries,
     pub(super) state: State<'a>,
     pub(super) pace: Pace,
@@ -70,9 +72,9 @@ impl<'a> Session<'a> {
             shared,
             id,
             source,
-            connection,
+            watch: connection.watch(),
+            line: Held::new(Line::new(connection)),
             outbox,
-            receiver: None,
             tries: Tries::default(),
             state: State::Guest(pass),
             pace: Pace::new(shared.settings.rate, now),
@@ -103,7 +105,7 @@ impl<'a> Session<'a> {
 
     /// Queues a frame to this client, behind what is being sent.
     pub(super) fn reply(&mut self, message: &ToClient) {
-        message.append_to(self.connection.outgoing());
+        message.append_to(self.line.connection.outgoing());
     }
 
     /// Answers a request with an error.
@@ -112,7 +114,7 @@ impl<'a> Session<'a> {
     }
 
     fn handshake(&mut self) -> Result<(), End> {
-        while !self.connection.handshake()? {
+        while !self.line.connection.handshake()? {
             let until = self.next_moment()?;
             self.sleep(Sleep::Idle, until)?;
             if let Some(code) = self.outbox.closing() {
@@ -135,47 +137,21 @@ impl<'a> Session<'a> {
                 return Err(End::because(code));
             }
             let until = self.next_moment()?;
-            if !self.has_more_mail() {
-                let sleep = if self.connection.unsent() > 0 { Sleep::Blocked } else { Sleep::Idle };
+            if !self.line.has_more_mail() {
+                let sleep = if self.line.connection.unsent() > 0 { Sleep::Blocked } else { Sleep::Idle };
                 self.sleep(sleep, until)?;
             }
         }
     }
 
-    /// Moves what waits in the outbox and in the log into TLS, a record at a time, as long as the socket takes it; but
-    /// only so many, so that a client's own frames are read however much is sent to it.
     pub(super) fn send_waiting(&mut self) -> Result<(), End> {
-        for _ in 0..limits::RECORDS_AT_ONCE {
-            if !self.connection.flush()? {
-                break;
-            }
-            self.outbox.take(self.connection.outgoing());
-            self.take_mail()?;
-            if self.connection.unsent() == 0 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether [`Self::send_waiting`] left something that could go out at once.
-    fn has_more_mail(&self) -> bool {
-        self.connection.unsent() == 0 && self.receiver.as_ref().is_some_and(Receiver::is_ready)
-    }
-
-    fn take_mail(&mut self) -> Result<(), End> {
-        let has_mail = self.outbox.take_mail();
-        let Some(receiver) = &mut self.receiver else { return Ok(()) };
-        if has_mail {
-            receiver.announce();
-        }
-        receiver.take(self.connection.outgoing()).map_err(|_| End::because(Code::Storage))
+        self.line.send_waiting(&self.outbox)
     }
 
     /// A client that lets its answers pile up is not read from, nor one that sends faster than the disk takes it, nor one
     /// that others were told is gone.
     pub(super) fn is_congested(&self) -> bool {
-        self.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take(self.submissions.len())
+        self.line.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take(self.submissions.len())
     }
 
     /// Whether the client's next frame may be taken: it is neither congested nor over its rate.
@@ -188,7 +164,7 @@ impl<'a> Session<'a> {
         if self.handle_received()? == Received::More {
             return Ok(Received::More);
         }
-        let received = self.connection.receive()?;
+        let received = self.line.connection.receive()?;
         Ok(if self.handle_received()? == Received::More { Received::More } else { received })
     }
 
@@ -207,7 +183,7 @@ impl<'a> Session<'a> {
             let Some(frame) = self.next_frame()? else { return Ok(Received::All) };
             self.liveness.heard(now);
             // Acknowledgements come only for what was delivered, and may come as fast as that.
-            if !matches!(frame, ToServer::Ack(_)) || self.receiver.is_none() {
+            if !matches!(frame, ToServer::Ack(_)) || self.line.receiver.is_none() {
                 self.pace.take(now);
             }
             self.handle(frame)?;
@@ -216,7 +192,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn next_frame(&mut self) -> Result<Option<ToServer>, End> {
-        match self.connection.next_frame(self.frame_limit)? {
+        match self.line.connection.next_frame(self.frame_limit)? {
             Some((kind, body)) => Ok(Some(ToServer::decode(kind, body)?)),
             None => Ok(None),
         }

@@ -2,6 +2,7 @@
 
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use openssl::ssl::{ErrorCode, SslStream};
 
@@ -197,8 +198,8 @@ impl Connection {
     }
 
     /// A second handle on the socket, for waiting.
-    pub fn watch(&self) -> Result<Watch, TransportError> {
-        self.tls.get_ref().socket().try_clone().map(Watch).map_err(TransportError::io("preparing the socket"))
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(self.tls.get_ref().socket()))
     }
 
     /// Says goodbye on TLS and TCP, as far as the socket takes it. Receiving goes on.

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 /// A socket that never blocks, and what waits to go into it.
 pub(super) struct Gathered {
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     waiting: Vec<u8>,
     sent: usize,
     /// The last read brought less than there was room for: nothing is left, until somebody waited for more.
@@ -14,10 +15,10 @@ pub(super) struct Gathered {
 
 impl Gathered {
     pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, waiting: Vec::new(), sent: 0, is_drained: false }
+        Self { socket: Arc::new(socket), waiting: Vec::new(), sent: 0, is_drained: false }
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Arc<TcpStream> {
         &self.socket
     }
 
@@ -34,7 +35,7 @@ impl Gathered {
     /// Sends what the socket takes. True when nothing is left.
     pub(super) fn push(&mut self) -> io::Result<bool> {
         while let Some(rest) = self.waiting.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match self.socket.write(rest) {
+            match (&*self.socket).write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -65,7 +66,7 @@ impl Read for Gathered {
         if std::mem::take(&mut self.is_drained) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let count = self.socket.read(room)?;
+        let count = (&*self.socket).read(room)?;
         self.is_drained = (1..room.len()).contains(&count);
         Ok(count)
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -28,7 +29,7 @@ pub struct Ready {
 }
 
 /// A second handle on a connection's socket, to wait on while another thread uses the connection.
-pub struct Watch(pub(super) TcpStream);
+pub struct Watch(pub(super) Arc<TcpStream>);
 
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -18,7 +18,9 @@ use super::receipts::{Effects, Receipts, Sent, Told};
 use super::record::Meta;
 use super::segment::Place;
 use super::submissions::{Submission, Submissions};
-use crate::limits::{self, LOG_BATCH, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, UNACKNOWLEDGED, WRITE_BATCH};
+use crate::limits::{
+    self, LOG_BATCH, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, SERVED_BY_SENDER, UNACKNOWLEDGED, WRITE_BATCH,
+};
 use crate::names::{Recipient, UserName};
 use crate::server::hub::SessionId;
 use crate::server::outbox::{Outbox, Saying};
@@ -65,6 +67,8 @@ pub(in crate::server) struct Position {
 pub(super) struct Taken {
     pub(super) numbers: Vec<u64>,
     pub(super) sources: Vec<Source>,
+    /// There is nothing more for now.
+    pub(super) are_all: bool,
 }
 
 /// Where their bytes are, and whether they waited for the session.
@@ -75,7 +79,7 @@ pub(super) enum Source {
     Memory { frames: Frames, has_waited: bool },
 }
 
-/// Outboxes whose owners must be woken, without a lock.
+/// Outboxes whose owners sleep, to be seen to without a lock.
 #[derive(Default)]
 pub(super) struct Wakes(Vec<Arc<Outbox>>);
 
@@ -86,8 +90,10 @@ impl Wakes {
         }
     }
 
+    /// One or two are served by this thread, which is faster than waking theirs; more share the work.
     pub(super) fn wake(self) {
-        self.0.iter().for_each(|outbox| outbox.wake());
+        let are_few = self.0.len() <= SERVED_BY_SENDER;
+        self.0.iter().for_each(|outbox| if are_few { outbox.send_or_wake() } else { outbox.wake() });
     }
 }
 
@@ -276,6 +282,7 @@ impl Order {
             let Some(next) = waiting.next() else {
                 at.number = self.last;
                 at.group = self.index.ordinal();
+                taken.are_all = true;
                 break;
             };
             at.number = next.number;

@@ -85,10 +85,11 @@ impl Receiver {
         if skipped > 0 {
             ToClient::Skipped { count: skipped }.append_to(frames);
         }
-        if taken.numbers.is_empty() {
-            self.is_behind = false;
+        self.is_behind = !taken.are_all;
+        if taken.are_all {
             self.opened = None;
-        } else if self.outstanding.is_empty() {
+        }
+        if self.outstanding.is_empty() && !taken.numbers.is_empty() {
             self.since = Instant::now();
         }
         for source in taken.sources {
