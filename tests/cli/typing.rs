@@ -601,6 +601,7 @@ fn a_panic_leaves_the_terminal_as_it_was_and_its_message_whole_on_lines_of_its_o
         let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
         assert!(seen.rfind("\x1b[?2004l") > seen.rfind("\x1b[?2004h"), "{thread}: {seen:?}");
         assert_eq!(terminal.cursor().1, 0, "{thread}");
+        assert_eq!(seen.matches("panicked").count(), 1, "{thread}: {seen:?}");
     }
 }
 
