@@ -14,14 +14,14 @@ STORM_ALONE := oracle told_apart
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test storm fuzz bench bench-peers check lint man completions install uninstall picture clean bootstrap build
+.PHONY: help run-server run-client demo test storm fuzz bench bench-peers check lint man completions install uninstall picture clean bootstrap build pages
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # `exec` leaves no shell that Ctrl-C could kill before the server has stopped in order.
 run-server: build $(GROUP_KEY) ## build all that is missing and start the server
-	@export TOPCHAT_CLIENT_COMMAND='make run-client'; \
+	@export TOPCHAT_CLIENT_COMMAND='make run-client' TOPCHAT_SERVER_COMMAND='make run-server'; \
 	exec $(TARGET)/release/topchat-server --data-dir data/server $(ARGS)
 
 # Leaving by Ctrl-C (130) is no failure of make's. The trap keeps the shell alive until the client has ended.
@@ -67,17 +67,17 @@ lint: bootstrap ## format, clippy, docs
 		{ echo 'error: rustfmt or clippy is missing' >&2; \
 		  echo 'hint: rustup component add rustfmt clippy' >&2; exit 1; }
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo check --quiet --manifest-path fuzz/Cargo.toml --target-dir $(TARGET) --lib --no-default-features
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
 	@if command -v shellcheck >/dev/null; then \
 		echo 'shellcheck scripts/*.sh .ci/run'; shellcheck --severity=warning scripts/*.sh .ci/run; fi
 
-man: bootstrap ## write the man pages to target/man
-	@rm -rf $(TARGET)/man && cargo run --locked --quiet --example pages -- man $(TARGET)/man
+man: pages ## write the man pages to target/man
+	@rm -rf $(TARGET)/man && $(TARGET)/release/topchat-pages man $(TARGET)/man
 
-completions: bootstrap ## write completions for bash, zsh and fish to target/completions
-	@rm -rf $(TARGET)/completions && cargo run --locked --quiet --example pages -- completions $(TARGET)/completions
+completions: pages ## write completions for bash, zsh and fish to target/completions
+	@rm -rf $(TARGET)/completions && $(TARGET)/release/topchat-pages completions $(TARGET)/completions
 
 # `sudo make install` has no Rust of its own, mostly: it takes what was built before.
 install: ## install the programs, pages and completions (PREFIX=/usr/local, DESTDIR=)
@@ -96,10 +96,11 @@ clean: ## remove what was built (keys and data stay)
 bootstrap:
 	@scripts/bootstrap.sh
 
-# A word only where there is something to do: a build that is there already is nobody's news.
 build: bootstrap
-	@$(if $(wildcard $(TARGET)/release/topchat-server),,echo 'building TopChat: the first time takes some minutes';) \
-	cargo build --release --locked --quiet
+	@scripts/build.sh
+
+pages: bootstrap
+	@scripts/build.sh topchat-pages
 
 # Made once and never again: everybody who has a copy would be cut off.
 $(GROUP_KEY): | bootstrap

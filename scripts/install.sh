@@ -11,7 +11,7 @@ usage() {
 usage: scripts/install.sh install|uninstall
 
 Installs the programs, their man pages and shell completions, the documents, the key scripts and a
-systemd unit, or removes them. `make install` builds them first.
+systemd unit, or removes them with the folders that it made. `make install` builds them first.
 
 Environment:
   PREFIX    where they will run from (/usr/local)
@@ -49,20 +49,31 @@ files() {
     echo "644 packaging/topchat.sysusers lib/sysusers.d/topchat.conf"
 }
 
+# Makes a folder and those above it, and notes each that was not there.
+make_folder() {
+    [ ! -d "$1" ] || return 0
+    make_folder "$(dirname "$1")"
+    mkdir "$1" || fail 3 "the folder $1 can't be made" "$elsewhere"
+    case $1 in
+        "$destination"/*) printf '%s\n' "${1#"$destination"}" >>"$made" ;;
+    esac
+}
+
 # Copies file $2 to $3 with mode $1: whole or not at all, and never into a program that runs.
 put() {
     folder=$(dirname "$3")
-    mkdir -p "$folder" || fail 3 "the folder $folder can't be made"
+    make_folder "$folder"
     temp=$folder/.topchat-install.$$
     { cp "$2" "$temp" && chmod "$1" "$temp" && mv -f "$temp" "$3"; } || {
         rm -f "$temp"
-        fail 3 "$3 can't be written" "as root: sudo make install, or choose a place of your own: make install PREFIX=\$HOME/.local"
+        fail 3 "$3 can't be written" "$elsewhere"
     }
 }
 
 install_all() {
     [ -e "$target/release/topchat" ] && [ -e "$target/man/topchat.1" ] && [ -e "$target/completions/topchat.bash" ] ||
         fail 1 "not everything is built" "make build man completions"
+    : >"$made"
     files | while read -r mode from to; do
         put "$mode" "$from" "$place/$to" || exit
     done
@@ -71,19 +82,55 @@ install_all() {
     done
     sed "s|@BINDIR@|$prefix/bin|" packaging/topchat-server.service >"$target/topchat-server.service"
     put 644 "$target/topchat-server.service" "$place/$unit"
-    printf 'installed   %s\n' "$place"
-    printf 'as a service:  systemd-sysusers && systemctl daemon-reload && systemctl enable --now topchat-server\n'
+    if [ -e "$place/$folders" ]; then
+        cat "$place/$folders" >>"$made"
+    fi
+    put 644 "$made" "$place/$folders"
+    rm -f "$made"
+}
+
+# What is where now, and what to do next.
+tell() {
+    cat <<END
+programs      $place/bin/topchat, topchat-server
+man pages     $place/share/man/man1
+completions   $place/share for bash, zsh and fish
+documents     $place/share/doc/topchat
+key scripts   $place/share/topchat
+service       $place/$unit
+END
+    # What lies in DESTDIR will be used from elsewhere.
+    [ -z "$destination" ] || return 0
+    case :$PATH: in
+        *:"$prefix/bin":*) ;;
+        *) printf 'not yet found: %s/bin is not in PATH. To be put into ~/.profile:\n    export PATH="%s/bin:$PATH"\n' "$prefix" "$prefix" ;;
+    esac
+    case $prefix in
+        /usr | /usr/local) service='systemd-sysusers && systemctl daemon-reload && systemctl enable --now topchat-server' ;;
+        # It may not look into home folders, so it would find no program there.
+        /home/* | /root/*) return ;;
+        *) service="systemd-sysusers $prefix/lib/sysusers.d/topchat.conf && systemctl enable --now $prefix/$unit" ;;
+    esac
+    printf 'as a service, by root:\n    %s\n' "$service"
 }
 
 uninstall_all() {
+    made_here=
+    if [ -e "$place/$folders" ]; then
+        made_here=$(sort -ru "$place/$folders") || fail 3 "$place/$folders can't be read"
+    fi
     files | while read -r mode from to; do
         rm -f "$place/$to" || fail 3 "$place/$to can't be removed"
     done
-    rm -f "$place/$unit" "$place/share/man/man1/topchat.1" "$place/share/man/man1/topchat-"*.1
+    rm -f "$place/$unit" "$place/$folders" "$place/share/man/man1/topchat.1" "$place/share/man/man1/topchat-"*.1
     for folder in docs keys .; do
         rmdir "$place/share/doc/topchat/$folder" 2>/dev/null || :
     done
     rmdir "$place/share/doc/topchat" "$place/share/topchat" 2>/dev/null || :
+    # Those below others come first; one that holds anything of somebody else's stays.
+    printf '%s\n' "$made_here" | while read -r folder; do
+        [ -z "$folder" ] || rmdir "$destination$folder" 2>/dev/null || :
+    done
     printf 'removed from   %s\n' "$place"
 }
 
@@ -92,9 +139,14 @@ case $0 in
     *) cd .. ;;
 esac
 prefix=${PREFIX:-/usr/local}
-place=${DESTDIR:-}$prefix
+destination=${DESTDIR:-}
+place=$destination$prefix
 target=${TARGET:-target}
 unit=lib/systemd/system/topchat-server.service
+# The folders that were made for it, for `uninstall`.
+folders=share/topchat/folders
+made=$target/folders
+elsewhere="as root: sudo make install, or choose a place of your own: make install PREFIX=\$HOME/.local"
 case $prefix in
     /*) ;;
     *) fail 2 "PREFIX must begin with /, $prefix does not" "make install PREFIX=\$HOME/.local" ;;
@@ -103,7 +155,10 @@ case $prefix in
     *[!A-Za-z0-9/._+-]*) fail 2 "PREFIX has a character that a systemd unit would read otherwise" "use letters, digits and / . _ + -" ;;
 esac
 case ${1-} in
-    install) install_all ;;
+    install)
+        install_all
+        tell
+        ;;
     uninstall) uninstall_all ;;
     -h | --help) usage ;;
     *)

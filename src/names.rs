@@ -44,6 +44,14 @@ impl FromStr for UserName {
     }
 }
 
+impl UserName {
+    /// The name that a text with capitals in it was probably meant to be.
+    pub fn without_capitals(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        if lower == text { None } else { lower.parse().ok() }
+    }
+}
+
 impl fmt::Display for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

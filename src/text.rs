@@ -77,24 +77,22 @@ fn is_unsafe(c: char) -> bool {
         || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// Levenshtein's distance in characters, with one row of memory.
+/// How many characters were left out, put in, changed, or typed in the wrong order, so that `a` became `b`: Levenshtein's
+/// distance with neighbours that changed places (optimal string alignment).
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = *cell;
-            left = changed.min(left + 1).min(diagonal + 1);
-            *cell = left;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let (mut before, mut last) = (Vec::new(), (0..=b.len()).collect::<Vec<usize>>());
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let changed = last[j] + usize::from(from != to);
+            let least = changed.min(last[j + 1] + 1).min(row[j] + 1);
+            let swapped = i > 0 && j > 0 && from != to && *from == b[j - 1] && a[i - 1] == *to;
+            row.push(if swapped { least.min(before[j - 1] + 1) } else { least });
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or_default()
+    last.last().copied().unwrap_or_default()
 }
 
 /// The text as one word of a shell command, safe for a terminal.
@@ -175,6 +173,10 @@ mod tests {
         assert_eq!(nearest("carl", ["alice", "carol", "bob"]), Some("carol"));
         assert_eq!(nearest("passwrd", ["help", "passwd"]), Some("passwd"));
         assert_eq!(nearest("zzz", ["alice", "bob"]), None);
+        for (typed, distance) in [("bbo", 1), ("bob", 0), ("", 3), ("obb", 1), ("boob", 1), ("b", 2), ("xyz", 3)] {
+            assert_eq!((edit_distance(typed, "bob"), edit_distance("bob", typed)), (distance, distance), "{typed}");
+        }
+        assert_eq!(nearest("bbo", ["alice", "bob"]), Some("bob"));
     }
 
     proptest! {

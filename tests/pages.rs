@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use topchat::client::event::Mark;
 
-use crate::support::process::{self, CLIENT, SERVER};
+use crate::support::process::{self, CLIENT, SERVER, ServerProcess};
 
-#[path = "../scripts/pages.rs"]
+#[path = "../scripts/pages/main.rs"]
 #[expect(dead_code, reason = "the tests need no main")]
 mod generator;
 
@@ -131,16 +131,90 @@ fn install_puts_everything_in_its_place_and_uninstall_takes_all_of_it_away() {
         let found = fs::metadata(usr.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert_eq!(found.permissions().mode() & 0o7777, mode, "{file}");
     }
-    let unit = fs::read_to_string(usr.join("lib/systemd/system/topchat-server.service")).unwrap();
-    assert!(unit.contains("\nExecStart=/usr/bin/topchat-server --data-dir /var/lib/topchat\n"), "{unit}");
-    assert!(!unit.contains('@') || !unit.contains("@BINDIR@"), "{unit}");
     assert_eq!(fs::read_to_string(usr.join("bin/topchat")).unwrap(), "a program");
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("PATH"), "a package is used from elsewhere");
 
     fs::write(usr.join("bin/other"), "of somebody else").unwrap();
+    fs::create_dir(usr.join("share/other")).unwrap();
     assert!(place.run(&["install"], "/usr").status.success(), "installing again replaces what is there");
     assert!(place.run(&["uninstall"], "/usr").status.success());
     assert_eq!(files_below(&place.path("dest")), [usr.join("bin/other")]);
-    assert!(!usr.join("share/doc/topchat").exists() && !usr.join("share/topchat").exists());
+    assert_eq!(names_in(&usr), ["bin", "share"].map(str::to_owned).into());
+    assert_eq!(names_in(&usr.join("share")), ["other".to_owned()].into());
+}
+
+#[test]
+fn uninstall_leaves_the_folders_that_were_there_before() {
+    let place = Built::new();
+    fs::create_dir_all(place.path("dest/opt/share/man")).unwrap();
+    assert!(place.run(&["install"], "/opt/topchat").status.success());
+    assert!(place.run(&["install"], "/opt").status.success());
+    assert!(place.run(&["uninstall"], "/opt/topchat").status.success());
+    assert!(place.path("dest/opt/bin/topchat").exists());
+    assert!(!place.path("dest/opt/topchat").exists());
+    assert!(place.run(&["uninstall"], "/opt").status.success());
+    assert_eq!(names_in(&place.path("dest/opt")), ["share".to_owned()].into());
+    assert_eq!(names_in(&place.path("dest/opt/share")), ["man".to_owned()].into());
+    assert_eq!(names_in(&place.path("dest/opt/share/man")), BTreeSet::new());
+}
+
+#[test]
+fn the_unit_starts_what_was_installed() {
+    for prefix in ["/usr", "/opt/topchat-1.0"] {
+        let place = Built::new();
+        assert!(place.run(&["install"], prefix).status.success());
+        let file = place.path("dest").join(&prefix[1..]).join("lib/systemd/system/topchat-server.service");
+        let unit = fs::read_to_string(file).unwrap();
+        let start = format!("\nExecStart={prefix}/bin/topchat-server --data-dir /var/lib/topchat\n");
+        assert!(unit.contains(&start) && !unit.contains("@BINDIR@"), "{unit}");
+    }
+}
+
+#[test]
+fn install_says_what_is_where_and_what_is_still_to_do() {
+    let place = Built::new();
+    let prefix = place.path("own");
+    let own = prefix.to_str().unwrap();
+    let says = |path: &str| {
+        let output = place.command(&["install"], own).env_remove("DESTDIR").env("PATH", path).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let there = format!(
+        "programs      {own}/bin/topchat, topchat-server\n\
+         man pages     {own}/share/man/man1\n\
+         completions   {own}/share for bash, zsh and fish\n\
+         documents     {own}/share/doc/topchat\n\
+         key scripts   {own}/share/topchat\n\
+         service       {own}/lib/systemd/system/topchat-server.service\n"
+    );
+    let path = format!(
+        "not yet found: {own}/bin is not in PATH. To be put into ~/.profile:\n    export PATH=\"{own}/bin:$PATH\"\n"
+    );
+    let service = format!(
+        "as a service, by root:\n    systemd-sysusers {own}/lib/sysusers.d/topchat.conf && \
+         systemctl enable --now {own}/lib/systemd/system/topchat-server.service\n"
+    );
+    assert_eq!(says("/usr/bin:/bin"), format!("{there}{path}{service}"));
+    assert_eq!(says(&format!("/usr/bin:{own}/bin:/bin")), format!("{there}{service}"));
+}
+
+#[test]
+fn an_installed_server_names_the_installed_client() {
+    let place = Built::new();
+    for (name, program) in [("topchat", CLIENT), ("topchat-server", SERVER)] {
+        fs::remove_file(place.path("built/release").join(name)).unwrap();
+        std::os::unix::fs::symlink(program, place.path("built/release").join(name)).unwrap();
+    }
+    assert!(place.run(&["install"], "/usr").status.success());
+    let program = place.path("dest/usr/bin/topchat-server");
+    let mut command = process::command(program.to_str().unwrap(), place.0.path());
+    let server = ServerProcess::run(command.args(["--listen", "127.0.0.1:0", "--data-dir", "data"]));
+    let ready = format!(
+        "ready. Next, in another terminal:  topchat --server {}        (Ctrl-C stops the server)",
+        server.address
+    );
+    assert_eq!(server.running.seen.last(), Some(&ready));
 }
 
 #[test]
@@ -184,10 +258,14 @@ impl Built {
 
     /// Under a strict umask, as an administrator may have it.
     fn run(&self, arguments: &[&str], prefix: &str) -> Output {
+        self.command(arguments, prefix).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str], prefix: &str) -> Command {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", r#"umask 077; exec "$@""#, "sh"]).arg(root().join("scripts/install.sh")).args(arguments);
         command.env("DESTDIR", self.path("dest")).env("PREFIX", prefix).env("TARGET", self.path("built"));
-        command.output().unwrap()
+        command
     }
 }
 

@@ -198,6 +198,7 @@ fn server_frames() -> Vec<ToClient> {
         ToClient::Skipped { count: 42 },
         ToClient::Presence { more_came: 3, more_left: 0, entries: vec![entry("carol", true), entry("eve", false)] },
         ToClient::Policy { admission: Admission::Invite },
+        ToClient::RegisteredBefore,
     ]
 }
 

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::pty::Terminal;
+
 const PASSWORD: &str = "correct horse, b\u{e4}ttery";
 
 #[test]
@@ -38,11 +40,8 @@ fn a_group_key_file_has_its_format_and_is_for_its_owner_alone() {
 /// The same script in a clone of its own, whose keys it makes.
 #[test]
 fn in_a_clone_the_next_command_is_the_one_of_the_clone() {
-    let place = Place::with_password(PASSWORD);
-    fs::create_dir(place.path("scripts")).unwrap();
-    for name in ["gen-user-keys.sh", "topchat"] {
-        std::os::unix::fs::symlink(script(name), place.path("scripts").join(name)).unwrap();
-    }
+    let place = Place::clone_with(&["gen-user-keys.sh", "topchat"]);
+    fs::write(place.path("pw"), PASSWORD).unwrap();
     let next = |folder: &str| {
         let mut command = Command::new("scripts/gen-user-keys.sh");
         command.args(["--bits", "2048", "--password-file", "pw", "--keys-dir", folder, "alice"]);
@@ -166,6 +165,7 @@ fn options_that_do_not_exist_are_usage_errors() {
         ("gen-user-keys.sh", &["alice", "--bits"]),
         ("gen-user-keys.sh", &[]),
         ("bootstrap.sh", &["--frce"]),
+        ("build.sh", &["--frce"]),
     ] {
         refused_with(&place.run(script, args), 2);
     }
@@ -175,7 +175,7 @@ fn options_that_do_not_exist_are_usage_errors() {
 #[test]
 fn every_script_tells_its_usage() {
     let place = Place::new();
-    for script in ["bootstrap.sh", "gen-des-key.sh", "gen-user-keys.sh"] {
+    for script in ["bootstrap.sh", "build.sh", "gen-des-key.sh", "gen-user-keys.sh", "install.sh"] {
         for flag in ["-h", "--help"] {
             let usage = said(&place.run(script, &[flag]));
             assert!(usage.starts_with(&format!("usage: scripts/{script}")), "{usage}");
@@ -410,6 +410,88 @@ fn bootstrap_does_not_claim_success_when_the_packages_are_too_old() {
     assert!(words.contains("error: still missing for the build after the installation: openssl\n"), "{words}");
 }
 
+#[test]
+fn the_client_of_a_clone_takes_the_clones_folders_from_wherever_it_is_started() {
+    let clone = Place::clone_with(&["topchat"]);
+    clone.fake("topchat", r#"echo "$TOPCHAT_COMMAND"; printf '%s|' "$@""#);
+    fs::create_dir_all(clone.path("target/release")).unwrap();
+    fs::rename(clone.path("bin/topchat"), clone.path("target/release/topchat")).unwrap();
+    fs::create_dir(clone.path("elsewhere")).unwrap();
+    let whole = clone.path("scripts/topchat").to_str().unwrap().to_owned();
+    let root = format!("{}/", clone.0.path().display());
+    for (from, typed, folder) in [
+        (".", "scripts/topchat", ""),
+        (".", "./scripts/topchat", "./"),
+        ("elsewhere", "../scripts/topchat", "../"),
+        ("scripts", "./topchat", "./../"),
+        ("/", &whole, &root),
+    ] {
+        let mut command = Command::new(typed);
+        command.args(["send", "bob", "two words", ""]).current_dir(clone.path(from)).env_remove("CARGO_TARGET_DIR");
+        assert_eq!(
+            said(&command.output().unwrap()),
+            format!(
+                "{typed}\n--keys-dir|{folder}keys|--state-dir|{folder}data/client|--group-key|{folder}keys/group.key|\
+                 send|bob|two words||"
+            )
+        );
+    }
+}
+
+#[test]
+fn the_client_of_a_clone_that_is_not_built_says_how_to_build_it() {
+    let clone = Place::clone_with(&["topchat"]);
+    fs::create_dir(clone.path("elsewhere")).unwrap();
+    for (from, typed, folder, make) in
+        [(".", "scripts/topchat", "", "make build"), ("elsewhere", "../scripts/topchat", "../", "make -C ../ build")]
+    {
+        let output = Command::new(typed).current_dir(clone.path(from)).env_remove("CARGO_TARGET_DIR").output();
+        refused(&output.unwrap(), 1, &format!("error: {folder}target/release/topchat is missing\nhint: {make}\n"));
+    }
+}
+
+#[test]
+fn a_build_is_told_only_where_there_is_something_to_do() {
+    const FIRST: &str = "building topchat: the first time takes some minutes\n";
+    let clone = Place::clone_to_build();
+    let says = || {
+        let output = clone.builds().output().unwrap();
+        assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(says(), FIRST);
+    assert_eq!([says(), says()], ["", ""]);
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    fs::File::open(clone.path("src/lib.rs")).unwrap().set_modified(later).unwrap();
+    assert_eq!(says(), "building topchat\n");
+    fs::remove_dir_all(clone.path("target")).unwrap();
+    assert_eq!(says(), FIRST);
+    let asked = clone.read("asked");
+    assert_eq!(asked, "build --release --locked --quiet --bins --package topchat\n".repeat(5));
+}
+
+#[test]
+fn a_build_shows_its_progress_on_a_terminal_alone_and_nothing_once_it_is_there() {
+    let clone = Place::clone_to_build();
+    for quiet in ["", " --quiet"] {
+        let shown = String::from_utf8(Terminal::start(&clone.builds()).finish()).unwrap();
+        let asked = format!("build --release --locked{quiet} --bins --package topchat\n");
+        assert!(clone.read("asked").ends_with(&asked), "{}", clone.read("asked"));
+        assert_eq!(shown.is_empty(), !quiet.is_empty(), "{shown}");
+    }
+}
+
+#[test]
+fn a_build_that_fails_keeps_cargos_code_and_is_begun_again() {
+    let clone = Place::clone_to_build();
+    clone.fake("cargo", "exit 101");
+    for _ in 0..2 {
+        let output = clone.builds().output().unwrap();
+        assert_eq!(output.status.code(), Some(101), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("building topchat"), "{output:?}");
+    }
+}
+
 /// A folder of its own that scripts run in, with room for programs that stand in for the real ones.
 struct Place(TempDir);
 
@@ -423,6 +505,41 @@ impl Place {
         let place = Self::new();
         fs::write(place.path("pw"), text).unwrap();
         place
+    }
+
+    /// A clone that has these scripts.
+    fn clone_with(scripts: &[&str]) -> Self {
+        let place = Self::new();
+        fs::create_dir(place.path("scripts")).unwrap();
+        for name in scripts {
+            std::os::unix::fs::symlink(script(name), place.path("scripts").join(name)).unwrap();
+        }
+        place
+    }
+
+    /// A clone whose cargo notes what it is asked for and makes an empty program.
+    fn clone_to_build() -> Self {
+        let place = Self::clone_with(&["build.sh"]);
+        for folder in ["src", "scripts/pages"] {
+            fs::create_dir(place.path(folder)).unwrap();
+        }
+        for file in ["src/lib.rs", "Cargo.toml", "Cargo.lock"] {
+            fs::write(place.path(file), "").unwrap();
+        }
+        fs::create_dir_all(place.path("rust/lib/rustlib")).unwrap();
+        place.fake("rustc", "echo rust");
+        place.fake("cargo", r#"echo "$@" >>asked; mkdir -p target/release; : >target/release/topchat"#);
+        place
+    }
+
+    /// `scripts/build.sh` there.
+    fn builds(&self) -> Command {
+        let mut path = self.path("bin").into_os_string();
+        path.push(":/usr/bin:/bin");
+        let mut command = Command::new(self.path("scripts/build.sh"));
+        command.env_remove("CARGO_TARGET_DIR").env("PATH", path).stdin(Stdio::null());
+        command.current_dir("/");
+        command
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -44,17 +44,17 @@ fn serve(options: &Options) -> Result<(), ServerError> {
 fn greet(options: &Options, settings: &Settings, server: &Server) {
     let address = server.address();
     let reach = if address.ip().is_loopback() {
-        format!("this machine only (open to others: --listen 0.0.0.0:{})", address.port())
+        format!("this machine only (open to others: {})", open_to_others(address.port()))
     } else {
         "open to others".to_owned()
     };
     eprintln!("topchat-server {}", env!("CARGO_PKG_VERSION"));
-    eprintln!("listening   {address}   {reach}");
+    eprintln!("listening   {:VALUE$}   {reach}", address.to_string());
     eprintln!("identity    {}   clients pin this at first contact", server.identity());
-    eprintln!("clients     0 of {}   change with --max-clients", settings.max_clients);
+    eprintln!("clients     {:VALUE$}   change with --max-clients", format!("0 of {}", settings.max_clients));
     let accounts = server.accounts();
     let data = visible(&options.data_dir.to_string_lossy()).into_owned();
-    eprintln!("data        {data}   {accounts} accounts, registration {}", registration(server, &data));
+    eprintln!("data        {data:VALUE$}   {accounts} accounts, registration {}", registration(server, options));
     match settings.durability {
         Durability::Disk => eprintln!("messages    wait on disk until they are delivered"),
         Durability::Memory => eprintln!("messages    --durability memory: a crash may take accepted messages back"),
@@ -64,14 +64,22 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
     );
     eprintln!(
         "ready. Next, in another terminal:  {}        (Ctrl-C stops the server)",
-        client_command(&address.to_string())
+        client_command(&server.address_here().to_string())
     );
+}
+
+/// What makes this server one for other machines, too.
+fn open_to_others(port: u16) -> String {
+    let flag = format!("--listen 0.0.0.0:{port}");
+    match told(SERVER_COMMAND) {
+        Some(command) => format!("{command} ARGS='{flag}'"),
+        None => flag,
+    }
 }
 
 /// What starts a client of this server here: as the owner was told to type it, or the installed program.
 fn client_command(address: &str) -> String {
-    let command = std::env::var("TOPCHAT_CLIENT_COMMAND").ok().map(|command| visible(&command).into_owned());
-    match (command, address) {
+    match (told(CLIENT_COMMAND), address) {
         (Some(command), ADDRESS_DEFAULT) => command,
         (Some(command), other) => format!("{command} ARGS='--server {other}'"),
         (None, ADDRESS_DEFAULT) => "topchat".to_owned(),
@@ -81,8 +89,18 @@ fn client_command(address: &str) -> String {
 
 /// These words with the owner's commands as they are typed for the folder in use.
 fn as_typed(words: &str, options: &Options) -> String {
-    let data = options.data_dir.to_string_lossy();
-    words.replace(": topchat-server user ", &format!(": {} --data-dir {} user ", own_command(), quoted(&data)))
+    let Some((before, rest)) = words.split_once(": topchat-server ") else { return words.to_owned() };
+    let end = rest.find([',', '\n']).unwrap_or(rest.len());
+    let (command, after) = rest.split_at(end);
+    format!("{before}: {}{after}", owners_command(command, options))
+}
+
+/// A command of the owner: as they were told to type such commands, or with this program as it was started.
+fn owners_command(words: &str, options: &Options) -> String {
+    match told(SERVER_COMMAND) {
+        Some(command) => format!("{command} ARGS='{words}'"),
+        None => format!("{} --data-dir {} {words}", own_command(), quoted(&options.data_dir.to_string_lossy())),
+    }
 }
 
 /// This program as it was started.
@@ -91,14 +109,24 @@ fn own_command() -> String {
     visible(&command.unwrap_or_else(|| "topchat-server".to_owned())).into_owned()
 }
 
-/// Where a client looks for a server by itself.
-const ADDRESS_DEFAULT: &str = "127.0.0.1:7777";
+/// The command that starts one of the programs in a clone, which takes its arguments as `ARGS`. The Makefile tells it.
+fn told(variable: &str) -> Option<String> {
+    let command = std::env::var(variable).ok().filter(|command| !command.is_empty());
+    command.map(|command| visible(&command).into_owned())
+}
 
 /// Who may make an account, and how that is changed.
-fn registration(server: &Server, data: &str) -> String {
+fn registration(server: &Server, options: &Options) -> String {
     match server.registration() {
         Registration::Open => "open (change with --registration invite or closed)".to_owned(),
-        Registration::Invite => format!("by invite (make a code: {} --data-dir {data} user invite)", own_command()),
+        Registration::Invite => format!("by invite (make a code: {})", owners_command("user invite", options)),
         Registration::Closed => "closed (let people in with --registration invite or open)".to_owned(),
     }
 }
+
+/// Columns of what stands before its explanation.
+const VALUE: usize = 14;
+/// Where a client looks for a server by itself.
+const ADDRESS_DEFAULT: &str = "127.0.0.1:7777";
+const SERVER_COMMAND: &str = "TOPCHAT_SERVER_COMMAND";
+const CLIENT_COMMAND: &str = "TOPCHAT_CLIENT_COMMAND";

@@ -62,6 +62,10 @@ pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
     let name = session::choose(config)?;
     if !yes {
         let terminal = Terminal::open(config, "a confirmation", "--yes")?;
+        config.say(&format!(
+            "what {name} wrote and still waits for others can't be verified any more by those who have never seen {name}'s key: \
+             they won't see it"
+        ));
         let question = format!("delete the account {name} on {}? Type its name to confirm: ", config.server);
         if terminal.ask(&question)? != name.as_str() {
             return Err(Error::Declined);
@@ -78,7 +82,10 @@ pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
 
 fn new_password(config: &Config, file: Option<&Path>) -> Result<Secret, Error> {
     match file {
-        Some(path) => password::from_file(path),
+        Some(path) => password::from_file(path).map_err(|error| match error {
+            Error::PasswordNotFile { path, .. } => Error::PasswordNotFile { path, as_new: true },
+            error => error,
+        }),
         None => {
             let terminal = Terminal::open(config, "the new password", "--new-password-file FILE")?;
             password::ask_new(&terminal, "new password (8 or more): ")

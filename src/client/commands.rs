@@ -211,12 +211,13 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bell",
-        arguments: "off|direct|all",
+        arguments: "[off|direct|all]",
         does: "ring for nothing, for what is to you or names you, or for every message",
         example: "/bell off",
         takes: Takes::OneOf(&["off", "direct", "all"]),
         read: |rest| {
             Ok(match rest {
+                "" => Some(Typed::Bell),
                 "off" => Some(Typed::Ring(Bell::Off)),
                 "direct" => Some(Typed::Ring(Bell::Direct)),
                 "all" => Some(Typed::Ring(Bell::All)),
@@ -263,7 +264,8 @@ fn one(rest: &str, meaning: impl FnOnce(&str) -> Result<Typed, TypedError>) -> R
 
 fn read_msg(rest: &str) -> Result<Option<Typed>, TypedError> {
     let Some((word, text)) = rest.split_once(char::is_whitespace) else { return Ok(None) };
-    super::typed::text(Some(Recipient::User(name(word)?)), text.trim_start()).map(Some)
+    let to = super::typed::written_to(word.strip_prefix('@').unwrap_or(word))?;
+    super::typed::text(Some(Recipient::User(to)), text.trim_start()).map(Some)
 }
 
 fn read_trust(rest: &str) -> Result<Option<Typed>, TypedError> {
@@ -277,7 +279,7 @@ fn read_help(rest: &str) -> Result<Option<Typed>, TypedError> {
     match rest.strip_prefix('/').unwrap_or(rest) {
         "" => Ok(Some(Typed::Help(None))),
         word => one(word, |word| {
-            let command = find(word).ok_or_else(|| TypedError::unknown(word))?;
+            let command = find(word).ok_or_else(|| TypedError::no_help(word))?;
             Ok(Typed::Help(Some(command.name)))
         }),
     }

@@ -86,7 +86,7 @@ pub enum Error {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A text that can't be a name.
-    #[error("\"{}\" can't be a name: {why}", visible(.text))]
+    #[error("\"{}\" can't be a name: {why}{}", visible(.text), lower(.text))]
     Name {
         /// As typed.
         text: String,
@@ -100,7 +100,7 @@ pub enum Error {
         what: &'static str,
     },
     /// Nobody has that name.
-    #[error("no user \"{name}\" here.{} Nothing was sent.", did_you_mean(.nearest.as_ref()))]
+    #[error("no user \"{name}\" here.{}", did_you_mean(.nearest.as_ref()))]
     NoSuchUser {
         /// As typed.
         name: UserName,
@@ -115,6 +115,9 @@ pub enum Error {
         /// The flag that gives it.
         flag: &'static str,
     },
+    /// A message was not sent because of this.
+    #[error("{}", not_sent(.0))]
+    NotSent(Box<Error>),
     /// A message went out, and no answer came.
     #[error("no answer within {secs} s: nothing is known to be delivered")]
     NotKnown {
@@ -153,6 +156,8 @@ pub enum Error {
     PasswordNotFile {
         /// As it was given.
         path: PathBuf,
+        /// Whether it should hold the new password of `passwd`.
+        as_new: bool,
     },
     /// The two passwords typed are different.
     #[error("the two passwords are not the same")]
@@ -257,6 +262,23 @@ impl Error {
     }
 }
 
+impl Error {
+    /// For `map_err` where a message was to be sent: what the person was not told about a key, or a name, says so.
+    pub fn not_sent(self) -> Self {
+        match self {
+            Self::NoSuchUser { .. }
+            | Self::Server(ServerError::Offline)
+            | Self::Trust(
+                TrustError::BundleReused { .. }
+                | TrustError::KeyChanged(_)
+                | TrustError::NotPinned { .. }
+                | TrustError::OldBundle { .. },
+            ) => Self::NotSent(Box::new(self)),
+            error => error,
+        }
+    }
+}
+
 impl Explain for Error {
     fn hint(&self) -> Option<String> {
         super::remedy::remedy(self)
@@ -265,6 +287,20 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         super::remedy::exit(self)
     }
+}
+
+/// What went wrong, and at the end of its first line what did not happen because of it.
+fn not_sent(error: &Error) -> String {
+    let text = error.to_string();
+    match text.split_once('\n') {
+        Some((first, rest)) => format!("{first} Nothing was sent.\n{rest}"),
+        None => format!("{text} Nothing was sent."),
+    }
+}
+
+/// What a text with capitals was probably meant to be.
+pub(super) fn lower(text: &str) -> String {
+    UserName::without_capitals(text).map_or(String::new(), |name| format!(". Did you mean {name}?"))
 }
 
 fn did_you_mean(nearest: Option<&UserName>) -> String {

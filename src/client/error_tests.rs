@@ -8,8 +8,11 @@ use crate::wire::{Code, Fingerprint};
 #[test]
 fn an_unknown_user_is_told_with_the_nearest_name() {
     let error = Error::NoSuchUser { name: "carl".parse().unwrap(), nearest: Some("carol".parse().unwrap()) };
-    assert_eq!(error.to_string(), "no user \"carl\" here. Did you mean carol? Nothing was sent.");
+    assert_eq!(error.to_string(), "no user \"carl\" here. Did you mean carol?");
     assert_eq!(error.exit(), Exit::Undelivered);
+    let (hint, not_sent) = (error.hint(), error.not_sent());
+    assert_eq!(not_sent.to_string(), "no user \"carl\" here. Did you mean carol? Nothing was sent.");
+    assert_eq!((not_sent.exit(), not_sent.hint()), (Exit::Undelivered, hint));
 }
 
 #[test]
@@ -24,6 +27,8 @@ fn a_changed_key_is_told_with_both_fingerprints_and_the_way_on() {
         verified_before_ms: None,
     };
     let error = Error::Trust(TrustError::KeyChanged(Box::new(change)));
+    assert!(describe(&error).starts_with("error: BOB'S KEY HAS CHANGED.\n  was "));
+    let error = error.not_sent();
     let told = describe(&error);
     assert!(told.starts_with("error: BOB'S KEY HAS CHANGED. Nothing was sent."), "{told}");
     assert!(told.contains(&pinned.grouped()) && told.contains(&now.grouped()), "{told}");

@@ -132,6 +132,13 @@ pub enum Notice {
         /// To whom they were sent.
         to: Recipient,
     },
+    /// The server has no account of the sender's any more, so there is no key to verify the message with.
+    NoAccount {
+        /// Whom it is marked from.
+        from: UserName,
+        /// Which message.
+        id: MessageId,
+    },
     /// A sender seen for the first time whose key can't be pinned: there are too many contacts already.
     NoRoom {
         /// Who signed it.

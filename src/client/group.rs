@@ -29,6 +29,10 @@ pub fn rekey(config: &Config) -> Result<(), Error> {
         Err(Error::File(FileError::Missing { .. })) => {
             let keys = GroupKeys::generate().map_err(key_error)?;
             private::create_new(&path, keys.to_text().as_bytes())?;
+            config.say(&format!(
+                "there was no group key in {}: this is a first one. If the group has one already, take a member's file instead",
+                visible(&path.to_string_lossy())
+            ));
             keys
         }
         Err(error) => return Err(error),

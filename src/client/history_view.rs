@@ -1,6 +1,6 @@
 //! `topchat history`: shows it, turns it on and off, deletes it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
 use jiff::civil::DateTime;
@@ -18,9 +18,9 @@ use super::options::HistoryTask;
 use super::output::now_ms;
 use super::prompt::{Terminal, is_yes};
 use super::{Error, json, output, password, screen, session};
-use crate::names::{Recipient, UserName};
+use crate::names::{GROUP, Recipient, UserName};
 use crate::storage::{FileError, private};
-use crate::text::visible;
+use crate::text::{nearest, visible};
 
 /// What is to be shown.
 pub struct Wanted {
@@ -60,8 +60,13 @@ pub fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
     let (present, retired) = (keys.load(&secret)?.encryption, keys.load_retired(&secret));
     let own: Vec<_> = std::iter::once(&present).chain(&retired).collect();
     let read = History::open(&folder, &own)?.read()?;
+    let mut found = false;
     for shown in shown(&read.entries).filter(|shown| wanted.fits(shown, &name, since)) {
         output::line(&line(config, &shown, &name))?;
+        found = true;
+    }
+    if !found {
+        config.say(&wanted.nothing(&read.entries, &name));
     }
     match read.damaged.is_empty() {
         true => Ok(()),
@@ -139,18 +144,34 @@ fn shown(entries: &[Past]) -> impl Iterator<Item = Shown<'_>> {
 }
 
 impl Wanted {
-    fn fits(&self, shown: &Shown<'_>, own: &UserName, since: Option<Timestamp>) -> bool {
-        let is_with = match &self.with {
-            None => true,
-            Some(Recipient::All) => shown.to == Recipient::All.as_str(),
-            Some(Recipient::User(name)) => {
-                let (name, own) = (name.as_str(), own.as_str());
-                (shown.from == name && shown.to == own) || (shown.from == own && shown.to == name)
+    /// What is said if nothing fits.
+    fn nothing(&self, entries: &[Past], own: &UserName) -> String {
+        let with = |other: &str| shown(entries).any(|shown| shown.is_with(other, own));
+        match &self.with {
+            Some(other) if !with(other.as_str()) => {
+                let names: BTreeSet<&str> = shown(entries).flat_map(|shown| [shown.from, shown.to]).collect();
+                let near = nearest(other.as_str(), names.into_iter().filter(|name| *name != own.as_str()));
+                let near = near.map_or(String::new(), |near| format!(". Did you mean {near}?"));
+                format!("there is nothing with {other} in the history{near}")
             }
-        };
+            _ if entries.is_empty() => "the history is empty".to_owned(),
+            _ => "nothing in the history fits".to_owned(),
+        }
+    }
+
+    fn fits(&self, shown: &Shown<'_>, own: &UserName, since: Option<Timestamp>) -> bool {
+        let is_with = self.with.as_ref().is_none_or(|with| shown.is_with(with.as_str(), own));
         let is_since = since.is_none_or(|since| shown.ms >= since.as_millisecond());
         let contains = |part: &String| shown.text.to_lowercase().contains(&part.to_lowercase());
         is_with && is_since && self.search.as_ref().is_none_or(contains)
+    }
+}
+
+impl Shown<'_> {
+    /// Whether it was written to the group, if that is meant, or between oneself and this one.
+    fn is_with(&self, other: &str, own: &UserName) -> bool {
+        let between = [(other, own.as_str()), (own.as_str(), other)].contains(&(self.from, self.to));
+        between || (other == GROUP && self.to == GROUP)
     }
 }
 

@@ -70,7 +70,8 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Copy { from, id, first_ms } => {
             (told.from, told.id, told.first) = (Some(from.as_str()), Some(id.to_hex()), Some(time(*first_ms)));
         }
-        Notice::NoRoom { from, id }
+        Notice::NoAccount { from, id }
+        | Notice::NoRoom { from, id }
         | Notice::NotForMe { from, id }
         | Notice::GivenUp { from, id }
         | Notice::NotChosen { from, id }
@@ -172,6 +173,7 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::KeyNotGiven { .. } => "key-not-given",
         Notice::Malformed => "malformed",
         Notice::Missing { .. } => "missing",
+        Notice::NoAccount { .. } => "no-account",
         Notice::NoRoom { .. } => "no-room",
         Notice::NotForMe { .. } => "not-for-me",
         Notice::NotOpened { .. } => "not-opened",

@@ -13,7 +13,7 @@ use super::left::Left;
 use super::link::{Link, Reading};
 use super::output::now_ms;
 use super::reason::{Asked, Refusal};
-use super::receive::{Action, Receiver};
+use super::receive::{Absent, Action, Receiver};
 use super::{Error, json};
 use crate::limits::CHOICE_LOOKED_FOR;
 use crate::transport::Stop;
@@ -192,9 +192,10 @@ impl Turn<'_, '_> {
                 ToClient::Found { request, bundle, lineage } => {
                     receiver.found(request, &bundle, lineage, Instant::now())?
                 }
-                ToClient::Error { request, reason } if is_none_there(&reason) => {
-                    receiver.not_found(request, Instant::now())?
-                }
+                ToClient::Error { request, reason } => match absent(&reason) {
+                    Some(absent) => receiver.not_found(request, absent, Instant::now())?,
+                    None => receiver.not_told(request, Instant::now()),
+                },
                 frame => receiver.not_told(answered(&frame).unwrap_or_default(), Instant::now()),
             },
             frame => return self.audience.other(frame),
@@ -248,9 +249,13 @@ impl Turn<'_, '_> {
     }
 }
 
-/// Whether the server says that it knows no such key, and not that it can't answer now.
-fn is_none_there(reason: &Reason) -> bool {
-    matches!(reason.code, Some(Code::NoSuchKey | Code::NoSuchUser))
+/// What the server says that it does not have; nothing if it can't answer now.
+fn absent(reason: &Reason) -> Option<Absent> {
+    match reason.code? {
+        Code::NoSuchKey => Some(Absent::Key),
+        Code::NoSuchUser => Some(Absent::Account),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

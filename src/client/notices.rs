@@ -26,6 +26,7 @@ impl Page {
             Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
             Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
             Notice::NewKeys { name, now } => return self.new_keys(name, *now),
+            Notice::NoAccount { from, id } => no_account(from, *id),
             Notice::NoRoom { from, id } => no_room(from, *id),
             Notice::NotChosen { from, id } => under_a_key(from, *id, &format!("of {from} that you decided against")),
             Notice::NotForMe { from, id } => format!("{} is not for you. It was not shown.", marked(from, *id)),
@@ -104,6 +105,11 @@ fn unknown_sender(from: &UserName, id: MessageId) -> String {
     format!("{} was not shown: the server gives no key of {from} that holds", marked(from, id))
 }
 
+fn no_account(from: &UserName, id: MessageId) -> String {
+    let message = marked(from, id);
+    format!("{message} was not shown: the server has no account {from} any more, so it could not be verified")
+}
+
 fn no_room(from: &UserName, id: MessageId) -> String {
     let id = id.short();
     format!("a message from {from} (#{id}) was not shown: there are {CONTACTS_MAX} contacts already, {from} is not one")
@@ -164,7 +170,7 @@ fn passed(count: u64) -> String {
 /// The alarm as a command's error: both keys, and what is known of the old one.
 pub(super) fn key_change(change: &KeyChange) -> String {
     format!(
-        "{}'S KEY HAS CHANGED. Nothing was sent.\n  was {}\n  now {}\n  the old one was {}",
+        "{}'S KEY HAS CHANGED.\n  was {}\n  now {}\n  the old one was {}",
         change.name.as_str().to_uppercase(),
         change.pinned.grouped(),
         change.now.grouped(),

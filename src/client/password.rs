@@ -79,7 +79,7 @@ pub fn from_file(path: &Path) -> Result<Secret, Error> {
     }
     let (mut file, is_loose) = private::open_given(path).map_err(|why| match why {
         FileError::NotRegular { path, .. } if ["/dev", "/proc"].iter().any(|open| path.starts_with(open)) => {
-            Error::PasswordNotFile { path }
+            Error::PasswordNotFile { path, as_new: false }
         }
         why => Error::File(why),
     })?;

@@ -37,7 +37,12 @@ impl Sending<'_> {
     /// Says when the terminal rings from now on.
     pub(super) fn ring(&self, bell: Bell) -> Result<Then, Error> {
         self.chat.ring(bell)?;
-        self.say(match bell {
+        self.bell()
+    }
+
+    /// Says when the terminal rings.
+    pub(super) fn bell(&self) -> Result<Then, Error> {
+        self.say(match self.chat.bell() {
             Bell::Off => "the bell is off",
             Bell::Direct => "the bell rings for messages to you alone, and for those that name you",
             Bell::All => "the bell rings for every message",
@@ -45,9 +50,15 @@ impl Sending<'_> {
     }
 
     /// Shows nothing of this name's from now on.
-    pub(super) fn block(&self, name: &UserName) -> Result<Then, Error> {
+    pub(super) fn block(&mut self, name: &UserName) -> Result<Then, Error> {
         if *name == self.chat.member.name {
             return self.say("that is you. Nothing was changed.");
+        }
+        // Whoever slips would go on reading what they want to be rid of. Without an answer nothing speaks against it.
+        if !self.chat.names().contains(name)
+            && let Err(error @ Error::NoSuchUser { .. }) = directory::look_up(self, name)
+        {
+            return self.say(&format!("{error} Nothing was changed."));
         }
         match self.chat.blocked.block(name)? {
             true => self.say(&format!("nothing of {name}'s is shown any more. To take that back: /unblock {name}")),

@@ -228,7 +228,9 @@ impl Contact {
 
     /// The person takes back that they compared it. False if they never had.
     pub(super) fn unverify(&mut self) -> bool {
-        self.verified.take().is_some()
+        // What was compared before keys were handed over is taken back with it: it would go on vouching for the new one.
+        let before = self.verified_before.take();
+        self.verified.take().or(before).is_some()
     }
 
     fn same(&mut self, bundle: &VerifiedBundle) -> Result<Met, Error> {

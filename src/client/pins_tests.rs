@@ -78,6 +78,16 @@ fn a_handover_moves_the_pin_and_leaves_the_comparing_to_the_person() {
 }
 
 #[test]
+fn what_was_compared_before_keys_were_handed_over_is_taken_back_too() {
+    let mut contact = contact();
+    let new = found(&ALICE, 2, &BOB_ENCRYPTION, vec![link(&BOB, &ALICE)]);
+    assert_eq!(meet(&mut contact, &new).unwrap(), Met::Moved);
+    assert!(contact.verified_before.is_some());
+    assert_eq!((contact.unverify(), contact.unverify()), (true, false));
+    assert_eq!((&contact.verified, &contact.verified_before), (&None, &None));
+}
+
+#[test]
 fn a_key_vouches_for_those_that_it_has_replaced_from_the_day_on_which_it_was_pinned() {
     let former = [ALICE.public().clone()];
     let mut contact = contact();

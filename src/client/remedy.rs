@@ -19,12 +19,14 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir",
         Error::NoSuchUser { .. } => "see who there is: topchat users",
         Error::NoTerminal { flag, .. } => return Some(format!("give it with {flag}")),
+        Error::NotSent(why) => return remedy(why),
         Error::NotKnown { .. } => "it may have arrived; send it again, or wait longer with --timeout SECONDS",
         Error::OutboxFull { .. } => "wait until the connection is back",
         Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL",
         Error::PasswordCommand { .. } | Error::PasswordEmpty { .. } => {
             "the first line of the file, or of the command's output, is the password"
         }
+        Error::PasswordNotFile { as_new: true, .. } => "give it as input with --new-password-file -",
         Error::PasswordNotFile { .. } => "give it as input with --password-file -, or with --password-command COMMAND",
         Error::Account(error) => return error.hint(),
         Error::File(error) | Error::Inbox(error) => return error.hint(),
@@ -87,6 +89,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::PasswordCommand { .. }
         | Error::State { .. } => Exit::Local,
         Error::Interrupted => Exit::Interrupted,
+        Error::NotSent(why) => exit(why),
         Error::OutputClosed => Exit::Done,
         Error::Account(error) => error.exit(),
         Error::File(error) | Error::Inbox(error) => error.exit(),

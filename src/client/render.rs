@@ -1,4 +1,5 @@
-//! How events look to a person. Pure: the zone, the time and the terminal's properties are given.
+//! How events look to a person. Pure: the zone, the time and the terminal's properties are given; only how this person types a
+//! command is known to the whole program.
 //!
 //! Every line begins with a time or with the mark of a continued text, so that no part of a text can pass for another
 //! sender's line, however it is broken or wrapped.
@@ -12,6 +13,7 @@ use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar as _;
 
 use super::event::{Notice, Opened};
+use super::output::as_typed;
 use crate::limits::CLOCK_SKEW_MS;
 use crate::names::{Recipient, UserName};
 use crate::text::visible_lines;
@@ -80,11 +82,11 @@ impl Page {
     /// Something other than a message. What endangers a conversation is set off by `!!`.
     pub fn notice(&self, notice: &Notice, now_ms: i64) -> String {
         let time = self.time(now_ms);
-        if let Notice::NewKeys { .. } | Notice::GroupKeyRead { .. } = notice {
+        if let Notice::NewKeys { .. } | Notice::GroupKeyRead { .. } | Notice::NoAccount { .. } = notice {
             return self.remark(&self.words(notice).join("\n"), now_ms);
         }
         let lines: Vec<_> = self.words(notice).iter().map(|line| format!("{time} !! {line}")).collect();
-        let lines: Vec<_> = lines.iter().map(|line| self.alarm(&fitted(line, self.width))).collect();
+        let lines: Vec<_> = lines.iter().map(|line| self.alarm(&self.fitted(line))).collect();
         lines.join("\n")
     }
 
@@ -92,7 +94,12 @@ impl Page {
     pub fn remark(&self, words: &str, now_ms: i64) -> String {
         let mut lines = words.split('\n');
         let first = format!("{}   {}", self.time(now_ms), lines.next().unwrap_or_default());
-        fitted(&lines.fold(first, |text, line| text + "\n        " + line), self.width)
+        self.fitted(&lines.fold(first, |text, line| text + "\n        " + line))
+    }
+
+    /// Commands as they are typed, which may be longer than those in the words, and then the lines as the terminal has room for them.
+    fn fitted(&self, words: &str) -> String {
+        fitted(&as_typed(words), self.width)
     }
 
     /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.

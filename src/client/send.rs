@@ -74,7 +74,7 @@ pub fn deliver(
     history.iter().for_each(|history| history.sent(&envelope, &message.text));
     let mut progress = Progress { config, sequence, envelope, accepted: false, deadline, limit };
     let outcome = progress.send(session);
-    if matches!(outcome, Err(Error::Refused(_) | Error::Away { .. } | Error::NoSuchUser { .. })) {
+    if matches!(outcome, Err(Error::Refused(_) | Error::Away { .. } | Error::NotSent(_))) {
         history.iter().for_each(|history| history.refused(id));
     }
     Ok(Sent { id, outcome: outcome? })
@@ -129,7 +129,8 @@ fn seal(
 
 /// The recipient's keys. That they are new is said, if the old ones signed it; otherwise nothing is sent.
 fn contact(config: &Config, session: &mut Session, name: &UserName) -> Result<VerifiedBundle, Error> {
-    let Contacted { bundle, notice } = directory::contact(&mut session.dialogue, &session.contacts, name)?;
+    let Contacted { bundle, notice } =
+        directory::contact(&mut session.dialogue, &session.contacts, name).map_err(Error::not_sent)?;
     if let Some(notice) = notice {
         config.say(&screen::page(&io::stderr()).notice(&notice, now_ms()));
     }
@@ -148,9 +149,12 @@ struct Progress<'a> {
 
 impl Progress<'_> {
     fn send(&mut self, session: &mut Session) -> Result<Outcome, Error> {
-        let mut pauses = Pauses::default();
+        let (mut pauses, mut tried) = (Pauses::default(), false);
         loop {
-            match self.settled(&session.contacts).and_then(|()| self.on(&mut session.dialogue)) {
+            let settled = self.settled(&session.contacts);
+            let settled = if tried { settled } else { settled.map_err(Error::not_sent) };
+            tried = true;
+            match settled.and_then(|()| self.on(&mut session.dialogue)) {
                 // What the server has taken arrives without us.
                 Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Sent),
                 Err(error) if is_lost(&error) => log::debug!("{error}"),
@@ -234,7 +238,9 @@ fn outcome(to: &Recipient, state: State, total: u32) -> Option<Outcome> {
 pub fn refused(to: &Recipient, reason: Reason) -> Error {
     match (to, reason.code) {
         (Recipient::User(name), Some(Code::Away)) => Error::Away { name: name.clone() },
-        (Recipient::User(name), Some(Code::NoSuchUser)) => Error::NoSuchUser { name: name.clone(), nearest: None },
+        (Recipient::User(name), Some(Code::NoSuchUser)) => {
+            Error::NoSuchUser { name: name.clone(), nearest: None }.not_sent()
+        }
         _ => Error::Refused(Refusal { asked: Asked::Session, reason }),
     }
 }

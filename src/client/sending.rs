@@ -159,6 +159,7 @@ impl<'a> Sending<'a> {
             Ok(Typed::Unblock(name)) => self.unblock(&name),
             Ok(Typed::Blocked) => self.blocked(),
             Ok(Typed::Ring(bell)) => self.ring(bell),
+            Ok(Typed::Bell) => self.bell(),
             Ok(Typed::Answer(text)) => self.answer(text),
             Ok(Typed::Fingerprint(name)) => self.fingerprint(name.as_ref()),
             Ok(Typed::Trust { name, fingerprint }) => self.trust(&name, fingerprint.as_deref()),
@@ -176,7 +177,7 @@ impl<'a> Sending<'a> {
                 chat.have_group_key()?;
                 None
             }
-            Recipient::User(name) => Some((name, self.key_of(name)?)),
+            Recipient::User(name) => Some((name, self.key_of(name).map_err(Error::not_sent)?)),
         };
         let seal_for = match &key {
             None => SealFor::Group { ecb: false, key: None },
@@ -238,6 +239,10 @@ impl<'a> Sending<'a> {
         match error {
             Error::Trust(TrustError::KeyChanged(change)) => {
                 self.chat.notice(&Notice::KeyChanged(KeyChange::clone(change)))?;
+                Ok(Then::GoOn)
+            }
+            Error::NotSent(why) if matches!(**why, Error::Trust(TrustError::KeyChanged(_))) => {
+                self.tell(why)?;
                 self.say("Nothing was sent.")
             }
             // Whoever types it again has seen the key by then.
@@ -246,7 +251,8 @@ impl<'a> Sending<'a> {
                 self.say(&format!("Nothing was changed: {}'s key is another one by now.", change.name))
             }
             error => {
-                let hint = crate::error::Explain::hint(error).filter(|_| !matches!(error, Error::NoSuchUser { .. }));
+                let why = if let Error::NotSent(why) = error { why } else { error };
+                let hint = crate::error::Explain::hint(error).filter(|_| !matches!(why, Error::NoSuchUser { .. }));
                 self.say(&hint.map_or(error.to_string(), |hint| format!("{error}\n{hint}")))
             }
         }

@@ -63,7 +63,7 @@ pub enum ServerError {
         address: String,
     },
     /// There is no connection at this moment.
-    #[error("there is no connection to the server now. Nothing was sent.")]
+    #[error("there is no connection to the server now.")]
     Offline,
     /// The server broke the protocol.
     #[error("the server sent what it must not: {0}")]

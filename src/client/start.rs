@@ -8,7 +8,7 @@ use super::config::{self, Config, PasswordSource};
 use super::connect::{connect, introduce};
 use super::password::{self, Secret};
 use super::prompt::Terminal;
-use super::register::{register, registered};
+use super::register::{NewAccount, registered};
 use super::screen::Screen;
 use super::session::{self, Session};
 use super::{Error, Refusal};
@@ -132,16 +132,18 @@ fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session
     let invite = admit(config, name, None, Some(terminal))?;
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
     let mut name = name.clone();
-    while let Err(error) = register(config, &name, &secret, RSA_BITS_DEFAULT, invite.clone(), Some(terminal)) {
-        match &error {
-            Error::Refused(refusal) if refusal.code() == Some(Code::NameTaken) => {
+    let made = loop {
+        let account =
+            NewAccount { config, name: &name, secret: &secret, bits: RSA_BITS_DEFAULT, terminal: Some(terminal) };
+        match account.register(invite.clone()) {
+            Err(Error::Refused(refusal)) if refusal.code() == Some(Code::NameTaken) => {
                 terminal.say(&format!("the name {name} is taken on this server. Another one, please."))?;
                 name = ask_free_name(config, terminal)?;
             }
-            _ => return Err(error),
+            result => break result?,
         }
-    }
-    config.say(&registered(config, &name));
+    };
+    config.say(&registered(config, &name, made.before));
     session::with_secret(config, &name, secret, Mode::Receiving)
 }
 

@@ -30,7 +30,7 @@ pub enum TrustError {
         name: UserName,
     },
     /// Two bundles of one identity with the same number.
-    #[error("the server gave other keys of {name} under the number {number} of those seen before. Nothing was sent.")]
+    #[error("the server gave other keys of {name} under the number {number} of those seen before.")]
     BundleReused {
         /// Whose.
         name: UserName,
@@ -91,7 +91,7 @@ pub enum TrustError {
         name: UserName,
     },
     /// A contact's key is not pinned, and none is taken as the server gives it.
-    #[error("no key of {name} is pinned, and --accept-new-keys never takes none by itself. Nothing was sent.\n  the server gives {}", .now.grouped())]
+    #[error("no key of {name} is pinned, and --accept-new-keys never takes none by itself.\n  the server gives {}", .now.grouped())]
     NotPinned {
         /// Whose.
         name: UserName,
@@ -102,7 +102,7 @@ pub enum TrustError {
     #[error("{}'s key has changed again since you were shown one. Nothing was changed.\n  now {}", .0.name, .0.now.grouped())]
     NotShown(Box<KeyChange>),
     /// The server gave a bundle older than one that was seen.
-    #[error("the server gave old keys of {name}: bundle {given}, but {known} was seen before. Nothing was sent.")]
+    #[error("the server gave old keys of {name}: bundle {given}, but {known} was seen before.")]
     OldBundle {
         /// Whose.
         name: UserName,

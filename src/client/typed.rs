@@ -2,8 +2,11 @@
 //!
 //! In doubt nothing is sent: a private word that goes to everybody by a slip can't be called back.
 
+use std::str::FromStr;
+
 use super::bell::Bell;
 use super::commands;
+use super::error::lower;
 use crate::limits::{PASTE_LINES_MAX, TEXT_MAX};
 use crate::names::{NameError, Recipient, UserName};
 use crate::text::{nearest, visible};
@@ -29,6 +32,8 @@ pub enum Typed {
     Passwd,
     /// End the chat.
     Quit,
+    /// Tell when the terminal rings.
+    Bell,
     /// When the terminal is to ring.
     Ring(Bell),
     /// Send a text, to the current recipient if none is named.
@@ -70,12 +75,28 @@ pub enum TypedError {
         example: &'static str,
     },
     /// What stands where a name should be is none.
-    #[error("\"{}\" can't be a name: {why}. Nothing was sent.", visible(.text))]
+    #[error("\"{}\" can't be a name: {why}{}", visible(.text), lower(.text))]
     Name {
         /// As typed.
         text: String,
         /// What is wrong with it.
         why: NameError,
+    },
+    /// The same where somebody was to be written to.
+    #[error("\"{}\" can't be a name: {why}{} Nothing was sent.", visible(.text), ended(lower(.text)))]
+    NameOfRecipient {
+        /// As typed.
+        text: String,
+        /// What is wrong with it.
+        why: NameError,
+    },
+    /// `/help` about what is no command.
+    #[error("no command /{}.{} All of them: /help", visible(.word), did_you_mean(*.nearest))]
+    NoHelp {
+        /// As typed.
+        word: String,
+        /// The command that was probably meant.
+        nearest: Option<&'static str>,
     },
     /// `@bob` without a text.
     #[error("no text for {to}. Nothing was sent. (To write to {to} from now on: /to {to})")]
@@ -92,7 +113,7 @@ pub enum TypedError {
     /// A word behind `/` that is no command.
     #[error(
         "no command /{}.{} Nothing was sent. (To send text that begins with /, type //)",
-        visible(.word), .nearest.map_or(String::new(), |near| format!(" Did you mean /{near}?"))
+        visible(.word), did_you_mean(*.nearest)
     )]
     Unknown {
         /// As typed.
@@ -103,12 +124,33 @@ pub enum TypedError {
 }
 
 impl TypedError {
-    /// For a word that is no command.
-    pub(super) fn unknown(word: &str) -> Self {
-        // A command of one letter is near to everything.
-        let names = commands::all().map(|command| command.name).filter(|name| name.len() > 1);
-        Self::Unknown { word: word.to_owned(), nearest: nearest(word, names) }
+    /// For a line that begins with what is no command.
+    fn unknown(word: &str) -> Self {
+        Self::Unknown { word: word.to_owned(), nearest: nearest_command(word) }
     }
+
+    /// For a question about what is no command.
+    pub(super) fn no_help(word: &str) -> Self {
+        Self::NoHelp { word: word.to_owned(), nearest: nearest_command(word) }
+    }
+}
+
+fn nearest_command(word: &str) -> Option<&'static str> {
+    // A command of one letter is near to everything.
+    let names = commands::all().map(|command| command.name).filter(|name| name.len() > 1);
+    nearest(word, names)
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |near| format!(" Did you mean /{near}?"))
+}
+
+/// A full stop, if nothing ends the sentence.
+fn ended(mut end: String) -> String {
+    if end.is_empty() {
+        end.push('.');
+    }
+    end
 }
 
 /// What this line means.
@@ -189,7 +231,7 @@ fn parse_command(line: &str) -> Result<Typed, TypedError> {
 
 fn parse_addressed(line: &str) -> Result<Typed, TypedError> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let to: Recipient = recipient(word)?;
+    let to: Recipient = written_to(word)?;
     match rest.trim_start() {
         "" => Err(TypedError::NoText { to }),
         rest => text(Some(to), rest),
@@ -202,6 +244,11 @@ pub(super) fn text(to: Option<Recipient>, text: &str) -> Result<Typed, TypedErro
         bytes if bytes > TEXT_MAX => Err(TypedError::TooLong { bytes }),
         _ => Ok(Typed::Send { to, text: text.to_owned() }),
     }
+}
+
+/// Whom this word names, who is to be written to.
+pub(super) fn written_to<N: FromStr<Err = NameError>>(word: &str) -> Result<N, TypedError> {
+    word.parse().map_err(|why| TypedError::NameOfRecipient { text: word.to_owned(), why })
 }
 
 /// Who this word names.

@@ -34,7 +34,15 @@ fn an_addressed_text_goes_to_that_one_alone() {
 #[test]
 fn an_address_that_is_none_sends_nothing() {
     says("@bob", "no text for bob. Nothing was sent. (To write to bob from now on: /to bob)");
-    says("@Bob hi", "\"Bob\" can't be a name: a name begins with a letter from a to z. Nothing was sent.");
+    says(
+        "@Bob hi",
+        "\"Bob\" can't be a name: a name begins with a letter from a to z. Did you mean bob? Nothing was sent.",
+    );
+    says(
+        "/msg Bob hi",
+        "\"Bob\" can't be a name: a name begins with a letter from a to z. Did you mean bob? Nothing was sent.",
+    );
+    says("/to Bob", "\"Bob\" can't be a name: a name begins with a letter from a to z. Did you mean bob?");
     says("@ hi", "\"\" can't be a name: a name can't be empty. Nothing was sent.");
     says("@all hi", "\"all\" can't be a name: ALL means everybody and can't be a name. Nothing was sent.");
 }
@@ -79,6 +87,7 @@ fn commands_take_exactly_their_words() {
     means("/blocked", Typed::Blocked);
     means("/keys", Typed::Keys);
     means("/bell all", Typed::Ring(Bell::All));
+    means("/bell", Typed::Bell);
     means("/help", Typed::Help(None));
     means("/help /trust", Typed::Help(Some("trust")));
     says("/to", "use it as: /to NAME|ALL   for example: /to bob");
@@ -89,11 +98,8 @@ fn commands_take_exactly_their_words() {
     says("/untrust", "use it as: /untrust NAME   for example: /untrust bob");
     says("/msg bob", "use it as: /msg NAME TEXT   for example: /msg bob are you there?");
     says("/r", "use it as: /r TEXT   for example: /r yes, one o'clock");
-    says("/bell loud", "use it as: /bell off|direct|all   for example: /bell off");
-    says(
-        "/help trus",
-        "no command /trus. Did you mean /trust? Nothing was sent. (To send text that begins with /, type //)",
-    );
+    says("/bell loud", "use it as: /bell [off|direct|all]   for example: /bell off");
+    says("/help trus", "no command /trus. Did you mean /trust? All of them: /help");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::accounts::AccountsError;
 use super::admin::Refusal;
 use super::capacity::Scarce;
+use super::listen::Lacks;
 use super::store::StoreError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
@@ -28,6 +29,16 @@ pub enum ServerError {
     /// The account database.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
+    /// What should be listened on is not `HOST:PORT`.
+    #[error("can't listen on \"{}\": it has no {lacks}", visible(.address))]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is missing.
+        lacks: Lacks,
+        /// How it was probably meant.
+        better: String,
+    },
     /// The certificate file is not what this program made.
     #[error("{} holds no usable certificate and key: {why}", shown(.path))]
     Certificate {
@@ -123,6 +134,7 @@ impl Explain for ServerError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Accounts(error) => error.hint(),
+            Self::Address { better, .. } => Some(format!("give both: topchat-server --listen {}", quoted(better))),
             Self::File(error) => error.hint(),
             Self::Lock(LockError::File(FileError::Missing { .. })) => {
                 Some("name the server's folder with --data-dir DIR".to_owned())
@@ -161,16 +173,18 @@ impl Explain for ServerError {
             Self::File(error) => error.exit(),
             Self::Lock(error) => error.exit(),
             Self::Messages(error) => error.exit(),
-            Self::Refused(Refusal::NoSuchUser { .. } | Refusal::NoSuchInvite { .. }) => Exit::Usage,
+            Self::Refused(Refusal::NoSuchUser { .. } | Refusal::NoSuchInvite { .. }) => Exit::Undelivered,
+            Self::Listen { source, .. } if is_wrong(source) => Exit::Configuration,
             Self::Listen { .. }
             | Self::Misunderstood { .. }
             | Self::NotSocket { .. }
             | Self::Output { .. }
             | Self::Refused(_)
             | Self::SocketPath { .. }
-            | Self::TooManyClients { .. }
             | Self::Unanswered { .. } => Exit::Local,
-            Self::Certificate { .. } | Self::Secret { .. } => Exit::Configuration,
+            Self::Address { .. } | Self::Certificate { .. } | Self::Secret { .. } | Self::TooManyClients { .. } => {
+                Exit::Configuration
+            }
         }
     }
 }
@@ -214,6 +228,11 @@ fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy()).into_owned()
 }
 
+/// Whether the address is a wrong one, and not one that can't be had now.
+fn is_wrong(source: &io::Error) -> bool {
+    !matches!(source.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+}
+
 fn listen_reason(source: &io::Error) -> String {
     match source.kind() {
         io::ErrorKind::AddrInUse => "another program uses that port".to_owned(),
@@ -239,6 +258,9 @@ mod tests {
         assert_eq!(error.hint().unwrap(), "the names are in: topchat-server user list");
         let error = ServerError::Refused(Refusal::NoSuchInvite { id: "7".to_owned() });
         assert_eq!(error.hint().unwrap(), "they are in: topchat-server user invites");
+        let (address, better) = ("0.0.0.0".to_owned(), "0.0.0.0:7777".to_owned());
+        let error = ServerError::Address { address, lacks: Lacks::Port, better };
+        assert_eq!(error.hint().unwrap(), "give both: topchat-server --listen 0.0.0.0:7777");
         let error = ServerError::Unanswered { folder: "data".into(), source: io::ErrorKind::TimedOut.into() };
         let hint = "whether it was done is not known; look: topchat-server user list, or status";
         assert_eq!(error.hint().unwrap(), hint);

@@ -14,6 +14,7 @@ mod farewell;
 mod guests;
 mod hub;
 mod identity;
+mod listen;
 mod login;
 pub mod options;
 mod outbox;
@@ -30,12 +31,13 @@ mod store;
 pub mod throttle;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
 pub use capacity::Scarce;
 pub use error::ServerError;
+pub use listen::Lacks;
 pub use shared::{Registration, Settings};
 pub use store::{Durability, Quotas, StoreError};
 
@@ -57,6 +59,8 @@ impl Server {
     /// Takes the data folder, loads what is in it, or makes it, and binds `listen` (`HOST:PORT`, port 0 for any).
     pub fn open(folder: &Path, listen: &str, settings: Settings) -> Result<Self, ServerError> {
         capacity::check(settings.max_clients)?;
+        // Before anything is made in a folder for it.
+        listen::check(listen)?;
         let folder = LockedFolder::open(folder)?;
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
         let store = store::Store::open(
@@ -80,6 +84,11 @@ impl Server {
     /// Where it listens, with the real port.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
+    }
+
+    /// Where clients on this machine find it.
+    pub fn address_here(&self) -> SocketAddr {
+        from_here(self.address())
     }
 
     /// What clients pin.
@@ -112,6 +121,18 @@ impl Server {
     }
 }
 
+/// A server on every address of the machine is on the loopback one, too, and a client knows it there already if others
+/// could not connect so far.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Takes the address, the first one of a host with several that can be had.
 fn bind(listen: &str) -> Result<TcpListener, ServerError> {
     let failed = |source| ServerError::Listen { address: listen.to_owned(), source };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "that host has no address");
@@ -122,4 +143,21 @@ fn bind(listen: &str) -> Result<TcpListener, ServerError> {
         }
     }
     Err(failed(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_every_address_is_found_on_the_loopback_one() {
+        for (listens, found) in [
+            ("0.0.0.0:7777", "127.0.0.1:7777"),
+            ("[::]:7000", "[::1]:7000"),
+            ("192.0.2.1:7777", "192.0.2.1:7777"),
+            ("127.0.0.1:7777", "127.0.0.1:7777"),
+        ] {
+            assert_eq!(from_here(listens.parse().unwrap()).to_string(), found);
+        }
+    }
 }

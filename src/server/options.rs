@@ -199,5 +199,5 @@ const HONEST: &str = "\
 The server sees who writes to whom, when, and how much. Group messages are sealed with
 DES (56 bits): good against a curious look, not against a lab.
 Logs go to stderr; RUST_LOG=debug shows more.
-Exit codes: 0 stopped by a signal, 2 usage, 3 files, lock or network, 78 bad configuration
-or damaged data.";
+Exit codes: 0 stopped by a signal, 2 usage, 3 files, lock or network, 7 no such user or
+invite, 78 bad configuration or damaged data.";

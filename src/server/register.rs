@@ -22,7 +22,8 @@ impl Session<'_> {
         proof: &[u8],
     ) -> Result<(), End> {
         match self.try_register(bundle, verifier, invite, proof)? {
-            Ok(()) => self.reply(&ToClient::Registered),
+            Ok(Outcome::Changed) => self.reply(&ToClient::Registered),
+            Ok(Outcome::Unchanged) => self.reply(&ToClient::RegisteredBefore),
             Err(reason) => self.refuse(0, reason),
         }
         Ok(())
@@ -71,7 +72,7 @@ impl Session<'_> {
         verifier: Verifier,
         invite: &str,
         proof: &[u8],
-    ) -> Result<Result<(), Reason>, End> {
+    ) -> Result<Result<Outcome, Reason>, End> {
         if self.shared.registration == Registration::Closed {
             return Ok(Err(Reason::new(Code::RegistrationClosed)));
         }
@@ -108,7 +109,7 @@ impl Session<'_> {
             }
             log::info!("{} registered from {}", checked.name, self.source);
         }
-        Ok(registered.map(|_| ()).map_err(|error| Reason::new(code_of(error))))
+        Ok(registered.map_err(|error| Reason::new(code_of(error))))
     }
 }
 

@@ -159,6 +159,8 @@ pub enum ToClient {
     },
     /// The account exists, on disk.
     Registered,
+    /// The account was there with these very keys. Nothing was changed.
+    RegisteredBefore,
     /// So many messages waited too long for this client, or too many others came after them: they won't come any more.
     Skipped {
         /// How many.
@@ -192,6 +194,7 @@ impl ToClient {
         let mut reader = Reader::new(body);
         let message = match kind {
             REGISTERED => Self::Registered,
+            REGISTERED_BEFORE => Self::RegisteredBefore,
             CHALLENGE => Self::Challenge { server_first: reader.str16("server_first", SCRAM_MESSAGE_MAX)?.to_owned() },
             WELCOME => Self::Welcome {
                 server_final: reader.str16("server_final", SCRAM_MESSAGE_MAX)?.to_owned(),
@@ -267,7 +270,7 @@ impl ToClient {
                 writer.bytes(&msg_id.0);
                 reason.write(&mut writer);
             }
-            Self::Registered => {}
+            Self::Registered | Self::RegisteredBefore => {}
             Self::Skipped { count } => writer.u64(*count),
             Self::Status { msg_id, state, reached, total } => {
                 writer.bytes(&msg_id.0);
@@ -300,6 +303,7 @@ impl ToClient {
             Self::Presence { .. } => "Presence",
             Self::Refused { .. } => "Refused",
             Self::Registered => "Registered",
+            Self::RegisteredBefore => "RegisteredBefore",
             Self::Skipped { .. } => "Skipped",
             Self::Status { .. } => "Status",
             Self::Welcome { .. } => "Welcome",
@@ -321,6 +325,7 @@ impl ToClient {
             Self::Presence { .. } => PRESENCE,
             Self::Refused { .. } => REFUSED,
             Self::Registered => REGISTERED,
+            Self::RegisteredBefore => REGISTERED_BEFORE,
             Self::Skipped { .. } => SKIPPED,
             Self::Status { .. } => STATUS,
             Self::Welcome { .. } => WELCOME,
@@ -390,3 +395,4 @@ const BYE: u8 = 0x8d;
 const SKIPPED: u8 = 0x8e;
 const PRESENCE: u8 = 0x90;
 const POLICY: u8 = 0x91;
+const REGISTERED_BEFORE: u8 = 0x92;

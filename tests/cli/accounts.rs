@@ -5,9 +5,10 @@ use std::os::unix::fs::MetadataExt;
 
 use topchat::wire::to_server::Mode;
 
-use super::home::{Home, keys_made, lightly_locked, printed, refused};
+use super::home::{Home, keys_made, lightly_locked, printed, refused, without_contact, without_time};
 use crate::support::people::{ALICE, BOB, PASSWORD};
 use crate::support::process::{self, Finished};
+use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -59,12 +60,14 @@ fn registering_makes_locked_keys_and_tells_the_fingerprint() {
     // A lost answer locks nobody out: the same keys are registered again.
     let again = home.run_in(&["register", "alice", "--json", "--quiet"]);
     let hex = fingerprint.replace(' ', "");
-    let object = |kind: &str| format!(r#"{{"v":1,"type":"{kind}","name":"alice","fingerprint":"{hex}"}}"#) + "\n";
-    printed(&again, &object("registered"));
+    let object = |kind: &str, more: &str| {
+        format!(r#"{{"v":1,"type":"{kind}","name":"alice","fingerprint":"{hex}"{more}}}"#) + "\n"
+    };
+    printed(&again, &object("registered", r#","already":true"#));
     assert_eq!(again.stderr, "");
 
     printed(&home.run(&["fingerprint"]), &format!("alice  {fingerprint}\n"));
-    printed(&home.run(&["fingerprint", "--json"]), &object("fingerprint"));
+    printed(&home.run(&["fingerprint", "--json"]), &object("fingerprint", ""));
 }
 
 #[test]
@@ -166,6 +169,66 @@ fn a_deleted_account_is_gone_and_its_key_files_stay() {
     assert!(home.path(IDENTITY).exists());
     refused(&users(&home, "password"), 6, WRONG);
     assert_eq!(home.run_in(&["register", "alice"]).code, Some(0));
+}
+
+#[test]
+fn the_question_before_an_account_is_deleted_tells_what_becomes_of_messages_that_wait() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut command = home.topchat(&["delete-account", "--password-file", "password"]);
+    let mut terminal = Terminal::with_size(command.env("TERM", "xterm").env("NO_COLOR", "1"), 24, 140);
+    let question = format!("delete the account alice on {}? Type its name to confirm: ", server.address);
+    terminal.wait_for(&question);
+    let shown: Vec<_> = terminal.rows().into_iter().take_while(|row| !row.starts_with("delete ")).collect();
+    assert_eq!(
+        shown.join("\n"),
+        "what alice wrote and still waits for others can't be verified any more by those who have never seen alice's key: \
+         they won't see it"
+    );
+    terminal.types("alice\r");
+    terminal.wait_for("deleted alice on ");
+    assert!(terminal.end().success());
+}
+
+/// Bob, who never saw a key of hers, reads in calm words why her message is not shown.
+#[test]
+fn a_message_whose_sender_deleted_the_account_is_told_as_what_it_is() {
+    let server = TestServer::start();
+    let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB));
+    let id = alice.run_in(&["send", "bob", "bye"]).stdout[..4].to_owned();
+    assert_eq!(alice.run_in(&["delete-account", "--yes"]).code, Some(0));
+    let listening = bob.run_in(&["listen", "--timeout", "2"]);
+    let words = without_contact(&listening.stderr);
+    assert_eq!(
+        words.lines().map(without_time).collect::<Vec<_>>(),
+        [
+            "listening as bob".to_owned(),
+            format!(
+                "HH:MM   a message marked from alice (#{id}) was not shown: the server has no account alice any more, \
+                 so it could not be verified"
+            )
+        ]
+    );
+}
+
+#[test]
+fn registering_an_account_again_says_that_it_was_there() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let already = format!(
+        "alice was registered on {} already, with the keys in keys/users/alice. Nothing was changed there, its password included",
+        server.address
+    );
+    let finished = home.run_in(&["register", "alice"]);
+    assert_eq!((finished.code, without_contact(&finished.stderr).lines().next()), (Some(0), Some(already.as_str())));
+    let json = home.run_in(&["register", "alice", "--json"]).stdout;
+    let fingerprint = ALICE.identity.public().fingerprint().to_hex();
+    assert_eq!(
+        json,
+        format!(
+            "{{\"v\":1,\"type\":\"registered\",\"name\":\"alice\",\"fingerprint\":\"{fingerprint}\",\"already\":true}}\n"
+        )
+    );
 }
 
 #[test]

@@ -87,14 +87,14 @@ fn every_command_has_the_same_output_and_effect_on_the_files_and_over_the_socket
         ("user enable alice", 0, "", "enabled alice\n"),
         ("kick bob", 0, "", "kicked bob; no session of it was here\n"),
         ("user delete bob", 0, "", "deleted bob; no session of it was here\n"),
-        ("user delete zoe", 2, "", no_such_user),
-        ("user disable zoe", 2, "", no_such_user),
-        ("user enable zoe", 2, "", no_such_user),
-        ("kick zoe", 2, "", no_such_user),
+        ("user delete zoe", 7, "", no_such_user),
+        ("user disable zoe", 7, "", no_such_user),
+        ("user enable zoe", 7, "", no_such_user),
+        ("kick zoe", 7, "", no_such_user),
         ("user invites", 0, "", ""),
         ("user invite", 0, "CODE\n", &one),
         ("user invite --uses 30 --days 365", 0, "CODE\n", &many),
-        ("user revoke 0000000g", 2, "", &no_such_invite.replace("ID", "0000000g")),
+        ("user revoke 0000000g", 7, "", &no_such_invite.replace("ID", "0000000g")),
         (
             "user invites",
             0,
@@ -465,7 +465,7 @@ fn a_server_that_ends_or_talks_nonsense_while_a_command_runs_is_told() {
     let evil = "{\"refused\":{\"no_such_user\":{\"name\":\"\\u001b[2J\"}}}\n";
     refused(
         &answering(&home, evil.as_bytes(), &["kick", "alice"]),
-        2,
+        7,
         &format!("error: no user \"^[[2J\" here. Nothing was changed.\nhint: the names are in: {command} list\n"),
     );
 }

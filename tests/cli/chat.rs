@@ -69,10 +69,21 @@ fn every_line_does_what_it_says() {
         ("/ hi", format!("HH:MM   no command /. {slashes}")),
         ("/to", "HH:MM   use it as: /to NAME|ALL   for example: /to bob".to_owned()),
         ("@carl hi", "HH:MM   no user \"carl\" here. Did you mean carol? Nothing was sent.".to_owned()),
+        ("@bbo hi", "HH:MM   no user \"bbo\" here. Did you mean bob? Nothing was sent.".to_owned()),
+        ("/to carl", "HH:MM   no user \"carl\" here. Did you mean carol?".to_owned()),
+        ("/fingerprint carl", "HH:MM   no user \"carl\" here. Did you mean carol?".to_owned()),
+        ("/verify carl", "HH:MM   no user \"carl\" here. Did you mean carol?".to_owned()),
+        (
+            "/verify Carol",
+            "HH:MM   \"Carol\" can't be a name: a name begins with a letter from a to z. Did you mean carol?".to_owned(),
+        ),
+        ("/help nonsense", "HH:MM   no command /nonsense. All of them: /help".to_owned()),
+        ("/help turst", "HH:MM   no command /turst. Did you mean /trust? All of them: /help".to_owned()),
         ("@bob", "HH:MM   no text for bob. Nothing was sent. (To write to bob from now on: /to bob)".to_owned()),
         (
             "@Bob hi",
-            "HH:MM   \"Bob\" can't be a name: a name begins with a letter from a to z. Nothing was sent.".to_owned(),
+            "HH:MM   \"Bob\" can't be a name: a name begins with a letter from a to z. Did you mean bob? Nothing was sent."
+                .to_owned(),
         ),
         (&"x".repeat(4097), "HH:MM   that text has 4097 bytes, at most 4096 can be sent. Nothing was sent.".to_owned()),
         ("/fingerprint", format!("HH:MM   alice  {}", ALICE.identity.public().fingerprint().grouped())),
@@ -248,6 +259,7 @@ fn what_a_blocked_name_writes_is_taken_and_not_shown() {
     says(&mut chat, "/block bob", &["HH:MM   nothing of bob's is shown any more. To take that back: /unblock bob"]);
     says(&mut chat, "/block bob", &["HH:MM   bob is blocked already. To take that back: /unblock bob"]);
     says(&mut chat, "/block alice", &["HH:MM   that is you. Nothing was changed."]);
+    says(&mut chat, "/block boob", &["HH:MM   no user \"boob\" here. Did you mean bob? Nothing was changed."]);
     for count in 1..=3 {
         bob.send_envelope(&BOB.seal_to(&ALICE, "psst", count));
     }
@@ -309,6 +321,9 @@ fn help_and_keys_tell_everything() {
             &format!("        group ALL     {group}   the first one writes, all of them read"),
         ],
     );
+    let direct = "HH:MM   the bell rings for messages to you alone, and for those that name you";
+    says(&mut chat, "/bell", &[direct]);
     says(&mut chat, "/bell off", &["HH:MM   the bell is off"]);
+    says(&mut chat, "/bell", &["HH:MM   the bell is off"]);
     assert_eq!(chat.finish().code, Some(0));
 }

@@ -52,7 +52,8 @@ fn the_first_key_makes_the_file() {
     let finished = home.run(&["group", "rekey", "--group-key", "made/for.all"]);
     let id = home.read("made/for.all").lines().nth(2).unwrap()[..4].to_owned();
     let told = format!(
-        "group key {id} in made/for.all writes from now on\n\
+        "there was no group key in made/for.all: this is a first one. If the group has one already, take a member's file instead\n\
+         group key {id} in made/for.all writes from now on\n\
          give made/for.all to every member by a safe way: without it they can't read what you write to ALL\n"
     );
     refused(&finished, 0, &told);

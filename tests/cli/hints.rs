@@ -267,7 +267,7 @@ fn hints_about_invites_and_of_the_server_help() {
     let owner = &place.home;
     for words in [["user", "delete", "nobody"], ["user", "revoke", "00000000"]] {
         let wrong = administrate(owner, &words);
-        assert_eq!(wrong.code, Some(2), "{wrong:?}");
+        assert_eq!(wrong.code, Some(7), "{wrong:?}");
         place.follows(&wrong, &[]);
     }
     let newcomer = Place::new(Home::new(server.address));

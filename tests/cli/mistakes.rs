@@ -23,7 +23,8 @@ fn a_bad_name_is_told_with_the_rule() {
     let home = Home::at(NOWHERE);
     let long = "a".repeat(33);
     for (name, why) in [
-        ("Alice", "a name begins with a letter from a to z"),
+        ("Alice", "a name begins with a letter from a to z. Did you mean alice?"),
+        ("al\u{e9}X", "a name can't contain \u{e9}"),
         ("", "a name can't be empty"),
         ("1st", "a name begins with a letter from a to z"),
         ("al ice", "a name can't contain  "),
@@ -145,6 +146,17 @@ fn a_password_source_without_a_password_is_named() {
 }
 
 #[test]
+fn a_new_password_is_asked_for_by_its_own_flag() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    refused(
+        &home.run_in(&["passwd", "--new-password-file", "/dev/stdin"]),
+        2,
+        "error: /dev/stdin is no file that holds a password\nhint: give it as input with --new-password-file -\n",
+    );
+}
+
+#[test]
 fn a_wrong_password_is_refused_before_and_by_the_server() {
     let server = TestServer::start();
     let home = Home::of_member(server.address, &ALICE);
@@ -174,7 +186,9 @@ fn an_unknown_user_is_told_with_the_nearest_name() {
     for (words, stderr) in [
         (&["send", "carl", "hi"][..], "error: no user \"carl\" here. Did you mean carol? Nothing was sent.\n"),
         (&["send", "zacharias", "hi"], "error: no user \"zacharias\" here. Nothing was sent.\n"),
-        (&["fingerprint", "carl"], "error: no user \"carl\" here. Did you mean carol? Nothing was sent.\n"),
+        (&["fingerprint", "carl"], "error: no user \"carl\" here. Did you mean carol?\n"),
+        (&["fingerprint", "caorl"], "error: no user \"caorl\" here. Did you mean carol?\n"),
+        (&["trust", "carl", "77aa0e5193c24b1d"], "error: no user \"carl\" here. Did you mean carol?\n"),
     ] {
         refused(&home.run_in(words), 7, &format!("{stderr}hint: see who there is: topchat users\n"));
     }

@@ -24,6 +24,77 @@ pub fn run(home: &Home, words: &[&str]) -> Finished {
     process::run(process::command(SERVER, home.folder.path()).args(["--data-dir", "data"]).args(words), b"")
 }
 
+/// What the Makefile of a clone says about how its programs are started.
+const CLONE: [(&str, &str); 2] =
+    [("TOPCHAT_SERVER_COMMAND", "make run-server"), ("TOPCHAT_CLIENT_COMMAND", "make run-client")];
+
+#[test]
+fn the_start_lines_name_commands_as_they_are_typed_there() {
+    for (told, others, client) in [
+        (&[][..], "--listen 0.0.0.0:PORT", "topchat --server 127.0.0.1:PORT"),
+        (&CLONE[..], "make run-server ARGS='--listen 0.0.0.0:PORT'", "make run-client ARGS='--server 127.0.0.1:PORT'"),
+        (
+            &[("TOPCHAT_SERVER_COMMAND", ""), ("TOPCHAT_CLIENT_COMMAND", "a\u{1b}[2Jb")],
+            "--listen 0.0.0.0:PORT",
+            "a^[[2Jb ARGS='--server 127.0.0.1:PORT'",
+        ),
+    ] {
+        let home = home();
+        let mut command = process::command(SERVER, home.folder.path());
+        command.args(["--listen", "127.0.0.1:0", "--data-dir", "data"]).envs(told.iter().copied());
+        let server = ServerProcess::run(&mut command);
+        let port = format!(":{}", server.address.port());
+        let [head, listening, identity, rest @ ..] = &server.running.seen[..] else { panic!("{told:?}") };
+        assert_eq!(head, concat!("topchat-server ", env!("CARGO_PKG_VERSION")));
+        let address = format!("{:14}", server.address);
+        assert_eq!(
+            *listening,
+            format!("listening   {address}   this machine only (open to others: {others})").replace(":PORT", &port)
+        );
+        let fingerprint = identity.strip_prefix("identity    SHA256:").unwrap();
+        assert_eq!(fingerprint[64..], *"   clients pin this at first contact");
+        assert_eq!(
+            rest,
+            [
+                "clients     0 of 10          change with --max-clients",
+                "data        data             0 accounts, registration open (change with --registration invite or closed)",
+                "messages    wait on disk until they are delivered",
+                "The server passes on sealed messages and cannot read them. \
+                 It does see who writes to whom, when, and how much.",
+                &format!("ready. Next, in another terminal:  {client}        (Ctrl-C stops the server)")
+                    .replace(":PORT", &port),
+            ]
+        );
+    }
+}
+
+#[test]
+fn the_owners_commands_are_told_as_they_are_typed_there() {
+    let home = home();
+    for (told, invite, list) in [
+        (&[][..], "SERVER --data-dir 'my data' user invite", "SERVER --data-dir 'my data' user list"),
+        (&CLONE[..], "make run-server ARGS='user invite'", "make run-server ARGS='user list'"),
+    ] {
+        let command = |words: &[&str]| {
+            let mut command = process::command(SERVER, home.folder.path());
+            command.args(["--data-dir", "my data"]).args(words).envs(told.iter().copied());
+            command
+        };
+        let server = ServerProcess::run(&mut command(&["--listen", "127.0.0.1:0", "--registration", "invite"]));
+        let invite = invite.replace("SERVER", SERVER);
+        let line = format!("data        my data          0 accounts, registration by invite (make a code: {invite})");
+        assert!(server.running.seen.contains(&line), "no {line:?} in {:?}", server.running.seen);
+        refused(
+            &process::run(&mut command(&["user", "delete", "bob"]), b""),
+            7,
+            &format!(
+                "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: {}\n",
+                list.replace("SERVER", SERVER)
+            ),
+        );
+    }
+}
+
 #[test]
 fn a_port_in_use_is_told_with_another_one() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -38,10 +109,30 @@ fn a_port_in_use_is_told_with_another_one() {
     );
     refused(
         &run(&home(), &["--listen", "192.0.2.1:7777"]),
-        3,
+        78,
         "error: can't listen on 192.0.2.1:7777: Cannot assign requested address (os error 99)\n\
          hint: give an address of this machine as --listen HOST:PORT, for example --listen 127.0.0.1:7777\n",
     );
+}
+
+#[test]
+fn an_address_without_a_port_is_bad_configuration_and_nothing_is_made_for_it() {
+    let home = home();
+    for (listen, lacks, better) in [
+        ("0.0.0.0", "port from 0 to 65535", "0.0.0.0:7777"),
+        ("localhost:http", "port from 0 to 65535", "localhost:7777"),
+        (":7000", "host", "127.0.0.1:7000"),
+    ] {
+        refused(
+            &run(&home, &["--listen", listen]),
+            78,
+            &format!(
+                "error: can't listen on \"{listen}\": it has no {lacks}\n\
+                 hint: give both: {SERVER} --data-dir data --listen {better}\n"
+            ),
+        );
+        assert!(!home.path("data").exists());
+    }
 }
 
 #[test]
@@ -51,7 +142,7 @@ fn more_clients_than_the_machine_can_hold_are_refused_with_the_most_that_it_can(
     let finished = process::run(process::command("sh", home.folder.path()).args(["-c", limited, SERVER]), b"");
     refused(
         &finished,
-        3,
+        78,
         "error: 100 clients are more than this machine can hold: the files that a process may open are enough for 68\n\
          hint: raise the limit (ulimit -n), or --max-clients 68\n",
     );
@@ -201,7 +292,7 @@ fn accounts_of_a_stopped_server_are_listed_closed_opened_and_deleted() {
         (["user", "delete", "bob"], 0, "deleted bob; no session of it was here\n"),
         (
             ["user", "delete", "bob"],
-            2,
+            7,
             &format!(
                 "error: no user \"bob\" here. Nothing was changed.\nhint: the names are in: {SERVER} --data-dir data user list\n"
             ),

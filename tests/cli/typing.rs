@@ -50,6 +50,20 @@ fn what_comes_stands_above_the_line_being_typed() {
 }
 
 #[test]
+fn commands_are_put_in_as_they_are_typed_before_lines_are_broken() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut command = home.topchat(&["--password-file", "password", "--quiet"]);
+    command.env("TERM", "xterm-256color").env("TOPCHAT_COMMAND", "../a/clone/scripts/topchat");
+    let mut terminal = Terminal::with_size(&command, 24, 80);
+    terminal.wait_for_line("ALL> ");
+    terminal.types("/passwd\r");
+    terminal.wait_for_row("        ../a/clone/scripts/topchat passwd");
+    let rows = terminal.rows();
+    assert!(rows.iter().any(|row| row.ends_with("   to change your password, leave with /quit and run:")), "{rows:?}");
+}
+
+#[test]
 fn every_way_out_leaves_the_terminal_as_it_was() {
     let server = TestServer::start();
     let home = Home::of_member(server.address, &ALICE);

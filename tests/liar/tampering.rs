@@ -5,7 +5,7 @@ use std::time::Instant;
 use topchat::client::contacts::{Contacts, NewKeys};
 use topchat::client::event::Notice;
 use topchat::client::inbox::Entry;
-use topchat::client::receive::{Action, Receiver};
+use topchat::client::receive::{Absent, Action, Receiver};
 use topchat::client::replay::Ledger;
 use topchat::wire::Envelope;
 
@@ -73,7 +73,7 @@ fn take(receiver: &mut Receiver<'_>, bytes: &[u8]) -> (usize, Vec<Notice>) {
                 let asked = known.filter(|person| person.identity.public().fingerprint() == fingerprint);
                 actions.extend(match asked {
                     Some(person) => receiver.found(request, &person.bundle(), Vec::new(), now).unwrap(),
-                    None => receiver.not_found(request, now).unwrap(),
+                    None => receiver.not_found(request, Absent::Key, now).unwrap(),
                 });
             }
             _ => {}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use topchat::client::contacts::{Contacts, NewKeys};
 use topchat::client::inbox::Entry;
 use topchat::client::member::Member;
-use topchat::client::receive::{Action, Receiver};
+use topchat::client::receive::{Absent, Action, Receiver};
 use topchat::client::render::Page;
 use topchat::client::replay::Ledger;
 use topchat::crypto::envelope::{self, SealWith};
@@ -141,7 +141,8 @@ impl<'a> Client<'a> {
             3 => FALSE_BUNDLES.0.clone(),
             4 => FALSE_BUNDLES.1.clone(),
             _ => {
-                let actions = self.receiver.not_found(request, self.now).unwrap();
+                let absent = if choices.byte().is_multiple_of(2) { Absent::Account } else { Absent::Key };
+                let actions = self.receiver.not_found(request, absent, self.now).unwrap();
                 return self.check(actions);
             }
         };

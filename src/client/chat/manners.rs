@@ -57,6 +57,11 @@ impl Chat<'_> {
         bell.keep(&self.config.account_state(&self.member.name))
     }
 
+    /// When the terminal rings.
+    pub(in crate::client) fn bell(&self) -> Bell {
+        self.manners().bell
+    }
+
     /// Whether the terminal rings for this message, which is shown now.
     pub(in crate::client) fn rings_for(&self, opened: &Opened) -> bool {
         let header = &opened.envelope.header;

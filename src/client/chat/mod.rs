@@ -26,7 +26,7 @@ use super::inbox::Inbox;
 use super::listening::Receiving;
 use super::member::Member;
 use super::outbox::Outbox;
-use super::output::{as_typed, now_ms};
+use super::output::now_ms;
 use super::pending::Pending;
 use super::receive::Receiver;
 use super::reconnect::listen_on;
@@ -127,12 +127,12 @@ impl Chat<'_> {
 
     /// Says something of the program itself.
     pub(in crate::client) fn remark(&self, words: &str) -> Result<(), Error> {
-        self.screen.line(&as_typed(&self.screen.page().remark(words, now_ms())))
+        self.screen.line(&self.screen.page().remark(words, now_ms()))
     }
 
     /// Says that something is wrong.
     pub(in crate::client) fn notice(&self, notice: &Notice) -> Result<(), Error> {
-        self.screen.line(&as_typed(&self.screen.page().notice(notice, now_ms())))?;
+        self.screen.line(&self.screen.page().notice(notice, now_ms()))?;
         if let Notice::KeyChanged(change) = notice {
             self.shown().insert(change.name.clone(), change.now);
         }

@@ -16,6 +16,28 @@ use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
 use crate::names::UserName;
 use crate::wire::{Fingerprint, MessageId, Predecessor};
 
+/// What the server does not have when it is asked for a sender's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The sender's account: it was deleted.
+    Account,
+    /// The key, or one that holds.
+    Key,
+}
+
+impl Absent {
+    /// What is told of a message that can't be verified for want of it.
+    fn notice(self) -> Why {
+        match self {
+            Self::Account => no_account,
+            Self::Key => unknown_sender,
+        }
+    }
+}
+
+/// Why a message can't be verified.
+type Why = fn(UserName, MessageId) -> Notice;
+
 /// Messages whose sender's key was asked for.
 pub(super) struct Held {
     request: u32,
@@ -62,18 +84,18 @@ impl Receiver<'_> {
         let mut actions = Vec::new();
         match self.keyring.pinned(&name)? {
             None => self.found_first(held, found, now, &mut actions)?,
-            Some(_) => self.found_other(&name, held, found, now, &mut actions)?,
+            Some(_) => self.found_other(&name, held, found.ok_or(Absent::Key), now, &mut actions)?,
         }
         Ok(actions)
     }
 
     /// The server has no such bundle.
-    pub fn not_found(&mut self, request: u32, now: Instant) -> Result<Vec<Action>, Error> {
+    pub fn not_found(&mut self, request: u32, absent: Absent, now: Instant) -> Result<Vec<Action>, Error> {
         let mut actions = Vec::new();
         if let Some((name, held)) = self.take_held(request) {
             match self.keyring.pinned(&name)? {
-                None => self.give_up(held, unknown_sender, now, &mut actions)?,
-                Some(_) => self.found_other(&name, held, None, now, &mut actions)?,
+                None => self.give_up(held, absent.notice(), now, &mut actions)?,
+                Some(_) => self.found_other(&name, held, Err(absent), now, &mut actions)?,
             }
         }
         Ok(actions)
@@ -134,7 +156,7 @@ impl Receiver<'_> {
         &mut self,
         name: &UserName,
         held: Held,
-        found: Option<Found>,
+        found: Result<Found, Absent>,
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> Result<(), Error> {
@@ -142,7 +164,7 @@ impl Receiver<'_> {
         let (asked, others): (Vec<_>, Vec<_>) =
             held.messages.into_iter().partition(|message| message.envelope.header.sender_fp == fingerprint);
         // An answer that does not hold tells no more than none.
-        if let Some(found) = &found {
+        if let Ok(found) = &found {
             match self.keyring.meet(found).or_else(unless_outdated)? {
                 Met::Moved => {
                     let now_key = found.bundle.identity.fingerprint();
@@ -152,7 +174,7 @@ impl Receiver<'_> {
                 Met::First | Met::Stays => {}
             }
         }
-        let by = self.vouched(name, fingerprint, found.as_ref())?;
+        let by = self.vouched(name, fingerprint, found.as_ref().ok())?;
         let Some(pin) = self.keyring.pinned(name)? else {
             // Somebody has just taken the contact out: everything begins anew.
             return self.go_on([asked, others].concat(), now, actions);
@@ -165,7 +187,8 @@ impl Receiver<'_> {
                     self.fail(&message, notice, Signed::No, now, actions);
                 }
                 None if by.is_none() && !pin.others.contains(&fingerprint) => {
-                    let notice = unknown_sender(name.clone(), message.envelope.header.msg_id);
+                    let why = found.as_ref().err().map_or(unknown_sender as Why, |absent| absent.notice());
+                    let notice = why(name.clone(), message.envelope.header.msg_id);
                     self.fail(&message, notice, Signed::No, now, actions);
                 }
                 None => {
@@ -235,13 +258,7 @@ impl Receiver<'_> {
 
     /// Nothing more can be done about the messages under the key that was asked for. Those under another one for the same
     /// name have waited for nothing so far: they ask for theirs.
-    fn give_up(
-        &mut self,
-        held: Held,
-        why: fn(UserName, MessageId) -> Notice,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) -> Result<(), Error> {
+    fn give_up(&mut self, held: Held, why: Why, now: Instant, actions: &mut Vec<Action>) -> Result<(), Error> {
         let is_asked = |message: &Entry| message.envelope.header.sender_fp == held.fingerprint;
         let (asked, others): (Vec<_>, Vec<_>) = held.messages.into_iter().partition(is_asked);
         for message in asked {
@@ -274,6 +291,10 @@ fn unless_outdated(error: Error) -> Result<Met, Error> {
 
 fn unknown_sender(from: UserName, id: MessageId) -> Notice {
     Notice::UnknownSender { from, id }
+}
+
+fn no_account(from: UserName, id: MessageId) -> Notice {
+    Notice::NoAccount { from, id }
 }
 
 fn no_room(from: UserName, id: MessageId) -> Notice {

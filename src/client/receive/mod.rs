@@ -16,6 +16,7 @@ mod waiting;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+pub use self::lookups::Absent;
 use self::lookups::Held;
 use super::Error;
 use super::event::{Mark, Notice, Opened};

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_error_of_our_own_tells_what_a_script_would_learn() {
-        let error = Error::NoSuchUser { name: "carl".parse().unwrap(), nearest: None };
+        let error = Error::NoSuchUser { name: "carl".parse().unwrap(), nearest: None }.not_sent();
         assert_eq!(
             failed(&Value::from("a\u{1b}"), &error),
             concat!(

@@ -56,7 +56,7 @@ fn junk_under_another_key_does_not_take_a_true_message_with_it() {
     let junk = envelope::seal(header_of_junk, "junk", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
     let first = request(&deliver(&mut receiver, &junk.encode()));
     deliver(&mut receiver, &sealed(header(2), "true").encode());
-    let actions = receiver.not_found(first, Instant::now()).unwrap();
+    let actions = receiver.not_found(first, Absent::Key, Instant::now()).unwrap();
     assert_eq!(told(&actions), ["UnknownSender", "look up alice"]);
     let shown = receiver.found(request(&actions), &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap();
     assert_eq!(told(&shown), ["alice: true (New)"]);
@@ -128,7 +128,7 @@ fn another_key_is_asked_for_and_without_a_handover_its_messages_wait_for_a_choic
 #[test]
 fn a_key_that_nobody_shows_alarms_nobody_and_what_it_marks_is_not_shown() {
     let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 3] = [
-        |receiver, request| receiver.not_found(request, Instant::now()).unwrap(),
+        |receiver, request| receiver.not_found(request, Absent::Key, Instant::now()).unwrap(),
         |receiver, request| receiver.found(request, b"junk", Vec::new(), Instant::now()).unwrap(),
         // The server sticks to the old key.
         |receiver, request| receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap(),
@@ -150,6 +150,21 @@ fn a_key_that_nobody_shows_alarms_nobody_and_what_it_marks_is_not_shown() {
     assert_eq!(told(&actions), ["KeyChanged", "UnknownSender"]);
     let change = keyring.pinned(&"alice".parse().unwrap()).unwrap().unwrap().changed;
     assert_eq!(change, Some(BOB.public().fingerprint()));
+}
+
+#[test]
+fn an_account_that_is_gone_is_told_as_such_whether_its_owner_was_known_or_not() {
+    for known in [None, Some(&ALICE)] {
+        let (member, mut keyring) = (bob(None), Memory::default());
+        if let Some(key) = known {
+            keyring = keyring.knows("alice", key);
+        }
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&BOB, 1, "one").encode()));
+        let actions = receiver.not_found(asked, Absent::Account, Instant::now()).unwrap();
+        assert_eq!(told(&actions), ["NoAccount"]);
+        assert!(actions.iter().any(|action| matches!(action, Action::Done { counted: false, .. })), "it is over");
+    }
 }
 
 #[test]
