@@ -48,8 +48,9 @@ pub fn conduct<'a>(circuit: &Circuit, stop: &Stop, parts: Vec<Part<'a>>) -> Resu
             ended(if stop.is_interrupt() { Err(Error::Interrupted) } else { Ok(()) });
         }
         // It goes on as the same panic: left to the scope it would be told of once more, in other words.
-        let panics = running.into_iter().filter_map(|thread| thread.join().err());
-        panics.for_each(|panic| std::panic::resume_unwind(panic));
+        if let Some(panic) = running.into_iter().find_map(|thread| thread.join().err()) {
+            std::panic::resume_unwind(panic);
+        }
         Ok(())
     })?;
     circuit.finish();
