@@ -21,8 +21,8 @@ help: ## list these commands
 
 # `exec` leaves no shell that Ctrl-C could kill before the server has stopped in order.
 run-server: build $(GROUP_KEY) ## build all that is missing and start the server
-	@export TOPCHAT_CLIENT_COMMAND='make run-client' TOPCHAT_SERVER_COMMAND='make run-server'; \
-	exec $(TARGET)/release/topchat-server --data-dir data/server $(ARGS)
+	@export TOPCHAT_CLIENT_COMMAND='make run-client' TOPCHAT_SERVER_COMMAND='make run-server' TOPCHAT_DATA_DIR=data/server; \
+	exec $(TARGET)/release/topchat-server $(ARGS)
 
 # Leaving by Ctrl-C (130) is no failure of make's. The trap keeps the shell alive until the client has ended.
 run-client: build ## start the client (NAME=bob for a second person)

@@ -6,10 +6,11 @@
 # Its own words begin with "bot:", and it never answers those: two bots don't talk for ever.
 set -eu
 
-# The field $1 of the JSON line in $line, if it is a text without escapes. Within a text a quote is written \", so nobody
-# can put a field of their own into one.
+# The field $1 of the JSON line in $line. Within a text a quote is written \", so nobody can put a field of their own into one.
+# What else is escaped becomes a blank, but for \\, which is \- meanwhile.
 field() {
-    printf '%s\n' "$line" | sed -n "s/.*\"$1\":\"\([^\"\\\\]*\)\".*/\1/p"
+    printf '%s\n' "$line" | sed -n 's/.*"'"$1"'":"\([^"\\]*\(\\.[^"\\]*\)*\)".*/\1/p' |
+        sed 's/\\\\/\\-/g; s/\\"/"/g; s/\\u..../ /g; s/\\[^-]/ /g; s/\\-/\\/g'
 }
 
 answer() {
@@ -36,5 +37,4 @@ while IFS= read -r line; do
             echo "bot: $from got no answer" >&2 ;;
     esac
 done <"$folder/lines" & pids="$pids $!"
-wait "$!" || :
-echo "bot: nothing comes any more" >&2; exit 1
+wait "$!" || :; echo "bot: nothing comes any more" >&2; exit 1

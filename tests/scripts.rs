@@ -413,7 +413,8 @@ fn bootstrap_does_not_claim_success_when_the_packages_are_too_old() {
 #[test]
 fn the_client_of_a_clone_takes_the_clones_folders_from_wherever_it_is_started() {
     let clone = Place::clone_with(&["topchat"]);
-    clone.fake("topchat", r#"echo "$TOPCHAT_COMMAND"; printf '%s|' "$@""#);
+    let folders = "$TOPCHAT_KEYS_DIR|$TOPCHAT_STATE_DIR|$TOPCHAT_GROUP_KEY";
+    clone.fake("topchat", &format!(r#"echo "$TOPCHAT_COMMAND"; echo "{folders}"; printf '%s|' "$@""#));
     fs::create_dir_all(clone.path("target/release")).unwrap();
     fs::rename(clone.path("bin/topchat"), clone.path("target/release/topchat")).unwrap();
     fs::create_dir(clone.path("elsewhere")).unwrap();
@@ -430,10 +431,7 @@ fn the_client_of_a_clone_takes_the_clones_folders_from_wherever_it_is_started() 
         command.args(["send", "bob", "two words", ""]).current_dir(clone.path(from)).env_remove("CARGO_TARGET_DIR");
         assert_eq!(
             said(&command.output().unwrap()),
-            format!(
-                "{typed}\n--keys-dir|{folder}keys|--state-dir|{folder}data/client|--group-key|{folder}keys/group.key|\
-                 send|bob|two words||"
-            )
+            format!("{typed}\n{folder}keys|{folder}data/client|{folder}keys/group.key\nsend|bob|two words||")
         );
     }
 }

@@ -95,9 +95,11 @@ fn as_typed(words: &str, options: &Options) -> String {
     format!("{before}: {}{after}", owners_command(command, options))
 }
 
-/// A command of the owner: as they were told to type such commands, or with this program as it was started.
+/// A command of the owner: as they were told to type such commands, which are for the folder in the environment, or with this
+/// program as it was started.
 fn owners_command(words: &str, options: &Options) -> String {
-    match told(SERVER_COMMAND) {
+    let is_told_folder = std::env::var_os("TOPCHAT_DATA_DIR").is_some_and(|folder| *folder == *options.data_dir);
+    match told(SERVER_COMMAND).filter(|_| is_told_folder) {
         Some(command) => format!("{command} ARGS='{words}'"),
         None => format!("{} --data-dir {} {words}", own_command(), quoted(&options.data_dir.to_string_lossy())),
     }

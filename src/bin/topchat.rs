@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use topchat::client::options::Options;
 use topchat::client::{self, Error};
 use topchat::error::{Exit, Explain, describe};
 
 fn main() -> ExitCode {
     topchat::logging::start(log::LevelFilter::Warn);
-    let options = match Options::try_parse() {
+    let options = match Options::typed(std::env::args_os()) {
         Ok(options) => options,
         Err(error) => {
             // Help and version go to stdout, mistakes to stderr; whoever closed it wants neither.

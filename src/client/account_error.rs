@@ -38,7 +38,7 @@ pub enum AccountError {
         bits: u32,
     },
     /// Another process has changed the account's keys meanwhile.
-    #[error("the keys in {} were changed by another program meanwhile. Nothing was sent.", visible(&.folder.to_string_lossy()))]
+    #[error("the keys in {} were changed by another program meanwhile. Nothing was changed by this one.", visible(&.folder.to_string_lossy()))]
     KeysBusy {
         /// Where.
         folder: PathBuf,

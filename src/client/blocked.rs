@@ -20,20 +20,21 @@ pub(super) struct Blocked {
 }
 
 #[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct Names {
-    version: u32,
+    v: u32,
     blocked: Vec<String>,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Self { version: VERSION, blocked: Vec::new() }
+        Self { v: VERSION, blocked: Vec::new() }
     }
 }
 
 impl Document for Names {
     fn version(&self) -> u32 {
-        self.version
+        self.v
     }
 }
 

@@ -7,6 +7,7 @@ use crate::wire::Fingerprint;
 
 /// A contact's key as it is shown to be compared.
 pub struct Comparison {
+    own: UserName,
     name: UserName,
     fingerprint: Fingerprint,
     number: SafetyNumber,
@@ -16,7 +17,7 @@ impl Comparison {
     /// Of one's own key and a contact's.
     pub fn new(own: Side<'_>, contact: Side<'_>) -> Self {
         let (name, fingerprint) = contact;
-        Self { name: name.clone(), fingerprint, number: SafetyNumber::of(own, contact) }
+        Self { own: own.0.clone(), name: name.clone(), fingerprint, number: SafetyNumber::of(own, contact) }
     }
 
     /// The number alone, without gaps.
@@ -40,11 +41,10 @@ impl Comparison {
     /// All of it, and how it is compared. The code is as high as many a terminal: what is to be read stands below it.
     pub fn whole(&self, colour: bool) -> Vec<String> {
         let mut lines = self.code(colour);
-        let name = &self.name;
-        lines.push(format!(
-            "{name} sees the same number with: topchat fingerprint and your name. Compare them by voice, or"
-        ));
-        lines.push(format!("scan the code on {name}'s screen. If they differ, somebody stands between you."));
+        let Self { own, name, .. } = self;
+        lines.push(format!("{name} sees the same number with /verify {own} in the chat."));
+        lines.push(format!("Compare them by voice, or scan the code on {name}'s screen."));
+        lines.push("If they differ, somebody stands between you.".to_owned());
         lines.extend(self.lines());
         lines
     }

@@ -21,14 +21,16 @@ pub(super) struct Settings {
 }
 
 #[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct Kept {
-    version: u32,
+    v: u32,
     /// Whether every run keeps a history.
     on: bool,
     key: Option<Locked>,
 }
 
 #[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct Locked {
     id: String,
     /// Fingerprint of the encryption key that opens it.
@@ -38,13 +40,13 @@ struct Locked {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { version: VERSION, on: false, key: None }
+        Self { v: VERSION, on: false, key: None }
     }
 }
 
 impl Document for Kept {
     fn version(&self) -> u32 {
-        self.version
+        self.v
     }
 }
 

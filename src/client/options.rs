@@ -1,9 +1,11 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::contacts::NewKeys;
 use crate::limits::TIMEOUT_SECS_MAX;
@@ -26,6 +28,33 @@ pub struct Options {
     /// What to do; the interactive chat if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// What commands in hints have to repeat.
+    #[arg(skip)]
+    pub repeated: Vec<Repeated>,
+}
+
+/// A setting that was typed: without it, a command in a hint would be about another server or other files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// As `--server`.
+    pub flag: &'static str,
+    /// What stands behind it.
+    pub value: String,
+}
+
+impl Options {
+    /// As they were typed behind the program's name; `words` begin with that.
+    pub fn typed<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        let options = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let repeated = REPEATED.iter().filter(|(id, _)| matches.value_source(id) == Some(ValueSource::CommandLine));
+        let repeated = repeated.filter_map(|(id, flag)| {
+            let value = matches.get_raw(id)?.next()?.to_string_lossy().into_owned();
+            Some(Repeated { flag, value })
+        });
+        Ok(Self { repeated: repeated.collect(), ..options })
+    }
 }
 
 /// Settings that stand before or after the command.
@@ -162,16 +191,17 @@ pub enum Command {
         /// The contact.
         name: String,
     },
+    /// Go on with a contact whose key has changed, unverified.
+    Trust {
+        /// The contact.
+        name: String,
+        /// The key's fingerprint: its first 16 hex digits at least. Without it, you are shown the changed key and asked.
+        fingerprint: Option<String>,
+    },
     /// Take somebody out of your contacts.
     Forget {
         /// The contact.
         name: String,
-    },
-    /// Change the password of the account and of its key files together.
-    Passwd {
-        /// File whose first line is the new password.
-        #[arg(long, value_name = "FILE")]
-        new_password_file: Option<PathBuf>,
     },
     /// The keys of the group, in the file that its members share.
     #[command(subcommand)]
@@ -198,18 +228,17 @@ pub enum Command {
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
     },
+    /// Change the password of the account and of its key files together.
+    Passwd {
+        /// File whose first line is the new password.
+        #[arg(long, value_name = "FILE")]
+        new_password_file: Option<PathBuf>,
+    },
     /// Delete the account on the server. The key files stay.
     DeleteAccount {
         /// Don't ask.
         #[arg(long)]
         yes: bool,
-    },
-    /// Go on with a contact whose key has changed, unverified.
-    Trust {
-        /// The contact.
-        name: String,
-        /// The key's fingerprint: its first 16 hex digits at least. Without it, you are shown the changed key and asked.
-        fingerprint: Option<String>,
     },
 }
 
@@ -280,6 +309,9 @@ pub enum Keys {
     },
 }
 
+/// What the environment sets holds for the next command by itself.
+const REPEATED: [(&str, &str); 3] = [("server", "--server"), ("keys_dir", "--keys-dir"), ("state_dir", "--state-dir")];
+
 const LONG_ABOUT: &str = "\
 A small private chat: every message is encrypted and signed on your machine.
 
@@ -309,8 +341,6 @@ Passwords never come as a flag's value; --password-file - reads stdin.";
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Options {
@@ -329,6 +359,16 @@ mod tests {
             assert_eq!(options.global.user.as_deref(), Some("alice"), "{line}");
             assert!(options.global.json, "{line}");
         }
+    }
+
+    #[test]
+    fn what_hints_must_repeat_is_what_was_typed() {
+        let typed = "topchat send --keys-dir k bob hi --server a:1 --user alice";
+        let options = Options::typed(typed.split(' ')).unwrap();
+        let repeated: Vec<_> = options.repeated.iter().map(|one| (one.flag, one.value.as_str())).collect();
+        assert_eq!(repeated, [("--server", "a:1"), ("--keys-dir", "k")]);
+        assert_eq!(options.global.user.as_deref(), Some("alice"));
+        assert_eq!(Options::typed(["topchat", "users"]).unwrap().repeated, []);
     }
 
     #[test]

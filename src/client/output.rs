@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::Error;
-use crate::text::visible;
+use super::options::Repeated;
+use crate::text::{quoted, visible};
 
 /// One line, at once.
 pub fn line(text: &str) -> Result<(), Error> {
@@ -27,16 +28,23 @@ pub fn name_account(user: &str) {
     *USER.lock().unwrap_or_else(PoisonError::into_inner) = Some(user.to_owned());
 }
 
+/// From now on commands that are told to be typed are for the same server and folders as this one.
+pub fn repeat(settings: Vec<Repeated>) {
+    *SETTINGS.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+}
+
 /// These words with each `topchat COMMAND` as this person types it: a clone that is not installed starts the client by a script,
-/// which names itself in `TOPCHAT_COMMAND`, and where several accounts are, one has to be chosen.
+/// which names itself in `TOPCHAT_COMMAND`; where several accounts are, one has to be chosen; and a server or folders that were
+/// named have to be named again.
 pub fn as_typed(words: &str) -> String {
     static COMMAND: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(COMMAND_VARIABLE).ok());
     let user = USER.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    with_command(words, COMMAND.as_deref().unwrap_or(PROGRAM), user.as_deref())
+    let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    with_command(words, COMMAND.as_deref().unwrap_or(PROGRAM), user.as_deref(), &settings)
 }
 
 /// Words that have been through this stay as they are.
-fn with_command(words: &str, command: &str, user: Option<&str>) -> String {
+fn with_command(words: &str, command: &str, user: Option<&str>, settings: &[Repeated]) -> String {
     let mut shown = String::with_capacity(words.len());
     let mut rest = words;
     while let Some(at) = rest.find(PROGRAM) {
@@ -44,11 +52,11 @@ fn with_command(words: &str, command: &str, user: Option<&str>) -> String {
         let after = &from[PROGRAM.len()..];
         shown.push_str(before);
         match is_command(before, after) {
-            true => shown.push_str(&visible(command)),
+            true => {
+                shown.push_str(&visible(command));
+                shown.push_str(&added(after, user, settings));
+            }
             false => shown.push_str(PROGRAM),
-        }
-        if let Some(user) = user.filter(|_| is_command(before, after) && needs_account(after)) {
-            shown.push_str(&format!(" --user {user}"));
         }
         rest = after;
     }
@@ -65,9 +73,29 @@ fn is_command(before: &str, after: &str) -> bool {
     stands_alone && goes_on
 }
 
-fn needs_account(after: &str) -> bool {
-    let after = after.trim_start();
-    !NAMED_OTHERWISE.iter().any(|words| after.starts_with(words))
+/// What has to stand between the program's name and what is behind it.
+fn added(after: &str, user: Option<&str>, settings: &[Repeated]) -> String {
+    let own = after.split('\n').next().unwrap_or_default().split(PROGRAM).next().unwrap_or_default();
+    let command = behind_settings(own);
+    if command.starts_with(ELSEWHERE) {
+        return String::new();
+    }
+    let is_said = |flag: &str| own.split(' ').any(|word| word == flag);
+    let needs_account = !is_said("--user") && !NAMED_OTHERWISE.iter().any(|words| command.starts_with(words));
+    let user = user.filter(|_| needs_account).map(|user| format!(" --user {user}"));
+    let settings = settings.iter().filter(|one| !is_said(one.flag));
+    let settings = settings.map(|one| format!(" {} {}", one.flag, quoted(&one.value)));
+    user.into_iter().chain(settings).collect()
+}
+
+/// What stands behind settings with their values.
+fn behind_settings(words: &str) -> &str {
+    let mut rest = words.trim_start();
+    while let Some((_, value)) = rest.split_once(' ').filter(|_| rest.starts_with("--")) {
+        let end = if value.starts_with('\'') { "' " } else { " " };
+        rest = value.split_once(end).map_or("", |(_, behind)| behind.trim_start());
+    }
+    rest
 }
 
 /// Now, as Unix time in milliseconds.
@@ -77,9 +105,13 @@ pub fn now_ms() -> i64 {
 
 /// The account that commands have to name.
 static USER: Mutex<Option<String>> = Mutex::new(None);
+/// What they have to repeat.
+static SETTINGS: Mutex<Vec<Repeated>> = Mutex::new(Vec::new());
 const PROGRAM: &str = "topchat";
 /// What need not be told which account it is for.
-const NAMED_OTHERWISE: [&str; 4] = ["--user ", "register ", "login ", "keys import "];
+const NAMED_OTHERWISE: [&str; 3] = ["register ", "login ", "keys import "];
+/// What is typed on another machine, of which nothing is known.
+const ELSEWHERE: &str = "keys export there";
 const COMMAND_VARIABLE: &str = "TOPCHAT_COMMAND";
 
 #[cfg(test)]
@@ -102,9 +134,9 @@ mod tests {
                 "in /usr/share/topchat and ./topchat here, topchat-server, topchat.",
             ),
         ] {
-            assert_eq!(with_command(words, "scripts/topchat", None), expected);
+            assert_eq!(with_command(words, "scripts/topchat", None, &[]), expected);
         }
-        assert_eq!(with_command("topchat login", "a\u{1b}[2Jb", None), "a^[[2Jb login");
+        assert_eq!(with_command("topchat login", "a\u{1b}[2Jb", None, &[]), "a^[[2Jb login");
     }
 
     #[test]
@@ -120,9 +152,41 @@ mod tests {
             ),
             ("of topchat.", "of topchat."),
         ] {
-            let once = with_command(words, "topchat", Some("bob"));
+            let once = with_command(words, "topchat", Some("bob"), &[]);
             assert_eq!(once, expected);
-            assert_eq!(with_command(&once, "topchat", Some("bob")), expected, "once more");
+            assert_eq!(with_command(&once, "topchat", Some("bob"), &[]), expected, "once more");
+        }
+    }
+
+    #[test]
+    fn hints_repeat_the_server_and_the_folders_that_were_named() {
+        let named = |flag, value: &str| Repeated { flag, value: value.to_owned() };
+        let settings = [named("--server", "chat.example:7777"), named("--keys-dir", "my keys")];
+        let both = "--server chat.example:7777 --keys-dir 'my keys'";
+        for (words, expected) in [
+            ("see: topchat users\n", format!("see: topchat --user bob {both} users\n")),
+            ("next: topchat login bob", format!("next: topchat {both} login bob")),
+            ("again: topchat\n", format!("again: topchat --user bob {both}\n")),
+            (
+                "topchat verify carol    or: topchat trust carol",
+                format!("topchat --user bob {both} verify carol    or: topchat --user bob {both} trust carol"),
+            ),
+            (
+                "topchat users --server b:1 --server-fingerprint SHA256:9f",
+                "topchat --user bob --keys-dir 'my keys' users --server b:1 --server-fingerprint SHA256:9f".to_owned(),
+            ),
+            (
+                "next: topchat --server b:1 login bob",
+                "next: topchat --keys-dir 'my keys' --server b:1 login bob".to_owned(),
+            ),
+            (
+                "topchat keys export there, then topchat keys import here",
+                format!("topchat keys export there, then topchat {both} keys import here"),
+            ),
+        ] {
+            let once = with_command(words, "topchat", Some("bob"), &settings);
+            assert_eq!(once, expected);
+            assert_eq!(with_command(&once, "topchat", Some("bob"), &settings), expected, "once more");
         }
     }
 }

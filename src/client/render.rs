@@ -204,7 +204,9 @@ fn fitted_line(line: &str, width: usize) -> String {
     }
     let head = line.len() - line.trim_start().len();
     let label = line[head..].find("  ").map(|gap| line.len() - line[head + gap..].trim_start().len());
-    let indent = label.filter(|label| *label <= width / 3).unwrap_or(head.max(CONTINUES_AT)).min(width / 2);
+    let has_room =
+        |label: &usize| *label <= width / 3 && line[*label..].split(' ').all(|word| columns(word) <= width - *label);
+    let indent = label.filter(has_room).unwrap_or(head.max(CONTINUES_AT)).min(width / 2);
     let (mut shown, mut rest, mut room) = (String::new(), line, width);
     while columns(rest) > room {
         let (piece, after) = rest.split_at(gap(rest, room));

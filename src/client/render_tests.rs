@@ -75,6 +75,13 @@ fn what_is_compared_is_broken_between_its_groups_only() {
     }
     assert_eq!(fitted("your fingerprint    abab abab abab", Some(30)), "your fingerprint    abab abab\n        abab");
     assert_eq!(fitted("bob  abab abab abab", Some(16)), "bob  abab abab\n     abab");
+    let long = "f".repeat(25);
+    let below = format!("to a here   seen\n        {long}");
+    assert_eq!(
+        fitted(&format!("to a here   seen {long}"), Some(36)),
+        below,
+        "a word that has no room below what it belongs to"
+    );
     assert_eq!(fitted("    list:\n  x", Some(16)), "    list:\n  x");
     assert_eq!(fitted(&"x".repeat(50), Some(16)), "x".repeat(50));
 }

@@ -9,8 +9,8 @@ use super::config::{self, Config};
 use super::options::{Command, Group, Keys, Options};
 use super::prompt::Settings;
 use super::{
-    Error, account, choosing, group, history_view, listen, people, register, renewal, rpc, send, session, start, text,
-    transfer,
+    Error, account, choosing, group, history_view, listen, output, people, register, renewal, rpc, send, session,
+    start, text, transfer,
 };
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
@@ -80,6 +80,7 @@ fn wait_for(over: &Stop) -> Result<(), Error> {
 }
 
 fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), Error> {
+    output::repeat(options.repeated);
     let config = Config::new(options.global)?;
     session::name_in_hints(&config, config.user.as_ref());
     match options.command.unwrap_or(Command::Login { name: None }) {

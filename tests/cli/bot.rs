@@ -56,6 +56,10 @@ fn the_bot_answers_what_is_said_to_it_alone_and_not_itself() {
     says("bob", "bot: Filesystem\n/dev/sda1");
     says("bob", "echo \u{17c}\u{f3}\u{142}w; $(touch broken) `touch broken`");
     assert_eq!(heard(), "bot: \u{17c}\u{f3}\u{142}w; $(touch broken) `touch broken`");
+    says("bob", r#"echo "one" \two\\n\" end"#);
+    assert_eq!(heard(), r#"bot: "one" \two\\n\" end"#);
+    says("bob", "echo one\ntwo\u{7f}.");
+    assert_eq!(heard(), "bot: one two .");
     says("bob", "a \"quote\",\"text\":\"time\"");
     assert_eq!(heard(), "bot: I know: time, disk, system, echo TEXT");
     says("bob", "who:bot:you");

@@ -260,6 +260,26 @@ fn hints_where_several_accounts_are_name_the_one_that_is_used() {
     assert!(answer.contains(r#""hint":"see who there is: topchat --user alice users""#), "{answer}");
 }
 
+/// The environment leads elsewhere: only with what was typed the hint's command finds its server and files.
+#[test]
+fn hints_repeat_the_server_and_the_folders_that_were_typed() {
+    let (server, mut place) = alice();
+    place.home.server = "127.0.0.1:1".to_owned();
+    fs::rename(place.home.path("keys"), place.home.path("other keys")).unwrap();
+    let address = server.address.to_string();
+    let typed = ["--server", &address, "--keys-dir", "other keys", "--state-dir", "other"];
+    let repeated = format!("--server {address} --keys-dir 'other keys' --state-dir other");
+    let wrong = place.home.run_in(&[&["send", "carl", "hi"], &typed[..]].concat());
+    assert!(wrong.stderr.ends_with(&format!("hint: see who there is: topchat {repeated} users\n")), "{wrong:?}");
+    place.follows(&wrong, &[]);
+    let small = ["register", "dave", "--bits", "2048"];
+    let finished = place.home.run_in(&[&typed[..], &small].concat());
+    assert!(finished.stderr.ends_with(&format!("next: topchat {repeated} login dave\n")), "{finished:?}");
+    let wrong = place.home.run_in(&[&["history", "--user", "alice"], &typed[..]].concat());
+    assert!(wrong.stderr.ends_with(&format!(": topchat --user alice {repeated} history on\n")), "{wrong:?}");
+    place.follows(&wrong, &[]);
+}
+
 #[test]
 fn hints_about_invites_and_of_the_server_help() {
     let place = Place::new(Home::at("127.0.0.1:1"));

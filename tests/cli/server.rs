@@ -25,8 +25,11 @@ pub fn run(home: &Home, words: &[&str]) -> Finished {
 }
 
 /// What the Makefile of a clone says about how its programs are started.
-const CLONE: [(&str, &str); 2] =
-    [("TOPCHAT_SERVER_COMMAND", "make run-server"), ("TOPCHAT_CLIENT_COMMAND", "make run-client")];
+const CLONE: [(&str, &str); 3] = [
+    ("TOPCHAT_SERVER_COMMAND", "make run-server"),
+    ("TOPCHAT_CLIENT_COMMAND", "make run-client"),
+    ("TOPCHAT_DATA_DIR", "my data"),
+];
 
 #[test]
 fn the_start_lines_name_commands_as_they_are_typed_there() {
@@ -74,6 +77,8 @@ fn the_owners_commands_are_told_as_they_are_typed_there() {
     for (told, invite, list) in [
         (&[][..], "SERVER --data-dir 'my data' user invite", "SERVER --data-dir 'my data' user list"),
         (&CLONE[..], "make run-server ARGS='user invite'", "make run-server ARGS='user list'"),
+        // Another folder than the one that the Makefile names.
+        (&CLONE[..2], "SERVER --data-dir 'my data' user invite", "SERVER --data-dir 'my data' user list"),
     ] {
         let command = |words: &[&str]| {
             let mut command = process::command(SERVER, home.folder.path());

@@ -439,8 +439,13 @@ fn the_command_shows_the_changed_key_that_it_would_trust_and_asks() {
     let mut line = stage.liar.member();
     line.answer_lookup(others.third.bundle());
     line.drain();
-    let shown = String::from_utf8(asking.finish()).unwrap();
-    assert!(shown.contains("the server gives another key of bob now than the one you were told of"), "{shown}");
+    let shown = String::from_utf8(asking.finish()).unwrap().replace("\r\n", "\n");
+    let third = others.third.identity.public().fingerprint().grouped();
+    let told = format!(
+        "error: the server gives another key of bob now than the one you were told of. Nothing was changed.\n  told {second}\n  \
+         now  {third}\nhint: compare it by voice, with: topchat verify bob    or name the key: topchat trust bob FINGERPRINT\n"
+    );
+    assert!(shown.ends_with(&told), "{shown}");
     stage.is_stopped(BOB.bundle(), &others.second, "never verified");
     let asking = ask("yes\r");
     let mut line = stage.liar.member();

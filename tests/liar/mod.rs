@@ -8,6 +8,7 @@ mod lookups;
 mod oracle;
 mod order;
 mod peers;
+mod refusals;
 pub mod server;
 mod stage;
 mod tampering;

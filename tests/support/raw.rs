@@ -47,7 +47,7 @@ impl RawClient {
         Ok(client)
     }
 
-    /// Registered and logged in.
+    /// Registered, now or before, and logged in.
     pub fn member(address: SocketAddr, person: &Person, mode: Mode) -> Self {
         Self::member_as(address, person, &person.name, mode)
     }
@@ -55,7 +55,8 @@ impl RawClient {
     /// The same under another name.
     pub fn member_as(address: SocketAddr, person: &Person, name: &UserName, mode: Mode) -> Self {
         let mut client = Self::connect(address);
-        assert_eq!(client.register_as(person, name), ToClient::Registered);
+        let registered = client.register_as(person, name);
+        assert!(matches!(registered, ToClient::Registered | ToClient::RegisteredBefore), "{registered:?}");
         let welcome = client.login_as(person, name, mode);
         assert!(matches!(welcome, ToClient::Welcome { .. }), "{welcome:?}");
         client
