@@ -29,14 +29,16 @@ pub fn conduct<'a>(circuit: &Circuit, stop: &Stop, parts: Vec<Part<'a>>) -> Resu
         circuit.wake();
     };
     thread::scope(|scope| -> Result<(), Error> {
+        let mut running = Vec::new();
         for part in parts {
             let (over, ended) = (&over, &ended);
             let spawned = thread::Builder::new().name(part.name.to_owned()).spawn_scoped(scope, move || {
                 let _ended = EndAll { over, circuit };
                 ended((part.run)(over));
             });
-            if let Err(source) = spawned {
-                ended(Err(Error::System { doing: "starting a thread", source }));
+            match spawned {
+                Ok(thread) => running.push(thread),
+                Err(source) => ended(Err(Error::System { doing: "starting a thread", source })),
             }
         }
         while !stop.is_asked() && !over.is_asked() {
@@ -44,6 +46,10 @@ pub fn conduct<'a>(circuit: &Circuit, stop: &Stop, parts: Vec<Part<'a>>) -> Resu
         }
         if stop.is_asked() {
             ended(if stop.is_interrupt() { Err(Error::Interrupted) } else { Ok(()) });
+        }
+        // It goes on as the same panic: left to the scope it would be told of once more, in other words.
+        if let Some(panic) = running.into_iter().find_map(|thread| thread.join().err()) {
+            std::panic::resume_unwind(panic);
         }
         Ok(())
     })?;

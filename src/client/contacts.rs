@@ -35,7 +35,7 @@ pub enum NewKeys {
     Never,
 }
 
-/// What was read last, and what was pinned in this run.
+/// What was read last, and whose key was pinned in this run, by whichever process.
 #[derive(Default)]
 struct Memory {
     stamp: Option<Stamp>,
@@ -48,12 +48,30 @@ struct Known {
     contact: Contact,
 }
 
+impl Memory {
+    /// A key that is pinned in place of another one, which did not hand over to it, is as new as a first one, whichever
+    /// process pinned it; not one whose fingerprint was given.
+    fn take(&mut self, known: HashMap<UserName, Known>) {
+        for (name, Known { pin, contact }) in &known {
+            let was = self.known.get(name).map(|known| known.pin.key.fingerprint());
+            let has_handed_over = pin.former.iter().any(|former| Some(former.key.fingerprint()) == was);
+            if contact.was_named() || has_handed_over {
+                self.new.remove(name);
+            } else if was != Some(pin.key.fingerprint()) {
+                self.new.insert(name.clone());
+            }
+        }
+        self.known = known;
+    }
+}
+
 impl Contacts {
     /// The pins in this folder, which is made if it is missing. Refuses a file that holds something else.
     pub fn open(folder: &Path, new_keys: NewKeys) -> Result<Self, Error> {
         let file = StateFile::new(folder, "contacts.json")?;
         let contacts = Self { file, new_keys, memory: Mutex::default() };
         contacts.refresh()?;
+        contacts.memory().new.clear();
         Ok(contacts)
     }
 
@@ -78,11 +96,9 @@ impl Contacts {
             let contact = pins.contacts.entry(bundle.name.to_string());
             Ok(contact.or_insert_with(|| Contact::new(bundle, now_ms())).choose(bundle, choice, now_ms()))
         })?;
-        let mut memory = self.memory();
-        match choice {
-            // Another key in this name, seen in this run and compared by nobody: it is as new as a first one.
-            Choice::Trusted if !stays => drop(memory.new.insert(bundle.name.clone())),
-            _ => drop(memory.new.remove(&bundle.name)),
+        self.refresh()?;
+        if stays {
+            self.memory().new.remove(&bundle.name);
         }
         Ok(())
     }
@@ -150,7 +166,7 @@ impl Contacts {
         let is_same = stamp == self.file.stamp();
         if is_same {
             memory.stamp = stamp;
-            memory.known = known;
+            memory.take(known);
         }
         Ok(is_same)
     }
@@ -203,7 +219,7 @@ impl Keyring for Contacts {
         if let Some(met) = self.has_met(bundle)? {
             return Ok(met);
         }
-        let met = self.file.change(|pins: &mut Pins| {
+        self.file.change(|pins: &mut Pins| {
             let Some(contact) = pins.contacts.get_mut(bundle.name.as_str()) else {
                 if !self.takes_new() {
                     return Err(Error::Trust(TrustError::NotPinned {
@@ -217,13 +233,7 @@ impl Keyring for Contacts {
             };
             let (_, held) = self.read(bundle.name.as_str(), contact)?;
             contact.meet(&held, found, now_ms())
-        })?;
-        match met {
-            Met::First => drop(self.memory().new.insert(bundle.name.clone())),
-            Met::Moved => drop(self.memory().new.remove(&bundle.name)),
-            Met::Stays | Met::Changed(_) => {}
-        }
-        Ok(met)
+        })
     }
 
     fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error> {

@@ -158,6 +158,28 @@ fn what_another_process_pins_is_seen() {
     other.check(&found(&ALICE)).unwrap();
 }
 
+#[test]
+fn what_another_process_pins_is_as_new_as_what_this_one_does() {
+    let place = tempfile::tempdir().unwrap();
+    let running = open(&place);
+    open(&place).check(&found(&BOB)).unwrap();
+    assert_eq!(mark(&running), Some(Mark::New), "seen for the first time");
+    let running = open(&place);
+    assert_eq!(mark(&running), Some(Mark::Known));
+    assert!(open(&place).check(&found(&ALICE)).is_err());
+    assert_eq!(mark(&running), Some(Mark::Known), "the pinned one is still the same");
+    open(&place).choose(&found(&ALICE).bundle, Choice::Trusted).unwrap();
+    assert_eq!(mark(&running), Some(Mark::New), "nobody has compared it");
+    open(&place).choose(&found(&ALICE).bundle, Choice::Verified).unwrap();
+    assert_eq!(mark(&running), Some(Mark::Verified));
+    open(&place).unverify(&bob()).unwrap();
+    assert_eq!(mark(&running), Some(Mark::Known), "it was compared once");
+    open(&place).choose(&found(&CAROL_ENCRYPTION).bundle, Choice::Trusted).unwrap();
+    assert_eq!((mark(&running), mark(&open(&place))), (Some(Mark::New), Some(Mark::Known)));
+    open(&place).choose(&found(&CAROL_ENCRYPTION).bundle, Choice::Named).unwrap();
+    assert_eq!(mark(&running), Some(Mark::Known), "its fingerprint was given");
+}
+
 /// The longest keys of as many contacts as there may be, with the longest names and all that may be known of them.
 #[test]
 fn a_full_list_of_contacts_can_be_read_and_takes_no_more() {

@@ -11,7 +11,7 @@ use crate::wire::{Envelope, Fingerprint, MessageId};
 /// What is known of the key that signed a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Pinned or trusted in this run: nobody has compared it yet.
+    /// Pinned or trusted in this run, by whichever process of the account: nobody has compared it yet.
     New,
     /// Pinned before this run, or trusted by its fingerprint.
     Known,

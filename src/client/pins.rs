@@ -41,6 +41,9 @@ pub(super) struct Contact {
     /// When the person compared one that has led to it by handovers, the latest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verified_before: Option<String>,
+    /// The person gave its fingerprint when they chose it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    named: bool,
     /// The highest bundle number that was seen of this identity; 0 if none is known.
     #[serde(default)]
     bundle: u64,
@@ -110,6 +113,7 @@ impl Contact {
             first_seen: json::time(now_ms),
             verified: None,
             verified_before: None,
+            named: false,
             bundle: bundle.number,
             encryption: Some(bundle.encryption.fingerprint().to_hex()),
             former: Vec::new(),
@@ -139,6 +143,11 @@ impl Contact {
             changed: self.changed.as_ref().map(|changed| fingerprint(&changed.fingerprint)).transpose()?,
             others: self.others.iter().map(|other| fingerprint(other)).collect::<Result<_, String>>()?,
         })
+    }
+
+    /// Whether the person gave the key's fingerprint when they chose it.
+    pub(super) fn was_named(&self) -> bool {
+        self.named
     }
 
     /// Whether [`Self::meet`] would only repeat what stands here.
@@ -210,6 +219,7 @@ impl Contact {
         }
         self.others.retain(|other| *other != now);
         self.changed = None;
+        self.named |= choice != Choice::Trusted;
         if choice == Choice::Verified {
             self.verified = Some(json::time(now_ms));
         }

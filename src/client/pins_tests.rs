@@ -11,6 +11,8 @@ impl Contact {
         let former = |_| FormerKey { identity: identity.clone(), since: time.clone() };
         Self {
             verified: Some(time.clone()),
+            verified_before: Some(time.clone()),
+            named: true,
             bundle: u64::MAX,
             former: (0..FORMER_KEYS).map(former).collect(),
             changed: Some(Changed { fingerprint: "0".repeat(64), seen: time.clone() }),

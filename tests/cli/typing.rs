@@ -328,6 +328,37 @@ fn another_size_of_the_terminal_breaks_neither_lines_nor_the_prompt() {
     terminal.wait_for_line("ALL> hello and so on and so on and so on and so on");
 }
 
+/// The signal that tells of another size may come late, or after what was drawn for the old one.
+#[test]
+fn a_terminal_that_became_wider_unnoticed_loses_no_row_above_the_line() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let chat = home.topchat(&["--password-file", "password", "--quiet"]);
+    let mut deaf = process::command("env", home.folder.path());
+    deaf.arg("--block-signal=WINCH").arg(CLIENT).args(chat.get_args());
+    deaf.envs(chat.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    let mut terminal = Terminal::with_size(deaf.env("TERM", "xterm-256color"), 24, 40);
+    terminal.wait_for_line("ALL> ");
+    terminal.types(&format!("hello{}", " and so on".repeat(4)));
+    terminal.wait_for_line(" and so on");
+    terminal.resize(24, 100);
+    for (count, text) in (1..).zip(["first", "second", "third"]) {
+        bob.send_envelope(&BOB.seal_to(&ALICE, text, count));
+        terminal.wait_for_row(&format!("2026-11-18 11:06 bob   > you  {text}"));
+    }
+    terminal.wait_until("the end of the line", |terminal| terminal.line().ends_with(" and so on"));
+    terminal.types("!\x1b[D");
+    terminal.wait_until("one more key", |terminal| terminal.line().ends_with(" and so on!"));
+    let rows = terminal.rows();
+    for text in ["first", "second", "third"] {
+        assert!(rows.iter().any(|row| row.contains(&format!("you  {text} "))), "{text}: {rows:?}");
+    }
+    assert_eq!(rows.iter().filter(|row| row.contains("ALL> ")).count(), 1, "{rows:?}");
+    terminal.types("\r");
+    terminal.wait_for_row("HH:MM alice > ALL  hello and so on and so on and so on and so on!");
+}
+
 #[test]
 fn ctrl_z_gives_the_terminal_back_and_fg_goes_on_where_it_was() {
     let server = TestServer::start();
@@ -584,6 +615,7 @@ fn a_panic_leaves_the_terminal_as_it_was_and_its_message_whole_on_lines_of_its_o
         let seen = String::from_utf8_lossy(&terminal.seen).into_owned();
         assert!(seen.rfind("\x1b[?2004l") > seen.rfind("\x1b[?2004h"), "{thread}: {seen:?}");
         assert_eq!(terminal.cursor().1, 0, "{thread}");
+        assert_eq!(seen.matches("panicked").count(), 1, "{thread}: {seen:?}");
     }
 }
 

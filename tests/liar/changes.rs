@@ -330,6 +330,26 @@ fn messages_under_another_key_are_held_in_every_run_and_shown_after_the_choice()
     assert_eq!(listening.finish().stdout, "", "each is shown once");
 }
 
+/// Somebody said yes in another process; nobody has given or compared a fingerprint.
+#[test]
+fn what_a_running_chat_is_shown_under_a_key_that_another_process_trusted_is_under_a_new_one() {
+    let (stage, others) = (Stage::new(), Others::new());
+    let (mut line, chat) = stage.stopped_chat(&others.second);
+    let mut command = stage.home.topchat(&["trust", "bob", "--password-file", "password"]);
+    let mut terminal = Terminal::with_size(command.env("TERM", "xterm").env("NO_COLOR", "1"), 24, 200);
+    terminal.wait_for("Go on with bob's new key, which nobody has compared? (y)es or (n)o ");
+    terminal.types("yes\r");
+    let mut other = stage.liar.member();
+    other.answer_lookup(others.second.bundle());
+    other.drain();
+    assert_eq!(terminal.end().code(), Some(0));
+    line.deliver(others.second.seal_to(&ALICE, "it is me", 1).encode());
+    let shown = chat.line();
+    assert!(shown.contains("bob   > you  it is me") && shown.contains("[signed, new key"), "{shown}");
+    nothing_left(&line.end());
+    chat.finish();
+}
+
 #[test]
 fn a_choice_between_two_runs_shows_what_was_held_at_the_next_start() {
     let (stage, others) = (Stage::new(), Others::new());

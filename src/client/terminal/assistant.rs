@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::paste::Paste;
+use super::rows::Rows;
 use super::tty::Tty;
 use crate::client::commands;
 use crate::client::render::columns;
@@ -35,6 +37,7 @@ pub(super) struct Assistant<'a> {
     /// Why the line is being left from outside.
     cut: Cell<Option<Why>>,
     pub(super) paste: Arc<Paste>,
+    pub(super) rows: Rc<Rows>,
     /// The line ends and does not count. Set by its key.
     pub(super) cleared: Arc<AtomicBool>,
     /// Whom the line goes to if it names nobody.
@@ -74,6 +77,7 @@ impl<'a> Assistant<'a> {
             by_key: Cell::new(false),
             cut: Cell::new(None),
             paste: Arc::default(),
+            rows: Rc::new(Rows::new()),
             cleared: Arc::default(),
             to: RefCell::default(),
             continued: Arc::default(),
@@ -193,10 +197,10 @@ impl Highlighter for Assistant<'_> {
                 true if is_default => self.leave(Why::Changed),
                 _ => {}
             }
+            self.rows.begin();
             return match self.cut.get() {
                 Some(_) => Cow::Owned(text + NOTHING),
-                None if text.is_empty() => Cow::Borrowed(prompt),
-                None => Cow::Owned(text + prompt),
+                None => Cow::Owned(text + &self.rows.broken(prompt)),
             };
         }
         Cow::Borrowed(NOTHING)
@@ -206,15 +210,15 @@ impl Highlighter for Assistant<'_> {
         self.note(line, at);
         match self.cut.get() {
             Some(_) => Cow::Borrowed(""),
-            None => Cow::Borrowed(line),
+            None => Cow::Owned(self.rows.broken(line)),
         }
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         match self.cut.get() {
             Some(_) => Cow::Borrowed(""),
-            None if self.has_hints => Cow::Owned(format!("{GREY}{hint}{GREY:#}")),
-            None => Cow::Borrowed(hint),
+            None if self.has_hints => Cow::Owned(format!("{GREY}{}{GREY:#}", self.rows.broken(hint))),
+            None => Cow::Owned(self.rows.broken(hint)),
         }
     }
 

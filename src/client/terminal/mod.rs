@@ -9,8 +9,10 @@
 mod assistant;
 mod keys;
 mod paste;
+mod rows;
 mod tty;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
@@ -20,6 +22,7 @@ use rustyline::history::MemHistory;
 use rustyline::{ColorMode, CompletionType, Config, ExternalPrinter as _};
 
 use self::assistant::{Assistant, Cut, Names};
+use self::rows::Measured;
 use self::tty::Tty;
 use super::screen::Screen;
 use super::{Error, output, typed};
@@ -189,6 +192,7 @@ impl<'a> Editor<'a> {
     fn edit(&mut self, prompt: &str, is_question: bool, initial: (&str, &str)) -> Result<Edited, Error> {
         let Some(prompt) = self.screen.edit(prompt, is_question) else { return Ok(Edited::Over) };
         self.assistant().begin(is_question, initial.0);
+        let prompt = Measured { prompt: &prompt, rows: Rc::clone(&self.assistant().rows) };
         let result = self.lines.readline_with_initial(&prompt, initial);
         let cut = self.assistant().end();
         if cut.is_some() {
