@@ -298,7 +298,7 @@ fn a_client_that_sends_without_waiting_is_answered_to_the_last() {
     let folder = tempfile::tempdir().unwrap();
     let server = ServerProcess::with(
         folder.path(),
-        &["--rate", "0", "--mailbox-messages", "9000", "--mailbox-per-sender", "9000"],
+        &["--rate", "0", "--mailbox-messages", "9000", "--mailbox-per-sender", "9000", "--mailbox-kib", "9000"],
     );
     let mut bob = RawClient::member(server.address, &BOB, Mode::Errand);
     let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);

@@ -39,7 +39,7 @@ struct Serving {
     #[arg(long, value_name = "N", default_value_t = limits::RATE_DEFAULT, env = "TOPCHAT_RATE",
         value_parser = clap::value_parser!(u32).range(0..=i64::from(limits::RATE_MAX)))]
     rate: u32,
-    /// What "accepted" waits for: disk loses nothing, memory may lose the last moment in a crash
+    /// What "accepted" waits for: disk loses nothing, memory may lose the last second in a crash
     #[arg(long, value_name = "WHERE", default_value = "disk", env = "TOPCHAT_DURABILITY")]
     durability: Durability,
     /// Direct messages that may wait for one account

@@ -213,8 +213,7 @@ fn decode(frames: &[u8]) -> Vec<ToClient> {
     let mut buffer = FrameBuffer::default();
     buffer.room(frames.len())[..frames.len()].copy_from_slice(frames);
     buffer.filled(frames.len());
-    let next =
-        || Some(buffer.next_frame(FRAME_MAX).unwrap().map(|(kind, body)| ToClient::decode(kind, body).unwrap())?);
+    let next = || buffer.next_frame(FRAME_MAX).unwrap().map(|(kind, body)| ToClient::decode(kind, body).unwrap());
     std::iter::from_fn(next).collect()
 }
 
