@@ -48,15 +48,15 @@ storm: bootstrap ## the long tests: kill -9, broken links, floods, junk
 fuzz: bootstrap ## fuzz every target until ten million executions or an hour (nightly Rust, cargo-fuzz)
 	@TARGETS='$(TARGETS)' SECONDS_EACH='$(SECONDS)' RUNS='$(RUNS)' exec scripts/fuzz.sh $(ARGS)
 
-# BENCH_SECONDS for each case and BENCH_ROUNDS make it longer or shorter.
+# BENCH_SECONDS for each case and BENCH_ROUNDS make it longer or shorter; so do BENCH_SESSIONS, BENCH_ACCOUNTS and BENCH_MESSAGES.
 # PARTS='relay' measures only that.
 PARTS := crypto relay scale
-bench: bootstrap ## measure sealing, relaying and growth (about 8 minutes)
+bench: bootstrap ## measure sealing, relaying and growth (about 10 minutes)
 	@cargo build --release --locked --bin topchat-server --example load
 	@for part in $(PARTS); do $(TARGET)/release/examples/load $$part --server $(TARGET)/release/topchat-server \
 		--json $(TARGET)/bench-$$part.json --doc docs/BENCHMARKS.md $(ARGS) || exit 1; done
 
-bench-peers: bootstrap ## the same load on NATS, Redis, mosquitto and ngircd, in turn (installs Debian packages; 10 minutes)
+bench-peers: bootstrap ## the same load on NATS, Redis, mosquitto and ngircd, in turn (installs Debian packages; 12 minutes)
 	@cargo build --release --locked --bin topchat-server --example load
 	@TARGET='$(TARGET)' exec scripts/bench-peers.sh $(ARGS)
 

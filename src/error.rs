@@ -49,7 +49,7 @@ pub trait Explain: Error {
 ///
 /// ```text
 /// error: the group key file keys/group.key: no such file
-/// hint: make one with: scripts/gen-des-key.sh keys/group.key
+/// hint: make one with: topchat group rekey
 /// ```
 pub fn describe(error: &dyn Explain) -> String {
     let mut text = format!("error: {error}");

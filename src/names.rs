@@ -69,7 +69,7 @@ impl AsRef<str> for UserName {
 #[non_exhaustive]
 pub enum NameError {
     /// A character that names don't have.
-    #[error("a name can't contain {}", crate::text::visible_char(*.found))]
+    #[error("a name can't contain {}", shown(*.found))]
     Character {
         /// The first such character.
         found: char,
@@ -126,6 +126,11 @@ impl fmt::Display for Recipient {
 
 fn is_allowed(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-')
+}
+
+/// A space would not be seen.
+fn shown(found: char) -> String {
+    if found == ' ' { "a space".to_owned() } else { crate::text::visible_char(found) }
 }
 
 #[cfg(test)]

@@ -125,10 +125,10 @@ fn whoever_is_held_back_is_not_taken_for_dead() {
     let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
     let mut bob = RawClient::member(server.address, &BOB, Mode::Errand);
     alice.send_bytes(&messages);
-    let mut accepted = 0;
-    while accepted < 40 {
+    let mut queued = 0;
+    while queued < 40 {
         match alice.next() {
-            ToClient::Status { state, .. } => accepted += u32::from(state == State::Accepted),
+            ToClient::Status { state, .. } => queued += u32::from(state == State::Queued),
             // Asked while Bob came; the answer stands behind the flood.
             ToClient::Ping { token } => alice.send(&ToServer::Pong { token }),
             other => panic!("nothing else is told: {other:?}"),

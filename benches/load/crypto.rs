@@ -1,9 +1,11 @@
-//! Sealing, verifying and opening beside the bare operations of OpenSSL on the same inputs, in turn.
+//! Sealing, verifying and opening beside the bare operations of OpenSSL on the same inputs.
 
+use std::fs;
 use std::hint::black_box;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use criterion::Criterion;
 use openssl::encrypt::{Decrypter, Encrypter};
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
@@ -22,23 +24,27 @@ use super::dialect::To;
 use super::table::{self, Table, median, short};
 use super::topchat::Keys;
 
-/// Microseconds of the project's work and of the bare operations it rests on, and their ratio turn by turn.
+/// The project's work and the bare operations it rests on.
 struct Pair {
     name: &'static str,
-    own: f64,
-    bare: f64,
-    ratio: f64,
+    /// Median and its 95 % interval, in microseconds.
+    own: [f64; 3],
+    bare: [f64; 3],
+    /// Turn by turn, the median: what else the machine does meets both.
+    in_turn: f64,
 }
 
 /// Measures, prints, and writes what is asked for.
 pub fn run(common: &Common) -> io::Result<()> {
-    let mut table = Table::new(&["RSA, work", "µs", "bare OpenSSL, µs", "ratio"]);
+    let mut table = Table::new(&["RSA, work", "µs", "bare OpenSSL, µs", "ratio", "ratio, in turn"]);
     let mut rows = Vec::new();
     for bits in [2048, 3072, 4096] {
-        for Pair { name, own, bare, ratio } in pairs(bits, common)? {
-            eprintln!("RSA {bits}, {name}: {}", short(ratio));
-            table.row(vec![format!("{bits}, {name}"), short(own), short(bare), short(ratio)]);
-            rows.push(json!({ "bits": bits, "work": name, "us": own, "bare_us": bare, "ratio": ratio }));
+        for Pair { name, own, bare, in_turn } in pairs(bits, common)? {
+            let ratio = own[0] / bare[0];
+            let cells = [own[0], bare[0], ratio, in_turn].map(short);
+            table.row(std::iter::once(format!("{bits}, {name}")).chain(cells).collect());
+            rows.push(json!({ "bits": bits, "work": name, "us": own[0], "us_interval": own[1..], "bare_us": bare[0],
+                "bare_us_interval": bare[1..], "ratio": ratio, "ratio_in_turn": in_turn }));
         }
     }
     let text = table.to_markdown();
@@ -56,7 +62,7 @@ fn pairs(bits: u32, common: &Common) -> io::Result<Vec<Pair>> {
     let shapes = Keys::new(2048, common.text)?;
     let text = "x".repeat(common.text);
     let seal = |to: To| {
-        let mut header = shapes.envelope(0, to).header;
+        let mut header = shapes.envelope(0, to, common.text).header;
         let (with, fingerprint) = match to {
             To::Group => (SealWith::Group(group.writer()), envelope::group_fingerprint(&group.writer().id)),
             To::Member(_) => (SealWith::Direct(encryption.public()), encryption.public().fingerprint()),
@@ -80,13 +86,14 @@ fn pairs(bits: u32, common: &Common) -> io::Result<Vec<Pair>> {
         // A key of another would not fit the padding, so what comes out is not looked at.
         let _ = black_box(work(Cipher::des_ede3_cbc(), &[0x5b; 24], Some(&[7; 8]), input));
     };
-    let count = 20 + (common.seconds * 200.0) as usize;
-    let measure = |name, own: &dyn Fn(), bare: &dyn Fn()| pair(name, count, own, bare);
-    Ok(vec![
+    let check = |sealed: &Envelope| assert!(envelope::verify(sealed, identity.public()), "what was signed verifies");
+    let measure = |name, own: &dyn Fn(), bare: &dyn Fn()| pair(name, bits, common.seconds, own, bare);
+    [
         measure("seal direct", &|| drop(black_box(seal(To::Member(1)))), &|| {
             sign(signing, &signed[0]);
             public_encrypt(decrypting, &plain);
         }),
+        measure("verify direct", &|| check(&direct), &|| verify(signing, &signed[0], &direct.signature)),
         measure("verify and open direct", &|| open(&direct), &|| {
             verify(signing, &signed[0], &direct.signature);
             private_decrypt(decrypting, &direct.ciphertext);
@@ -101,24 +108,52 @@ fn pairs(bits: u32, common: &Common) -> io::Result<Vec<Pair>> {
             sign(signing, &signed[1]);
             des(true);
         }),
+        measure("verify group", &|| check(&to_all), &|| verify(signing, &signed[1], &to_all.signature)),
         measure("verify and open group", &|| open(&to_all), &|| {
             verify(signing, &signed[1], &to_all.signature);
             des(false);
             black_box((sha256(&hashed), sha256(&signed[1])));
         }),
-    ])
+    ]
+    .into_iter()
+    .collect()
 }
 
-/// The two in turn, so often; medians.
-fn pair(name: &'static str, count: usize, own: &dyn Fn(), bare: &dyn Fn()) -> Pair {
+/// Each by criterion, then the two in turn.
+fn pair(name: &'static str, bits: u32, seconds: f64, own: &dyn Fn(), bare: &dyn Fn()) -> io::Result<Pair> {
+    let folder = tempfile::tempdir()?;
+    let time = Duration::from_secs_f64(seconds / 2.0);
+    let mut criterion = Criterion::default().without_plots().with_output_color(false).output_directory(folder.path());
+    criterion = criterion.sample_size(SAMPLES).nresamples(10_000).warm_up_time(time / 4).measurement_time(time);
+    let mut measure = |kind: &str, work: &dyn Fn()| {
+        let id = format!("{bits}, {name}, {kind}");
+        criterion.bench_function(&id, |bencher| bencher.iter(work));
+        // The only folder in there: its name is criterion's affair.
+        let path = fs::read_dir(folder.path())?.next().ok_or(io::ErrorKind::NotFound)??.path();
+        let estimate = estimate(&fs::read(path.join("new/estimates.json"))?);
+        fs::remove_dir_all(path)?;
+        estimate
+    };
+    let (own_time, bare_time) = (measure("TopChat", own)?, measure("bare", bare)?);
+    let turns = (seconds * 1e6 / (own_time[0] + bare_time[0])).clamp(10.0, 400.0) as usize;
+    Ok(Pair { name, own: own_time, bare: bare_time, in_turn: in_turn(turns, own, bare) })
+}
+
+/// Median and its interval in microseconds, of what criterion writes.
+fn estimate(json: &[u8]) -> io::Result<[f64; 3]> {
+    let median = serde_json::from_slice::<serde_json::Value>(json)?["median"].take();
+    let interval = &median["confidence_interval"];
+    let nanos = [&median["point_estimate"], &interval["lower_bound"], &interval["upper_bound"]];
+    Ok(nanos.map(|value| value.as_f64().unwrap_or(f64::NAN) / 1e3))
+}
+
+fn in_turn(turns: usize, own: &dyn Fn(), bare: &dyn Fn()) -> f64 {
     let time = |work: &dyn Fn()| {
         let began = Instant::now();
         work();
-        began.elapsed().as_secs_f64() * 1e6
+        began.elapsed().as_secs_f64()
     };
-    let times: Vec<_> = (0..count).map(|_| (time(own), time(bare))).collect();
-    let of = |pick: fn(&(f64, f64)) -> f64| median(&times.iter().map(pick).collect::<Vec<_>>());
-    Pair { name, own: of(|pair| pair.0), bare: of(|pair| pair.1), ratio: of(|pair| pair.0 / pair.1) }
+    median(&(0..turns).map(|_| time(own) / time(bare)).collect::<Vec<_>>())
 }
 
 fn bare_key(key: &PrivateKey) -> io::Result<PKey<Private>> {
@@ -148,4 +183,22 @@ fn private_decrypt(key: &PKey<Private>, sealed: &[u8]) {
     decrypter.set_rsa_padding(Padding::PKCS1).expect("RSA has this padding");
     let mut plain = vec![0; decrypter.decrypt_len(sealed).expect("a block has a length")];
     black_box(decrypter.decrypt(sealed, &mut plain).expect("it was encrypted for this key"));
+}
+
+/// Criterion's samples of each work.
+const SAMPLES: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn criterion_writes_what_is_read() {
+        let hash = || {
+            black_box(sha256(b"some"));
+        };
+        let pair = pair("nothing", 2048, 0.02, &|| (), &hash).unwrap();
+        assert!(pair.own.iter().chain(&pair.bare).all(|time| time.is_finite()));
+        assert!(pair.own[0] < pair.bare[0] && pair.in_turn < 1.0);
+    }
 }

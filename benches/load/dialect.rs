@@ -1,5 +1,7 @@
 //! What the load generator says to a server and understands of it, whatever its protocol.
 
+use std::ops::Range;
+
 use super::pipe::Pipe;
 
 /// Tells one message from all others, in text that every protocol carries: sender, run and number in hex.
@@ -54,11 +56,10 @@ pub struct Conn {
 pub fn stamp(sender: usize, run: u64, number: u64) -> Stamp {
     let mut stamp = [0; STAMP];
     let fields = [(0..2, sender as u64), (2..6, run), (6..STAMP, number)];
-    for (range, value) in fields {
-        let mut rest = value;
+    for (range, mut rest) in fields {
         for digit in stamp[range].iter_mut().rev() {
-            *digit = HEX[(rest % 16) as usize];
-            rest /= 16;
+            *digit = HEX[(rest & 15) as usize];
+            rest >>= 4;
         }
     }
     stamp
@@ -66,8 +67,18 @@ pub fn stamp(sender: usize, run: u64, number: u64) -> Stamp {
 
 /// Sender, run and number of a stamp.
 pub fn unstamp(stamp: &[u8]) -> Option<(usize, u64, u64)> {
-    let field = |range| std::str::from_utf8(stamp.get(range)?).ok().and_then(|text| u64::from_str_radix(text, 16).ok());
+    let stamp: &Stamp = stamp.try_into().ok()?;
+    let field =
+        |range: Range<usize>| stamp[range].iter().try_fold(0, |value, digit| Some(value << 4 | digit_of(*digit)?));
     Some((field(0..2)? as usize, field(2..6)?, field(6..STAMP)?))
+}
+
+fn digit_of(byte: u8) -> Option<u64> {
+    match byte {
+        b'0'..=b'9' => Some(u64::from(byte - b'0')),
+        b'a'..=b'f' => Some(u64::from(byte - b'a' + 10)),
+        _ => None,
+    }
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -1,19 +1,13 @@
 //! Drives a server with messages and counts what comes of them.
-//!
-//! Each thread has its share of the connections and one epoll. A sender has at most a window of messages in flight: sent,
-//! and not yet come to everybody they are for. Writes gather in one buffer per connection, reads take what has come.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
-use rustix::fd::{AsFd, OwnedFd};
-
 use super::board::Board;
-use super::dialect::{Conn, Seen, To, stamp, unstamp};
+use super::dialect::Conn;
 use super::process;
+use super::worker::{Sleeper, Worker};
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +24,11 @@ pub enum Pattern {
     },
     /// Pairs of members, each answering the other's message: the times are round trips.
     PingPong,
+    /// All but the last, each to everybody. The last one receives, too, but what it gets does not count.
+    Beside {
+        /// It takes little, and that seldom.
+        is_slow: bool,
+    },
 }
 
 /// One case.
@@ -39,6 +38,8 @@ pub struct Case {
     pub pattern: Pattern,
     /// Messages in flight per sender.
     pub window: u64,
+    /// All senders begin at once, with so many messages ten times a second.
+    pub burst: Option<u64>,
     /// A message is in flight until the server has answered, too.
     pub awaits_answers: bool,
     /// Before the measurement.
@@ -58,26 +59,28 @@ pub struct Outcome {
     pub server_cpu: f64,
     /// The same of the generator.
     pub generator_cpu: f64,
-    /// Round trips in microseconds, ascending.
-    pub round_trips: Vec<f64>,
+    /// Microseconds from a message to its delivery, or to its answer's in a ping-pong, ascending.
+    pub delays: Vec<f64>,
     /// Deliveries that never came.
     pub missing: u64,
-    /// Deliveries that came twice or in the wrong order.
+    /// Deliveries that came twice or late.
     pub disorder: u64,
 }
 
 impl Outcome {
-    /// The round trip that this part of all is faster than.
-    pub fn round_trip(&self, part: f64) -> f64 {
-        let last = self.round_trips.len().saturating_sub(1);
-        self.round_trips.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
+    /// The delay that this part of all is shorter than.
+    pub fn delay(&self, part: f64) -> f64 {
+        let last = self.delays.len().saturating_sub(1);
+        self.delays.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
     }
 }
 
 /// Runs a case over connections of `members` members. `run` makes its stamps differ from those of others.
 pub fn run(connections: &mut [Conn], members: usize, case: &Case, run: u64, server: u32) -> io::Result<Outcome> {
     let echoes = connections.iter().any(|conn| conn.echoes);
-    let board = Board::new(members, audience(case.pattern, members, echoes), case.awaits_answers);
+    // The last one of some patterns does not count.
+    let receivers = members - usize::from(matches!(case.pattern, Pattern::Beside { .. }));
+    let board = Board::new(receivers, audience(case.pattern, members, echoes), case.awaits_answers);
     let mut shares: Vec<Vec<&mut Conn>> = (0..case.threads).map(|_| Vec::new()).collect();
     for (index, conn) in connections.iter_mut().enumerate() {
         shares[index % case.threads].push(conn);
@@ -89,17 +92,14 @@ pub fn run(connections: &mut [Conn], members: usize, case: &Case, run: u64, serv
             .enumerate()
             .map(|(own, share)| {
                 let (board, sleepers) = (&board, sleepers.as_slice());
-                scope.spawn(move || {
-                    Worker { case, run, board, sleepers, own, since: HashMap::new(), round_trips: Vec::new() }
-                        .work(share)
-                })
+                scope.spawn(move || Worker::new(case, run, board, sleepers, own).work(share))
             })
             .collect();
         let mut outcome = measure(case, &board, &sleepers, server);
         for worker in workers {
-            outcome.round_trips.extend(worker.join().map_err(|_| io::Error::other("a thread panicked"))??);
+            outcome.delays.extend(worker.join().map_err(|_| io::Error::other("a thread panicked"))??);
         }
-        outcome.round_trips.sort_by(f64::total_cmp);
+        outcome.delays.sort_by(f64::total_cmp);
         outcome.disorder = board.disorder.load(SeqCst);
         Ok(outcome)
     })
@@ -110,11 +110,13 @@ fn measure(case: &Case, board: &Board, sleepers: &[Sleeper], server: u32) -> Out
     std::thread::sleep(case.warm_up);
     let look = || (Instant::now(), board.deliveries(), process::cpu(server), process::cpu(std::process::id()));
     let (began, before, server_before, own_before) = look();
+    board.is_timed.store(true, SeqCst);
     std::thread::sleep(case.time);
     let (ended, after, server_after, own_after) = look();
+    board.is_timed.store(false, SeqCst);
     board.is_closed.store(true, SeqCst);
     let until = Instant::now() + DRAIN;
-    while board.missing() > 0 && Instant::now() < until && board.failures.load(SeqCst) == 0 {
+    while board.outstanding() > 0 && Instant::now() < until && board.failures.load(SeqCst) == 0 {
         std::thread::sleep(Duration::from_millis(1));
     }
     // What comes twice comes later.
@@ -138,203 +140,31 @@ fn audience(pattern: Pattern, members: usize, echoes: bool) -> Vec<Vec<usize>> {
         Pattern::Group { senders } => (0..senders).map(everybody).collect(),
         Pattern::Direct { senders } => (0..senders).map(|sender| vec![(sender + 1) % members]).collect(),
         Pattern::PingPong => (0..members).map(|sender| vec![sender ^ 1]).collect(),
-    }
-}
-
-/// Wakes a thread of the generator, if it sleeps.
-struct Sleeper {
-    sleeps: AtomicBool,
-    event: OwnedFd,
-}
-
-impl Sleeper {
-    fn several(count: usize) -> io::Result<Vec<Self>> {
-        let one = || Ok(Self { sleeps: AtomicBool::new(false), event: eventfd(0, EventfdFlags::NONBLOCK)? });
-        (0..count).map(|_| one()).collect()
-    }
-
-    fn wake(&self) {
-        if self.sleeps.swap(false, SeqCst) {
-            // A full counter wakes as well.
-            let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
-        }
-    }
-
-    fn woken(&self) {
-        self.sleeps.store(false, SeqCst);
-        let _ = rustix::io::read(&self.event, &mut [0; 8]);
-    }
-}
-
-/// One thread.
-struct Worker<'a> {
-    case: &'a Case,
-    run: u64,
-    board: &'a Board,
-    sleepers: &'a [Sleeper],
-    own: usize,
-    /// When each sender of a ping-pong sent last.
-    since: HashMap<usize, Instant>,
-    round_trips: Vec<f64>,
-}
-
-/// A connection and how far it is.
-struct Lane<'a> {
-    conn: &'a mut Conn,
-    sent: u64,
-    done: u64,
-    wants_write: bool,
-    has_more: bool,
-}
-
-impl Worker<'_> {
-    fn work(mut self, share: Vec<&mut Conn>) -> io::Result<Vec<f64>> {
-        let worked = self.exchange(share);
-        if worked.is_err() {
-            self.board.failures.fetch_add(1, SeqCst);
-        }
-        worked.map(|()| self.round_trips)
-    }
-
-    fn exchange(&mut self, share: Vec<&mut Conn>) -> io::Result<()> {
-        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let me = &self.sleepers[self.own];
-        epoll::add(&poll, &me.event, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::IN)?;
-        let mut lanes = Vec::new();
-        for (index, conn) in share.into_iter().enumerate() {
-            epoll::add(&poll, &conn.pipe, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-            lanes.push(Lane::new(conn));
-        }
-        let mut events = Vec::with_capacity(lanes.len() + 1);
-        let mut seen = Vec::new();
-        while !self.board.is_over.load(SeqCst) {
-            let mut is_busy = false;
-            for (index, lane) in lanes.iter_mut().enumerate() {
-                self.offer(lane);
-                lane.flush(&poll, index)?;
-                is_busy |= lane.has_more;
-            }
-            me.sleeps.store(true, SeqCst);
-            // Whatever came from other threads meanwhile must not be slept over.
-            is_busy |= lanes.iter_mut().any(|lane| self.may_send(lane));
-            let patience = Timespec { tv_sec: 0, tv_nsec: if is_busy { 0 } else { 100_000_000 } };
-            events.clear();
-            epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), Some(&patience))?;
-            me.woken();
-            for event in &events {
-                let (data, flags) = (event.data, event.flags);
-                if let Some(lane) = lanes.get_mut(data.u64() as usize) {
-                    lane.has_more |= flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP);
-                }
-            }
-            for lane in lanes.iter_mut().filter(|lane| lane.has_more) {
-                self.receive(lane, &mut seen)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends what the window has room for.
-    fn offer(&mut self, lane: &mut Lane<'_>) {
-        let Some(sender) = lane.conn.sender else { return };
-        while self.may_send(lane) && lane.conn.pipe.outgoing.len() < GATHER {
-            if self.case.pattern == Pattern::PingPong {
-                self.since.insert(sender, Instant::now());
-            }
-            lane.sent += 1;
-            let to = match self.case.pattern {
-                Pattern::Group { .. } => To::Group,
-                Pattern::Direct { .. } | Pattern::PingPong => To::Member(self.board.neighbour(sender)),
-            };
-            let stamp = stamp(sender, self.run, lane.sent);
-            lane.conn.dialect.publish(to, &stamp, &mut lane.conn.pipe.outgoing);
-            self.board.send(sender, lane.sent);
-        }
-    }
-
-    fn may_send(&self, lane: &mut Lane<'_>) -> bool {
-        let Some(sender) = lane.conn.sender.filter(|sender| *sender < self.board.senders()) else { return false };
-        if self.board.is_closed.load(SeqCst) {
-            return false;
-        }
-        match self.case.pattern {
-            // The even ones begin.
-            Pattern::PingPong => {
-                let came = self.board.delivered(sender, sender ^ 1);
-                lane.sent < came + u64::from(sender.is_multiple_of(2))
-            }
-            Pattern::Group { .. } | Pattern::Direct { .. } => {
-                if lane.sent - lane.done >= self.case.window {
-                    lane.done = self.board.done(sender);
-                }
-                lane.sent - lane.done.min(lane.sent) < self.case.window
-            }
-        }
-    }
-
-    fn receive(&mut self, lane: &mut Lane<'_>, seen: &mut Vec<Seen>) -> io::Result<()> {
-        seen.clear();
-        let Conn { pipe, dialect, .. } = &mut *lane.conn;
-        lane.has_more = pipe.read_turn(|pipe| {
-            let (bytes, out) = pipe.both();
-            let count = dialect.take(bytes, out, seen);
-            pipe.consume(count);
-        })?;
-        let mut has_news = false;
-        for seen in seen.drain(..) {
-            match (seen, lane.conn.receiver, lane.conn.sender) {
-                (Seen::Message(stamp), Some(receiver), _) => {
-                    has_news |= self.came(receiver, &stamp);
-                }
-                (Seen::Answer, _, Some(sender)) => self.board.answer(sender),
-                _ => {}
-            }
-        }
-        for (index, sleeper) in self.sleepers.iter().enumerate() {
-            if index != self.own && has_news {
-                sleeper.wake();
-            }
-        }
-        Ok(())
-    }
-
-    /// A message came. False if it was none of the generator's.
-    fn came(&mut self, receiver: usize, stamp: &[u8]) -> bool {
-        let Some((sender, run, number)) = unstamp(stamp) else { return false };
-        // Late ones of another run count as disorder of this one: that other one has ended with some missing.
-        if run != self.run || !self.board.deliver(receiver, sender, number) {
-            self.board.disorder.fetch_add(1, SeqCst);
-        }
-        if self.case.pattern == Pattern::PingPong && receiver.is_multiple_of(2) {
-            let since = self.since.get(&receiver).map_or(0.0, |since| since.elapsed().as_secs_f64());
-            self.round_trips.push(since * 1e6);
-        }
-        true
-    }
-}
-
-impl<'a> Lane<'a> {
-    fn new(conn: &'a mut Conn) -> Self {
-        // TLS may hold bytes that the socket does not show any more.
-        Self { conn, sent: 0, done: 0, wants_write: false, has_more: true }
-    }
-
-    fn flush(&mut self, poll: &OwnedFd, index: usize) -> io::Result<()> {
-        if !self.conn.pipe.has_unsent() && !self.wants_write {
-            return Ok(());
-        }
-        let wants_write = !self.conn.pipe.flush()?;
-        if wants_write != self.wants_write {
-            self.wants_write = wants_write;
-            let mut flags = epoll::EventFlags::IN;
-            flags.set(epoll::EventFlags::OUT, wants_write);
-            epoll::modify(poll, self.conn.pipe.as_fd(), epoll::EventData::new_u64(index as u64), flags)?;
-        }
-        Ok(())
+        Pattern::Beside { .. } => audience(Pattern::Group { senders: members - 1 }, members - 1, echoes),
     }
 }
 
 /// How long the last deliveries of a run may take.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Bytes that a sender gathers before it writes.
-const GATHER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn senders_wait_for_those_who_count() {
+        let of = |pattern| audience(pattern, 4, false);
+        assert_eq!(of(Pattern::Group { senders: 1 }), [[1, 2, 3]]);
+        assert_eq!(of(Pattern::Direct { senders: 2 }), [[1], [2]]);
+        assert_eq!(of(Pattern::PingPong), [[1], [0], [3], [2]]);
+        assert_eq!(of(Pattern::Beside { is_slow: true }), [[1, 2], [0, 2], [0, 1]]);
+        assert_eq!(audience(Pattern::Group { senders: 1 }, 2, true), [[0, 1]]);
+    }
+
+    #[test]
+    fn a_delay_is_that_of_a_part_of_all() {
+        let outcome = Outcome { delays: (0..=100).map(f64::from).collect(), ..Outcome::default() };
+        assert_eq!((outcome.delay(0.5), outcome.delay(0.99)), (50.0, 99.0));
+        assert!(Outcome::default().delay(0.5).is_nan());
+    }
+}

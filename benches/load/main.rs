@@ -17,6 +17,7 @@ pub mod scale;
 pub mod systems;
 pub mod table;
 pub mod topchat;
+pub mod worker;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,13 +72,13 @@ pub struct Common {
     #[arg(long, value_name = "N", default_value_t = 2)]
     threads: usize,
     /// Sessions, accounts and waiting messages up to which the growth of costs is measured
-    #[arg(long, value_name = "N", default_value_t = 1000, env = "BENCH_SESSIONS")]
+    #[arg(long, value_name = "N", default_value_t = 10_000, env = "BENCH_SESSIONS")]
     most_sessions: usize,
     /// See there
     #[arg(long, value_name = "N", default_value_t = 100_000, env = "BENCH_ACCOUNTS")]
     most_accounts: usize,
     /// See there
-    #[arg(long, value_name = "N", default_value_t = 100_000, env = "BENCH_MESSAGES")]
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, env = "BENCH_MESSAGES")]
     most_messages: usize,
     /// Where the numbers go as JSON
     #[arg(long, value_name = "FILE")]

@@ -10,16 +10,20 @@ use super::Common;
 use super::dialect::To;
 use super::drive::{self, Case, Outcome, Pattern};
 use super::plot;
-use super::relay::numbers;
+use super::relay::{BURST, numbers};
 use super::systems::{Program, System};
 use super::table::{self, Table, median, short};
 use super::topchat::Keys;
 
 /// A case for some servers.
+#[derive(Clone, Copy)]
 struct Comparison {
     name: &'static str,
     pattern: Pattern,
     window: u64,
+    burst: Option<u64>,
+    /// Bytes of text, if not the usual ones.
+    text: Option<usize>,
     is_kept: bool,
 }
 
@@ -35,17 +39,21 @@ const LIVE: [(Program, bool); 8] = [
 ];
 const KEPT: [(Program, bool); 3] = [(Program::TopChat, true), (Program::Nats, true), (Program::Mosquitto, true)];
 
-fn comparisons(members: usize) -> [Comparison; 6] {
+fn comparisons(members: usize) -> [Comparison; 10] {
     let group = Pattern::Group { senders: members };
     let direct = Pattern::Direct { senders: members };
-    let of = |name, pattern, window, is_kept| Comparison { name, pattern, window, is_kept };
+    let of = |name, pattern, window| Comparison { name, pattern, window, burst: None, text: None, is_kept: false };
     [
-        of("group, window 1000", group, 1000, false),
-        of("group, window 1", group, 1, false),
-        of("direct, window 1000", direct, 1000, false),
-        of("ping-pong", Pattern::PingPong, 1, false),
-        of("group, window 1000, kept", group, 1000, true),
-        of("ping-pong, kept", Pattern::PingPong, 1, true),
+        of("group, window 1000", group, 1000),
+        of("group, window 1", group, 1),
+        of("direct, window 1000", direct, 1000),
+        of("ping-pong", Pattern::PingPong, 1),
+        Comparison { text: Some(2048), ..of("group, window 1000, text of 2048", group, 1000) },
+        Comparison { burst: Some(BURST), ..of("group, bursts of 10 × 100", group, 1000) },
+        of("group, nine beside a fast reader, window 10", Pattern::Beside { is_slow: false }, 10),
+        of("group, nine beside a slow reader, window 10", Pattern::Beside { is_slow: true }, 10),
+        Comparison { is_kept: true, ..of("group, window 1000, kept", group, 1000) },
+        Comparison { is_kept: true, ..of("ping-pong, kept", Pattern::PingPong, 1) },
     ]
 }
 
@@ -64,7 +72,9 @@ pub fn run(common: &Common, svg: Option<&std::path::Path>) -> io::Result<()> {
     let mut lines = Vec::new();
     for (case, comparison) in comparisons.iter().enumerate().filter(|(_, case)| case.name.contains(&common.only)) {
         let systems: &[(Program, bool)] = if comparison.is_kept { &KEPT } else { &LIVE };
-        lines.extend(systems.iter().map(|(program, is_secured)| {
+        // A line of IRC is too short for other texts.
+        let fits = |program| program != Program::Ngircd || comparison.text.is_none();
+        lines.extend(systems.iter().filter(|(program, _)| fits(*program)).map(|(program, is_secured)| {
             let system = System { program: *program, is_secured: *is_secured, is_kept: comparison.is_kept };
             Line { case, system, outcomes: Vec::new(), failure: None }
         }));
@@ -95,14 +105,16 @@ pub fn run(common: &Common, svg: Option<&std::path::Path>) -> io::Result<()> {
 
 /// One case on a server of its own, so that none has another's past.
 fn measure(common: &Common, keys: &Keys, system: System, comparison: &Comparison) -> io::Result<Outcome> {
-    let to = if matches!(comparison.pattern, Pattern::Group { .. }) { To::Group } else { To::Member(1) };
+    let is_group = matches!(comparison.pattern, Pattern::Group { .. } | Pattern::Beside { .. });
+    let to = if is_group { To::Group } else { To::Member(1) };
     let started = system.start(common.program(), keys, common.members)?;
-    let mut connections = system.gather(&started, keys, common.members, to)?;
+    let text = comparison.text.unwrap_or(common.text);
+    let mut connections = system.gather(&started, keys, common.members, to, text)?;
     let time = Duration::from_secs_f64(common.seconds);
     let threads = if comparison.window == 1 { 1 } else { common.threads };
     let awaits_answers = comparison.is_kept && comparison.pattern != Pattern::PingPong;
-    let Comparison { pattern, window, .. } = *comparison;
-    let case = Case { pattern, window, awaits_answers, warm_up: time / 4, time, threads };
+    let Comparison { pattern, window, burst, .. } = *comparison;
+    let case = Case { pattern, window, burst, awaits_answers, warm_up: time / 4, time, threads };
     drive::run(&mut connections, common.members, &case, 1, started.running.id())
 }
 
@@ -129,7 +141,9 @@ fn report(
         ]);
         for line in &of_case {
             table.row(row(own, line));
-            bars.push(plot::Bar { group: comparison.name, name: line.system.name(), value: rate(line) });
+            if comparison.burst.is_none() {
+                bars.push(plot::Bar { group: comparison.name, name: line.system.name(), value: rate(line) });
+            }
         }
         text += &table.to_markdown();
         text += "\n";
@@ -165,8 +179,8 @@ fn targets(comparisons: &[Comparison], lines: &[Line]) -> Table {
         lines.iter().find(is_it)
     };
     let rate: fn(&Outcome) -> f64 = |outcome| outcome.rate;
-    let p50: fn(&Outcome) -> f64 = |outcome| outcome.round_trip(0.5);
-    let p99: fn(&Outcome) -> f64 = |outcome| outcome.round_trip(0.99);
+    let p50: fn(&Outcome) -> f64 = |outcome| outcome.delay(0.5);
+    let p99: fn(&Outcome) -> f64 = |outcome| outcome.delay(0.99);
     let (stream, talk, kept) = ("group, window 1000", "group, window 1", "group, window 1000, kept");
     let wanted = [
         ("group, window 1000: deliveries/s of nats-server with TLS", "≥ 2 ×", stream, Nats, true, rate),
@@ -213,8 +227,8 @@ fn row(own: &Line, line: &Line) -> Vec<String> {
         short(ratio(|outcome| outcome.rate)),
         short(of(line, |outcome| outcome.server_cpu)),
         short(ratio(|outcome| outcome.server_cpu)),
-        short(of(line, |outcome| outcome.round_trip(0.5))),
-        short(of(line, |outcome| outcome.round_trip(0.99))),
+        short(of(line, |outcome| outcome.delay(0.5))),
+        short(of(line, |outcome| outcome.delay(0.99))),
         lost.to_string(),
     ]
 }

@@ -8,10 +8,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use openssl::ssl::{ErrorCode, SslConnector, SslMethod, SslMode, SslRef, SslStream, SslVerifyMode, SslVersion};
 
-/// Bytes that one read asks for: some full TLS records.
-const READ: usize = 64 * 1024;
+/// Bytes that one read asks for, at most: some full TLS records.
+pub const READ: usize = 64 * 1024;
+/// The same of a connection that was never given as many: there may be thousands.
+const READ_FIRST: usize = 4 * 1024;
 /// Bytes that one turn takes from one connection before the others get theirs.
-const TURN: usize = 4 * READ;
+pub const TURN: usize = 4 * READ;
 
 /// One connection.
 pub struct Pipe {
@@ -19,6 +21,8 @@ pub struct Pipe {
     incoming: Vec<u8>,
     start: usize,
     end: usize,
+    /// Bytes that the next read asks for.
+    room: usize,
     /// What waits to go out; any code may add to it.
     pub outgoing: Vec<u8>,
     sent: usize,
@@ -59,6 +63,7 @@ impl Pipe {
             incoming: Vec::new(),
             start: 0,
             end: 0,
+            room: READ_FIRST,
             outgoing: Vec::new(),
             sent: 0,
         })
@@ -109,10 +114,10 @@ impl Pipe {
 
     /// Reads once. False if nothing has come; an end of the connection is an error.
     pub fn read(&mut self) -> io::Result<bool> {
-        if self.incoming.len() < self.end + READ {
+        if self.incoming.len() < self.end + self.room {
             self.incoming.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
-            self.incoming.resize(self.incoming.len().max(self.end + READ), 0);
+            self.incoming.resize(self.incoming.len().max(self.end + self.room), 0);
         }
         let room = &mut self.incoming[self.end..];
         let read = match &mut self.channel {
@@ -123,6 +128,9 @@ impl Pipe {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
                 self.end += count;
+                if count >= self.room {
+                    self.room = READ.min(2 * count);
+                }
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
@@ -130,10 +138,10 @@ impl Pipe {
         }
     }
 
-    /// Reads what has come, up to a turn's worth, and gives it to `take` piece by piece. True if more may be left.
-    pub fn read_turn(&mut self, mut take: impl FnMut(&mut Self)) -> io::Result<bool> {
+    /// Reads what has come, up to about so many bytes, and gives it to `take` piece by piece. True if more may be left.
+    pub fn read_turn(&mut self, most: usize, mut take: impl FnMut(&mut Self)) -> io::Result<bool> {
         let mut taken = 0;
-        while taken < TURN {
+        while taken < most {
             let before = self.end - self.start;
             if !self.read()? {
                 return Ok(false);

@@ -1,8 +1,10 @@
 //! TopChat's server alone: streams and round trips, in memory and on disk.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
+use ::topchat::limits::{OUTBOX_FRAMES, SENDS_UNANSWERED, UNACKNOWLEDGED, WRITE_BATCH};
 use serde_json::json;
 
 use super::Common;
@@ -22,75 +24,127 @@ pub struct Named {
     pub name: String,
     /// What is done.
     pub case: Case,
+    /// Bytes of text in each message.
+    pub text: usize,
 }
 
 /// The cases of a durability: its answers count where it is the disk's.
-pub fn cases(common: &Common, on_disk: bool) -> Vec<Named> {
-    let mut patterns = Vec::new();
-    for window in [1, 10, 1000] {
-        for senders in [1, common.members] {
-            patterns.push((format!("group, {senders} senders, window {window}"), Pattern::Group { senders }, window));
-        }
-    }
-    for window in [1, 10, 1000] {
-        for senders in [1, common.members] {
-            patterns.push((format!("direct, {senders} senders, window {window}"), Pattern::Direct { senders }, window));
-        }
-    }
-    patterns.push((format!("ping-pong, {} pairs", common.members / 2), Pattern::PingPong, 1));
-    let time = Duration::from_secs_f64(common.seconds);
-    let named = |(name, pattern, window): (String, Pattern, u64)| {
+fn cases(common: &Common, on_disk: bool) -> Vec<Named> {
+    let (all, time) = (common.members, Duration::from_secs_f64(common.seconds));
+    let case = |pattern, window| {
         // A round trip crosses no thread of the generator.
         let threads = if window == 1 { 1 } else { common.threads };
-        Named { name, case: Case { pattern, window, awaits_answers: on_disk, warm_up: time / 4, time, threads } }
+        Case { pattern, window, burst: None, awaits_answers: on_disk, warm_up: time / 4, time, threads }
     };
-    patterns.into_iter().map(named).filter(|named| named.name.contains(&common.only)).collect()
+    let mut cases = Vec::new();
+    let mut add = |name: String, case, text| cases.push(Named { name, case, text });
+    for (kind, pattern) in [("group", group as fn(usize) -> Pattern), ("direct", direct)] {
+        for (window, senders) in [1, 10, 1000].into_iter().flat_map(|window| [(window, 1), (window, all)]) {
+            let name = format!("{kind}, {senders} senders, window {window}");
+            add(name, case(pattern(senders), window), common.text);
+        }
+    }
+    add(format!("ping-pong, {} pairs", all / 2), case(Pattern::PingPong, 1), common.text);
+    let burst = Case { burst: Some(BURST), ..case(group(all), 1000) };
+    add(format!("group, bursts of {all} × {BURST}"), burst, common.text);
+    for text in TEXTS.into_iter().filter(|_| !on_disk) {
+        add(format!("group, {all} senders, window 1000, text of {text}"), case(group(all), 1000), text);
+    }
+    for is_slow in [false, true] {
+        let name = format!("group, {} beside a {} reader, window 10", all - 1, if is_slow { "slow" } else { "fast" });
+        add(name, case(Pattern::Beside { is_slow }, 10), common.text);
+    }
+    cases.into_iter().filter(|named| named.name.contains(&common.only)).collect()
+}
+
+fn group(senders: usize) -> Pattern {
+    Pattern::Group { senders }
+}
+
+fn direct(senders: usize) -> Pattern {
+    Pattern::Direct { senders }
 }
 
 /// A server with its members, and what was measured.
-struct Subject {
+struct Subject<'a> {
+    program: &'a Path,
+    arguments: Vec<&'a str>,
     server: TopChatServer,
     connections: Vec<Conn>,
     outcomes: Vec<Vec<Outcome>>,
 }
 
+impl<'a> Subject<'a> {
+    fn new(common: &Common, keys: &Keys, program: &'a Path, durability: &'a str) -> io::Result<Self> {
+        let arguments = [&SETTINGS[..], &["--durability", durability]].concat();
+        let server = TopChatServer::start(program, keys, common.members, &arguments)?;
+        let connections = gather(&server, keys, common.members)?;
+        Ok(Self { program, arguments, server, connections, outcomes: Vec::new() })
+    }
+
+    fn measure(&mut self, keys: &Keys, named: &Named, run: u64) -> io::Result<Outcome> {
+        let members = self.connections.len();
+        if matches!(named.case.pattern, Pattern::Beside { .. }) {
+            // On a server of its own: what waits for a slow reader would come into the next case.
+            let server = TopChatServer::start(self.program, keys, members, &self.arguments)?;
+            let mut connections = gather(&server, keys, members)?;
+            return drive::run(&mut connections, members, &named.case, run, server.running.id());
+        }
+        for (member, conn) in self.connections.iter_mut().enumerate() {
+            conn.dialect = keys.dialect(member, named.text);
+        }
+        drive::run(&mut self.connections, members, &named.case, run, self.server.running.id())
+    }
+}
+
 /// Measures, prints, and writes what is asked for.
 pub fn run(common: &Common) -> io::Result<()> {
     let keys = Keys::new(3072, common.text)?;
-    let mut tables = String::new();
+    let mut tables = queues();
     let mut rows = Vec::new();
     for durability in ["memory", "disk"] {
         let named = cases(common, durability == "disk");
-        let mut subjects = Vec::new();
-        for program in &common.server {
-            let arguments = [&SETTINGS[..], &["--durability", durability]].concat();
-            let server = TopChatServer::start(program, &keys, common.members, &arguments)?;
-            let connections = gather(&server, &keys, common.members)?;
-            subjects.push(Subject { server, connections, outcomes: named.iter().map(|_| Vec::new()).collect() });
-        }
-        for round in 0..common.rounds {
-            for (index, Named { name, case }) in named.iter().enumerate() {
-                for subject in &mut subjects {
-                    let id = subject.server.running.id();
-                    let stamp = (round * named.len() + index) as u64;
-                    let outcome = drive::run(&mut subject.connections, common.members, case, stamp, id)?;
-                    eprintln!("{durability}, {name}: {}", words(&outcome));
-                    subject.outcomes[index].push(outcome);
-                }
-            }
-        }
-        for (subject, program) in subjects.iter().zip(&common.server) {
-            let title = if common.server.len() > 1 { format!(" ({})", program.display()) } else { String::new() };
-            let table = show(&named, &subject.outcomes);
-            tables += &format!("`--durability {durability}`{title}:\n\n{}\n", table.to_markdown());
+        for subject in subjects(common, &keys, durability, &named)? {
+            let program = subject.program.display().to_string();
+            let title = if common.server.len() > 1 { format!(" ({program})") } else { String::new() };
+            let table = show(&named, &subject.outcomes).to_markdown();
+            tables += &format!("`--durability {durability}`{title}:\n\n{table}\n");
             rows.extend(named.iter().zip(&subject.outcomes).map(|(named, outcomes)| {
-                let (name, program) = (&named.name, program.display().to_string());
-                json!({ "durability": durability, "server": program, "case": name, "rounds": numbers(outcomes) })
+                let (name, rounds) = (&named.name, numbers(outcomes));
+                json!({ "durability": durability, "server": program, "case": name, "rounds": rounds })
             }));
         }
     }
     println!("{tables}");
     table::write(common, "relay", &tables, &json!({ "part": "relay", "text": common.text, "rows": rows }))
+}
+
+/// All programs in turn, case by case.
+fn subjects<'a>(common: &'a Common, keys: &Keys, durability: &'a str, cases: &[Named]) -> io::Result<Vec<Subject<'a>>> {
+    let programs = common.server.iter();
+    let mut subjects: Vec<_> =
+        programs.map(|program| Subject::new(common, keys, program, durability)).collect::<io::Result<_>>()?;
+    for round in 0..common.rounds {
+        for (index, named) in cases.iter().enumerate() {
+            for subject in &mut subjects {
+                let outcome = subject.measure(keys, named, (round * cases.len() + index) as u64)?;
+                eprintln!("{durability}, {}: {}", named.name, words(&outcome));
+                subject.outcomes.resize_with(cases.len(), Vec::new);
+                subject.outcomes[index].push(outcome);
+            }
+        }
+    }
+    Ok(subjects)
+}
+
+/// What bounds the messages under way.
+fn queues() -> String {
+    format!(
+        "Started with `{}`. Queues: {SENDS_UNANSWERED} unanswered messages of a sender, {UNACKNOWLEDGED} unacknowledged \
+         deliveries and {OUTBOX_FRAMES} other frames of a receiver, {} KiB gathered for one write.\n\n",
+        SETTINGS.join(" "),
+        WRITE_BATCH / 1024
+    )
 }
 
 /// All members, logged in.
@@ -105,8 +159,8 @@ fn words(outcome: &Outcome) -> String {
         short(outcome.rate),
         short(outcome.server_cpu),
         short(outcome.generator_cpu),
-        short(outcome.round_trip(0.5)),
-        short(outcome.round_trip(0.99)),
+        short(outcome.delay(0.5)),
+        short(outcome.delay(0.99)),
         outcome.missing,
         outcome.disorder
     )
@@ -121,8 +175,8 @@ fn show(named: &[Named], outcomes: &[Vec<Outcome>]) -> Table {
             named.name.clone(),
             of(&|outcome| outcome.rate),
             of(&|outcome| outcome.server_cpu),
-            of(&|outcome| outcome.round_trip(0.5)),
-            of(&|outcome| outcome.round_trip(0.99)),
+            of(&|outcome| outcome.delay(0.5)),
+            of(&|outcome| outcome.delay(0.99)),
             outcomes.iter().map(|outcome| outcome.missing + outcome.disorder).sum::<u64>().to_string(),
         ]);
     }
@@ -136,11 +190,16 @@ pub fn numbers(outcomes: &[Outcome]) -> serde_json::Value {
             "deliveries_per_s": outcome.rate,
             "server_cpu_s_per_million": outcome.server_cpu,
             "generator_cpu_s_per_million": outcome.generator_cpu,
-            "p50_us": outcome.round_trip(0.5),
-            "p99_us": outcome.round_trip(0.99),
+            "p50_us": outcome.delay(0.5),
+            "p99_us": outcome.delay(0.99),
             "missing": outcome.missing,
             "disorder": outcome.disorder,
         })
     };
     outcomes.iter().map(of).collect()
 }
+
+/// Messages of each sender in a burst.
+pub const BURST: u64 = 100;
+/// Lengths of texts beside the usual one.
+const TEXTS: [usize; 3] = [16, 256, 2048];

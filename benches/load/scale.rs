@@ -5,14 +5,18 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use data_encoding::BASE64;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tempfile::TempDir;
+use topchat::limits::{DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CLIENT};
 use topchat::server::accounts::{Account, Accounts};
 use topchat::storage::folder::LockedFolder;
 
 use super::Common;
 use super::dialect::{Conn, Seen, To, stamp};
 use super::drive::{self, Case, Pattern};
+use super::pipe::TURN;
 use super::process::{self, TopChatServer, data};
 use super::relay;
 use super::table::{self, Table, median, short};
@@ -30,6 +34,19 @@ pub fn run(common: &Common) -> io::Result<()> {
     table::write(common, "scale", &text, &json!({ "part": "scale", "rows": rows }))
 }
 
+/// How many sessions of those asked for the descriptors suffice for: the server's are the scarcer ones, since a client takes
+/// some there and one here. Takes as many as it may have.
+fn descriptors(wanted: usize) -> io::Result<usize> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    let most = limit.maximum.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_PER_CLIENT;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    if most < wanted {
+        eprintln!("{most} sessions in place of {wanted}: a process may not open more files here (`ulimit -Hn`)");
+    }
+    Ok(wanted.min(most))
+}
+
 /// Sizes up to the greatest that was asked for.
 fn sizes(all: &[usize], most: usize) -> impl Iterator<Item = usize> {
     all.iter().copied().filter(move |size| *size <= most)
@@ -45,7 +62,10 @@ fn sessions(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
         "µs of server CPU per recipient",
     ]);
     let mut rows = Vec::new();
-    for count in sizes(&[10, 100, 1000, 10_000], common.most_sessions) {
+    let most = descriptors(common.most_sessions)?;
+    // Fewer than asked for by a little are worth measuring, too.
+    let all = [10, 100, 1000, 10_000.min(most.max(1001))];
+    for count in sizes(&all, most) {
         let most = count.to_string();
         let arguments = [&relay::SETTINGS[..], &["--durability", "memory", "--max-clients", &most]].concat();
         let server = TopChatServer::start(common.program(), keys, count, &arguments)?;
@@ -54,14 +74,14 @@ fn sessions(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
         let mut connections = log_in(&server, keys, count)?;
         let logins = count as f64 / (process::cpu(id) - before);
         // Longer than the server keeps the buffers of a login.
-        std::thread::sleep(Duration::from_millis(1500));
+        std::thread::sleep(Duration::from_secs(3));
         let each = (resident_kib(id) - memory) / count as f64;
         let before = process::cpu(id);
         std::thread::sleep(Duration::from_secs(3));
         let idle = (process::cpu(id) - before) / 3.0 * 100.0;
         let time = Duration::from_secs_f64(common.seconds.max(2.0));
         let pattern = Pattern::Group { senders: 1 };
-        let case = Case { pattern, window: 1, awaits_answers: false, warm_up: time / 4, time, threads: 1 };
+        let case = Case { pattern, window: 1, burst: None, awaits_answers: false, warm_up: time / 4, time, threads: 1 };
         let outcome = drive::run(&mut connections, count, &case, 1, id)?;
         let delay = (count - 1) as f64 / outcome.rate * 1e3;
         let cells = [each, logins, idle, delay, outcome.server_cpu];
@@ -91,7 +111,7 @@ fn log_in(server: &TopChatServer, keys: &Keys, count: usize) -> io::Result<Vec<C
 }
 
 fn accounts(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::Value>)> {
-    let mut table = Table::new(&["accounts", "start, ms", "read and parsed, ms", "ratio", "one more, ms"]);
+    let mut table = Table::new(&["accounts", "start, ms", "read, ms", "parsed, ms", "ratio", "one more, ms"]);
     let mut rows = Vec::new();
     for count in sizes(&[100, 1000, 10_000, 100_000], common.most_accounts) {
         let folder = tempfile::tempdir()?;
@@ -108,40 +128,61 @@ fn accounts(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
             };
             median(&(count..count + 50).map(register).collect::<io::Result<Vec<_>>>()?)
         };
-        let (parsed, folder, start) = start_up(common, folder, &["--max-accounts", "200000"])?;
-        drop(folder);
-        eprintln!("{count} accounts: start {start} ms, parsed in {parsed} ms, one more {one_more} ms");
-        let cells = [start, parsed, start / parsed, one_more].map(short);
-        table.row(std::iter::once(count.to_string()).chain(cells).collect());
-        rows.push(json!({ "accounts": count, "start_ms": start, "parsed_ms": parsed, "one_more_ms": one_more }));
+        let (_, start) = start_up(common, folder, &["--max-accounts", "200000"])?;
+        let cells = [start.started, start.read, start.parsed, start.ratio(), one_more];
+        eprintln!("{count} accounts: {cells:?}");
+        table.row(std::iter::once(count.to_string()).chain(cells.map(short)).collect());
+        rows.push(json!({ "accounts": count, "start_ms": start.started, "read_ms": start.read,
+            "parsed_ms": start.parsed, "one_more_ms": one_more }));
     }
     Ok((table, rows))
 }
 
 fn messages(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::Value>)> {
-    let mut table =
-        Table::new(&["messages that wait", "start, ms", "files read, ms", "ratio", "µs of server CPU for one more"]);
+    let mut table = Table::new(&[
+        "messages that wait",
+        "accounts",
+        "start, ms",
+        "read, ms",
+        "parsed, ms",
+        "ratio",
+        "µs of server CPU for one more",
+    ]);
     let mut rows = Vec::new();
+    let mut add = |count: usize, accounts: usize, start: StartUp, one_more: f64| {
+        let cells = [start.started, start.read, start.parsed, start.ratio(), one_more];
+        eprintln!("{count} messages, {accounts} accounts: {cells:?}");
+        table.row([count, accounts].map(|count| count.to_string()).into_iter().chain(cells.map(short)).collect());
+        rows.push(json!({ "messages": count, "accounts": accounts, "start_ms": start.started, "read_ms": start.read,
+            "parsed_ms": start.parsed, "one_more_cpu_us": one_more }));
+    };
     for count in sizes(&[1000, 10_000, 100_000, 1_000_000], common.most_messages) {
-        let arguments = [&relay::SETTINGS[..], &["--durability", "memory"]].concat();
         let folder = tempfile::tempdir()?;
         process::register(&data(&folder), keys, MAILBOXES + 1)?;
-        let mut server = TopChatServer::on(common.program(), folder, &arguments)?;
-        let mut conn = keys.connect(server.address, 0, &tls()?)?;
-        fill(&mut conn, 0, count)?;
-        let before = process::cpu(server.running.id());
-        fill(&mut conn, count, MORE)?;
-        let one_more = (process::cpu(server.running.id()) - before) / MORE as f64 * 1e6;
-        drop(conn);
-        let folder = server.running.stop()?;
-        let (parsed, folder, start) = start_up(common, folder, &relay::SETTINGS)?;
-        drop(folder);
-        eprintln!("{count} messages: start {start} ms, read in {parsed} ms, one more {one_more} µs");
-        let cells = [start, parsed, start / parsed, one_more].map(short);
-        table.row(std::iter::once(count.to_string()).chain(cells).collect());
-        rows.push(json!({ "messages": count, "start_ms": start, "read_ms": parsed, "one_more_cpu_us": one_more }));
+        let (folder, one_more) = waiting(common, keys, folder, count)?;
+        let (folder, start) = start_up(common, folder, &relay::SETTINGS)?;
+        add(count, MAILBOXES + 1, start, one_more);
+        if count == common.most_messages {
+            fs::remove_file(data(&folder).join("accounts.jsonl"))?;
+            process::register(&data(&folder), keys, common.most_accounts)?;
+            let (_, start) = start_up(common, folder, &relay::SETTINGS)?;
+            add(count, common.most_accounts, start, f64::NAN);
+        }
     }
     Ok((table, rows))
+}
+
+/// Fills a folder with so many messages; microseconds of the server's CPU for one more.
+fn waiting(common: &Common, keys: &Keys, folder: TempDir, count: usize) -> io::Result<(TempDir, f64)> {
+    let arguments = [&relay::SETTINGS[..], &["--durability", "memory"]].concat();
+    let mut server = TopChatServer::on(common.program(), folder, &arguments)?;
+    let mut conn = keys.connect(server.address, 0, &tls()?)?;
+    fill(&mut conn, 0, count)?;
+    let before = process::cpu(server.running.id());
+    fill(&mut conn, count, MORE)?;
+    let one_more = (process::cpu(server.running.id()) - before) / MORE as f64 * 1e6;
+    drop(conn);
+    Ok((server.running.stop()?, one_more))
 }
 
 /// Sends messages to people who are away, and waits until all are accepted.
@@ -155,7 +196,7 @@ fn fill(conn: &mut Conn, first: usize, count: usize) -> io::Result<()> {
             sent += 1;
         }
         conn.pipe.flush()?;
-        conn.pipe.read_turn(|pipe| {
+        conn.pipe.read_turn(TURN, |pipe| {
             let (bytes, out) = pipe.both();
             let taken = conn.dialect.take(bytes, out, &mut seen);
             pipe.consume(taken);
@@ -169,34 +210,58 @@ fn fill(conn: &mut Conn, first: usize, count: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Milliseconds for reading and parsing what is in a folder, and for starting the server on it: medians of some tries.
-fn start_up(common: &Common, folder: TempDir, arguments: &[&str]) -> io::Result<(f64, TempDir, f64)> {
-    let (mut folder, mut parsed, mut started) = (folder, Vec::new(), Vec::new());
+/// Milliseconds, medians of some tries.
+struct StartUp {
+    /// Reading all files.
+    read: f64,
+    /// Parsing what was read.
+    parsed: f64,
+    /// The server's start.
+    started: f64,
+}
+
+impl StartUp {
+    fn ratio(&self) -> f64 {
+        self.started / (self.read + self.parsed)
+    }
+}
+
+/// Reads and parses what is in a folder, and starts the server on it.
+fn start_up(common: &Common, mut folder: TempDir, arguments: &[&str]) -> io::Result<(TempDir, StartUp)> {
+    let (mut read, mut parsed, mut started) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
-        let began = Instant::now();
-        parse(&data(&folder))?;
-        parsed.push(began.elapsed().as_secs_f64() * 1e3);
+        let mut times = [Duration::ZERO; 2];
+        parse(&data(&folder), &mut times)?;
+        read.push(times[0].as_secs_f64() * 1e3);
+        parsed.push(times[1].as_secs_f64() * 1e3);
         let began = Instant::now();
         let mut server = TopChatServer::on(common.program(), folder, arguments)?;
         started.push(began.elapsed().as_secs_f64() * 1e3);
         folder = server.running.stop()?;
     }
-    Ok((median(&parsed), folder, median(&started)))
+    Ok((folder, StartUp { read: median(&read), parsed: median(&parsed), started: median(&started) }))
 }
 
-/// What `cat` and serde_json would do.
-fn parse(folder: &Path) -> io::Result<()> {
+/// What `cat` and serde_json would do, file by file. The log is no JSON: it is parsed as if its bytes stood in Base64, a KiB in
+/// each line.
+fn parse(folder: &Path, times: &mut [Duration; 2]) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            parse(&path)?;
-        } else if path.extension().is_some_and(|kind| kind == "jsonl") {
-            let lines = fs::read(path)?;
-            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            parse(&path, times)?;
+        } else if path.is_file() {
+            let began = Instant::now();
+            let mut bytes = fs::read(&path)?;
+            times[0] += began.elapsed();
+            if path.extension().is_none_or(|kind| kind != "jsonl") {
+                let line = |part| format!("{{\"envelope\":\"{}\"}}\n", BASE64.encode(part));
+                bytes = bytes.chunks(1024).map(line).collect::<String>().into_bytes();
+            }
+            let began = Instant::now();
+            for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 std::hint::black_box(serde_json::from_slice::<serde_json::Value>(line)?);
             }
-        } else if path.is_file() {
-            std::hint::black_box(fs::read(path)?);
+            times[1] += began.elapsed();
         }
     }
     Ok(())
@@ -209,10 +274,10 @@ fn resident_kib(process: u32) -> f64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// Accounts that are away.
-const MAILBOXES: usize = 10;
+/// Accounts that are away: enough that no mailbox is full.
+const MAILBOXES: usize = 20;
 /// Messages that wait for their answer.
 const WINDOW: usize = 200;
 /// Messages by which the cost of one more is measured.
-const MORE: usize = 5000;
+const MORE: usize = 20_000;
 const CREATED_MS: u64 = 1_795_000_000_000;

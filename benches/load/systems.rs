@@ -93,8 +93,8 @@ impl System {
     }
 
     /// All members, connected, with messages that are as long as TopChat's envelopes.
-    pub fn gather(self, started: &Started, keys: &Keys, members: usize, to: To) -> io::Result<Vec<Conn>> {
-        let size = keys.envelope(0, to).encode().len();
+    pub fn gather(self, started: &Started, keys: &Keys, members: usize, to: To, text: usize) -> io::Result<Vec<Conn>> {
+        let size = keys.envelope(0, to, text).encode().len();
         let (address, tls) = (started.address, TlsClient::new(None)?);
         let tls = self.is_secured.then_some(&tls);
         let own = topchat::tls()?;
@@ -102,7 +102,10 @@ impl System {
         let mut connections = Vec::new();
         for member in 0..members {
             match self.program {
-                Program::TopChat => connections.push(keys.connect(address, member, &own)?),
+                Program::TopChat => {
+                    let conn = keys.connect(address, member, &own)?;
+                    connections.push(Conn { dialect: keys.dialect(member, text), ..conn });
+                }
                 Program::Nats => connections.push(nats::connect(address, member, size, tls, keeping, to)?),
                 Program::Mosquitto => connections.push(mqtt::connect(address, member, size, tls, self.is_kept)?),
                 Program::Redis => connections.extend(resp::connect(address, member, size, tls)?),

@@ -84,7 +84,7 @@ pub fn median(values: &[f64]) -> f64 {
 /// A number with three digits that count, or more before the point.
 pub fn short(value: f64) -> String {
     match value.abs() {
-        _ if value.is_nan() => "–".to_owned(),
+        _ if !value.is_finite() => "–".to_owned(),
         size if size >= 1e6 => format!("{:.2} M", value / 1e6),
         size if size >= 1e4 => format!("{:.0} k", value / 1e3),
         size if size >= 100.0 => format!("{value:.0}"),
@@ -122,5 +122,6 @@ mod tests {
     fn numbers_are_short() {
         let texts = [1.234, 12.34, 123.4, 12_340.0, 1_234_000.0].map(short);
         assert_eq!(texts, ["1.23", "12.3", "123", "12 k", "1.23 M"]);
+        assert_eq!([f64::NAN, f64::INFINITY].map(short), ["–", "–"]);
     }
 }

@@ -20,7 +20,7 @@ use super::pipe::{Pipe, TlsClient};
 pub struct Keys {
     identity: PrivateKey,
     client_key: [u8; 32],
-    /// Bytes of text in each message.
+    /// Bytes of text in each message, if nothing else is said.
     pub text: usize,
 }
 
@@ -45,12 +45,12 @@ impl Keys {
     }
 
     /// An envelope of the usual size, with nothing in it.
-    pub fn envelope(&self, from: usize, to: To) -> Envelope {
+    pub fn envelope(&self, from: usize, to: To, text: usize) -> Envelope {
         let (recipient, suite, sealed) = match to {
             // IV, salt, type and text, padded.
-            To::Group => (Recipient::All, Suite::GroupCbc, 8 + (16 + 1 + self.text + 8) / 8 * 8),
+            To::Group => (Recipient::All, Suite::GroupCbc, 8 + (16 + 1 + text + 8) / 8 * 8),
             To::Member(member) => {
-                let chunks = (16 + 1 + self.text).div_ceil(self.block() - 11);
+                let chunks = (16 + 1 + text).div_ceil(self.block() - 11);
                 (Recipient::User(name(member)), Suite::Direct, chunks * self.block())
             }
         };
@@ -76,8 +76,13 @@ impl Keys {
         let mut pipe = Pipe::connect(address)?.secured(tls)?;
         self.login(&mut pipe, member)?;
         pipe.unblock()?;
-        let dialect = Box::new(TopChat::new(self, member));
+        let dialect = self.dialect(member, self.text);
         Ok(Conn { pipe, dialect, sender: Some(member), receiver: Some(member), echoes: false })
+    }
+
+    /// The protocol of a member, with texts of this length.
+    pub fn dialect(&self, member: usize, text: usize) -> Box<dyn Dialect> {
+        Box::new(TopChat::new(self, member, text))
     }
 
     fn login(&self, pipe: &mut Pipe, member: usize) -> io::Result<()> {
@@ -159,9 +164,9 @@ struct TopChat {
 }
 
 impl TopChat {
-    fn new(keys: &Keys, member: usize) -> Self {
+    fn new(keys: &Keys, member: usize, text: usize) -> Self {
         let [group, direct] = [To::Group, To::Member(0)]
-            .map(|to| ToServer::Send { envelope: keys.envelope(member, to).encode() }.encode());
+            .map(|to| ToServer::Send { envelope: keys.envelope(member, to, text).encode() }.encode());
         // Every name is as long as every other.
         let recipient_in_direct = FRAME + 6 + 1 + NAME + 32 + 1;
         let id_in_group = recipient_in_direct + "ALL".len() + 32;

@@ -1,6 +1,6 @@
 //! Why the group key file can't be used or changed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::crypto::group_key::GroupKeyError;
 use crate::error::{Exit, Explain};
@@ -54,12 +54,15 @@ impl Explain for GroupFileError {
                 "take an old one out first: topchat group forget ID".to_owned()
             }
             Self::Bad { path, .. } => {
+                let path = quoted(&path.to_string_lossy());
                 format!(
-                    "ask a member for the right file, or make a new one for everybody: {}",
-                    making("--force ", path)
+                    "ask a member for the right file, or make a new one for everybody: mv {path} {path}.old && {}",
+                    making(&path)
                 )
             }
-            Self::Missing { path } => format!("get it from a member, or make one for everybody: {}", making("", path)),
+            Self::Missing { path } => {
+                format!("get it from a member, or make one for everybody: {}", making(&quoted(&path.to_string_lossy())))
+            }
             Self::Needed { is_only: true, .. } => {
                 "--force removes the whole file; make a new key first: topchat group rekey".to_owned()
             }
@@ -78,7 +81,7 @@ impl Explain for GroupFileError {
     }
 }
 
-/// The script replaces a file by force only.
-fn making(force: &str, path: &Path) -> String {
-    format!("scripts/gen-des-key.sh {force}{}", quoted(&path.to_string_lossy()))
+/// The program is wherever these words are read; the script that makes such files is not.
+fn making(path: &str) -> String {
+    format!("topchat group rekey --group-key {path}")
 }

@@ -109,7 +109,7 @@ static USER: Mutex<Option<String>> = Mutex::new(None);
 static SETTINGS: Mutex<Vec<Repeated>> = Mutex::new(Vec::new());
 const PROGRAM: &str = "topchat";
 /// What need not be told which account it is for.
-const NAMED_OTHERWISE: [&str; 3] = ["register ", "login ", "keys import "];
+const NAMED_OTHERWISE: [&str; 4] = ["register ", "login ", "keys import ", "group "];
 /// What is typed on another machine, of which nothing is known.
 const ELSEWHERE: &str = "keys export there";
 const COMMAND_VARIABLE: &str = "TOPCHAT_COMMAND";
@@ -165,6 +165,7 @@ mod tests {
         let both = "--server chat.example:7777 --keys-dir 'my keys'";
         for (words, expected) in [
             ("see: topchat users\n", format!("see: topchat --user bob {both} users\n")),
+            ("see topchat group list", format!("see topchat {both} group list")),
             ("next: topchat login bob", format!("next: topchat {both} login bob")),
             ("again: topchat\n", format!("again: topchat --user bob {both}\n")),
             (
@@ -180,8 +181,8 @@ mod tests {
                 "next: topchat --keys-dir 'my keys' --server b:1 login bob".to_owned(),
             ),
             (
-                "topchat keys export there, then topchat keys import here",
-                format!("topchat keys export there, then topchat {both} keys import here"),
+                "topchat keys export there, then topchat keys import FILE here",
+                format!("topchat keys export there, then topchat {both} keys import FILE here"),
             ),
         ] {
             let once = with_command(words, "topchat", Some("bob"), &settings);

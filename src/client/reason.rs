@@ -74,7 +74,7 @@ impl Refusal {
             (Code::LoginRefused, Asked::Login(name)) => {
                 format!(
                     "is {name} an account of this server? If not: topchat register {name}    \
-                     If its keys were renewed on another machine: topchat keys export there, then topchat keys import here"
+                     If its keys were renewed on another machine: topchat keys export there, then topchat keys import FILE here"
                 )
             }
             (Code::RegistrationClosed, _) => "ask the server's owner to open it (--registration open)".to_owned(),

@@ -103,6 +103,8 @@ enum Outcome {
     /// The server has it and will deliver it; no more was heard in time.
     Sent,
     SentTo(u32),
+    /// Nobody of so many is here: it waits for them.
+    QueuedFor(u32),
     /// The server could not keep it, and the recipient may have it or not.
     Unconfirmed,
 }
@@ -226,6 +228,7 @@ impl Progress<'_> {
 /// What a status means, if it is the last word. Nobody waits for all members of the group.
 fn outcome(to: &Recipient, state: State, total: u32) -> Option<Outcome> {
     match (to, state) {
+        (Recipient::All, State::Queued) => Some(Outcome::QueuedFor(total)),
         (Recipient::All, _) => Some(Outcome::SentTo(total)),
         (Recipient::User(_), State::Accepted) => None,
         (Recipient::User(_), State::Queued) => Some(Outcome::Queued),
@@ -251,8 +254,10 @@ fn report(config: &Config, to: &Recipient, sent: &Sent) -> Result<(), Error> {
     } else if sent.outcome != Outcome::Unconfirmed {
         output::line(&words(sent.id, sent.outcome))?;
     }
-    if sent.outcome == Outcome::SentTo(0) {
-        config.say("nobody else is here");
+    match sent.outcome {
+        Outcome::SentTo(0) => config.say("nobody else is here"),
+        Outcome::QueuedFor(_) => config.say("nobody else is here now: it waits for them"),
+        _ => {}
     }
     sent.confirmed(to)
 }
@@ -264,6 +269,7 @@ fn words(id: MessageId, outcome: Outcome) -> String {
         Outcome::Queued => format!("{id} queued"),
         Outcome::Sent => format!("{id} sent"),
         Outcome::SentTo(total) => format!("{id} sent to {total}"),
+        Outcome::QueuedFor(total) => format!("{id} queued for {total}"),
         Outcome::Unconfirmed => format!("{id} not confirmed"),
     }
 }
@@ -283,6 +289,7 @@ fn object(to: &Recipient, id: MessageId, outcome: Outcome) -> String {
         Outcome::Queued => ("queued", None),
         Outcome::Sent => ("sent", None),
         Outcome::SentTo(total) => ("sent", Some(total)),
+        Outcome::QueuedFor(total) => ("queued", Some(total)),
         Outcome::Unconfirmed => ("unconfirmed", None),
     };
     json::line(&Object { r#type: "sent", id: id.to_hex(), to: to.as_str(), state, recipients })
@@ -299,6 +306,7 @@ mod tests {
         assert_eq!(outcome(&bob, State::Delivered, 1), Some(Outcome::Delivered));
         assert_eq!(outcome(&bob, State::Unconfirmed, 1), Some(Outcome::Unconfirmed));
         assert_eq!(outcome(&Recipient::All, State::Accepted, 3), Some(Outcome::SentTo(3)));
+        assert_eq!(outcome(&Recipient::All, State::Queued, 3), Some(Outcome::QueuedFor(3)));
     }
 
     #[test]

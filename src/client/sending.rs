@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 
 use super::Error;
 use super::chat::Chat;
+use super::commands;
 use super::compose::{SealFor, compose};
 use super::dialogue::{Ask, refused};
 use super::directory::{self, Contacted};
@@ -253,7 +254,7 @@ impl<'a> Sending<'a> {
             error => {
                 let why = if let Error::NotSent(why) = error { why } else { error };
                 let hint = crate::error::Explain::hint(error).filter(|_| !matches!(why, Error::NoSuchUser { .. }));
-                self.say(&hint.map_or(error.to_string(), |hint| format!("{error}\n{hint}")))
+                self.say(&hint.map_or(error.to_string(), |hint| format!("{error}\n{}", commands::in_chat(&hint))))
             }
         }
     }

@@ -113,7 +113,7 @@ fn a_new_password_opens_the_account_and_its_keys_and_the_old_one_does_not() {
 /// What the server refuses, in the client's words.
 const WRONG: &str = "error: wrong name or password.\n\
                      hint: is alice an account of this server? If not: topchat register alice    \
-                     If its keys were renewed on another machine: topchat keys export there, then topchat keys import here\n";
+                     If its keys were renewed on another machine: topchat keys export there, then topchat keys import FILE here\n";
 
 /// Whether a key file under a second password is still there.
 fn left_overs(home: &Home) -> bool {

@@ -151,10 +151,30 @@ fn without_a_group_key_nothing_goes_to_all_and_the_rest_works() {
         "hello",
         &[
             "HH:MM   the group key file keys/group.key: no such file",
-            "        get it from a member, or make one for everybody: scripts/gen-des-key.sh keys/group.key",
+            "        get it from a member, or make one for everybody: topchat group rekey --group-key keys/group.key",
         ],
     );
     says(&mut chat, "/who", &["HH:MM   here now: alice"]);
+    assert_eq!(chat.finish().code, Some(0));
+}
+
+#[test]
+fn a_hint_in_the_chat_names_the_chats_own_command() {
+    let server = TestServer::start();
+    RawClient::connect(server.address).register(&BOB);
+    let home = Home::of_member(server.address, &ALICE);
+    let mut chat = home.chat();
+    says(
+        &mut chat,
+        "/trust bob",
+        &[
+            "HH:MM   no other key of bob was seen: there is nothing to choose",
+            "        to pin the key that the server gives, compare it and give its fingerprint: /trust bob FINGERPRINT",
+        ],
+    );
+    let fingerprint = BOB.identity.public().fingerprint();
+    let trusted = format!("HH:MM   bob is trusted with this key from now on: {}", fingerprint.grouped());
+    says(&mut chat, &format!("/trust bob {}", fingerprint.to_hex()), &[&trusted]);
     assert_eq!(chat.finish().code, Some(0));
 }
 

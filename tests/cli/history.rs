@@ -246,7 +246,7 @@ fn printed_to_all(home: &Home, text: &str) {
     let finished = home.run_in(&["send", "ALL", text]);
     assert_eq!(finished.code, Some(0), "{}", without_contact(&finished.stderr));
     let id = finished.stdout.split(' ').next().unwrap_or_default().to_owned();
-    printed(&finished, &format!("{id} sent to 1\n"));
+    printed(&finished, &format!("{id} queued for 1\n"));
 }
 
 /// Every file below a folder, by its path.

@@ -137,7 +137,7 @@ fn a_group_key_file_that_can_not_be_used_is_refused_with_its_line() {
     let home = alice();
     let id = "3f2a0102030405060708090a0b0c0d0e";
     let hint = format!(
-        "ask a member for the right file, or make a new one for everybody: scripts/gen-des-key.sh --force {GROUP}"
+        "ask a member for the right file, or make a new one for everybody: mv {GROUP} {GROUP}.old && topchat group rekey --group-key {GROUP}"
     );
     for (entry, why) in [
         (format!("{id} 133457799bbcdf"), "line 3: the key has 14 hex digits, exactly 16 are needed"),
@@ -180,7 +180,7 @@ fn a_group_key_file_that_is_missing_or_open_is_refused_with_the_remedy() {
         let _ = fs::remove_file(home.path(GROUP));
         let stderr = format!(
             "error: the group key file {path}: no such file\n\
-             hint: get it from a member, or make one for everybody: scripts/gen-des-key.sh {path}\n"
+             hint: get it from a member, or make one for everybody: topchat group rekey --group-key {path}\n"
         );
         refused(&home.run(words), 3, &stderr);
     }

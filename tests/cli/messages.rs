@@ -127,6 +127,18 @@ fn a_message_to_all_with_nobody_there_is_sent_and_says_so() {
 }
 
 #[test]
+fn a_message_to_all_of_whom_nobody_is_here_is_queued_and_says_so() {
+    let (_server, alice, _bob) = pair();
+    let finished = alice.run_in(&["send", "ALL", "anybody?"]);
+    let told = (finished.code, without_contact(&finished.stderr));
+    assert_eq!(told, (Some(0), "nobody else is here now: it waits for them\n"));
+    assert_eq!(finished.stdout.get(4..), Some(" queued for 1\n"));
+    let finished = alice.run_in(&["send", "ALL", "anybody?", "--json"]);
+    let expected = r#"","to":"ALL","state":"queued","recipients":1}"#;
+    assert!(finished.stdout.trim_end().ends_with(expected), "{}", finished.stdout);
+}
+
+#[test]
 fn listening_ends_when_the_time_is_over_and_tells_whether_enough_came() {
     let (server, _alice, bob) = pair();
     let connected = |first: &str| {

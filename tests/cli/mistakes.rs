@@ -27,7 +27,7 @@ fn a_bad_name_is_told_with_the_rule() {
         ("al\u{e9}X", "a name can't contain \u{e9}"),
         ("", "a name can't be empty"),
         ("1st", "a name begins with a letter from a to z"),
-        ("al ice", "a name can't contain  "),
+        ("al ice", "a name can't contain a space"),
         ("al\u{1b}[2Jice", "a name can't contain ^["),
         (&long, "a name has at most 32 characters, this one has 33"),
     ] {
@@ -174,7 +174,7 @@ fn a_wrong_password_is_refused_before_and_by_the_server() {
         6,
         "error: wrong name or password.\n\
          hint: is bob an account of this server? If not: topchat register bob    \
-         If its keys were renewed on another machine: topchat keys export there, then topchat keys import here\n",
+         If its keys were renewed on another machine: topchat keys export there, then topchat keys import FILE here\n",
     );
 }
 

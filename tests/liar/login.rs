@@ -61,7 +61,7 @@ fn a_server_that_can_not_prove_itself_is_told_nothing_more() {
             6,
             "error: wrong name or password.\n\
              hint: is alice an account of this server? If not: topchat register alice    \
-             If its keys were renewed on another machine: topchat keys export there, then topchat keys import here\n"
+             If its keys were renewed on another machine: topchat keys export there, then topchat keys import FILE here\n"
                 .to_owned(),
         ),
     ] {

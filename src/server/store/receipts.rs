@@ -197,9 +197,9 @@ impl<O: Clone> Receipts<O> {
 }
 
 impl<O: Clone> Receipt<O> {
-    /// It is safe: accepted, or queued if its one recipient is away. What is known beyond that follows at once.
+    /// It is safe: accepted, or queued if nobody it is for is here. What is known beyond that follows at once.
     fn answer(&self, effects: &mut Effects<O>) {
-        let is_away = self.to.is_some() && self.awaited == 0 && self.reached == 0;
+        let is_away = self.total > 0 && self.awaited == 0 && self.reached == 0;
         self.tell(if is_away { State::Queued } else { State::Accepted }, 0, true, effects);
         if self.awaited == 0 && !is_away && self.total > 0 {
             self.news(effects);
@@ -340,10 +340,10 @@ mod tests {
     }
 
     #[test]
-    fn a_group_message_with_nobody_there_is_accepted_and_waits() {
+    fn a_group_message_with_nobody_there_is_queued() {
         let mut scene = Scene::new(None, 5, 0);
         scene.kept();
-        scene.hears(&[(State::Accepted, 0), (State::Queued, 0)]);
+        scene.hears(&[(State::Queued, 0)]);
         let mut alone = Scene::new(None, 0, 0);
         alone.kept();
         alone.hears(&[(State::Accepted, 0)]);
