@@ -85,7 +85,8 @@ impl Receiver {
         if skipped > 0 {
             ToClient::Skipped { count: skipped }.append_to(frames);
         }
-        self.is_behind = !taken.are_all;
+        // One that gets nothing although there is more is not attached any more.
+        self.is_behind = !taken.are_all && !taken.numbers.is_empty();
         if taken.are_all {
             self.opened = None;
         }
