@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use topchat::error::{Exit, Explain, describe};
 use topchat::server::options::Options;
-use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin};
+use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin, scheduling};
 use topchat::text::{quoted, visible};
 use topchat::transport::Stop;
 
@@ -32,6 +32,7 @@ fn run(options: &Options) -> Result<(), ServerError> {
 }
 
 fn serve(options: &Options) -> Result<(), ServerError> {
+    scheduling::wake_without_preemption();
     let stop = Stop::on_signals(|| {}).map_err(|source| ServerError::Accept { source })?;
     let settings = options.settings();
     let server = Server::open(&options.data_dir, &options.listen, settings.clone())?;

@@ -25,6 +25,7 @@ mod presence;
 pub mod rate;
 mod register;
 mod renewal;
+pub mod scheduling;
 mod seat;
 mod session;
 mod shared;
