@@ -1,9 +1,9 @@
 #!/bin/sh
 # Compares the server with others under the same load: make bench-peers
 #
-# Debian's packages of the others are installed if they are missing. Each server is started on the loopback alone, on a free
-# port and a folder of its own, and ended by the load generator, which prints the configurations. BENCH_SECONDS (of each case)
-# and BENCH_ROUNDS make it longer or shorter.
+# Debian's packages of the others are installed if they are missing; the bare thread relay is the load generator itself. Each
+# server is started on the loopback alone, on a free port and a folder of its own, and ended by the load generator, which prints
+# the configurations. BENCH_SECONDS (of each case) and BENCH_ROUNDS make it longer or shorter.
 set -eu
 
 cd "$(dirname "$0")/.."

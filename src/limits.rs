@@ -140,7 +140,8 @@ pub const REPLY_BACKLOG: usize = 64 * 1024;
 pub const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How long an ending connection may take to read its last frame: a round trip around the world, and a bit.
 pub const LINGER: Duration = Duration::from_millis(500);
-/// How long the acceptor waits when the machine has no descriptor or thread left: keeps the CPU free.
+/// How long connections wait to be taken when the machine has no descriptor or thread left, or when those who have to go for them
+/// are not gone yet: keeps the CPU free.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Descriptors that connections leave free, so that the log and the accounts can open their files.
 pub const DESCRIPTORS_RESERVED: u64 = 8;

@@ -44,7 +44,7 @@ pub struct Case {
     pub awaits_answers: bool,
     /// Before the measurement.
     pub warm_up: Duration,
-    /// Of the measurement.
+    /// Of the measurement; longer if nothing comes within it.
     pub time: Duration,
     /// Threads of the generator.
     pub threads: usize,
@@ -112,13 +112,12 @@ fn measure(case: &Case, board: &Board, sleepers: &[Sleeper], server: u32) -> Out
     let (began, before, server_before, own_before) = look();
     board.is_timed.store(true, SeqCst);
     std::thread::sleep(case.time);
+    // A busy machine may give the threads no turn in a short one.
+    wait_while(board, || board.deliveries() == before);
     let (ended, after, server_after, own_after) = look();
     board.is_timed.store(false, SeqCst);
     board.is_closed.store(true, SeqCst);
-    let until = Instant::now() + DRAIN;
-    while board.outstanding() > 0 && Instant::now() < until && board.failures.load(SeqCst) == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_while(board, || board.outstanding() > 0);
     // What comes twice comes later.
     std::thread::sleep(Duration::from_millis(20));
     board.is_over.store(true, SeqCst);
@@ -133,6 +132,14 @@ fn measure(case: &Case, board: &Board, sleepers: &[Sleeper], server: u32) -> Out
     }
 }
 
+/// Waits as long as something holds, but not for ever.
+fn wait_while(board: &Board, holds: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while holds() && Instant::now() < until && board.failures.load(SeqCst) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Per sender, who gets its messages.
 fn audience(pattern: Pattern, members: usize, echoes: bool) -> Vec<Vec<usize>> {
     let everybody = |sender| (0..members).filter(|member| echoes || *member != sender).collect();
@@ -144,8 +151,8 @@ fn audience(pattern: Pattern, members: usize, echoes: bool) -> Vec<Vec<usize>> {
     }
 }
 
-/// How long the last deliveries of a run may take.
-const DRAIN: Duration = Duration::from_secs(20);
+/// How long the first delivery of a run may take, and how long the last ones.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {

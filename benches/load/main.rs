@@ -1,5 +1,7 @@
 //! The load generator behind `make bench` and `make bench-peers` (`docs/BENCHMARKS.md`).
 
+pub mod bare;
+pub mod bare_relay;
 pub mod board;
 pub mod crypto;
 pub mod dialect;
@@ -48,6 +50,8 @@ enum Part {
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
+    /// A relay that passes bytes on and does nothing else, for the comparison with others
+    Bare(bare_relay::Options),
 }
 
 /// What all parts take.
@@ -104,5 +108,6 @@ fn main() -> io::Result<()> {
         Part::Crypto(common) => crypto::run(&common),
         Part::Scale(common) => scale::run(&common),
         Part::Peers { common, svg } => peers::run(&common, svg.as_deref()),
+        Part::Bare(options) => bare_relay::run(&options),
     }
 }

@@ -27,8 +27,10 @@ struct Comparison {
     is_kept: bool,
 }
 
-const LIVE: [(Program, bool); 8] = [
+const LIVE: [(Program, bool); 10] = [
     (Program::TopChat, true),
+    (Program::Bare, true),
+    (Program::Bare, false),
     (Program::Nats, true),
     (Program::Nats, false),
     (Program::Redis, true),
@@ -56,6 +58,9 @@ fn comparisons(members: usize) -> [Comparison; 10] {
         Comparison { is_kept: true, ..of("ping-pong, kept", Pattern::PingPong, 1) },
     ]
 }
+
+/// One of the numbers of an outcome.
+type Pick = fn(&Outcome) -> f64;
 
 /// What was measured of one system in one case, a value per round.
 struct Line {
@@ -148,6 +153,8 @@ fn report(
         text += &table.to_markdown();
         text += "\n";
     }
+    text += &floor(comparisons, lines).to_markdown();
+    text += "\n";
     text += &targets(comparisons, lines).to_markdown();
     println!("{text}");
     for program in [Program::Nats, Program::Mosquitto, Program::Redis, Program::Ngircd] {
@@ -168,19 +175,43 @@ fn report(
     table::write(common, "peers", &text, &json!({ "part": "peers", "versions": versions(), "rows": rows }))
 }
 
+/// What a thread per client costs beside others, and what TopChat's own work costs above that.
+fn floor(comparisons: &[Comparison], lines: &[Line]) -> Table {
+    let (stream, talk, direct, pairs) = ("group, window 1000", "group, window 1", "direct, window 1000", "ping-pong");
+    let rows: [(_, _, _, Pick); 10] = [
+        ("group, window 1000, TLS: deliveries/s", stream, true, |outcome| outcome.rate),
+        ("the same: server CPU per delivery", stream, true, |outcome| outcome.server_cpu),
+        ("group, window 1, TLS: deliveries/s", talk, true, |outcome| outcome.rate),
+        ("direct, window 1000, TLS: deliveries/s", direct, true, |outcome| outcome.rate),
+        ("the same: server CPU per delivery", direct, true, |outcome| outcome.server_cpu),
+        ("ping-pong, TLS: p50", pairs, true, |outcome| outcome.delay(0.5)),
+        ("ping-pong, TLS: p99", pairs, true, |outcome| outcome.delay(0.99)),
+        ("ping-pong, TLS: server CPU per delivery", pairs, true, |outcome| outcome.server_cpu),
+        ("ping-pong: p50", pairs, false, |outcome| outcome.delay(0.5)),
+        ("ping-pong: p99", pairs, false, |outcome| outcome.delay(0.99)),
+    ];
+    let mut table = Table::new(&["floor", "bare / nats-server", "bare / redis-server", "TopChat / bare"]);
+    for (what, case, is_secured, pick) in rows {
+        let of = |program| find(comparisons, lines, case, program, is_secured);
+        let Some(bare) = of(Program::Bare) else { continue };
+        let cell = |own: Option<&Line>, other: Option<&Line>| {
+            own.zip(other)
+                .map_or_else(|| "–".to_owned(), |(own, other)| format!("{} ×", short(ratio(own, other, pick))))
+        };
+        let mut row = vec![what.to_owned()];
+        row.extend([Program::Nats, Program::Redis].map(|other| cell(Some(bare), of(other))));
+        row.push(cell(of(Program::TopChat), Some(bare)));
+        table.row(row);
+    }
+    table
+}
+
 /// What the project set out to reach, and what came of it.
 fn targets(comparisons: &[Comparison], lines: &[Line]) -> Table {
     use Program::{Mosquitto, Nats, Redis, TopChat};
-    let find = |case: &str, program, is_secured| {
-        let is_it = |line: &&Line| {
-            let System { program: its, is_secured: tls, .. } = line.system;
-            comparisons[line.case].name == case && its == program && tls == is_secured
-        };
-        lines.iter().find(is_it)
-    };
-    let rate: fn(&Outcome) -> f64 = |outcome| outcome.rate;
-    let p50: fn(&Outcome) -> f64 = |outcome| outcome.delay(0.5);
-    let p99: fn(&Outcome) -> f64 = |outcome| outcome.delay(0.99);
+    let rate: Pick = |outcome| outcome.rate;
+    let p50: Pick = |outcome| outcome.delay(0.5);
+    let p99: Pick = |outcome| outcome.delay(0.99);
     let (stream, talk, kept) = ("group, window 1000", "group, window 1", "group, window 1000, kept");
     let wanted = [
         ("group, window 1000: deliveries/s of nats-server with TLS", "≥ 2 ×", stream, Nats, true, rate),
@@ -200,15 +231,30 @@ fn targets(comparisons: &[Comparison], lines: &[Line]) -> Table {
     ];
     let mut table = Table::new(&["target", "wanted", "measured"]);
     for (what, wanted, case, program, is_secured, pick) in wanted {
-        if let (Some(own), Some(other)) = (find(case, TopChat, true), find(case, program, is_secured)) {
+        let find = |program, is_secured| find(comparisons, lines, case, program, is_secured);
+        if let (Some(own), Some(other)) = (find(TopChat, true), find(program, is_secured)) {
             table.row(vec![what.to_owned(), wanted.to_owned(), format!("{} ×", short(ratio(own, other, pick)))]);
         }
     }
     table
 }
 
+/// What was measured of a program in a case.
+fn find<'a>(
+    comparisons: &[Comparison],
+    lines: &'a [Line],
+    case: &str,
+    program: Program,
+    is_secured: bool,
+) -> Option<&'a Line> {
+    lines.iter().find(|line| {
+        let System { program: its, is_secured: tls, .. } = line.system;
+        comparisons[line.case].name == case && its == program && tls == is_secured
+    })
+}
+
 /// Of the same round, so that what else the machine does meets both; the median of them.
-fn ratio(own: &Line, other: &Line, pick: fn(&Outcome) -> f64) -> f64 {
+fn ratio(own: &Line, other: &Line, pick: Pick) -> f64 {
     let pairs = own.outcomes.iter().zip(&other.outcomes);
     median(&pairs.map(|(own, other)| pick(own) / pick(other)).collect::<Vec<_>>())
 }
@@ -218,8 +264,8 @@ fn rate(line: &Line) -> f64 {
 }
 
 fn row(own: &Line, line: &Line) -> Vec<String> {
-    let of = |line: &Line, pick: fn(&Outcome) -> f64| median(&line.outcomes.iter().map(pick).collect::<Vec<_>>());
-    let ratio = |pick: fn(&Outcome) -> f64| ratio(own, line, pick);
+    let of = |line: &Line, pick: Pick| median(&line.outcomes.iter().map(pick).collect::<Vec<_>>());
+    let ratio = |pick: Pick| ratio(own, line, pick);
     let lost: u64 = line.outcomes.iter().map(|outcome| outcome.missing + outcome.disorder).sum();
     vec![
         line.failure.as_ref().map_or_else(|| line.system.name(), |why| format!("{}: {why}", line.system.name())),

@@ -25,7 +25,12 @@ pub fn svg(bars: &[Bar]) -> String {
         let most = bars.iter().filter(|other| other.group == group && other.value.is_finite());
         let most = most.map(|other| other.value).fold(1.0, f64::max);
         let (width, end) = ((bar.value / most * LENGTH).max(1.0), y + 13);
-        let colour = if bar.name.starts_with("TopChat") { "#d9730d" } else { "#5b8db8" };
+        let colour = match bar.name.split_whitespace().next() {
+            Some("TopChat,") => "#d9730d",
+            // No server that anybody could use.
+            Some("bare") => "#8a8a8a",
+            _ => "#5b8db8",
+        };
         body += &format!("<text x=\"10\" y=\"{end}\">{}</text>\n", bar.name);
         body += &format!("<rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.0}\" height=\"16\" fill=\"{colour}\"/>\n");
         body += &format!("<text x=\"{:.0}\" y=\"{end}\">{}</text>\n", f64::from(LEFT) + width + 6.0, short(bar.value));

@@ -14,7 +14,7 @@ use super::nats::Keeping;
 use super::pipe::TlsClient;
 use super::process::{Running, TopChatServer};
 use super::topchat::{self, Keys};
-use super::{irc, mqtt, nats, relay, resp};
+use super::{bare, irc, mqtt, nats, relay, resp};
 
 /// Which server, and how it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct System {
 pub enum Program {
     /// This project's.
     TopChat,
+    /// A thread per client that only passes bytes on; this program's own.
+    Bare,
     /// nats-server; with JetStream if messages are kept.
     Nats,
     /// mosquitto; with QoS 1 if messages are kept.
@@ -55,6 +57,7 @@ impl System {
         let program = match (self.program, self.is_kept) {
             (Program::TopChat, false) => "TopChat, memory",
             (Program::TopChat, true) => "TopChat, disk",
+            (Program::Bare, _) => "bare thread relay",
             (Program::Nats, false) => "nats-server",
             (Program::Nats, true) => "nats-server, JetStream files",
             (Program::Mosquitto, false) => "mosquitto, QoS 0",
@@ -96,8 +99,8 @@ impl System {
     pub fn gather(self, started: &Started, keys: &Keys, members: usize, to: To, text: usize) -> io::Result<Vec<Conn>> {
         let size = keys.envelope(0, to, text).encode().len();
         let (address, tls) = (started.address, TlsClient::new(None)?);
-        let tls = self.is_secured.then_some(&tls);
         let own = topchat::tls()?;
+        let tls = self.is_secured.then_some(if self.program == Program::Bare { &own } else { &tls });
         let keeping = if self.is_kept { Keeping::JetStream } else { Keeping::None };
         let mut connections = Vec::new();
         for member in 0..members {
@@ -106,6 +109,7 @@ impl System {
                     let conn = keys.connect(address, member, &own)?;
                     connections.push(Conn { dialect: keys.dialect(member, text), ..conn });
                 }
+                Program::Bare => connections.push(bare::connect(address, member, size, tls)?),
                 Program::Nats => connections.push(nats::connect(address, member, size, tls, keeping, to)?),
                 Program::Mosquitto => connections.push(mqtt::connect(address, member, size, tls, self.is_kept)?),
                 Program::Redis => connections.extend(resp::connect(address, member, size, tls)?),
@@ -116,10 +120,15 @@ impl System {
     }
 
     fn command(self, folder: &TempDir, port: u16) -> io::Result<Command> {
+        if self.program == Program::Bare {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args(self.configuration(".", &port.to_string()).split(' ')).current_dir(folder.path());
+            return Ok(command);
+        }
         let configuration = folder.path().join("configuration");
         fs::write(&configuration, self.configuration(&folder.path().to_string_lossy(), &port.to_string()))?;
         let (program, arguments): (_, &[&str]) = match self.program {
-            Program::TopChat => unreachable!("it is started otherwise"),
+            Program::TopChat | Program::Bare => unreachable!("they are started otherwise"),
             Program::Nats => ("nats-server", &["-c"]),
             Program::Mosquitto => ("mosquitto", &["-c"]),
             Program::Redis => ("redis-server", &[]),
@@ -139,6 +148,10 @@ impl System {
         let (certificate, key) = (format!("{folder}/certificate.pem"), format!("{folder}/key.pem"));
         match self.program {
             Program::TopChat => relay::SETTINGS.join(" "),
+            Program::Bare => {
+                let files = format!(" --certificate {certificate} --key {key}");
+                format!("bare --listen 127.0.0.1:{port}{}", if tls { &files } else { "" })
+            }
             Program::Nats => {
                 let mut text = format!("listen: 127.0.0.1:{port}\nmax_pending: 1GB\nwrite_deadline: \"60s\"\n");
                 if tls {

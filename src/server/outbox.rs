@@ -179,6 +179,18 @@ impl Outbox {
         &self.wakeup
     }
 
+    /// Whether the owner waits for anything.
+    #[cfg(test)]
+    pub(super) fn is_asleep(&self) -> bool {
+        self.lock().sleep == Sleep::Idle
+    }
+
+    /// Whether others may send.
+    #[cfg(test)]
+    pub(super) fn is_lent(&self) -> bool {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // No code that can panic runs under this lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)

@@ -250,3 +250,6 @@ fn request_of(frame: &ToServer) -> u32 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

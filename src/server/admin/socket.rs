@@ -127,10 +127,9 @@ impl Reception {
     fn receive(mut self, until: &Stop) {
         while !until.is_asked() {
             let waited = wait_input(&self.socket.listener, until.wakeup(), None);
-            if let Err(error) = waited.map(drop).and_then(|()| self.take_one()) {
+            if let Err(error) = waited.map(drop).and_then(|()| self.take_one(until)) {
                 log::warn!("can't take a connection of the owner: {error}");
-                // A pause keeps the CPU free; one that fails, too, is only shorter.
-                let _ = wait_input(until.wakeup(), until.wakeup(), Some(Instant::now() + ACCEPT_PAUSE));
+                pause(until);
             }
         }
         for talk in &self.talks {
@@ -139,7 +138,7 @@ impl Reception {
         self.talks.drain(..).for_each(Talk::join);
     }
 
-    fn take_one(&mut self) -> io::Result<()> {
+    fn take_one(&mut self, until: &Stop) -> io::Result<()> {
         let stream = match self.socket.listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -151,8 +150,9 @@ impl Reception {
             return Ok(());
         }
         stream.set_nonblocking(false)?;
-        if !self.make_room() {
-            return Ok(());
+        // Those who have to go are not gone at once, and whoever comes next waits in the socket's queue.
+        while !self.make_room() && !until.is_asked() {
+            pause(until);
         }
         let (jobs, own) = (self.jobs.clone(), stream.try_clone()?);
         let thread = thread::Builder::new().name("admin-talk".to_owned()).spawn(move || {
@@ -166,8 +166,8 @@ impl Reception {
         Ok(())
     }
 
-    /// Whether one more can be served. When there are too many, whoever came first goes; one that waits for the desk goes
-    /// only when it has its answer, and is not waited for here.
+    /// Whether one more can be served now. When there are too many, whoever came first goes; one that waits for the desk goes
+    /// only when it has its answer.
     fn make_room(&mut self) -> bool {
         let (done, going_on): (Vec<_>, Vec<_>) = self.talks.drain(..).partition(|talk| talk.thread.is_finished());
         done.into_iter().for_each(Talk::join);
@@ -190,6 +190,11 @@ impl Talk {
             log::error!("a thread of the admin socket ended by a panic; please report it");
         }
     }
+}
+
+/// Keeps the CPU free for a moment. One that fails is only shorter.
+fn pause(until: &Stop) {
+    let _ = wait_input(until.wakeup(), until.wakeup(), Some(Instant::now() + ACCEPT_PAUSE));
 }
 
 /// One request, one answer.
@@ -243,3 +248,43 @@ fn make_way(path: &Path) -> Result<(), ServerError> {
 }
 
 const UNFINISHED_NAME: &str = "admin.new";
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn knock(folder: &Path) -> UnixStream {
+        let mut stream = UnixStream::connect(folder.join(SOCKET_NAME)).unwrap();
+        stream.write_all(&Request::Status.to_line()).unwrap();
+        stream
+    }
+
+    /// Those who must go for others wait for the desk, or on a busy machine for a moment to end: they are not gone at once.
+    #[test]
+    fn whoever_comes_when_too_many_are_still_here_waits_and_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = Socket::bind(folder.path()).unwrap();
+        let (jobs, desk) = mpsc::channel();
+        let stop = Stop::new().unwrap();
+        let until = stop.clone();
+        let reception = thread::spawn(move || Reception { socket, jobs, talks: Vec::new() }.receive(&until));
+        let asked = || (knock(folder.path()), desk.recv_timeout(PATIENCE).unwrap());
+        let earlier: Vec<_> = (0..2 * ADMIN_CLIENTS).map(|_| asked()).collect();
+        let mut late = knock(folder.path());
+        late.set_read_timeout(Some(ACCEPT_PAUSE)).unwrap();
+        assert_eq!(late.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody is sent away");
+        earlier.into_iter().for_each(|(_, job)| job.answer.send(Vec::new()).unwrap());
+        desk.recv_timeout(PATIENCE).unwrap().answer.send(b"done".to_vec()).unwrap();
+        late.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut answer = String::new();
+        late.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "done");
+        stop.ask();
+        reception.join().unwrap();
+    }
+}

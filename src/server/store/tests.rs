@@ -261,6 +261,24 @@ fn what_was_not_acknowledged_comes_again_after_a_restart_and_in_a_new_session() 
     assert_eq!(scene.collect("bob"), [1, 2, 3]);
 }
 
+/// If it asked again and again for what it is not given, its thread would not sleep until it is closed.
+#[test]
+fn a_session_that_gets_no_more_does_not_ask_for_it_again() {
+    let mut scene = Scene::new();
+    let (mut replaced, mut removed) = (scene.attach("bob"), scene.attach("carol"));
+    let _newer = scene.attach("bob");
+    scene.store().remove(&scene.accounts[2]);
+    for id in 1..=2 {
+        scene.send("alice", "bob", id);
+        for reader in [&mut replaced, &mut removed] {
+            reader.receiver.announce();
+            let mut frames = Vec::new();
+            reader.receiver.take(&mut frames).unwrap();
+            assert!(frames.is_empty() && !reader.receiver.is_ready());
+        }
+    }
+}
+
 #[test]
 fn a_session_that_is_being_closed_does_not_take_the_newers_place() {
     let mut scene = Scene::new();

@@ -1,0 +1,97 @@
+//! What the [bare relay](super::bare_relay) is told and says: frames of a `u32` length, a byte that names who gets it, and a payload.
+//!
+//! They are those of `wire::frame`, with the byte in the type's place. A connection's first frame names its own member and comes
+//! back once that one is known to the others; nothing else is ever answered.
+
+use std::io;
+use std::net::SocketAddr;
+
+use topchat::wire::frame::{PREFIX, encode};
+
+use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
+use super::pipe::{Pipe, TlsClient};
+
+/// Everybody but the sender. No member has this number.
+pub const ALL: u8 = u8::MAX;
+
+/// Connects and waits until the others reach this member.
+pub fn connect(address: SocketAddr, member: usize, size: usize, tls: Option<&TlsClient>) -> io::Result<Conn> {
+    let own = u8::try_from(member).ok().filter(|own| *own != ALL).ok_or(io::ErrorKind::InvalidInput)?;
+    let mut pipe = Pipe::connect(address)?;
+    if let Some(tls) = tls {
+        pipe = pipe.secured(tls)?;
+    }
+    pipe.outgoing = encode(own, b"");
+    pipe.flush()?;
+    while frame(pipe.received()).is_none() {
+        pipe.read()?;
+    }
+    pipe.consume(PREFIX + 1);
+    pipe.unblock()?;
+    let dialect = Box::new(Bare { payload: vec![b'x'; size] });
+    Ok(Conn { pipe, dialect, sender: Some(member), receiver: Some(member), echoes: false })
+}
+
+/// Adds a frame to others.
+pub fn append(to: u8, payload: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(1 + payload.len()).expect("payloads are shorter than an envelope");
+    out.extend_from_slice(&length.to_be_bytes());
+    out.push(to);
+    out.extend_from_slice(payload);
+}
+
+struct Bare {
+    payload: Vec<u8>,
+}
+
+impl Dialect for Bare {
+    fn publish(&mut self, to: To, stamp: &Stamp, out: &mut Vec<u8>) {
+        let to = match to {
+            To::Group => ALL,
+            To::Member(member) => u8::try_from(member).expect("connecting took care of that"),
+        };
+        self.payload[..STAMP].copy_from_slice(stamp);
+        append(to, &self.payload, out);
+    }
+
+    fn take(&mut self, bytes: &[u8], _: &mut Vec<u8>, seen: &mut Vec<Seen>) -> usize {
+        let mut taken = 0;
+        while let Some((payload, length)) = frame(&bytes[taken..]) {
+            seen.extend(payload.get(..STAMP).and_then(|stamp| stamp.try_into().ok()).map(Seen::Message));
+            taken += length;
+        }
+        taken
+    }
+}
+
+/// The payload and the whole length of a frame at the front.
+fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let (prefix, rest) = bytes.split_first_chunk()?;
+    let length = u32::from_be_bytes(*prefix) as usize;
+    Some((rest.get(1..length)?, PREFIX + length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dialect::stamp;
+    use super::*;
+
+    #[test]
+    fn publishes_frames_that_name_who_gets_them() {
+        let mut out = Vec::new();
+        Bare { payload: vec![b'x'; 17] }.publish(To::Member(7), &stamp(1, 2, 3), &mut out);
+        assert_eq!(out, b"\0\0\0\x12\x070100020000000003x");
+        assert_eq!(out, encode(7, b"0100020000000003x"));
+    }
+
+    #[test]
+    fn takes_whole_messages_only() {
+        let one = encode(ALL, b"0100020000000003xx");
+        let bytes = [one.as_slice(), &one].concat();
+        for cut in 0..=bytes.len() {
+            let mut seen = Vec::new();
+            let taken = Bare { payload: Vec::new() }.take(&bytes[..cut], &mut Vec::new(), &mut seen);
+            assert_eq!((taken, seen.len()), (cut / one.len() * one.len(), cut / one.len()));
+        }
+    }
+}

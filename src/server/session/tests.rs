@@ -1,0 +1,213 @@
+//! A session's thread between its client, which is a test, and whoever has something for that client.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType, sockopt};
+
+use super::*;
+use crate::limits::{FRAME_MAX, SENDS_UNANSWERED};
+use crate::server::outbox::Saying;
+use crate::server::{Server, Settings};
+use crate::transport::{ClientTls, Interest, TransportError, Wakeup, wait};
+use crate::wire::DeliveryId;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// About what a socket takes before it takes no more.
+const SOCKET_BUFFER: usize = 16 * 1024;
+/// Large frames, of which a socket takes a few.
+const COUNT: u64 = 200;
+
+/// A server that takes no connections by itself.
+struct Place {
+    server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Nothing but the test may end a session's sleep.
+        let settings = Settings { login_deadline: PATIENCE * 9, ping_after: PATIENCE * 9, ..Settings::default() };
+        let server = Server::open(&folder.path().join("data"), "127.0.0.1:0", settings).unwrap();
+        Self { server, _folder: folder }
+    }
+
+    /// The server's end, before the handshake.
+    fn accept(&self, socket: TcpStream) -> Connection {
+        Connection::accept(socket, &self.server.shared.tls).unwrap()
+    }
+}
+
+/// A session on a thread of its own, of somebody who never logs in. It ends with its client.
+struct Scene {
+    outbox: Arc<Outbox>,
+    client: End,
+    _place: Place,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (place, (near, far)) = (Place::new(), sockets());
+        let outbox = Arc::new(Outbox::new().unwrap());
+        let (shared, connection, own) = (Arc::clone(&place.server.shared), place.accept(far), Arc::clone(&outbox));
+        thread::spawn(move || {
+            let source = Ipv4Addr::LOCALHOST.into();
+            let pass = shared.guests.admit(source, 1, &own).unwrap();
+            Session::new(&shared, 1, source, connection, own, pass).run();
+        });
+        Self { outbox, client: End::connect(near), _place: place }
+    }
+
+    /// As the log says something.
+    fn say(&self, frame: &ToClient, saying: Saying) {
+        say(&self.outbox, frame, saying);
+    }
+
+    #[track_caller]
+    fn wait_until(&self, is_so: impl Fn(&Outbox) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(&self.outbox) {
+            assert!(Instant::now() < deadline, "the session must sleep");
+            thread::yield_now();
+        }
+    }
+}
+
+fn say(outbox: &Outbox, frame: &ToClient, saying: Saying) {
+    if outbox.say(&frame.encode(), saying).0 {
+        outbox.send_or_wake();
+    }
+}
+
+/// Two ends of a connection that holds little.
+fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    // Before it is connected: the room that it tells the other end of does not shrink.
+    sockopt::set_socket_recv_buffer_size(&near, SOCKET_BUFFER).unwrap();
+    rustix::net::connect(&near, &listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    sockopt::set_socket_send_buffer_size(&far, SOCKET_BUFFER).unwrap();
+    (near.into(), far)
+}
+
+/// One end. It takes nothing that the test does not ask for.
+struct End {
+    connection: Connection,
+    wakeup: Wakeup,
+}
+
+impl End {
+    fn connect(socket: TcpStream) -> Self {
+        Self::over(Connection::connect(socket, &ClientTls::new().unwrap()).unwrap())
+    }
+
+    fn over(connection: Connection) -> Self {
+        let mut end = Self { connection, wakeup: Wakeup::new().unwrap() };
+        end.try_until(|connection| connection.handshake().map(|is_done| is_done.then_some(())));
+        end
+    }
+
+    fn send(&mut self, frame: &ToServer) {
+        self.connection.queue(&frame.encode());
+        self.try_until(|connection| connection.flush().map(|is_sent| is_sent.then_some(())));
+    }
+
+    #[track_caller]
+    fn next(&mut self) -> ToClient {
+        self.try_until(|connection| {
+            let came = received_frame(connection)?;
+            if came.is_some() {
+                return Ok(came);
+            }
+            connection.receive()?;
+            received_frame(connection)
+        })
+    }
+
+    #[track_caller]
+    fn try_until<T>(&mut self, mut step: impl FnMut(&mut Connection) -> Result<Option<T>, TransportError>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(done) = step(&mut self.connection).unwrap() {
+                return done;
+            }
+            assert!(Instant::now() < deadline, "nothing came in time");
+            let interest = Interest { read: true, ..self.connection.interest() };
+            wait(&self.connection, interest, &self.wakeup, Some(deadline)).unwrap();
+        }
+    }
+}
+
+fn received_frame(connection: &mut Connection) -> Result<Option<ToClient>, TransportError> {
+    let frame = connection.next_frame(FRAME_MAX)?;
+    Ok(frame.map(|(kind, body)| ToClient::decode(kind, body).unwrap()))
+}
+
+/// A frame with a number, and about 4 KB.
+fn large(number: u64) -> ToClient {
+    let delivery = DeliveryId { epoch: 1, number };
+    ToClient::Deliver { delivery, backlog: false, envelope: vec![7; 4000] }
+}
+
+/// A session that doesn't read waits for its wake-up alone. If its answers were sent for it, it would sleep on, and its client's
+/// frames would stay unread.
+#[test]
+fn a_session_that_does_not_read_is_woken_by_the_answer_that_lets_it_read_again() {
+    let mut scene = Scene::new();
+    let (news, answer) = (ToClient::Pong { token: 1 }, ToClient::Pong { token: 2 });
+    (1..SENDS_UNANSWERED).for_each(|_| scene.outbox.expect_answer());
+    // Many times: the answer must meet a session that sleeps, not one that is just about to.
+    for token in 100..150 {
+        scene.outbox.expect_answer();
+        // Whoever sleeps after this knows of too many messages without an answer.
+        scene.say(&news, Saying::News);
+        scene.outbox.wake();
+        assert_eq!(scene.client.next(), news);
+        scene.wait_until(Outbox::is_asleep);
+        scene.client.send(&ToServer::Ping { token });
+        scene.say(&answer, Saying::Answer);
+        assert_eq!(scene.client.next(), answer);
+        assert_eq!(scene.client.next(), ToClient::Pong { token });
+    }
+}
+
+/// What doesn't fit into the socket is left to the client's own thread, and all of it comes in the end.
+#[test]
+fn a_client_that_takes_no_more_holds_nobody_up_who_has_something_for_it() {
+    let mut scene = Scene::new();
+    // From then on it is another thread that sends, until the socket takes no more.
+    scene.wait_until(Outbox::is_lent);
+    let (said, all_said) = mpsc::channel();
+    let outbox = Arc::clone(&scene.outbox);
+    thread::spawn(move || {
+        (0..COUNT).for_each(|number| say(&outbox, &large(number), Saying::News));
+        said.send(()).unwrap();
+    });
+    all_said.recv_timeout(PATIENCE).expect("nobody waits for a client");
+    // It sleeps so only when all has gone out.
+    assert!(!scene.outbox.is_asleep(), "the socket must be full");
+    for number in 0..COUNT {
+        assert_eq!(scene.client.next(), large(number));
+    }
+}
+
+/// A thread that slept on would not learn that the socket takes bytes again.
+#[test]
+fn a_thread_that_has_something_to_wait_for_is_woken() {
+    let (place, (near, far)) = (Place::new(), sockets());
+    let connection = place.accept(far);
+    let far = thread::spawn(move || End::over(connection).connection);
+    let _client = End::connect(near);
+    let (mut line, outbox) = (Line::new(far.join().unwrap()), Outbox::new().unwrap());
+    let is_settled = |number| {
+        let _ = outbox.say(&large(number).encode(), Saying::News);
+        let is_settled = line.send_for_owner(&outbox);
+        assert_eq!(is_settled, line.connection.unsent() == 0);
+        is_settled
+    };
+    assert!(!(0..COUNT).all(is_settled), "the socket must be full");
+}
