@@ -49,6 +49,21 @@ fn what_waits_survives_a_restart_and_comes_as_backlog_before_what_is_live() {
     bob.expect_nothing();
 }
 
+/// "accepted" may wait for "delivered", but not for ever.
+#[test]
+fn a_sender_is_answered_although_the_recipient_never_acknowledges() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::with(folder.path(), &["--durability", "memory"]);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    for id in 1..=20 {
+        assert_eq!(alice.send_envelope(&ALICE.seal_to(&BOB, "hi", id)), status(id, State::Accepted, 0, 1));
+    }
+    let deliveries: Vec<_> = (1..=20).map(|_| bob.next_delivery().0).collect();
+    bob.send(&ToServer::Ack(deliveries[19]));
+    (1..=20).for_each(|id| assert_eq!(alice.next(), status(id, State::Delivered, 1, 1)));
+}
+
 /// Cursors may know more messages than a log that was taken away; new ones must not be taken for those.
 #[test]
 fn what_comes_after_the_log_was_lost_is_delivered() {

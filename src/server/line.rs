@@ -77,7 +77,8 @@ impl Line {
         receiver.take(self.connection.outgoing()).map_err(|_| End::because(Code::Storage))
     }
 
-    fn is_settled(&self) -> bool {
+    /// Whether nothing is left that could go out, or has a deadline.
+    pub(super) fn is_settled(&self) -> bool {
         self.connection.unsent() == 0
             && self.receiver.as_ref().is_none_or(|receiver| !receiver.is_ready() && receiver.deadline().is_none())
     }

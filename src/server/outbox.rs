@@ -23,6 +23,8 @@ struct Queue {
     /// Frames, one behind the other, and how many.
     waiting: Vec<u8>,
     frames: usize,
+    /// There is more among them than [`Saying::Accepted`].
+    is_pressing: bool,
     /// Messages of this client whose answer is to come.
     unanswered: usize,
     /// There may be messages for it.
@@ -36,6 +38,8 @@ struct Queue {
 pub(super) enum Saying {
     /// The answer to a message that was announced with [`Outbox::expect_answer`]: always taken.
     Answer,
+    /// Such an answer behind which news will come: it may wait for them a moment.
+    Accepted,
     /// More about a message: left out if the client lets too many wait.
     News,
 }
@@ -66,12 +70,13 @@ impl Outbox {
     pub(super) fn say(&self, frame: &[u8], saying: Saying) -> MustWake {
         let mut queue = self.lock();
         match saying {
-            Saying::Answer => queue.unanswered = queue.unanswered.saturating_sub(1),
+            Saying::Answer | Saying::Accepted => queue.unanswered = queue.unanswered.saturating_sub(1),
             Saying::News if queue.frames >= OUTBOX_FRAMES => return MustWake(false),
             Saying::News => {}
         }
         queue.waiting.extend_from_slice(frame);
         queue.frames += 1;
+        queue.is_pressing |= saying != Saying::Accepted;
         queue.rouse(&[Sleep::Idle])
     }
 
@@ -115,6 +120,7 @@ impl Outbox {
         let mut queue = self.lock();
         frames.extend_from_slice(&queue.waiting);
         queue.frames = 0;
+        queue.is_pressing = false;
         match queue.waiting.capacity() > OUTBOX_KEPT {
             true => queue.waiting = Vec::new(),
             false => queue.waiting.clear(),
@@ -126,15 +132,22 @@ impl Outbox {
         self.lock().waiting.is_empty()
     }
 
+    /// Whether what waits may wait for more.
+    pub(super) fn may_linger(&self) -> bool {
+        let queue = self.lock();
+        !queue.waiting.is_empty() && !queue.is_urgent()
+    }
+
     /// Why the owner should end, if it should.
     pub(super) fn closing(&self) -> Option<Code> {
         self.lock().closing
     }
 
-    /// Announces what the owner is about to wait for. False if there is something to do first.
+    /// Announces what the owner is about to wait for. False if there is something to do first. What may linger is no such thing: the
+    /// owner sends it when it wakes again, which must be soon, or whoever sends for it does.
     pub(super) fn fall_asleep(&self, sleep: Sleep) -> bool {
         let mut queue = self.lock();
-        let nothing_to_do = (queue.waiting.is_empty() && !queue.has_mail) || sleep == Sleep::Blocked;
+        let nothing_to_do = !queue.is_urgent() || sleep == Sleep::Blocked;
         let may_sleep = nothing_to_do && queue.closing.is_none();
         queue.sleep = if may_sleep { sleep } else { Sleep::Awake };
         may_sleep
@@ -198,6 +211,10 @@ impl Outbox {
 }
 
 impl Queue {
+    fn is_urgent(&self) -> bool {
+        self.is_pressing || self.has_mail
+    }
+
     fn rouse(&mut self, from: &[Sleep]) -> MustWake {
         let sleeps = from.contains(&self.sleep);
         if sleeps {
@@ -254,6 +271,23 @@ mod tests {
         let _ = outbox.say(&vec![0; OUTBOX_KEPT + 1], Saying::News);
         assert_eq!([taken(&outbox), taken(&outbox)], [OUTBOX_KEPT + 1, 0]);
         assert_eq!(outbox.lock().waiting.capacity(), 0);
+    }
+
+    #[test]
+    fn an_answer_that_news_will_follow_lets_its_owner_sleep_and_goes_with_them() {
+        let outbox = outbox();
+        assert!(!outbox.may_linger());
+        let _ = outbox.say(b"accepted", Saying::Accepted);
+        assert!(outbox.may_linger() && outbox.fall_asleep(Sleep::Idle));
+        assert_eq!(outbox.say(b"accepted", Saying::Accepted), MustWake(true));
+        let _ = outbox.say(b"delivered", Saying::News);
+        assert!(!outbox.may_linger() && !outbox.fall_asleep(Sleep::Idle));
+        taken(&outbox);
+        let _ = outbox.say(b"accepted", Saying::Accepted);
+        let _ = outbox.announce_mail();
+        assert!(!outbox.may_linger() && !outbox.fall_asleep(Sleep::Idle));
+        taken(&outbox);
+        assert!(outbox.take_mail() && !outbox.may_linger(), "nothing waits");
     }
 
     #[test]

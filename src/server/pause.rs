@@ -47,7 +47,8 @@ impl Session<'_> {
             return Ok(());
         }
         let interest = Interest { read: may_read, ..self.line.connection.interest() };
-        let until = [until, held_until].into_iter().flatten().min();
+        let lingers_until = self.may_linger().then(|| Instant::now() + limits::ANSWER_LINGERS);
+        let until = [until, held_until, lingers_until].into_iter().flatten().min();
         let ready = self.wait(interest, until);
         self.outbox.awake();
         if let Some(end) = self.line.failure() {
@@ -67,7 +68,7 @@ impl Session<'_> {
             let moment = Instant::now() + limits::REST_AFTER;
             let soon = until.map_or(moment, |until| until.min(moment));
             let ready = self.wait_until(interest, Some(soon))?;
-            if ready != Ready::default() {
+            if ready != Ready::default() || Instant::now() < moment {
                 return Ok(ready);
             }
             self.line.connection.rest();

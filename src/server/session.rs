@@ -131,7 +131,9 @@ impl<'a> Session<'a> {
             self.send_waiting()?;
             if self.readable && self.may_read() {
                 self.readable = self.take_received()? == Received::More;
-                self.send_waiting()?;
+                if !self.may_linger() {
+                    self.send_waiting()?;
+                }
             }
             if let Some(code) = self.outbox.closing() {
                 return Err(End::because(code));
@@ -142,6 +144,11 @@ impl<'a> Session<'a> {
                 self.sleep(sleep, until)?;
             }
         }
+    }
+
+    /// Whether all that is to be sent may wait for what comes next.
+    pub(super) fn may_linger(&self) -> bool {
+        self.line.is_settled() && self.outbox.may_linger()
     }
 
     pub(super) fn send_waiting(&mut self) -> Result<(), End> {

@@ -556,7 +556,11 @@ impl Order {
     fn tell(&mut self, told: &Told<Weak<Outbox>>, wakes: &mut Wakes) {
         self.frame.clear();
         told.frame.append_to(&mut self.frame);
-        let saying = if told.is_first { Saying::Answer } else { Saying::News };
+        let saying = match (told.is_first, told.is_open) {
+            (true, true) => Saying::Accepted,
+            (true, false) => Saying::Answer,
+            (false, _) => Saying::News,
+        };
         let mut is_told = false;
         for origin in told.origins.iter().filter_map(Weak::upgrade).filter(|origin| origin.closing().is_none()) {
             is_told = true;
@@ -593,6 +597,7 @@ fn forgotten(header: &Header, known: Known, origin: &Weak<Outbox>, effects: &mut
             sender: Arc::new(header.sender.clone()),
             frame: ToClient::Status { msg_id: header.msg_id, state, reached, total: known.total },
             is_first,
+            is_open: false,
         });
     };
     tell(State::Accepted, 0, true);

@@ -48,6 +48,8 @@ pub(super) struct Told<O> {
     pub(super) frame: ToClient,
     /// It is the first answer.
     pub(super) is_first: bool,
+    /// Somebody who is connected has not acknowledged yet, so there will be more.
+    pub(super) is_open: bool,
 }
 
 /// A message that is settled and was never kept.
@@ -225,6 +227,7 @@ impl<O: Clone> Receipt<O> {
                 sender: Arc::clone(&self.sender),
                 frame: ToClient::Refused { msg_id: self.msg_id, reason: Reason::new(Code::Storage) },
                 is_first: true,
+                is_open: false,
             }),
             reached => self.tell(State::Unconfirmed, reached, true, effects),
         }
@@ -234,7 +237,7 @@ impl<O: Clone> Receipt<O> {
     fn tell(&self, state: State, reached: u32, is_first: bool, effects: &mut Effects<O>) {
         let frame = ToClient::Status { msg_id: self.msg_id, state, reached, total: self.total };
         let (origins, sender) = (self.origins.clone(), Arc::clone(&self.sender));
-        effects.told.push(Told { origins, sender, frame, is_first });
+        effects.told.push(Told { origins, sender, frame, is_first, is_open: self.awaited > 0 });
     }
 }
 
