@@ -119,8 +119,11 @@ pub const SENDS_UNANSWERED: usize = 1024;
 pub const UNACKNOWLEDGED: usize = 1024;
 /// How long a client with that many may acknowledge none before it is cut: as long as one that answers no ping.
 pub const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(80);
-/// Bytes gathered before they go into TLS: some full records, so that most of what is sent goes in full ones.
-pub const WRITE_BATCH: usize = 64 * 1024;
+/// Bytes of TLS records gathered for one write to a socket: the call costs much, a byte more in it hardly anything.
+pub const GATHER: usize = 128 * 1024;
+/// Bytes of frames that go into TLS at once: less than [`GATHER`], so that with the last frame and with what TLS adds they are still
+/// one write.
+pub const WRITE_BATCH: usize = 120 * 1024;
 /// How long an idle session keeps the buffers of a flood: longer than the pauses within one.
 pub const REST_AFTER: Duration = Duration::from_secs(1);
 /// TLS writes before a session looks at what its client sent: keeps acknowledgements flowing in a flood.

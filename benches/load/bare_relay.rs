@@ -2,8 +2,8 @@
 //!
 //! It passes bytes on and has no log, ids, receipts or answers. What a server with a thread per client takes at least on this
 //! machine is what this one takes; what TopChat takes above it is TopChat's own work. So all that the shape itself is about is as
-//! TopChat has it: TLS by the same code, an outbox per client that goes out in one piece, no lock held while a thread is woken,
-//! none woken that is awake, and one or two that sleep are sent to in place of being woken.
+//! TopChat has it: scheduling and TLS by the same code, an outbox per client that goes out in one piece, no lock held while a
+//! thread is woken, none woken that is awake, and one or two that sleep are sent to in place of being woken.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use clap::Args;
 use topchat::limits::FRAME_MAX;
+use topchat::server::scheduling;
 use topchat::transport::{Connection, Interest, Received, ServerTls, Wakeup, wait};
 use topchat::wire::frame::FrameBuffer;
 
@@ -35,6 +36,7 @@ pub struct Options {
 
 /// Says where it listens, and serves until it is ended.
 pub fn run(options: &Options) -> io::Result<()> {
+    scheduling::wake_without_preemption();
     let tls = match (&options.certificate, &options.key) {
         (Some(certificate), Some(key)) => {
             Some(ServerTls::new(&std::fs::read(certificate)?, &std::fs::read(key)?).map_err(io::Error::other)?)

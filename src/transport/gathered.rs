@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use crate::limits::GATHER;
+
 /// A socket that never blocks, and what waits to go into it.
 pub(super) struct Gathered {
     socket: Arc<TcpStream>,
@@ -89,6 +91,3 @@ impl Write for Gathered {
         Ok(())
     }
 }
-
-/// Four TLS records, as much as a loopback or a network card takes at once.
-const GATHER: usize = 64 * 1024;

@@ -59,13 +59,14 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ids::Ids;
     use super::*;
     use crate::wire::{Fingerprint, MessageId};
 
     #[test]
     fn what_is_not_on_disk_stays_and_the_rest_is_bounded() {
         let mut memory = Memory::default();
-        let key = Key::new(Fingerprint([0; 32]), MessageId([0; 16]));
+        let key = Ids::new(1).key(Fingerprint([0; 32]), MessageId([0; 16]));
         for number in 1..=5 {
             memory.hold(number, Frames::new(&vec![0; 10].into(), 0..10), key);
         }

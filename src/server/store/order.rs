@@ -90,6 +90,12 @@ impl Wakes {
         }
     }
 
+    fn announce_mail(&mut self, to: &Attached) {
+        if to.outbox.announce_mail().0 {
+            self.0.push(Arc::clone(&to.outbox));
+        }
+    }
+
     /// One or two are served by this thread, which is faster than waking theirs; more share the work.
     pub(super) fn wake(self) {
         let are_few = self.0.len() <= SERVED_BY_SENDER;
@@ -160,9 +166,7 @@ impl Order {
     ) -> Vec<(MessageId, Code)> {
         let Submissions { frames, messages } = submissions;
         let (mut entered, mut refused) = (Vec::with_capacity(messages.len()), Vec::new());
-        if messages.is_empty() {
-            return refused;
-        }
+        let Some(first) = messages.first() else { return refused };
         for message in messages.iter() {
             match self.enter(message, now_ms, origin, wakes) {
                 Ok(None) => {}
@@ -174,12 +178,12 @@ impl Order {
                 Err(code) => refused.push((message.header.msg_id, code)),
             }
         }
+        self.announce(&entered, &first.header.sender, wakes);
         self.hold(entered, frames);
         refused
     }
 
-    /// Takes a message: gives it a number, lets it wait for its recipients and announces it to those who are connected. None
-    /// if it was taken before.
+    /// Takes a message: gives it a number and lets it wait for its recipients. None if it was taken before.
     fn enter(
         &mut self,
         message: &Submission,
@@ -188,7 +192,7 @@ impl Order {
         wakes: &mut Wakes,
     ) -> Result<Option<Entered>, Code> {
         let header = &message.header;
-        let key = Key::new(header.sender_fp, header.msg_id);
+        let key = self.ids.key(header.sender_fp, header.msg_id);
         if let Some(known) = self.ids.find(&key) {
             return self.enter_again(known, message, origin, wakes).map(|()| None);
         }
@@ -205,7 +209,7 @@ impl Order {
             Some(name) => self.index.add_direct(name, new),
             None => self.index.add_group(new),
         }
-        let awaited = self.announce(&header.sender, to.as_deref(), wakes);
+        let awaited = self.connected(&header.sender, to.as_deref());
         let sender = self.index.shared_name(&header.sender);
         let sent = Sent { sender, to: to.clone(), msg_id: header.msg_id, total, awaited };
         origin.expect_answer();
@@ -444,7 +448,7 @@ impl Order {
     /// A message of an earlier run, from the log.
     pub(super) fn restore(&mut self, meta: &Meta, header: &Header, size: usize, place: Place) {
         let Meta { number, stored_ms, total, digest, .. } = *meta;
-        self.ids.add(Key::new(header.sender_fp, header.msg_id), Known { number, digest, total });
+        self.ids.add(self.ids.key(header.sender_fp, header.msg_id), Known { number, digest, total });
         let new = New { number, sender: &header.sender, size, stored_ms, place: Some(place) };
         match &header.recipient {
             Recipient::All => self.index.restore_group(meta.group, new),
@@ -499,20 +503,27 @@ impl Order {
         Ok(())
     }
 
-    /// Tells those who are connected that there is mail; gives how many.
-    fn announce(&self, sender: &UserName, to: Option<&UserName>, wakes: &mut Wakes) -> u32 {
-        let mut count = 0;
-        let mut announce = |attached: &Attached| {
-            count += 1;
-            if attached.outbox.announce_mail().0 {
-                wakes.0.push(Arc::clone(&attached.outbox));
-            }
+    /// How many are connected of those whom a message is for.
+    fn connected(&self, sender: &UserName, to: Option<&UserName>) -> u32 {
+        let count = match to {
+            Some(name) => usize::from(self.attached.contains_key(name)),
+            None => self.attached.len() - usize::from(self.attached.contains_key(sender)),
         };
-        match to {
-            Some(name) => self.attached.get(name).into_iter().for_each(announce),
-            None => self.attached.iter().filter(|(name, _)| *name != sender).for_each(|(_, other)| announce(other)),
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Tells those who are connected that there is mail: for messages in a row to the same ones once.
+    fn announce(&self, entered: &[Entered], sender: &UserName, wakes: &mut Wakes) {
+        for row in entered.chunk_by(|one, next| one.to == next.to) {
+            match row.first().and_then(|message| message.to.as_deref()) {
+                Some(name) => self.attached.get(name).into_iter().for_each(|attached| wakes.announce_mail(attached)),
+                None => self.others(sender).for_each(|attached| wakes.announce_mail(attached)),
+            }
         }
-        count
+    }
+
+    fn others(&self, sender: &UserName) -> impl Iterator<Item = &Attached> {
+        self.attached.iter().filter(move |(name, _)| *name != sender).map(|(_, attached)| attached)
     }
 
     /// Lets group messages go that those who are connected have, beyond those that wait for everybody.
