@@ -152,9 +152,12 @@ impl PublicKey {
         if der.len() > SPKI_MAX {
             return Err(KeyError::TooLong { bytes: der.len() });
         }
-        let key = PKey::public_key_from_der(der).map_err(|_| KeyError::Malformed)?;
+        // Not as a key of any kind: for those OpenSSL 3 asks each of its decoders and encoders whether it knows how, which takes
+        // five times as long as checking a signature.
+        let rsa = Rsa::public_key_from_der(der).map_err(|_| why_no_rsa_key(der))?;
+        let canonical = rsa.public_key_to_der().map_err(KeyError::while_doing("encoding a key"))?;
+        let key = PKey::from_rsa(rsa).map_err(KeyError::while_doing("reading a key"))?;
         check(&key)?;
-        let canonical = key.public_key_to_der().map_err(KeyError::while_doing("encoding a key"))?;
         if canonical != der {
             return Err(KeyError::Malformed);
         }
@@ -220,6 +223,13 @@ fn random_modulus_der() -> Result<Vec<u8>, ErrorStack> {
     let mut modulus = BigNum::new()?;
     modulus.rand(bits, MsbOption::TWO_ONES, true)?;
     Rsa::from_public_components(modulus, BigNum::from_u32(EXPONENT)?)?.public_key_to_der()
+}
+
+fn why_no_rsa_key(der: &[u8]) -> KeyError {
+    match PKey::public_key_from_der(der) {
+        Ok(key) if key.id() != Id::RSA => KeyError::NotRsa,
+        _ => KeyError::Malformed,
+    }
 }
 
 /// Kind, size, exponent; an even modulus is no product of two large primes, and OpenSSL's arithmetic refuses it late.

@@ -115,6 +115,8 @@ impl<'a> Session<'a> {
 
     fn handshake(&mut self) -> Result<(), End> {
         while !self.line.connection.handshake()? {
+            // OpenSSL has taken all that came, and waits for more: so does this thread.
+            self.readable = false;
             let until = self.next_moment()?;
             self.sleep(Sleep::Idle, until)?;
             if let Some(code) = self.outbox.closing() {

@@ -39,9 +39,21 @@ impl Place {
     fn accept(&self, socket: TcpStream) -> Connection {
         Connection::accept(socket, &self.server.shared.tls).unwrap()
     }
+
+    /// Begins a session on a thread of its own, which ends with its client.
+    fn serve(&self, socket: TcpStream) -> Arc<Outbox> {
+        let outbox = Arc::new(Outbox::new().unwrap());
+        let (shared, connection, own) = (Arc::clone(&self.server.shared), self.accept(socket), Arc::clone(&outbox));
+        thread::spawn(move || {
+            let source = Ipv4Addr::LOCALHOST.into();
+            let pass = shared.guests.admit(source, 1, &own).unwrap();
+            Session::new(&shared, 1, source, connection, own, pass).run();
+        });
+        outbox
+    }
 }
 
-/// A session on a thread of its own, of somebody who never logs in. It ends with its client.
+/// A session of somebody who never logs in.
 struct Scene {
     outbox: Arc<Outbox>,
     client: End,
@@ -51,13 +63,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let (place, (near, far)) = (Place::new(), sockets());
-        let outbox = Arc::new(Outbox::new().unwrap());
-        let (shared, connection, own) = (Arc::clone(&place.server.shared), place.accept(far), Arc::clone(&outbox));
-        thread::spawn(move || {
-            let source = Ipv4Addr::LOCALHOST.into();
-            let pass = shared.guests.admit(source, 1, &own).unwrap();
-            Session::new(&shared, 1, source, connection, own, pass).run();
-        });
+        let outbox = place.serve(far);
         Self { outbox, client: End::connect(near), _place: place }
     }
 
@@ -65,14 +71,14 @@ impl Scene {
     fn say(&self, frame: &ToClient, saying: Saying) {
         say(&self.outbox, frame, saying);
     }
+}
 
-    #[track_caller]
-    fn wait_until(&self, is_so: impl Fn(&Outbox) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(&self.outbox) {
-            assert!(Instant::now() < deadline, "the session must sleep");
-            thread::yield_now();
-        }
+#[track_caller]
+fn wait_until(outbox: &Outbox, is_so: impl Fn(&Outbox) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so(outbox) {
+        assert!(Instant::now() < deadline, "the session must sleep");
+        thread::yield_now();
     }
 }
 
@@ -167,7 +173,7 @@ fn a_session_that_does_not_read_is_woken_by_the_answer_that_lets_it_read_again()
         scene.say(&news, Saying::News);
         scene.outbox.wake();
         assert_eq!(scene.client.next(), news);
-        scene.wait_until(Outbox::is_asleep);
+        wait_until(&scene.outbox, Outbox::is_asleep);
         scene.client.send(&ToServer::Ping { token });
         scene.say(&answer, Saying::Answer);
         assert_eq!(scene.client.next(), answer);
@@ -175,12 +181,26 @@ fn a_session_that_does_not_read_is_woken_by_the_answer_that_lets_it_read_again()
     }
 }
 
+/// Whoever begins a handshake and never goes on would otherwise keep a processor busy until the deadline.
+#[test]
+fn a_session_sleeps_between_the_steps_of_a_handshake() {
+    let (place, (near, far)) = (Place::new(), sockets());
+    let outbox = place.serve(far);
+    let mut client = Connection::connect(near, &ClientTls::new().unwrap()).unwrap();
+    assert!(!client.handshake().unwrap(), "the server must have its turn");
+    let wakeup = Wakeup::new().unwrap();
+    let answer =
+        wait(&client, Interest { read: true, write: false }, &wakeup, Some(Instant::now() + PATIENCE)).unwrap();
+    assert!(answer.readable, "the server must have answered");
+    wait_until(&outbox, Outbox::is_asleep);
+}
+
 /// What doesn't fit into the socket is left to the client's own thread, and all of it comes in the end.
 #[test]
 fn a_client_that_takes_no_more_holds_nobody_up_who_has_something_for_it() {
     let mut scene = Scene::new();
     // From then on it is another thread that sends, until the socket takes no more.
-    scene.wait_until(Outbox::is_lent);
+    wait_until(&scene.outbox, Outbox::is_lent);
     let (said, all_said) = mpsc::channel();
     let outbox = Arc::clone(&scene.outbox);
     thread::spawn(move || {
