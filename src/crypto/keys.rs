@@ -153,7 +153,7 @@ impl PublicKey {
             return Err(KeyError::TooLong { bytes: der.len() });
         }
         // Not as a key of any kind: for those OpenSSL 3 asks each of its decoders and encoders whether it knows how, which takes
-        // five times as long as checking a signature.
+        // ten times as long as checking a signature.
         let rsa = Rsa::public_key_from_der(der).map_err(|_| why_no_rsa_key(der))?;
         let canonical = rsa.public_key_to_der().map_err(KeyError::while_doing("encoding a key"))?;
         let key = PKey::from_rsa(rsa).map_err(KeyError::while_doing("reading a key"))?;
