@@ -51,7 +51,7 @@ fuzz: bootstrap ## fuzz every target until ten million executions or an hour (ni
 # BENCH_SECONDS for each case and BENCH_ROUNDS make it longer or shorter; so do BENCH_SESSIONS, BENCH_ACCOUNTS and BENCH_MESSAGES.
 # PARTS='relay' measures only that.
 PARTS := crypto relay scale
-bench: bootstrap ## measure sealing, relaying and growth (about 10 minutes)
+bench: bootstrap ## measure sealing, relaying and growth (about 8 minutes)
 	@cargo build --release --locked --bin topchat-server --example load
 	@for part in $(PARTS); do $(TARGET)/release/examples/load $$part --server $(TARGET)/release/topchat-server \
 		--json $(TARGET)/bench-$$part.json --doc docs/BENCHMARKS.md $(ARGS) || exit 1; done

@@ -236,6 +236,15 @@ fn targets(comparisons: &[Comparison], lines: &[Line]) -> Table {
             table.row(vec![what.to_owned(), wanted.to_owned(), format!("{} ×", short(ratio(own, other, pick)))]);
         }
     }
+    for (what, on_disk, in_memory) in [
+        ("live delivery, kept: p50 of that in memory mode, group, window 1000", kept, stream),
+        ("the same of a ping-pong", "ping-pong, kept", "ping-pong"),
+    ] {
+        let of = |case| find(comparisons, lines, case, TopChat, true);
+        if let (Some(own), Some(other)) = (of(on_disk), of(in_memory)) {
+            table.row(vec![what.to_owned(), "1 ×".to_owned(), format!("{} ×", short(ratio(own, other, p50)))]);
+        }
+    }
     table
 }
 
