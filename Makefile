@@ -56,7 +56,7 @@ bench: bootstrap ## measure sealing, relaying and growth (about 8 minutes)
 	@for part in $(PARTS); do $(TARGET)/release/examples/load $$part --server $(TARGET)/release/topchat-server \
 		--json $(TARGET)/bench-$$part.json --doc docs/BENCHMARKS.md $(ARGS) || exit 1; done
 
-bench-peers: bootstrap ## the same load on NATS, Redis, mosquitto and ngircd, in turn (installs Debian packages; 15 minutes)
+bench-peers: bootstrap ## the same load on NATS, Redis, mosquitto and ngircd, in turn (installs Debian packages; about 25 minutes)
 	@cargo build --release --locked --bin topchat-server --example load
 	@TARGET='$(TARGET)' exec scripts/bench-peers.sh $(ARGS)
 

@@ -126,8 +126,8 @@ pub const GATHER: usize = 128 * 1024;
 pub const WRITE_BATCH: usize = 120 * 1024;
 /// How long an idle session keeps the buffers of a flood: longer than the pauses within one.
 pub const REST_AFTER: Duration = Duration::from_secs(1);
-/// How long "accepted" waits for the news that the message was delivered, so that both go in one write, if nothing else is to be done. Longer
-/// than the kernel's clock ticks: an earlier alarm would be set anew for each message, which costs as much as the write that is saved.
+/// How long "accepted" waits for the news that the message was delivered, so that both go in one write, if nothing else is to be done. A
+/// whole 10 ms: with one, nothing was gained (docs/BENCHMARKS.md).
 pub const ANSWER_LINGERS: Duration = Duration::from_millis(10);
 /// TLS writes before a session looks at what its client sent: keeps acknowledgements flowing in a flood.
 pub const RECORDS_AT_ONCE: usize = 8;
