@@ -129,6 +129,8 @@ pub const REST_AFTER: Duration = Duration::from_secs(1);
 /// How long "accepted" waits for the news that the message was delivered, so that both go in one write, if nothing else is to be done. A
 /// whole 10 ms: with one, nothing was gained (docs/BENCHMARKS.md).
 pub const ANSWER_LINGERS: Duration = Duration::from_millis(10);
+/// How long answers go out at once after one waited in vain for its news: whoever has to acknowledge is slow, and will be for a while.
+pub const HURRIES_FOR: Duration = Duration::from_secs(1);
 /// TLS writes before a session looks at what its client sent: keeps acknowledgements flowing in a flood.
 pub const RECORDS_AT_ONCE: usize = 8;
 /// Connections accepted before the acceptor looks at anything else.

@@ -54,6 +54,8 @@ pub(super) enum Sleep {
     Blocked,
     /// For anything.
     Idle,
+    /// For anything that is pressing, or for an alarm: it has something that may go out with the next.
+    Lingering,
 }
 
 /// The owner sleeps: [`Outbox::send_or_wake`] or [`Outbox::wake`] must follow, once the caller holds no lock any more.
@@ -77,14 +79,17 @@ impl Outbox {
         queue.waiting.extend_from_slice(frame);
         queue.frames += 1;
         queue.is_pressing |= saying != Saying::Accepted;
-        queue.rouse(&[Sleep::Idle])
+        match saying {
+            Saying::Accepted => queue.rouse(&[Sleep::Idle]),
+            Saying::Answer | Saying::News => queue.rouse(&[Sleep::Idle, Sleep::Lingering]),
+        }
     }
 
     /// There is a message for the owner in the log. Never blocks, and does not wake.
     pub(super) fn announce_mail(&self) -> MustWake {
         let mut queue = self.lock();
         queue.has_mail = true;
-        queue.rouse(&[Sleep::Idle])
+        queue.rouse(&[Sleep::Idle, Sleep::Lingering])
     }
 
     /// Whether mail was announced since the last call.
@@ -108,7 +113,7 @@ impl Outbox {
     pub(super) fn close(&self, why: Code) {
         let mut queue = self.lock();
         queue.closing.get_or_insert(why);
-        let must_wake = queue.rouse(&[Sleep::Blocked, Sleep::Idle]);
+        let must_wake = queue.rouse(&[Sleep::Blocked, Sleep::Idle, Sleep::Lingering]);
         drop(queue);
         if must_wake.0 {
             self.wake();
@@ -143,11 +148,15 @@ impl Outbox {
         self.lock().closing
     }
 
-    /// Announces what the owner is about to wait for. False if there is something to do first. What may linger is no such thing: the
-    /// owner sends it when it wakes again, which must be soon, or whoever sends for it does.
+    /// Announces what the owner is about to wait for. False if there is something to do first.
     pub(super) fn fall_asleep(&self, sleep: Sleep) -> bool {
         let mut queue = self.lock();
-        let nothing_to_do = !queue.is_urgent() || sleep == Sleep::Blocked;
+        let nothing_to_do = match sleep {
+            Sleep::Awake => false,
+            Sleep::Blocked => true,
+            Sleep::Idle => queue.waiting.is_empty() && !queue.has_mail,
+            Sleep::Lingering => !queue.is_urgent(),
+        };
         let may_sleep = nothing_to_do && queue.closing.is_none();
         queue.sleep = if may_sleep { sleep } else { Sleep::Awake };
         may_sleep
@@ -195,7 +204,13 @@ impl Outbox {
     /// Whether the owner waits for anything.
     #[cfg(test)]
     pub(super) fn is_asleep(&self) -> bool {
-        self.lock().sleep == Sleep::Idle
+        self.sleeps(Sleep::Idle)
+    }
+
+    /// Whether the owner waits for this.
+    #[cfg(test)]
+    pub(super) fn sleeps(&self, sleep: Sleep) -> bool {
+        self.lock().sleep == sleep
     }
 
     /// Whether others may send.
@@ -278,16 +293,26 @@ mod tests {
         let outbox = outbox();
         assert!(!outbox.may_linger());
         let _ = outbox.say(b"accepted", Saying::Accepted);
-        assert!(outbox.may_linger() && outbox.fall_asleep(Sleep::Idle));
-        assert_eq!(outbox.say(b"accepted", Saying::Accepted), MustWake(true));
-        let _ = outbox.say(b"delivered", Saying::News);
-        assert!(!outbox.may_linger() && !outbox.fall_asleep(Sleep::Idle));
+        assert!(outbox.may_linger() && outbox.fall_asleep(Sleep::Lingering));
+        assert_eq!(outbox.say(b"accepted", Saying::Accepted), MustWake(false));
+        assert_eq!(outbox.say(b"delivered", Saying::News), MustWake(true));
+        assert!(!outbox.may_linger() && !outbox.fall_asleep(Sleep::Lingering));
         taken(&outbox);
         let _ = outbox.say(b"accepted", Saying::Accepted);
         let _ = outbox.announce_mail();
-        assert!(!outbox.may_linger() && !outbox.fall_asleep(Sleep::Idle));
+        assert!(!outbox.may_linger() && !outbox.fall_asleep(Sleep::Lingering));
         taken(&outbox);
         assert!(outbox.take_mail() && !outbox.may_linger(), "nothing waits");
+    }
+
+    #[test]
+    fn nothing_waits_for_one_who_has_set_no_alarm() {
+        let outbox = outbox();
+        let _ = outbox.say(b"accepted", Saying::Accepted);
+        assert!(!outbox.fall_asleep(Sleep::Idle));
+        taken(&outbox);
+        assert!(outbox.fall_asleep(Sleep::Idle));
+        assert_eq!(outbox.say(b"accepted", Saying::Accepted), MustWake(true));
     }
 
     #[test]

@@ -43,11 +43,13 @@ impl Session<'_> {
     pub(super) fn sleep(&mut self, sleep: Sleep, until: Option<Instant>) -> Result<(), End> {
         let held_until = self.held_until();
         let may_read = !self.is_congested() && held_until.is_none();
+        let lingers = self.may_linger();
+        let sleep = if lingers { Sleep::Lingering } else { sleep };
         if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
             return Ok(());
         }
         let interest = Interest { read: may_read, ..self.line.connection.interest() };
-        let lingers_until = self.may_linger().then(|| Instant::now() + limits::ANSWER_LINGERS);
+        let lingers_until = lingers.then(|| Instant::now() + limits::ANSWER_LINGERS);
         let until = [until, held_until, lingers_until].into_iter().flatten().min();
         let ready = self.wait(interest, until);
         self.outbox.awake();
@@ -59,7 +61,18 @@ impl Session<'_> {
             End::Gone
         })?;
         self.readable |= ready.readable;
+        if lingers && ready == Ready::default() && self.outbox.may_linger() {
+            self.hurries_until = Some(Instant::now() + limits::HURRIES_FOR);
+        }
         Ok(())
+    }
+
+    /// Whether all that is to be sent may wait for what comes next. Not soon after such a wait was in vain: whoever is to
+    /// acknowledge takes its time.
+    pub(super) fn may_linger(&self) -> bool {
+        self.line.is_settled()
+            && self.outbox.may_linger()
+            && self.hurries_until.is_none_or(|until| until <= Instant::now())
     }
 
     /// Buffers that have grown are kept for a moment, since in a flood the next bytes come soon.

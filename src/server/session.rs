@@ -46,6 +46,8 @@ pub(super) struct Session<'a> {
     frame_limit: usize,
     pub(super) deadline: Option<Instant>,
     pub(super) liveness: Liveness,
+    /// Until then no answer waits for the news behind it.
+    pub(super) hurries_until: Option<Instant>,
 }
 
 /// How far the session has come, with what belongs to that.
@@ -83,6 +85,7 @@ impl<'a> Session<'a> {
             frame_limit: limits::FRAME_MAX_BEFORE_LOGIN,
             deadline: Some(now + shared.settings.login_deadline),
             liveness: Liveness::new(shared.settings.ping_after, shared.settings.pong_within, now),
+            hurries_until: None,
         }
     }
 
@@ -146,11 +149,6 @@ impl<'a> Session<'a> {
                 self.sleep(sleep, until)?;
             }
         }
-    }
-
-    /// Whether all that is to be sent may wait for what comes next.
-    pub(super) fn may_linger(&self) -> bool {
-        self.line.is_settled() && self.outbox.may_linger()
     }
 
     pub(super) fn send_waiting(&mut self) -> Result<(), End> {

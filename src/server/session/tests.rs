@@ -195,6 +195,29 @@ fn a_session_sleeps_between_the_steps_of_a_handshake() {
     wait_until(&outbox, Outbox::is_asleep);
 }
 
+/// A recipient who is slow to acknowledge must not slow the sender's answers down again and again.
+#[test]
+fn an_answer_that_waited_for_news_in_vain_makes_the_next_ones_hurry() {
+    let (place, (near, far)) = (Place::new(), sockets());
+    let (shared, outbox) = (&place.server.shared, Arc::new(Outbox::new().unwrap()));
+    let pass = shared.guests.admit(Ipv4Addr::LOCALHOST.into(), 1, &outbox).unwrap();
+    let (source, connection) = (Ipv4Addr::LOCALHOST.into(), place.accept(far));
+    let mut session = Session::new(shared, 1, source, connection, Arc::clone(&outbox), pass);
+    let client = thread::spawn(move || End::connect(near));
+    assert!(session.handshake().is_ok());
+    let _client = client.join().unwrap();
+    session.readable = false;
+    let _ = outbox.say(b"accepted", Saying::Accepted);
+    assert!(session.may_linger());
+    assert!(session.sleep(Sleep::Idle, None).is_ok());
+    assert!(!session.may_linger() && !outbox.is_empty(), "it is to be sent now");
+    session.send_waiting().unwrap_or_else(|_| panic!("the client is there"));
+    let _ = outbox.say(b"accepted", Saying::Accepted);
+    assert!(!session.may_linger(), "nor does the next one wait");
+    session.hurries_until = Some(Instant::now());
+    assert!(session.may_linger(), "but later ones do");
+}
+
 /// What doesn't fit into the socket is left to the client's own thread, and all of it comes in the end.
 #[test]
 fn a_client_that_takes_no_more_holds_nobody_up_who_has_something_for_it() {
