@@ -1,43 +1,53 @@
-//! What the [bare relay](super::bare_relay) is told and says: frames of a `u32` length, a byte that names who gets it, and a payload.
+//! What the [bare relay](super::bare_relay) is told and says: frames of `wire::frame` whose body begins with who gets it (`u16`),
+//! then the payload.
 //!
-//! They are those of `wire::frame`, with the byte in the type's place. A connection's first frame names its own member and comes
+//! A connection's first frame names its own member and comes
 //! back once that one is known to the others; nothing else is ever answered.
 
 use std::io;
 use std::net::SocketAddr;
 
-use topchat::wire::frame::{PREFIX, encode};
+use topchat::wire::frame::PREFIX;
 
 use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
 use super::pipe::{Pipe, TlsClient};
 
 /// Everybody but the sender. No member has this number.
-pub const ALL: u8 = u8::MAX;
+pub const ALL: u16 = u16::MAX;
+/// Bytes before the payload: length, type, who gets it.
+const HEAD: usize = PREFIX + 1 + 2;
 
 /// Connects and waits until the others reach this member.
 pub fn connect(address: SocketAddr, member: usize, size: usize, tls: Option<&TlsClient>) -> io::Result<Conn> {
-    let own = u8::try_from(member).ok().filter(|own| *own != ALL).ok_or(io::ErrorKind::InvalidInput)?;
+    let own = u16::try_from(member).ok().filter(|own| *own != ALL).ok_or(io::ErrorKind::InvalidInput)?;
     let mut pipe = Pipe::connect(address)?;
     if let Some(tls) = tls {
         pipe = pipe.secured(tls)?;
     }
-    pipe.outgoing = encode(own, b"");
+    append(own, b"", &mut pipe.outgoing);
     pipe.flush()?;
     while frame(pipe.received()).is_none() {
         pipe.read()?;
     }
-    pipe.consume(PREFIX + 1);
+    pipe.consume(HEAD);
     pipe.unblock()?;
     let dialect = Box::new(Bare { payload: vec![b'x'; size] });
     Ok(Conn { pipe, dialect, sender: Some(member), receiver: Some(member), echoes: false })
 }
 
 /// Adds a frame to others.
-pub fn append(to: u8, payload: &[u8], out: &mut Vec<u8>) {
-    let length = u32::try_from(1 + payload.len()).expect("payloads are shorter than an envelope");
+pub fn append(to: u16, payload: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(HEAD - PREFIX + payload.len()).expect("payloads are shorter than an envelope");
     out.extend_from_slice(&length.to_be_bytes());
-    out.push(to);
+    out.push(KIND);
+    out.extend_from_slice(&to.to_be_bytes());
     out.extend_from_slice(payload);
+}
+
+/// The other way round, of a frame's body.
+pub fn split(body: &[u8]) -> Option<(u16, &[u8])> {
+    let (to, payload) = body.split_first_chunk()?;
+    Some((u16::from_be_bytes(*to), payload))
 }
 
 struct Bare {
@@ -48,7 +58,7 @@ impl Dialect for Bare {
     fn publish(&mut self, to: To, stamp: &Stamp, out: &mut Vec<u8>) {
         let to = match to {
             To::Group => ALL,
-            To::Member(member) => u8::try_from(member).expect("connecting took care of that"),
+            To::Member(member) => u16::try_from(member).expect("connecting took care of that"),
         };
         self.payload[..STAMP].copy_from_slice(stamp);
         append(to, &self.payload, out);
@@ -68,8 +78,11 @@ impl Dialect for Bare {
 fn frame(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let (prefix, rest) = bytes.split_first_chunk()?;
     let length = u32::from_be_bytes(*prefix) as usize;
-    Some((rest.get(1..length)?, PREFIX + length))
+    Some((rest.get(HEAD - PREFIX..length)?, PREFIX + length))
 }
+
+/// All frames are of one type.
+const KIND: u8 = 0;
 
 #[cfg(test)]
 mod tests {
@@ -80,13 +93,14 @@ mod tests {
     fn publishes_frames_that_name_who_gets_them() {
         let mut out = Vec::new();
         Bare { payload: vec![b'x'; 17] }.publish(To::Member(7), &stamp(1, 2, 3), &mut out);
-        assert_eq!(out, b"\0\0\0\x12\x070100020000000003x");
-        assert_eq!(out, encode(7, b"0100020000000003x"));
+        assert_eq!(out, b"\0\0\0\x14\0\0\x070100020000000003x");
+        assert_eq!(split(&out[PREFIX + 1..]), Some((7, b"0100020000000003x".as_slice())));
     }
 
     #[test]
     fn takes_whole_messages_only() {
-        let one = encode(ALL, b"0100020000000003xx");
+        let mut one = Vec::new();
+        append(ALL, b"0100020000000003xx", &mut one);
         let bytes = [one.as_slice(), &one].concat();
         for cut in 0..=bytes.len() {
             let mut seen = Vec::new();

@@ -17,7 +17,7 @@ use topchat::server::scheduling;
 use topchat::transport::{Connection, Interest, Received, ServerTls, Wakeup, wait};
 use topchat::wire::frame::FrameBuffer;
 
-use super::bare::{ALL, append};
+use super::bare::{ALL, append, split};
 use super::pipe::READ;
 
 /// How it is started.
@@ -64,7 +64,7 @@ pub fn serve(listener: &TcpListener, tls: Option<ServerTls>, waiting_max: usize)
 struct Relay {
     tls: Option<ServerTls>,
     waiting_max: usize,
-    members: RwLock<BTreeMap<u8, Arc<Member>>>,
+    members: RwLock<BTreeMap<u16, Arc<Member>>>,
 }
 
 impl Relay {
@@ -93,7 +93,7 @@ impl Relay {
     }
 
     /// A client's thread: sends what waits, passes on what came, sleeps. Its line is its own but while it sleeps.
-    fn converse(&self, own: u8, member: &Member) -> io::Result<()> {
+    fn converse(&self, own: u16, member: &Member) -> io::Result<()> {
         let (mut line, mut may_read, mut frames) = (member.line(), true, Vec::new());
         loop {
             member.send(&mut line)?;
@@ -115,7 +115,7 @@ impl Relay {
     }
 
     /// Neighbours in what came that go to the same members go there together.
-    fn pass_on(&self, own: u8, line: &mut Line, frames: &mut Vec<u8>) -> io::Result<()> {
+    fn pass_on(&self, own: u16, line: &mut Line, frames: &mut Vec<u8>) -> io::Result<()> {
         let mut hearer = ALL;
         while let Some((to, payload)) = line.next_frame()? {
             if to != hearer {
@@ -128,7 +128,7 @@ impl Relay {
         Ok(())
     }
 
-    fn deliver(&self, own: u8, to: u8, frames: &mut Vec<u8>) {
+    fn deliver(&self, own: u16, to: u16, frames: &mut Vec<u8>) {
         if frames.is_empty() {
             return;
         }
@@ -248,11 +248,13 @@ impl Line {
         }
     }
 
-    fn next_frame(&mut self) -> io::Result<Option<(u8, &[u8])>> {
-        match self {
+    /// Who gets the next payload, and that.
+    fn next_frame(&mut self) -> io::Result<Option<(u16, &[u8])>> {
+        let frame = match self {
             Self::Tls(connection) => connection.next_frame(FRAME_MAX).map_err(io::Error::other),
             Self::Plain { received, .. } => received.next_frame(FRAME_MAX).map_err(io::Error::other),
-        }
+        };
+        frame?.map(|(_, body)| split(body).ok_or_else(|| io::ErrorKind::InvalidData.into())).transpose()
     }
 
     fn outgoing(&mut self) -> &mut Vec<u8> {

@@ -15,10 +15,11 @@ use topchat::storage::folder::LockedFolder;
 
 use super::Common;
 use super::dialect::{Conn, Seen, To, stamp};
-use super::drive::{self, Case, Pattern};
+use super::drive::{self, Case, Outcome, Pattern};
 use super::pipe::TURN;
 use super::process::{self, TopChatServer, data};
 use super::relay;
+use super::systems::{Program, System};
 use super::table::{self, Table, median, short};
 use super::topchat::{Keys, name, tls};
 
@@ -60,6 +61,7 @@ fn sessions(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
         "idle CPU, % of a core",
         "one to ALL, ms",
         "µs of server CPU per recipient",
+        "of the bare relay's",
     ]);
     let mut rows = Vec::new();
     let most = descriptors(common.most_sessions)?;
@@ -79,18 +81,34 @@ fn sessions(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
         let before = process::cpu(id);
         std::thread::sleep(Duration::from_secs(3));
         let idle = (process::cpu(id) - before) / 3.0 * 100.0;
-        let time = Duration::from_secs_f64(common.seconds.max(2.0));
-        let pattern = Pattern::Group { senders: 1 };
-        let case = Case { pattern, window: 1, burst: None, awaits_answers: false, warm_up: time / 4, time, threads: 1 };
-        let outcome = drive::run(&mut connections, count, &case, 1, id)?;
+        let outcome = one_to_all(common, &mut connections, count, id)?;
+        drop((connections, server));
         let delay = (count - 1) as f64 / outcome.rate * 1e3;
-        let cells = [each, logins, idle, delay, outcome.server_cpu];
+        let bare = if count <= BARE_MOST { bare_to_all(common, keys, count)? } else { f64::NAN };
+        let cells = [each, logins, idle, delay, outcome.server_cpu, bare];
         eprintln!("{count} sessions: {cells:?}, {} lost", outcome.missing);
         table.row(std::iter::once(most.clone()).chain(cells.map(short)).collect());
         rows.push(json!({ "sessions": count, "kib": each, "logins_per_cpu_s": logins, "idle_percent": idle,
-            "to_all_ms": delay, "cpu_us_per_recipient": outcome.server_cpu, "missing": outcome.missing }));
+            "to_all_ms": delay, "cpu_us_per_recipient": outcome.server_cpu, "missing": outcome.missing,
+            "bare_cpu_us_per_recipient": bare }));
     }
     Ok((table, rows))
+}
+
+/// One sender, and each message only once all have the one before.
+fn one_to_all(common: &Common, connections: &mut [Conn], count: usize, server: u32) -> io::Result<Outcome> {
+    let time = Duration::from_secs_f64(common.seconds.max(2.0));
+    let pattern = Pattern::Group { senders: 1 };
+    let case = Case { pattern, window: 1, burst: None, awaits_answers: false, warm_up: time / 4, time, threads: 1 };
+    drive::run(connections, count, &case, 1, server)
+}
+
+/// What the same takes of a server that does nothing but this: microseconds of its CPU per recipient.
+fn bare_to_all(common: &Common, keys: &Keys, count: usize) -> io::Result<f64> {
+    let bare = System { program: Program::Bare, is_secured: true, is_kept: false };
+    let started = bare.start(common.program(), keys, count)?;
+    let mut connections = bare.gather(&started, keys, count, To::Group, common.text)?;
+    Ok(one_to_all(common, &mut connections, count, started.running.id())?.server_cpu)
 }
 
 /// All members, by some threads.
@@ -274,6 +292,8 @@ fn resident_kib(process: u32) -> f64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN)
 }
 
+/// Clients of the bare relay, which takes twice the descriptors of TopChat's server for each.
+const BARE_MOST: usize = 1000;
 /// Accounts that are away: enough that no mailbox is full.
 const MAILBOXES: usize = 20;
 /// Messages that wait for their answer.
