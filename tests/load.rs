@@ -12,7 +12,6 @@ use generator::topchat::Keys;
 use generator::{bare, bare_relay, relay};
 use topchat::crypto::certificate;
 use topchat::transport::ServerTls;
-use topchat::wire::frame::{PREFIX, encode};
 
 #[path = "../benches/load/main.rs"]
 #[expect(dead_code, reason = "the tests need only a part of it")]
@@ -27,13 +26,14 @@ fn a_short_run_of_every_pattern_loses_and_doubles_nothing() {
     drive_every_pattern(&mut relay::gather(&server, &keys, 4).unwrap(), true, server.running.id());
 }
 
-/// The floor that others are compared with, with TLS and without.
+/// The floors that others are compared with, with TLS and without.
 #[test]
 fn the_bare_relay_loses_and_doubles_nothing() {
-    for is_secured in [true, false] {
+    for (is_secured, acknowledges) in [(true, false), (true, true), (false, false)] {
         let address = start_bare_relay(is_secured, usize::MAX);
         let client = generator::topchat::tls().unwrap();
-        let connect = |member| bare::connect(address, member, 200, is_secured.then_some(&client)).unwrap();
+        let tls = is_secured.then_some(&client);
+        let connect = |member| bare::connect(address, member, 200, tls, acknowledges).unwrap();
         let mut members: Vec<_> = (0..4).map(connect).collect();
         drive_every_pattern(&mut members, false, std::process::id());
     }
@@ -45,12 +45,15 @@ fn the_bare_relay_cuts_off_who_does_not_read() {
     let address = start_bare_relay(false, 1 << 20);
     let [mut talker, mut idler] = [0, 1].map(|member| {
         let mut socket = TcpStream::connect(address).unwrap();
-        socket.write_all(&encode(member, b"")).unwrap();
-        socket.read_exact(&mut [0; PREFIX + 1]).unwrap();
+        let mut hello = Vec::new();
+        bare::append(member, b"", &mut hello);
+        socket.write_all(&hello).unwrap();
+        socket.read_exact(&mut hello).unwrap();
         socket
     });
     // More than the buffers of two sockets and the relay's own hold together.
-    let (frame, mut received) = (encode(1, &[7; 10_000]), Vec::new());
+    let (mut frame, mut received) = (Vec::new(), Vec::new());
+    bare::append(1, &[7; 10_000], &mut frame);
     (0..6400).for_each(|_| talker.write_all(&frame).unwrap());
     idler.set_read_timeout(Some(PATIENCE)).unwrap();
     idler.read_to_end(&mut received).unwrap();

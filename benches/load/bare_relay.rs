@@ -17,7 +17,7 @@ use topchat::server::scheduling;
 use topchat::transport::{Connection, Interest, Received, ServerTls, Wakeup, wait};
 use topchat::wire::frame::FrameBuffer;
 
-use super::bare::{ALL, append, split};
+use super::bare::{ALL, RELAY, append, split};
 use super::pipe::READ;
 
 /// How it is started.
@@ -118,6 +118,9 @@ impl Relay {
     fn pass_on(&self, own: u16, line: &mut Line, frames: &mut Vec<u8>) -> io::Result<()> {
         let mut hearer = ALL;
         while let Some((to, payload)) = line.next_frame()? {
+            if to == RELAY {
+                continue;
+            }
             if to != hearer {
                 self.deliver(own, hearer, frames);
                 hearer = to;

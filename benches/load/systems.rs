@@ -34,6 +34,8 @@ pub enum Program {
     TopChat,
     /// A thread per client that only passes bytes on; this program's own.
     Bare,
+    /// The same one with members who acknowledge what they get, as TopChat's do. The relay reads that and no more.
+    Acknowledged,
     /// nats-server; with JetStream if messages are kept.
     Nats,
     /// mosquitto; with QoS 1 if messages are kept.
@@ -58,6 +60,7 @@ impl System {
             (Program::TopChat, false) => "TopChat, memory",
             (Program::TopChat, true) => "TopChat, disk",
             (Program::Bare, _) => "bare thread relay",
+            (Program::Acknowledged, _) => "bare thread relay, acknowledged",
             (Program::Nats, false) => "nats-server",
             (Program::Nats, true) => "nats-server, JetStream files",
             (Program::Mosquitto, false) => "mosquitto, QoS 0",
@@ -66,6 +69,11 @@ impl System {
             (Program::Ngircd, _) => "ngircd",
         };
         format!("{program}{}", if self.is_secured { ", TLS" } else { "" })
+    }
+
+    /// Whether it is this program's own relay.
+    fn is_bare(self) -> bool {
+        matches!(self.program, Program::Bare | Program::Acknowledged)
     }
 
     /// Starts it in a new folder, on a free port of the loopback.
@@ -100,7 +108,7 @@ impl System {
         let size = keys.envelope(0, to, text).encode().len();
         let (address, tls) = (started.address, TlsClient::new(None)?);
         let own = topchat::tls()?;
-        let tls = self.is_secured.then_some(if self.program == Program::Bare { &own } else { &tls });
+        let tls = self.is_secured.then_some(if self.is_bare() { &own } else { &tls });
         let keeping = if self.is_kept { Keeping::JetStream } else { Keeping::None };
         let mut connections = Vec::new();
         for member in 0..members {
@@ -109,7 +117,8 @@ impl System {
                     let conn = keys.connect(address, member, &own)?;
                     connections.push(Conn { dialect: keys.dialect(member, text), ..conn });
                 }
-                Program::Bare => connections.push(bare::connect(address, member, size, tls)?),
+                Program::Bare => connections.push(bare::connect(address, member, size, tls, false)?),
+                Program::Acknowledged => connections.push(bare::connect(address, member, size, tls, true)?),
                 Program::Nats => connections.push(nats::connect(address, member, size, tls, keeping, to)?),
                 Program::Mosquitto => connections.push(mqtt::connect(address, member, size, tls, self.is_kept)?),
                 Program::Redis => connections.extend(resp::connect(address, member, size, tls)?),
@@ -120,7 +129,7 @@ impl System {
     }
 
     fn command(self, folder: &TempDir, port: u16) -> io::Result<Command> {
-        if self.program == Program::Bare {
+        if self.is_bare() {
             let mut command = Command::new(std::env::current_exe()?);
             command.args(self.configuration(".", &port.to_string()).split(' ')).current_dir(folder.path());
             return Ok(command);
@@ -128,7 +137,7 @@ impl System {
         let configuration = folder.path().join("configuration");
         fs::write(&configuration, self.configuration(&folder.path().to_string_lossy(), &port.to_string()))?;
         let (program, arguments): (_, &[&str]) = match self.program {
-            Program::TopChat | Program::Bare => unreachable!("they are started otherwise"),
+            Program::TopChat | Program::Bare | Program::Acknowledged => unreachable!("they are started otherwise"),
             Program::Nats => ("nats-server", &["-c"]),
             Program::Mosquitto => ("mosquitto", &["-c"]),
             Program::Redis => ("redis-server", &[]),
@@ -148,7 +157,7 @@ impl System {
         let (certificate, key) = (format!("{folder}/certificate.pem"), format!("{folder}/key.pem"));
         match self.program {
             Program::TopChat => relay::SETTINGS.join(" "),
-            Program::Bare => {
+            Program::Bare | Program::Acknowledged => {
                 let files = format!(" --certificate {certificate} --key {key}");
                 format!("bare --listen 127.0.0.1:{port}{}", if tls { &files } else { "" })
             }
