@@ -36,11 +36,11 @@ pub fn run(common: &Common) -> io::Result<()> {
 }
 
 /// How many sessions of those asked for the descriptors suffice for: the server's are the scarcer ones, since a client takes
-/// some there and one here. Takes as many as it may have.
-fn descriptors(wanted: usize) -> io::Result<usize> {
+/// some there (`each`) and one here. Takes as many as it may have.
+fn descriptors(wanted: usize, each: u64) -> io::Result<usize> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
-    let most = limit.maximum.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_PER_CLIENT;
+    let most = limit.maximum.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_BESIDE) / each;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     if most < wanted {
         eprintln!("{most} sessions in place of {wanted}: a process may not open more files here (`ulimit -Hn`)");
@@ -61,10 +61,12 @@ fn sessions(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
         "idle CPU, % of a core",
         "one to ALL, ms",
         "µs of server CPU per recipient",
-        "of the bare relay's",
+        "the same, bare relay",
+        "bare relay, acknowledged",
     ]);
     let mut rows = Vec::new();
-    let most = descriptors(common.most_sessions)?;
+    let most = descriptors(common.most_sessions, DESCRIPTORS_PER_CLIENT)?;
+    let bare_most = descriptors(BARE_MOST, BARE_DESCRIPTORS)?;
     // Fewer than asked for by a little are worth measuring, too.
     let all = [10, 100, 1000, 10_000.min(most.max(1001))];
     for count in sizes(&all, most) {
@@ -84,13 +86,19 @@ fn sessions(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
         let outcome = one_to_all(common, &mut connections, count, id)?;
         drop((connections, server));
         let delay = (count - 1) as f64 / outcome.rate * 1e3;
-        let bare = if count <= BARE_MOST { bare_to_all(common, keys, count)? } else { f64::NAN };
-        let cells = [each, logins, idle, delay, outcome.server_cpu, bare];
+        let mut bare = [f64::NAN; 2];
+        if count <= bare_most {
+            bare = [
+                bare_to_all(common, keys, count, Program::Bare)?,
+                bare_to_all(common, keys, count, Program::Acknowledged)?,
+            ];
+        }
+        let cells = [each, logins, idle, delay, outcome.server_cpu, bare[0], bare[1]];
         eprintln!("{count} sessions: {cells:?}, {} lost", outcome.missing);
         table.row(std::iter::once(most.clone()).chain(cells.map(short)).collect());
         rows.push(json!({ "sessions": count, "kib": each, "logins_per_cpu_s": logins, "idle_percent": idle,
             "to_all_ms": delay, "cpu_us_per_recipient": outcome.server_cpu, "missing": outcome.missing,
-            "bare_cpu_us_per_recipient": bare }));
+            "bare_cpu_us_per_recipient": bare[0], "acknowledged_cpu_us_per_recipient": bare[1] }));
     }
     Ok((table, rows))
 }
@@ -104,11 +112,13 @@ fn one_to_all(common: &Common, connections: &mut [Conn], count: usize, server: u
 }
 
 /// What the same takes of a server that does nothing but this: microseconds of its CPU per recipient.
-fn bare_to_all(common: &Common, keys: &Keys, count: usize) -> io::Result<f64> {
-    let bare = System { program: Program::Bare, is_secured: true, is_kept: false };
+fn bare_to_all(common: &Common, keys: &Keys, count: usize, program: Program) -> io::Result<f64> {
+    let bare = System { program, is_secured: true, is_kept: false };
     let started = bare.start(common.program(), keys, count)?;
     let mut connections = bare.gather(&started, keys, count, To::Group, common.text)?;
-    Ok(one_to_all(common, &mut connections, count, started.running.id())?.server_cpu)
+    let outcome = one_to_all(common, &mut connections, count, started.running.id())?;
+    eprintln!("{count} sessions, {}: {} µs, {} lost", bare.name(), outcome.server_cpu, outcome.missing);
+    Ok(outcome.server_cpu)
 }
 
 /// All members, by some threads.
@@ -292,8 +302,10 @@ fn resident_kib(process: u32) -> f64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// Clients of the bare relay, which takes twice the descriptors of TopChat's server for each.
+/// Most clients of the bare relay.
 const BARE_MOST: usize = 1000;
+/// Descriptors that it takes for each: the socket twice, and the wake-up.
+const BARE_DESCRIPTORS: u64 = 3;
 /// Accounts that are away: enough that no mailbox is full.
 const MAILBOXES: usize = 20;
 /// Messages that wait for their answer.

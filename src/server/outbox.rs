@@ -1,4 +1,4 @@
-//! What waits to go to one client: filled by any thread, drained by the client's own.
+//! What waits to go to one client: filled by any thread, drained by the client's own, or while that sleeps by whoever fills it.
 //!
 //! Answers, news of its messages, and that there are messages for it in the log.
 
@@ -97,7 +97,7 @@ impl Outbox {
         std::mem::take(&mut self.lock().has_mail)
     }
 
-    /// A message of this client was taken and will be answered by another thread.
+    /// A message of this client was taken and will be answered.
     pub(super) fn expect_answer(&self) {
         self.lock().unanswered += 1;
     }
@@ -183,7 +183,15 @@ impl Outbox {
     fn send(&self) -> bool {
         let Ok(mut parked) = self.parked.try_lock() else { return false };
         let Some(line) = parked.as_mut() else { return false };
-        (0..SENDS_FOR_OWNER).any(|_| line.send_for_owner(self) && self.fall_asleep(Sleep::Idle))
+        for _ in 0..SENDS_FOR_OWNER {
+            if !line.send_for_owner(self) {
+                return false;
+            }
+            if self.fall_asleep(Sleep::Idle) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Lets others send while the owner sleeps.
@@ -204,12 +212,12 @@ impl Outbox {
     /// Whether the owner waits for anything.
     #[cfg(test)]
     pub(super) fn is_asleep(&self) -> bool {
-        self.sleeps(Sleep::Idle)
+        self.waits_for(Sleep::Idle)
     }
 
-    /// Whether the owner waits for this.
+    /// Whether that is what the owner waits for.
     #[cfg(test)]
-    pub(super) fn sleeps(&self, sleep: Sleep) -> bool {
+    pub(super) fn waits_for(&self, sleep: Sleep) -> bool {
         self.lock().sleep == sleep
     }
 

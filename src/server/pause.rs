@@ -39,11 +39,13 @@ impl Session<'_> {
         Some(self.pace.held_until().map_or(until, |held| until.max(held + limits::ACKNOWLEDGE_WITHIN)))
     }
 
-    /// Not at all if something can be taken, from the client or from the outbox.
+    /// Not at all if something can be taken from the client, or waits in the outbox and a client takes it; but what is there may
+    /// linger, for a moment.
     pub(super) fn sleep(&mut self, sleep: Sleep, until: Option<Instant>) -> Result<(), End> {
         let held_until = self.held_until();
         let may_read = !self.is_congested() && held_until.is_none();
-        let lingers = self.may_linger();
+        // One that is not read from is waiting for just these answers.
+        let lingers = may_read && self.may_linger();
         let sleep = if lingers { Sleep::Lingering } else { sleep };
         if (self.readable && may_read) || !self.outbox.fall_asleep(sleep) {
             return Ok(());
@@ -61,7 +63,8 @@ impl Session<'_> {
             End::Gone
         })?;
         self.readable |= ready.readable;
-        if lingers && ready == Ready::default() && self.outbox.may_linger() {
+        let is_over = |until: Instant| until <= Instant::now();
+        if lingers_until.is_some_and(is_over) && self.outbox.may_linger() {
             self.hurries_until = Some(Instant::now() + limits::HURRIES_FOR);
         }
         Ok(())

@@ -136,6 +136,7 @@ impl<'a> Session<'a> {
             self.send_waiting()?;
             if self.readable && self.may_read() {
                 self.readable = self.take_received()? == Received::More;
+                // What may linger goes out with what comes next, or when the sleep ends.
                 if !self.may_linger() {
                     self.send_waiting()?;
                 }

@@ -51,6 +51,18 @@ impl Place {
         });
         outbox
     }
+
+    /// A session without a thread, and its client.
+    fn open(&self) -> (Session<'_>, End) {
+        let (near, far) = sockets();
+        let (shared, outbox, source) = (&self.server.shared, Arc::new(Outbox::new().unwrap()), Ipv4Addr::LOCALHOST);
+        let pass = shared.guests.admit(source.into(), 1, &outbox).unwrap();
+        let mut session = Session::new(shared, 1, source.into(), self.accept(far), outbox, pass);
+        let client = thread::spawn(move || End::connect(near));
+        assert!(session.handshake().is_ok());
+        session.readable = false;
+        (session, client.join().unwrap())
+    }
 }
 
 /// A session of somebody who never logs in.
@@ -198,24 +210,29 @@ fn a_session_sleeps_between_the_steps_of_a_handshake() {
 /// A recipient who is slow to acknowledge must not slow the sender's answers down again and again.
 #[test]
 fn an_answer_that_waited_for_news_in_vain_makes_the_next_ones_hurry() {
-    let (place, (near, far)) = (Place::new(), sockets());
-    let (shared, outbox) = (&place.server.shared, Arc::new(Outbox::new().unwrap()));
-    let pass = shared.guests.admit(Ipv4Addr::LOCALHOST.into(), 1, &outbox).unwrap();
-    let (source, connection) = (Ipv4Addr::LOCALHOST.into(), place.accept(far));
-    let mut session = Session::new(shared, 1, source, connection, Arc::clone(&outbox), pass);
-    let client = thread::spawn(move || End::connect(near));
-    assert!(session.handshake().is_ok());
-    let _client = client.join().unwrap();
-    session.readable = false;
-    let _ = outbox.say(b"accepted", Saying::Accepted);
+    let place = Place::new();
+    let (mut session, _client) = place.open();
+    let outbox = Arc::clone(&session.outbox);
+    let say_accepted = || assert!(!outbox.say(b"accepted", Saying::Accepted).0, "the session is awake");
+    let sleep = |session: &mut Session<'_>| session.sleep(Sleep::Idle, Some(Instant::now() + PATIENCE)).is_ok();
+
+    say_accepted();
     assert!(session.may_linger());
-    assert!(session.sleep(Sleep::Idle, None).is_ok());
-    assert!(!session.may_linger() && !outbox.is_empty(), "it is to be sent now");
-    session.send_waiting().unwrap_or_else(|_| panic!("the client is there"));
-    let _ = outbox.say(b"accepted", Saying::Accepted);
-    assert!(!session.may_linger(), "nor does the next one wait");
+    let news = Arc::clone(&outbox);
+    let speaker = thread::spawn(move || {
+        wait_until(&news, |news| news.waits_for(Sleep::Lingering));
+        say(&news, &large(1), Saying::News);
+    });
+    assert!(sleep(&mut session) && outbox.is_empty() && session.hurries_until.is_none(), "all went out together");
+    speaker.join().unwrap();
+
+    say_accepted();
+    assert!(session.may_linger());
+    assert!(sleep(&mut session) && !outbox.is_empty() && session.hurries_until.is_some(), "nobody had news");
+    session.hurries_until = Some(Instant::now() + PATIENCE);
+    assert!(!session.may_linger(), "it is to be sent, and so will be the next one");
     session.hurries_until = Some(Instant::now());
-    assert!(session.may_linger(), "but later ones do");
+    assert!(session.may_linger(), "but later ones wait again");
 }
 
 /// What doesn't fit into the socket is left to the client's own thread, and all of it comes in the end.

@@ -4,7 +4,7 @@
 //! begins to wait, and those who are connected hear of it, in one step under one lock ([`order`]); so numbers only grow,
 //! for everybody. Sessions take their messages from memory, or when they lag behind, from the disk ([`Receiver`]): a slow
 //! client needs no more memory than a fast one. One thread writes ([`writer`]): it takes all messages that wait, with one
-//! write and one fsync, and only then is their senders' answer given.
+//! write and one fsync, and only then, unless [`Durability::Memory`] was asked for, is their senders' answer given.
 
 mod ascending;
 mod cursors;

@@ -556,7 +556,9 @@ impl Order {
     fn tell(&mut self, told: &Told<Weak<Outbox>>, wakes: &mut Wakes) {
         self.frame.clear();
         told.frame.append_to(&mut self.frame);
-        let saying = match (told.is_first, told.is_open) {
+        // What waited for the disk waits no longer: there a recipient who has not acknowledged by now is a slow one.
+        let may_linger = told.is_open && self.durability == Durability::Memory;
+        let saying = match (told.is_first, may_linger) {
             (true, true) => Saying::Accepted,
             (true, false) => Saying::Answer,
             (false, _) => Saying::News,

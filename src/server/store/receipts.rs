@@ -1,7 +1,7 @@
 //! What the sender of a message learns, and when. Pure: no outbox, no disk.
 //!
-//! The first answer waits for the disk. News wait until nobody who is connected still has to acknowledge, so that they
-//! come merged; when somebody comes back later and acknowledges, there are more.
+//! The first answer waits until the message is kept: for the disk, if that was not waived. News wait until nobody who is
+//! connected still has to acknowledge, so that they come merged; when somebody comes back later and acknowledges, there are more.
 
 use std::sync::Arc;
 
