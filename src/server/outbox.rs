@@ -212,13 +212,7 @@ impl Outbox {
     /// Whether the owner waits for anything.
     #[cfg(test)]
     pub(super) fn is_asleep(&self) -> bool {
-        self.waits_for(Sleep::Idle)
-    }
-
-    /// Whether that is what the owner waits for.
-    #[cfg(test)]
-    pub(super) fn waits_for(&self, sleep: Sleep) -> bool {
-        self.lock().sleep == sleep
+        self.lock().sleep == Sleep::Idle
     }
 
     /// Whether others may send.
