@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use topchat::names::UserName;
@@ -10,7 +9,7 @@ use topchat::wire::to_server::{Mode, Scope, ToServer};
 use topchat::wire::{Code, ToClient};
 
 use crate::support::people::{ALICE, BOB};
-use crate::support::process::{SERVER, ServerProcess, command, run};
+use crate::support::process::{SERVER, ServerProcess, command, run, signal};
 use crate::support::raw::{RawClient, error_code};
 
 /// `make storm` sets more.
@@ -31,7 +30,7 @@ fn kill_dash_nine_takes_no_answered_registration_back() {
             while count.load(Ordering::Acquire) < 1 + round % 7 && !registering.is_finished() {
                 std::thread::yield_now();
             }
-            kill(server.running.id());
+            signal(server.running.id(), "KILL");
             answered.extend(registering.join().unwrap());
         });
         server.running.kill();
@@ -141,10 +140,6 @@ fn all_names(server: &ServerProcess) -> Vec<UserName> {
             other => panic!("no page but {other:?}"),
         }
     }
-}
-
-pub fn kill(id: u32) {
-    assert!(Command::new("kill").args(["-KILL", &id.to_string()]).status().unwrap().success());
 }
 
 fn thread_names(server: &ServerProcess) -> Vec<String> {

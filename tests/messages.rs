@@ -13,9 +13,9 @@ use topchat::wire::to_client::{Reason, State, ToClient};
 use topchat::wire::to_server::{Mode, ToServer};
 use topchat::wire::{Code, Envelope, MessageId};
 
-use crate::durability::{kill, rounds};
+use crate::durability::rounds;
 use crate::support::people::{ALICE, BOB, CAROL, Person};
-use crate::support::process::{Running, SERVER, ServerProcess, command, run};
+use crate::support::process::{Running, SERVER, ServerProcess, command, run, signal};
 use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;
 
@@ -292,7 +292,7 @@ fn kill_dash_nine_loses_no_accepted_message_and_keeps_the_order() {
             while answered.load(Ordering::Acquire) < 5 + (round * 7) % 40 && !sender.is_finished() {
                 std::thread::yield_now();
             }
-            kill(server.running.id());
+            signal(server.running.id(), "KILL");
             let (accepted, unanswered, last) = sender.join().unwrap();
             story.accepted.extend(accepted);
             (story.unanswered, story.last) = (unanswered, last);

@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::PATIENCE;
 
 pub const SERVER: &str = env!("CARGO_BIN_EXE_topchat-server");
@@ -79,8 +81,7 @@ impl Running {
     }
 
     pub fn signal(&self, name: &str) {
-        let killed = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        signal(self.id(), name);
     }
 
     /// Waits for the end; everything that was still said on stderr is in `seen` then.
@@ -185,14 +186,28 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
+/// Sends a signal to a process that was not waited for yet. By a system call: a small machine has no program for it.
+pub fn signal(id: u32, name: &str) {
+    let signal = match name {
+        "CONT" => Signal::CONT,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "STOP" => Signal::STOP,
+        "TERM" => Signal::TERM,
+        other => panic!("no test has sent SIG{other} so far: add it here"),
+    };
+    kill_process(Pid::from_raw(id.cast_signed()).expect("no process has the number 0"), signal).unwrap();
+}
+
 /// Waits for a child without letting it outlive [`PATIENCE`]: a watchdog kills it by its id.
 fn wait_within(child: &mut Child) -> ExitStatus {
-    let id = child.id().to_string();
+    let id = child.id();
     let (done, waiting) = channel::<()>();
     let watchdog = std::thread::spawn(move || {
         let too_long = waiting.recv_timeout(PATIENCE * 3) == Err(RecvTimeoutError::Timeout);
         if too_long {
-            let _ = Command::new("kill").args(["-KILL", &id]).status();
+            signal(id, "KILL");
         }
         too_long
     });

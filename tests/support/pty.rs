@@ -12,6 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use super::PATIENCE;
+use super::process::signal;
 
 /// A running program; its stdin, stdout and stderr are the terminal, which is also its controlling one.
 pub struct Terminal {
@@ -147,8 +148,7 @@ impl Terminal {
     }
 
     pub fn signal(&self, name: &str) {
-        let killed = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        signal(self.id(), name);
     }
 
     /// Waits for the end of the program, and gives how it ended; all that it showed is in `seen` then.
