@@ -16,15 +16,17 @@ fn a_send_whose_link_breaks_anywhere_tells_the_truth() {
     let proxy = Proxy::start(server.address);
     let alice = Home::of_member(server.address, &ALICE);
     let (mut delivered, mut attempted) = (HashSet::new(), 0);
-    // A connection with a login and a message takes about 2900 bytes to the server and 2200 to the client.
+    let through =
+        |text: &str| alice.run_in(&["send", "bob", text, "--timeout", "20", "--server", &proxy.address.to_string()]);
+    // The faults are spread over all that a connection with a login and a message takes.
+    assert_eq!(through("how long is this?").code, Some(0));
+    let [to_server, to_client] = [Side::ToServer, Side::ToClient].map(|side| proxy.passed(side));
     for round in 0..rounds() {
-        let far = round * 3000 / rounds();
         let kind = [Kind::Cut, Kind::Cut, Kind::Duplicate, Kind::Delay, Kind::Cut][round % 5];
-        let side = if round % 2 == 0 { Side::ToServer } else { Side::ToClient };
-        proxy.plan(Fault { side, after: far, kind });
+        let (side, all) = if round % 2 == 0 { (Side::ToServer, to_server) } else { (Side::ToClient, to_client) };
+        proxy.plan(Fault { side, after: round * all / rounds(), kind });
         let text = format!("message {round}");
-        let words = ["send", "bob", &text, "--timeout", "20", "--server"];
-        let finished = alice.run_in(&[&words[..], &[&proxy.address.to_string()]].concat());
+        let finished = through(&text);
         attempted += 1;
         match finished.code {
             Some(0) => drop(delivered.insert(text)),
@@ -53,19 +55,25 @@ fn a_listener_whose_link_breaks_again_and_again_misses_nothing_and_repeats_nothi
     let proxy = Proxy::start(server.address);
     let bob = Home::of_member(server.address, &BOB);
     let alice = Home::of_member(server.address, &ALICE);
-    for number in 0..(rounds() / 2).min(6) {
-        // Behind the login, somewhere within what is delivered.
-        proxy.plan(Fault { side: Side::ToClient, after: 2000 + number * 131, kind: Kind::Cut });
-    }
-    let listening = bob.listen(&["--json", "--server", &proxy.address.to_string()]);
+    let mut listening = bob.listen(&["--json", "--server", &proxy.address.to_string()]);
     let mut sent = 0;
-    let mut shown = Vec::new();
-    while !(proxy.is_done() && sent >= 20) {
-        let text = sent.to_string();
-        let finished = alice.run_in(&["send", "bob", &text]);
+    let mut send = || {
+        let finished = alice.run_in(&["send", "bob", &sent.to_string()]);
         assert!(matches!(finished.code, Some(0 | 7)), "{finished:?}");
         sent += 1;
+    };
+    for number in 0..(rounds() / 2).min(6) {
+        // Somewhere within what is delivered: the login is over.
+        proxy.strike(Fault { side: Side::ToClient, after: number * 131, kind: Kind::Cut });
+        while !proxy.has_struck() {
+            send();
+        }
+        // Some come while there is no connection.
+        (0..2).for_each(|_| send());
+        listening.running.wait_for("connected again");
     }
+    (0..3).for_each(|_| send());
+    let mut shown = Vec::new();
     while shown.len() < sent {
         let line: serde_json::Value = serde_json::from_str(&listening.line()).unwrap();
         assert_eq!(line["type"], "message", "{line}");

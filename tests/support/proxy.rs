@@ -1,4 +1,7 @@
 //! A link that does what bad links do: cuts, delays, duplicates and splits, at a chosen byte.
+//!
+//! How long a handshake is, differs between versions of OpenSSL: count from what was measured ([`Proxy::passed`]) or from an
+//! event ([`Proxy::strike`]).
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -36,6 +39,7 @@ pub enum Kind {
 pub struct Proxy {
     pub address: SocketAddr,
     faults: Arc<Mutex<VecDeque<Fault>>>,
+    latest: Arc<Mutex<Ways>>,
     /// Everything that passed, in both directions, as somebody on the network sees it.
     pub overheard: Arc<Mutex<Vec<u8>>>,
 }
@@ -52,15 +56,22 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let faults = Arc::<Mutex<VecDeque<Fault>>>::default();
         let planned = Arc::clone(&faults);
+        let latest = Arc::<Mutex<Ways>>::default();
+        let current = Arc::clone(&latest);
         let overheard = Arc::<Mutex<Vec<u8>>>::default();
         let ear = Arc::clone(&overheard);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(server) else { continue };
-                pass_on(&client, &server, planned.lock().unwrap().pop_front(), piece, &ear);
+                let ways = Ways::default();
+                *current.lock().unwrap() = ways.clone();
+                if let Some(fault) = planned.lock().unwrap().pop_front() {
+                    ways.of(fault.side).lock().unwrap().fault = Some(fault);
+                }
+                pass_on(&client, &server, &ways, piece, &ear);
             }
         });
-        Self { address, faults, overheard }
+        Self { address, faults, latest, overheard }
     }
 
     /// The next connection without a fault of its own gets this one.
@@ -68,21 +79,56 @@ impl Proxy {
         self.faults.lock().unwrap().push_back(fault);
     }
 
-    /// Whether all planned faults were given to connections.
-    pub fn is_done(&self) -> bool {
-        self.faults.lock().unwrap().is_empty()
+    /// The latest connection gets this one, counted from what has passed so far.
+    pub fn strike(&self, fault: Fault) {
+        let latest = self.latest.lock().unwrap();
+        let mut way = latest.of(fault.side).lock().unwrap();
+        way.fault = Some(Fault { after: way.passed + fault.after, ..fault });
+    }
+
+    /// Whether what was to strike the latest connection did.
+    pub fn has_struck(&self) -> bool {
+        let latest = self.latest.lock().unwrap();
+        [Side::ToClient, Side::ToServer].iter().all(|side| latest.of(*side).lock().unwrap().fault.is_none())
+    }
+
+    /// How much of the latest connection went this way.
+    pub fn passed(&self, side: Side) -> usize {
+        self.latest.lock().unwrap().of(side).lock().unwrap().passed
     }
 }
 
-fn pass_on(client: &TcpStream, server: &TcpStream, fault: Option<Fault>, piece: usize, ear: &Arc<Mutex<Vec<u8>>>) {
+/// The two directions of one connection.
+#[derive(Clone, Default)]
+struct Ways {
+    to_client: Arc<Mutex<Way>>,
+    to_server: Arc<Mutex<Way>>,
+}
+
+impl Ways {
+    fn of(&self, side: Side) -> &Arc<Mutex<Way>> {
+        match side {
+            Side::ToClient => &self.to_client,
+            Side::ToServer => &self.to_server,
+        }
+    }
+}
+
+/// What went one way, and what is to happen there.
+#[derive(Default)]
+struct Way {
+    passed: usize,
+    fault: Option<Fault>,
+}
+
+fn pass_on(client: &TcpStream, server: &TcpStream, ways: &Ways, piece: usize, ear: &Arc<Mutex<Vec<u8>>>) {
     for (side, from, to) in [(Side::ToServer, client, server), (Side::ToClient, server, client)] {
         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
         to.set_nodelay(true).unwrap();
-        let fault = fault.filter(|fault| fault.side == side);
-        let ear = Arc::clone(ear);
+        let (way, ear) = (Arc::clone(ways.of(side)), Arc::clone(ear));
         std::thread::spawn(move || {
             // An end is an end, whatever the reason.
-            let _ = pump(&from, &to, fault, piece, &ear);
+            let _ = pump(&from, &to, &way, piece, &ear);
             let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
         });
     }
@@ -91,11 +137,11 @@ fn pass_on(client: &TcpStream, server: &TcpStream, fault: Option<Fault>, piece: 
 fn pump(
     mut from: &TcpStream,
     mut to: &TcpStream,
-    fault: Option<Fault>,
+    way: &Mutex<Way>,
     piece: usize,
     ear: &Mutex<Vec<u8>>,
 ) -> std::io::Result<()> {
-    let (mut buffer, mut passed, mut fault) = (vec![0; piece], 0, fault);
+    let mut buffer = vec![0; piece];
     loop {
         let count = from.read(&mut buffer)?;
         let bytes = &buffer[..count];
@@ -103,23 +149,30 @@ fn pump(
             return Ok(());
         }
         ear.lock().unwrap().extend_from_slice(bytes);
-        match fault.filter(|fault| passed + count > fault.after) {
-            Some(Fault { kind: Kind::Cut, after, .. }) => return to.write_all(&bytes[..after - passed]),
-            Some(Fault { kind: Kind::Delay, after, .. }) => {
-                let (before, rest) = bytes.split_at(after - passed);
-                to.write_all(before)?;
+        let (before, fault) = way.lock().unwrap().pass(count);
+        let (unharmed, rest) = bytes.split_at(before);
+        match fault {
+            None => to.write_all(bytes)?,
+            Some(Kind::Cut) => return to.write_all(unharmed),
+            Some(Kind::Delay) => {
+                to.write_all(unharmed)?;
                 std::thread::sleep(DELAY);
                 to.write_all(rest)?;
-                fault = None;
             }
-            Some(Fault { kind: Kind::Duplicate, after, .. }) => {
-                let (before, rest) = bytes.split_at(after - passed);
-                to.write_all(&[before, &rest[..1], rest].concat())?;
-                fault = None;
-            }
-            None => to.write_all(bytes)?,
+            Some(Kind::Duplicate) => to.write_all(&[unharmed, &rest[..1], rest].concat())?,
         }
-        passed += count;
+    }
+}
+
+impl Way {
+    /// How many of the next bytes are unharmed, and what happens then.
+    fn pass(&mut self, count: usize) -> (usize, Option<Kind>) {
+        let before = self.passed;
+        self.passed += count;
+        match self.fault.take_if(|fault| self.passed > fault.after) {
+            Some(fault) => (fault.after - before, Some(fault.kind)),
+            None => (count, None),
+        }
     }
 }
 
