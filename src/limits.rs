@@ -376,6 +376,10 @@ pub const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Longest record in the account database, in bytes: two RSA-4096 keys in base64 take under 3 KiB.
 pub const RECORD_MAX: usize = 16 * 1024;
+/// Longest torn end of a journal that a crash can have left, in bytes: one write of many records whose line ends are missing.
+pub const TORN_MAX: usize = 1024 * 1024;
+/// Copies of records that were cut off from one journal: with [`TORN_MAX`] they bound the room that crash after crash takes.
+pub const TORN_COPIES: usize = 8;
 /// Account changes that one write and one fsync carry: bounds the memory of a batch (under 1 MiB).
 pub const ACCOUNT_BATCH: usize = 256;
 /// Outdated records below which the account database is not rewritten at start: not worth the writing.

@@ -44,9 +44,13 @@ impl Disk for Failing {
         RealDisk.create(path, bytes)
     }
 
-    fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    fn replace_with(
+        &mut self,
+        path: &Path,
+        write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<(), FileError> {
         self.check(path)?;
-        RealDisk.replace(path, bytes)
+        RealDisk.replace_with(path, write)
     }
 
     fn remove(&mut self, path: &Path) -> Result<(), FileError> {

@@ -120,6 +120,11 @@ impl<M: Medium> AppendFile<M> {
         if self.dirty { self.repair() } else { Ok(()) }
     }
 
+    /// Cuts off whatever stands behind the good end, and waits until the rest is on disk.
+    pub(super) fn cut(&mut self) -> Result<(), FileError> {
+        self.repair()
+    }
+
     fn repair(&mut self) -> Result<(), FileError> {
         let cut = self.medium.set_len(self.length).and_then(|()| self.medium.sync());
         cut.map_err(FileError::io("cutting a failed write off", &self.path))?;

@@ -1,6 +1,7 @@
 //! What a store of several files does to the disk, behind one door.
 
 use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::append::Medium;
@@ -15,7 +16,16 @@ pub trait Disk: Send {
     fn create(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError>;
 
     /// Puts new content in a file's place, or makes it, whole or not at all.
-    fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError>;
+    fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        self.replace_with(path, &mut |file| file.write_all(bytes))
+    }
+
+    /// The same for content that is too long to be held in memory; it is asked for once.
+    fn replace_with(
+        &mut self,
+        path: &Path,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FileError>;
 
     /// Deletes a file for good.
     fn remove(&mut self, path: &Path) -> Result<(), FileError>;
@@ -34,8 +44,12 @@ impl Disk for RealDisk {
         private::create_new(path, bytes)
     }
 
-    fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-        private::replace(path, bytes)
+    fn replace_with(
+        &mut self,
+        path: &Path,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        private::replace_with(path, write)
     }
 
     fn remove(&mut self, path: &Path) -> Result<(), FileError> {

@@ -1,6 +1,6 @@
 //! Disks that fail where a test wants them to.
 
-use std::io;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -120,8 +120,12 @@ impl Disk for FailingDisk {
         if self.fails() { Err(Self::error(path)) } else { RealDisk.create(path, bytes) }
     }
 
-    fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-        if self.fails() { Err(Self::error(path)) } else { RealDisk.replace(path, bytes) }
+    fn replace_with(
+        &mut self,
+        path: &Path,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        if self.fails() { Err(Self::error(path)) } else { RealDisk.replace_with(path, write) }
     }
 
     fn remove(&mut self, path: &Path) -> Result<(), FileError> {
