@@ -353,6 +353,8 @@ pub const TIMEOUT_SECS_MAX: u64 = 365 * 24 * 3600;
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Longest wait for another process's lock on a client file.
 pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
+/// Longest wait for another process that changes the keys or the password: it locks the files anew, connects, logs in and waits for an answer.
+pub const CHANGED_WITHIN: Duration = Duration::from_secs(20);
 /// Messages of the chat that are on their way without an answer before the next one goes out: a reconnect sends no
 /// more than these again at once.
 pub const UNANSWERED_MAX: usize = 32;

@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -56,6 +57,45 @@ fn renewals_and_new_passwords_under_kill_dash_nine_lock_nobody_out() {
         };
         password.clone_from(&counts.0);
     }
+}
+
+#[test]
+fn whoever_reads_beside_renewals_and_new_passwords_finds_keys_that_log_in() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    drop(RawClient::member(server.address, &BOB, Mode::Errand));
+    let over = AtomicBool::new(false);
+    let mut counts = [0; 3];
+    std::thread::scope(|scope| {
+        let reads = [&["users"][..], &["fingerprint"], &["send", "ALL", "hi"]];
+        let readers = reads.map(|words| {
+            let (home, over) = (&home, &over);
+            scope.spawn(move || {
+                let mut count = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let finished = home.run_in(words);
+                    assert_eq!(finished.code, Some(0), "{words:?}, number {count}: {finished:?}");
+                    count += 1;
+                }
+                count
+            })
+        });
+        let written: Result<(), String> = (0..rounds().div_ceil(3)).try_for_each(|_| {
+            // The same password under a new salt, so that readers need no other one.
+            let passwd = ["passwd", "--new-password-file", "password"];
+            for words in [&["keys", "renew", "--identity", "--key-bits", "2048"][..], &passwd] {
+                let finished = home.run_in(words);
+                if finished.code != Some(0) {
+                    return Err(format!("{words:?}: {finished:?}"));
+                }
+            }
+            Ok(())
+        });
+        over.store(true, Ordering::Relaxed);
+        counts = readers.map(|reader| reader.join().unwrap());
+        written.unwrap();
+    });
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
 
 /// Tells of the files that come into a folder.

@@ -9,16 +9,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
+use zeroize::Zeroizing;
 
 use super::Error;
 use super::account_error::AccountError;
-use super::next_keys::RETIRED;
+use super::next_keys::{NEXT, PUBLIC, RETIRED};
 use super::password::Secret;
+use super::state_file::Stamp;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
-use crate::limits::{LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
+use crate::limits::{CHANGED_WITHIN, LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
-use crate::storage::lock::{Lock, LockError};
+use crate::storage::lock::{FolderLock, Lock, LockError};
 use crate::storage::private;
 
 /// The folder of one account's key files.
@@ -67,12 +69,14 @@ impl KeyFolder {
         PARTS.iter().all(|part| self.has(part, "pem"))
     }
 
-    /// Opens both keys. Each must fit its public half; one that is missing is written again.
+    /// Opens both keys, as they were at one moment. Each must fit its public half; one that is missing is written again.
     pub fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
-        let (identity, new_identity) = self.load_part(PARTS[0], secret)?;
-        let (encryption, new_encryption) = self.load_part(PARTS[1], secret)?;
-        self.check_public(PARTS[0], &identity)?;
-        self.check_public(PARTS[1], &encryption)?;
+        let found = self.look(PARTS)?;
+        let [identity, encryption] = found.each_ref().map(|found| self.open_found(found, secret));
+        let ((identity, new_identity), (encryption, new_encryption)) = (identity?, encryption?);
+        for (found, key) in found.iter().zip([&identity, &encryption]) {
+            self.check_public(found, key)?;
+        }
         Ok(AccountKeys { identity, encryption, from_new: [new_identity, new_encryption], made: [false; 2] })
     }
 
@@ -86,7 +90,7 @@ impl KeyFolder {
                 let path = self.file(part, "pem");
                 let key = PrivateKey::generate(bits).map_err(|why| Error::Account(AccountError::Key { path, why }))?;
                 self.write(part, "pem", &key, secret)?;
-                private::replace(&self.file(part, "pub.pem"), key.public().to_pem().as_bytes())?;
+                private::replace(&self.file(part, PUBLIC), key.public().to_pem().as_bytes())?;
             }
         }
         Ok(AccountKeys { made, ..self.load(secret)? })
@@ -127,6 +131,7 @@ impl KeyFolder {
     /// The new password counts: the second files take the place of the first. Those of the two that log in come last:
     /// as long as one of them is left, a login finds out that there is something to be put in order.
     pub fn promote_new(&self) -> Result<(), Error> {
+        let _alone = FolderLock::alone(&self.folder)?;
         let retired = self.retired();
         retired.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
         if !retired.is_empty() {
@@ -145,7 +150,7 @@ impl KeyFolder {
     pub fn remove_made(&self, keys: &AccountKeys) -> Result<(), Error> {
         for (part, _) in PARTS.iter().zip(keys.made).filter(|(_, made)| *made) {
             private::remove(&self.file(part, "pem"))?;
-            private::remove(&self.file(part, "pub.pem"))?;
+            private::remove(&self.file(part, PUBLIC))?;
         }
         match fs::remove_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
@@ -155,17 +160,29 @@ impl KeyFolder {
         }
     }
 
-    /// After a login with `keys`: what an interrupted change of the password left is put in order. A change that is
-    /// going on in another process is left to that one.
-    pub fn settle(&self, keys: &AccountKeys) -> Result<(), Error> {
-        if !self.has_new() {
-            return Ok(());
+    /// After a login with `keys`: what an interrupted change of the password left is put in order.
+    ///
+    /// The lock must have been held since before the login: what a login proves that began before somebody else's change
+    /// was interrupted may be outdated by that change.
+    pub fn settle(&self, keys: &AccountKeys, _lock: &Lock) -> Result<(), Error> {
+        match self.has_new() {
+            true if keys.from_new.contains(&true) => self.promote_new(),
+            true => self.remove_new(),
+            false => Ok(()),
         }
-        match self.try_lock()? {
-            Some(_lock) if keys.from_new.contains(&true) => self.promote_new(),
-            Some(_lock) => self.remove_new(),
-            None => Ok(()),
-        }
+    }
+
+    /// Waits until no other process is changing the keys or the password. One that takes too long is not waited for, and where nothing
+    /// can be locked nobody changes anything.
+    pub fn wait_for_others(&self) {
+        let _ = Lock::acquire_within(&self.lock_file(), CHANGED_WITHIN);
+    }
+
+    /// Which files of the keys there are: tells if they were changed.
+    pub fn stamp(&self) -> Vec<(String, Option<Stamp>)> {
+        let endings = ["pem", NEW, NEXT];
+        let files = PARTS.iter().flat_map(|part| endings.map(|ending| format!("{part}.{ending}")));
+        files.map(|file| (file.clone(), Stamp::of(&self.folder.join(file)))).collect()
     }
 
     /// Whether second files are there.
@@ -193,25 +210,43 @@ impl KeyFolder {
     }
 
     pub(super) fn public(&self, part: &str) -> Result<PublicKey, Error> {
-        let path = self.file(part, "pub.pem");
+        let path = self.file(part, PUBLIC);
         let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
         read_pem(&pem).map_err(|why| Error::Account(AccountError::Key { path, why }))
     }
 
-    fn check_public(&self, part: &str, key: &PrivateKey) -> Result<(), Error> {
-        let path = self.file(part, "pub.pem");
-        match self.public(part) {
-            Ok(public) if public.fingerprint() == key.public().fingerprint() => Ok(()),
-            Ok(_) => Err(Error::State { path, why: format!("not the public half of {part}.pem") }),
-            Err(Error::File(FileError::Missing { .. })) => {
+    fn check_public(&self, found: &Found, key: &PrivateKey) -> Result<(), Error> {
+        let path = self.file(&found.part, PUBLIC);
+        let public = match &found.public {
+            Ok(pem) => read_pem(pem).map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?,
+            Err(FileError::Missing { .. }) => {
                 // Only those who look at it miss it.
                 if let Err(error) = private::replace(&path, key.public().to_pem().as_bytes()) {
                     log::warn!("{error}");
                 }
-                Ok(())
+                return Ok(());
             }
-            Err(error) => Err(error),
+            Err(_) => return self.public(&found.part).map(drop),
+        };
+        match public == *key.public() {
+            true => Ok(()),
+            // It is that of the key which is about to take this one's place: somebody was interrupted in between.
+            false if found.has_next => Ok(()),
+            false => Err(Error::State { path, why: format!("not the public half of {}.pem", found.part) }),
         }
+    }
+
+    /// The files of these parts, all as they were at the same moment: nobody puts new keys in their place meanwhile. To open
+    /// them takes long, and is done afterwards.
+    fn look<const N: usize>(&self, parts: [&str; N]) -> Result<[Found; N], Error> {
+        let _shared = FolderLock::shared(&self.folder)?;
+        Ok(parts.map(|part| Found {
+            part: part.to_owned(),
+            pem: self.read(&self.file(part, "pem")),
+            new: self.has(part, NEW).then(|| self.read(&self.file(part, NEW))),
+            has_next: self.has(part, NEXT),
+            public: private::read_public(&self.file(part, PUBLIC), SMALL_FILE_MAX),
+        }))
     }
 
     /// Every key file without its ending, the retired ones first.
@@ -223,31 +258,31 @@ impl KeyFolder {
 
     /// The key, and whether it came from the second file.
     pub(super) fn load_part(&self, part: &str, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
-        let path = self.file(part, "pem");
-        match self.open(&path, secret) {
-            Err(Error::Account(AccountError::WrongPassphrase { .. }))
-                if fs::symlink_metadata(self.file(part, NEW)).is_ok() =>
-            {
-                self.open(&self.file(part, NEW), secret).map(|key| (key, true))
+        let [found] = self.look([part])?;
+        self.open_found(&found, secret)
+    }
+
+    fn open_found(&self, found: &Found, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
+        let open = |ending, pem: &Result<Bytes, Error>| match pem {
+            Ok(pem) => unlock(&self.file(&found.part, ending), pem, secret),
+            // For the error as it is now.
+            Err(_) => self.open(&self.file(&found.part, ending), secret),
+        };
+        match (open("pem", &found.pem), &found.new) {
+            (Err(Error::Account(AccountError::WrongPassphrase { .. })), Some(new)) => {
+                open(NEW, new).map(|key| (key, true))
             }
-            opened => opened.map(|key| (key, false)),
+            (opened, _) => opened.map(|key| (key, false)),
         }
     }
 
     pub(super) fn open(&self, path: &Path, secret: &Secret) -> Result<PrivateKey, Error> {
-        let pem = self.read(path)?;
-        secret.unlock(&pem).map_err(|why| {
-            let path = path.to_owned();
-            Error::Account(match why {
-                KeyError::Passphrase => AccountError::WrongPassphrase { path },
-                why => AccountError::Key { path, why },
-            })
-        })
+        unlock(path, &self.read(path)?, secret)
     }
 
-    pub(super) fn read(&self, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+    pub(super) fn read(&self, path: &Path) -> Result<Bytes, Error> {
         let bytes = private::read(path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
-        Ok(zeroize::Zeroizing::new(bytes))
+        Ok(Zeroizing::new(bytes))
     }
 
     fn unreadable(&self, error: FileError) -> Error {
@@ -295,6 +330,27 @@ impl KeyFolder {
     pub(super) fn file(&self, part: &str, ending: &str) -> PathBuf {
         self.folder.join(format!("{part}.{ending}"))
     }
+}
+
+/// The files of one key as they were at one moment.
+struct Found {
+    part: String,
+    pem: Result<Bytes, Error>,
+    new: Option<Result<Bytes, Error>>,
+    has_next: bool,
+    public: Result<Vec<u8>, FileError>,
+}
+
+type Bytes = Zeroizing<Vec<u8>>;
+
+fn unlock(path: &Path, pem: &[u8], secret: &Secret) -> Result<PrivateKey, Error> {
+    secret.unlock(pem).map_err(|why| {
+        let path = path.to_owned();
+        Error::Account(match why {
+            KeyError::Passphrase => AccountError::WrongPassphrase { path },
+            why => AccountError::Key { path, why },
+        })
+    })
 }
 
 /// Ending of a key file under the new password, while the password is being changed.

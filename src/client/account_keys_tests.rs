@@ -67,7 +67,7 @@ fn an_interrupted_change_of_the_password_locks_nobody_out() {
     // Between the two renames.
     folder.rename("identity", NEW).unwrap();
     let opened = folder.load(&secret("password2")).unwrap();
-    folder.settle(&opened).unwrap();
+    folder.settle(&opened, &folder.lock().unwrap()).unwrap();
     folder.load(&secret("password2")).unwrap();
     assert!(matches!(folder.load(&secret("password1")), Err(Error::Account(AccountError::WrongPassphrase { .. }))));
     assert!(!folder.file("encryption", NEW).exists());
@@ -79,7 +79,7 @@ fn after_a_login_with_the_old_password_the_new_files_are_gone() {
     let folder = folder(&place);
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
     folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
-    folder.settle(&folder.load(&secret("password1")).unwrap()).unwrap();
+    folder.settle(&folder.load(&secret("password1")).unwrap(), &folder.lock().unwrap()).unwrap();
     assert!(matches!(folder.load(&secret("password2")), Err(Error::Account(AccountError::WrongPassphrase { .. }))));
 }
 
@@ -112,9 +112,10 @@ fn a_login_leaves_alone_what_a_change_of_the_password_is_doing() {
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
     let lock = folder.lock().unwrap();
     folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
-    folder.settle(&folder.load(&secret("password1")).unwrap()).unwrap();
-    folder.load(&secret("password2")).unwrap();
-    folder.settle(&folder.load(&secret("password2")).unwrap()).unwrap();
+    for password in ["password1", "password2"] {
+        folder.load(&secret(password)).unwrap();
+        assert!(folder.try_lock().unwrap().is_none(), "nothing is put in order without the lock");
+    }
     folder.promote_new().unwrap();
     folder.promote_new().unwrap();
     drop(lock);
@@ -160,4 +161,22 @@ fn a_public_half_is_readable_by_anybody_written_where_it_is_missing_and_compared
     fs::copy(folder.file("encryption", "pub.pem"), &path).unwrap();
     let error = folder.load(&secret("password1")).err().unwrap();
     assert!(error.to_string().ends_with("identity.pub.pem: not the public half of identity.pem"), "{error}");
+}
+
+/// The files of both keys are read as they are at one moment, however many steps a change of them has.
+#[test]
+fn whoever_reads_sees_all_of_a_change_or_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    let path = folder.file("identity", "pub.pem");
+    let (own, other) = (keys.identity.public().to_pem(), keys.encryption.public().to_pem());
+    let alone = FolderLock::alone(folder.path()).unwrap();
+    private::replace(&path, other.as_bytes()).unwrap();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| folder.load(&secret("password1")).map(|keys| keys.identity.public().to_pem()));
+        private::replace(&path, own.as_bytes()).unwrap();
+        drop(alone);
+        assert_eq!(reader.join().unwrap().unwrap(), own);
+    });
 }

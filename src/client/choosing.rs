@@ -1,5 +1,7 @@
 //! `topchat verify`, `topchat unverify`, `topchat trust` and `topchat forget`: what a person decides about a key.
 
+use std::sync::Arc;
+
 use super::comparing::Comparison;
 use super::config::Config;
 use super::contacts::Contacts;
@@ -22,9 +24,8 @@ pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<()
         Some(typed) => Meant::Typed(typed),
         None => Meant::Shown(Some(agree(config, name)?)),
     };
-    let mut session = session::for_errand(config)?;
-    let now = directory::trust(&mut session.dialogue, &session.contacts, name, meant)?;
-    session.dialogue.link().finish();
+    let now =
+        session::errand(config, |session| directory::trust(&mut session.dialogue, &session.contacts, name, meant))?;
     config.say(&format!("{name} is trusted with this key from now on:"));
     people::show("trusted", config, name, now, None)
 }
@@ -53,11 +54,11 @@ pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(
         Some(_) => None,
         None => Some(Terminal::open(config, "a comparison", "--fingerprint FINGERPRINT")?),
     };
-    let mut session = session::for_errand(config)?;
-    let own = session.again.member.name.clone();
-    let key = session.again.member.identity.public().fingerprint();
-    let Contacted { bundle, notice } = directory::to_compare(&mut session.dialogue, &session.contacts, name)?;
-    session.dialogue.link().finish();
+    let (member, Contacted { bundle, notice }) = session::errand(config, |session| {
+        let found = directory::to_compare(&mut session.dialogue, &session.contacts, name)?;
+        Ok((Arc::clone(&session.again.member), found))
+    })?;
+    let (own, key) = (member.name.clone(), member.identity.public().fingerprint());
     let now = bundle.identity.fingerprint();
     if let Some(notice) = &notice {
         output::words(&format!("{}\n", screen::page(&std::io::stderr()).notice(notice, now_ms())));
@@ -67,7 +68,7 @@ pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(
         (None, Some(terminal)) => ask(&terminal, name, &Comparison::new((&own, key), (name, now)))?,
         (None, None) => return Err(Error::Declined),
     }
-    session.contacts.choose(&bundle, Choice::Verified)?;
+    Contacts::open(&config.account_state(&own), config.new_keys)?.choose(&bundle, Choice::Verified)?;
     config.say(&format!("{name}'s key is verified from now on:"));
     people::show("verified", config, name, now, None)
 }

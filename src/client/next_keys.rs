@@ -18,6 +18,7 @@ use super::password::Secret;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::{PrivateKey, PublicKey};
 use crate::limits::{FORMER_KEYS, FORMER_MS, RETIRED_KEYS_MAX};
+use crate::storage::lock::FolderLock;
 use crate::storage::{FileError, private};
 
 /// Keys that wait to be taken by the server.
@@ -56,23 +57,27 @@ impl KeyFolder {
     /// The server has this bundle of the account: keys that stand in it take the place of those before, the others are
     /// dropped. The encryption key that does not count stays to be read with. Each step leaves a whole account.
     pub fn settle_next(&self, next: &NextKeys, account: &VerifiedBundle, secret: &Secret) -> Result<(), Error> {
+        let old = PARTS.map(|part| self.open(&self.file(part, "pem"), secret));
+        let [identity, encryption] = old;
+        let (old_identity, old_encryption) = (identity?, encryption?);
+        // Opened before: that takes long, and nobody reads meanwhile.
+        let _alone = FolderLock::alone(self.path())?;
         if let Some(encryption) = &next.encryption {
             if *encryption.public() == account.encryption {
-                let old = self.open(&self.file(PARTS[1], "pem"), secret)?;
-                self.retire("pem", &old, account.number.saturating_sub(1))?;
+                self.retire("pem", &old_encryption, account.number.saturating_sub(1))?;
                 self.take_next(PARTS[1], encryption.public())?;
             } else {
                 // Whoever the server told of this key meanwhile has sealed for it.
                 self.retire(NEXT, encryption, account.number.saturating_add(1))?;
-                private::remove(&self.file(PARTS[1], NEXT))?;
+                self.drop_next(PARTS[1], old_encryption.public())?;
             }
         }
         if let Some(identity) = &next.identity {
             if *identity.public() == account.identity {
-                self.keep_former(self.open(&self.file(PARTS[0], "pem"), secret)?.public())?;
+                self.keep_former(old_identity.public())?;
                 self.take_next(PARTS[0], identity.public())?;
             } else {
-                private::remove(&self.file(PARTS[0], NEXT))?;
+                self.drop_next(PARTS[0], old_identity.public())?;
             }
         }
         self.drop_oldest(&self.retired(), "pem", RETIRED_KEYS_MAX)
@@ -130,13 +135,18 @@ impl KeyFolder {
         }
     }
 
-    /// The public half is taken away first and made again last: a missing one is made by whoever misses it, a wrong one would
-    /// be an error.
+    /// The public half comes first, and each step is whole: who is interrupted in between leaves that of the key which the server has,
+    /// and that key beside it.
     fn take_next(&self, part: &str, public: &PublicKey) -> Result<(), Error> {
-        self.remove_if_there(part, "pub.pem")?;
+        private::replace(&self.file(part, PUBLIC), public.to_pem().as_bytes())?;
         self.rename(part, NEXT)?;
-        private::sync_folder(self.path())?;
-        Ok(private::replace(&self.file(part, "pub.pem"), public.to_pem().as_bytes())?)
+        Ok(private::sync_folder(self.path())?)
+    }
+
+    /// The server does not have it, after all: `public` is what stays.
+    fn drop_next(&self, part: &str, public: &PublicKey) -> Result<(), Error> {
+        private::replace(&self.file(part, PUBLIC), public.to_pem().as_bytes())?;
+        Ok(private::remove(&self.file(part, NEXT))?)
     }
 
     fn drop_oldest(&self, parts: &[String], ending: &str, most: usize) -> Result<(), Error> {
@@ -241,10 +251,10 @@ pub fn is_former(name: &str, pem: &str) -> bool {
 }
 
 /// Ending of a key file that waits for the server to take it.
-const NEXT: &str = "pem.next";
+pub(super) const NEXT: &str = "pem.next";
 /// Folder of encryption keys that were replaced.
 pub const RETIRED: &str = "retired";
 /// Folder of the public halves of identities that were replaced.
 const FORMER: &str = "former";
 /// Ending of a public half.
-const PUBLIC: &str = "pub.pem";
+pub(super) const PUBLIC: &str = "pub.pem";

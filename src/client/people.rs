@@ -18,10 +18,8 @@ use crate::wire::to_server::Scope;
 
 /// Who there is, one per line.
 pub fn users(config: &Config, online: bool) -> Result<(), Error> {
-    let mut session = session::for_errand(config)?;
     let scope = if online { Scope::Online } else { Scope::All };
-    let entries = directory::list(&mut session.dialogue, scope)?;
-    session.dialogue.link().finish();
+    let entries = session::errand(config, |session| directory::list(&mut session.dialogue, scope))?;
     let lines = entries.iter().map(|entry| match config.json {
         true => user_object(entry) + "\n",
         false => format!("{:<32} {}\n", entry.name.as_str(), if entry.online { "here" } else { "away" }),
@@ -113,11 +111,9 @@ fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fi
         }
         return Ok(pin.key.fingerprint());
     }
-    let mut session = session::for_errand(config)?;
-    let bundle = directory::contact(&mut session.dialogue, &session.contacts, name)?.bundle;
-    session.dialogue.link().finish();
+    let found = session::errand(config, |session| directory::contact(&mut session.dialogue, &session.contacts, name))?;
     config.say(&format!("{name} was seen for the first time and pinned. Compare, by voice:"));
-    Ok(bundle.identity.fingerprint())
+    Ok(found.bundle.identity.fingerprint())
 }
 
 fn contact_line(name: &UserName, pin: &Pin) -> String {

@@ -52,13 +52,12 @@ pub fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
     report(config, &name, wanted, &next, number)
 }
 
-/// Before a login: if new keys wait, because somebody was interrupted while the server was asked to take them, it is asked
-/// which keys it has. Where another process is at it, that one knows better.
+/// Before a login, with the folder's lock in hand: if new keys wait, because somebody was interrupted while the server was asked
+/// to take them, it is asked which keys it has.
 pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Secret) -> Result<(), Error> {
     if !folder.has_next() {
         return Ok(());
     }
-    let Some(_lock) = folder.try_lock()? else { return Ok(()) };
     let (keys, next) = (folder.load(secret)?, folder.load_next(secret)?);
     let log_in_with = |identity: &PrivateKey| -> Result<Dialogue, Error> {
         let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string()).over_at(config.until);

@@ -51,7 +51,14 @@ pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
     // Whoever types a password, or the program that gives it, has all the time.
     let config = &config.begun();
     let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
-    let sent = deliver(config, &mut session, message, group.as_ref(), config.timeout.unwrap_or(ANSWER_WITHIN));
+    let limit = config.timeout.unwrap_or(ANSWER_WITHIN);
+    let mut sent = deliver(config, &mut session, message, group.as_ref(), limit);
+    while let Err(Error::NotSent(why)) = &sent
+        && session::are_replaced(why)
+    {
+        session = session::renewed(config, &session)?;
+        sent = deliver(config, &mut session, message, group.as_ref(), limit);
+    }
     session.dialogue.link().finish();
     report(config, &message.to, &sent?)
 }
@@ -160,6 +167,11 @@ impl Progress<'_> {
                 // What the server has taken arrives without us.
                 Err(error) if self.accepted && is_lost(&error) => return Ok(Outcome::Sent),
                 Err(error) if is_lost(&error) => log::debug!("{error}"),
+                // The server takes what the former key has signed.
+                Err(error) if session::are_replaced(&error) => {
+                    *session = session::renewed(self.config, session)?;
+                    continue;
+                }
                 outcome => return outcome,
             }
             session.dialogue.link().finish();

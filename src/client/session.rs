@@ -16,6 +16,7 @@ use super::group_file_error::GroupFileError;
 use super::login::{Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
+use super::reason::{Asked, Refusal};
 use super::reconnect::Again;
 use super::{Error, output, renewal};
 use crate::crypto::group_key::GroupKeys;
@@ -75,6 +76,36 @@ pub fn look(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// Does an errand in a session of its own: again in a new one, if another program of this account has put new keys in the place of
+/// those that this one had begun with.
+pub fn errand<T>(config: &Config, mut errand: impl FnMut(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+    let mut session = for_errand(config)?;
+    loop {
+        let result = errand(&mut session);
+        session.dialogue.link().finish();
+        match result {
+            Err(error) if are_replaced(&error) => session = renewed(config, &session)?,
+            result => return result,
+        }
+    }
+}
+
+/// Whether a session ended because its account has other keys now.
+pub fn are_replaced(error: &Error) -> bool {
+    match error {
+        Error::Refused(refusal) => refusal.code() == Some(Code::KeysReplaced),
+        Error::NotSent(why) => are_replaced(why),
+        _ => false,
+    }
+}
+
+/// The same session once more, with the keys that are there when whoever replaces them is done.
+pub fn renewed(config: &Config, session: &Session) -> Result<Session, Error> {
+    let Again { member, secret, mode } = &session.again;
+    KeyFolder::new(&config.users_dir(), &member.name).wait_for_others();
+    with_secret(config, &member.name, Arc::clone(secret), *mode)
+}
+
 /// Logs in as `name` with this password.
 pub fn with_secret(
     config: &Config,
@@ -85,9 +116,40 @@ pub fn with_secret(
     let secret = secret.into();
     let folder = KeyFolder::new(&config.users_dir(), name);
     sweep(config, name, &folder);
-    renewal::recover(config, name, &folder, &secret)?;
-    let keys = folder.load(&secret)?;
-    let retired = if mode == Mode::Receiving { folder.load_retired(&secret) } else { Vec::new() };
+    loop {
+        let begun = folder.stamp();
+        match log_in_with(config, &folder, name, &secret, mode) {
+            // Another program of this account may have set a password or new keys between the look at the files and the login.
+            Err(Error::Refused(refusal)) if is_outdated(&refusal) => {
+                folder.wait_for_others();
+                if folder.stamp() == begun {
+                    return Err(Error::Refused(refusal));
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_outdated(refusal: &Refusal) -> bool {
+    matches!(refusal.asked, Asked::Login(_)) && matches!(refusal.code(), Some(Code::LoginRefused | Code::KeysReplaced))
+}
+
+fn log_in_with(
+    config: &Config,
+    folder: &KeyFolder,
+    name: &UserName,
+    secret: &Arc<Secret>,
+    mode: Mode,
+) -> Result<Session, Error> {
+    // What was interrupted is put in order by one who logs in with the lock in hand; where another process is at it, that one
+    // knows better.
+    let unsettled = if folder.is_unsettled() { folder.try_lock()? } else { None };
+    if unsettled.is_some() {
+        renewal::recover(config, name, folder, secret)?;
+    }
+    let keys = folder.load(secret)?;
+    let retired = if mode == Mode::Receiving { folder.load_retired(secret) } else { Vec::new() };
     let group = if mode == Mode::Receiving { GroupFile::open(config)? } else { GroupFile::default() };
     let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
     let (dialogue, welcome) = patiently(config, || {
@@ -99,11 +161,13 @@ pub fn with_secret(
         let welcome = log_in(&mut dialogue, name, &keys.identity, secret.password(), mode)?;
         Ok((dialogue, welcome))
     })?;
-    folder.settle(&keys)?;
+    if let Some(lock) = unsettled {
+        folder.settle(&keys, &lock)?;
+    }
     let AccountKeys { identity, encryption, .. } = keys;
     let former = if mode == Mode::Receiving { folder.load_former() } else { Vec::new() };
     let member = Member { name: name.clone(), identity, encryption, retired, former, group };
-    let again = Again { member: Arc::new(member), secret, mode };
+    let again = Again { member: Arc::new(member), secret: Arc::clone(secret), mode };
     Ok(Session { dialogue, again, contacts, welcome })
 }
 

@@ -44,6 +44,14 @@ pub struct Stamp {
     changed: (i64, i64),
 }
 
+impl Stamp {
+    /// That of the file at `path`; `None` if there is none.
+    pub fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        Some(Self { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) })
+    }
+}
+
 impl StateFile {
     /// The file with this name in `folder`, which is made if it is missing.
     pub fn new(folder: &Path, name: &str) -> Result<Self, Error> {
@@ -83,8 +91,7 @@ impl StateFile {
 
     /// Which content the file has now; `None` if there is no file.
     pub fn stamp(&self) -> Option<Stamp> {
-        let found = fs::metadata(&self.path).ok()?;
-        Some(Stamp { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) })
+        Stamp::of(&self.path)
     }
 
     /// Where the file is.

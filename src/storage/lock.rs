@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::error::shown;
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
-use crate::limits::{LOCK_PAUSE_FIRST, LOCK_PAUSE_MAX};
+use crate::limits::{LOCK_PAUSE_FIRST, LOCK_PAUSE_MAX, LOCK_WITHIN};
 
 /// A process id and a line end are shorter.
 const PID_MAX: u64 = 16;
@@ -61,6 +61,56 @@ impl Drop for Lock {
         // A stale number is only a wrong word in a message.
         let _ = self.file.set_len(0);
         if let Err(error) = self.file.unlock() {
+            log::warn!("unlocking: {error}");
+        }
+    }
+}
+
+/// A lock on a folder itself: whoever reads several of its files has a share of it, whoever changes more than one has all of it. So readers
+/// see all of a change or nothing. Held for a moment only.
+///
+/// `flock(2)` takes a folder that is open for reading, so readers need no file to be made. Where a file system can't lock one, they go
+/// without.
+#[derive(Debug)]
+pub struct FolderLock {
+    folder: File,
+}
+
+impl FolderLock {
+    /// Among readers. `None` if there is no such folder, or none that can be locked.
+    pub fn shared(path: &Path) -> Result<Option<Self>, LockError> {
+        Self::acquire(path, File::try_lock_shared)
+    }
+
+    /// Alone.
+    pub fn alone(path: &Path) -> Result<Option<Self>, LockError> {
+        Self::acquire(path, File::try_lock)
+    }
+
+    fn acquire(path: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, LockError> {
+        let Ok(folder) = File::open(path) else { return Ok(None) };
+        let (begun, mut pause) = (Instant::now(), LOCK_PAUSE_FIRST);
+        loop {
+            match lock(&folder) {
+                Ok(()) => return Ok(Some(Self { folder })),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_WITHIN => {
+                    thread::sleep(pause);
+                    pause = LOCK_PAUSE_MAX.min(pause * 2);
+                }
+                Err(TryLockError::WouldBlock) => return Err(LockError::Held { path: path.join("lock"), pid: None }),
+                Err(TryLockError::Error(error)) => {
+                    log::debug!("{} can't be locked: {error}", shown(path));
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    /// As with [`Lock`].
+    fn drop(&mut self) {
+        if let Err(error) = self.folder.unlock() {
             log::warn!("unlocking: {error}");
         }
     }
@@ -132,6 +182,19 @@ mod tests {
         assert_eq!(error.to_string(), format!("{} is in use by process {own}", place.path().display()));
         drop(lock);
         Lock::try_acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn readers_share_a_folder_and_whoever_changes_it_is_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let readers = [(), ()].map(|()| FolderLock::shared(place.path()).unwrap().unwrap());
+        let error = FolderLock::alone(place.path()).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} is in use by another process", place.path().display()));
+        drop(readers);
+        let alone = FolderLock::alone(place.path()).unwrap().unwrap();
+        assert!(FolderLock::shared(place.path()).is_err());
+        drop(alone);
+        assert!(FolderLock::shared(&place.path().join("missing")).unwrap().is_none());
     }
 
     #[test]

@@ -9,7 +9,8 @@ use topchat::wire::to_server::Mode;
 use topchat::wire::{ToClient, ToServer};
 
 use super::home::{Home, lightly_locked, printed};
-use crate::support::people::{ALICE, BOB, CAROL, PASSWORD};
+use crate::liar::server::Liar;
+use crate::support::people::{ALICE, BOB, CAROL, PASSWORD, VERIFIER};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -87,5 +88,29 @@ fn a_crash_at_any_step_of_a_new_password_leaves_a_login_and_old_messages_open() 
         let lines = heard.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let texts: Vec<_> = lines.filter_map(|line| line["text"].as_str().map(str::to_owned)).collect();
         assert_eq!(texts, expected, "{why}: {heard:?}");
+    }
+}
+
+/// A login with the old password that began before proves nothing about a change that was interrupted meanwhile.
+#[test]
+fn a_login_beside_a_change_that_is_interrupted_takes_no_file_away() {
+    let liar = Liar::start();
+    let home = Home::with_keys(liar.address(), &ALICE);
+    let beside = home.start(&["users"]);
+    let mut line = liar.accept();
+    let challenge = line.challenge(&VERIFIER);
+    // The server has the new password, and whoever set it was killed before the files had their places.
+    for (part, key) in [("identity", &ALICE.identity), ("encryption", &ALICE.encryption)] {
+        home.file(&format!("{FOLDER}/{part}.pem.new"), &lightly_locked(key, NEW));
+    }
+    let server_final = line.server_final(&challenge);
+    line.welcome(server_final);
+    let ToServer::List { request, .. } = line.take() else { panic!("no List") };
+    line.send(&ToClient::Page { request, entries: Vec::new(), more: false });
+    line.drain();
+    printed(&beside.finish(), "");
+    home.file("new", format!("{NEW}\n").as_bytes());
+    for part in ["identity", "encryption"] {
+        home.openssl(&format!("pkey -in {FOLDER}/{part}.pem.new -passin file:new -noout"));
     }
 }
