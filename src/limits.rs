@@ -232,19 +232,17 @@ pub const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
 // Failed logins and registrations.
 
-/// Failures of one name from one source before that pair is locked out.
-pub const FAILURES_BEFORE_LOCK: u32 = 5;
-/// First lock-out; each further failure doubles it.
-pub const LOCK_FIRST: Duration = Duration::from_secs(15);
-/// Longest lock-out.
-pub const LOCK_MAX: Duration = Duration::from_secs(600);
-/// Failures of one source per hour, whatever the names.
-pub const FAILURES_PER_HOUR: u32 = 20;
+/// How much later a login is answered after one failure of the same kind; each further one doubles it. Nobody is refused: a login
+/// needs the identity key and the password, so guesses without the key are only noise, to be made slow.
+pub const SLOW_FIRST: Duration = Duration::from_secs(1);
+/// The most that it becomes: an answer still comes within [`LOGIN_DEADLINE`], and within what a client waits ([`ANSWER_WITHIN`]), so
+/// that whoever shares an address with a guesser, or mistyped often, gets in all the same.
+pub const SLOW_MOST: Duration = Duration::from_secs(8);
 /// Registrations of one source per hour; 127.0.0.1 and ::1 are exempt.
 pub const REGISTRATIONS_PER_HOUR: u32 = 20;
-/// How long a failure or registration counts, after the last one of its kind for lock-outs.
+/// How long a registration counts, and failures after the last one of their kind.
 pub const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
-/// Sources and pairs that the counters remember before the oldest are forgotten: bounds memory.
+/// Sources, and pairs of account and source, that the counters remember before the oldest are forgotten: bounds memory.
 pub const THROTTLE_ENTRIES: usize = 10_000;
 
 // The client.

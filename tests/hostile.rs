@@ -1,13 +1,14 @@
 //! The server against clients that lie, flood, stall and send junk.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use topchat::crypto::{bundle, scram};
 use topchat::limits::UNACKNOWLEDGED;
 use topchat::server::Settings;
+use topchat::server::throttle::Slowness;
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{Bundle, Code, Envelope, MessageId, ToClient, ToServer, frame, signed};
@@ -82,7 +83,7 @@ fn session(send: impl Fn(&mut RawClient, &[u8])) -> Vec<Vec<u8>> {
     assert_eq!(RawClient::connect(server.address).register(&BOB), ToClient::Registered);
     let mut alice = RawClient::connect(server.address);
     let first = scram::ClientFirst::new(&ALICE.name, &alice.exporter());
-    let start = ToServer::LoginStart { mode: Mode::Receiving, client_first: first.message().to_owned() };
+    let start = alice.login_start(&ALICE, &ALICE.name, Mode::Receiving, first.message());
     let registration = alice.registration(&ALICE, &ALICE.name);
     send(&mut alice, &[registration.encode(), start.encode()].concat());
     assert_eq!(alice.next(), ToClient::Registered);
@@ -126,7 +127,7 @@ fn an_unknown_name_has_a_steady_salt() {
     let salts = [(), ()].map(|()| {
         let mut client = RawClient::connect(server.address);
         let first = scram::ClientFirst::new(&BOB.name, &client.exporter());
-        let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+        let start = client.login_start(&BOB, &BOB.name, Mode::Errand, first.message());
         let ToClient::Challenge { server_first } = client.ask(&start) else { panic!("no challenge") };
         server_first.split(',').find(|part| part.starts_with("s=")).unwrap().to_owned()
     });
@@ -143,21 +144,29 @@ fn the_third_wrong_password_ends_the_connection() {
     client.expect_bye(Code::LoginRefused);
 }
 
+/// Whoever has the key and guesses the password waits longer each time, but never so long that its owner could not get in.
 #[test]
-fn after_five_failures_even_the_right_password_must_wait() {
-    let server = TestServer::start();
+fn after_wrong_passwords_the_right_one_waits_for_seconds_and_ends_the_waiting() {
+    let slowness = Slowness { first: Duration::from_millis(200), most: Duration::from_millis(800) };
+    let server = TestServer::with(Settings { slowness, ..Settings::default() });
     assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
     for _ in 0..5 {
         assert_eq!(error_code(&login_with_password(&server, "wrong password")), Code::LoginRefused);
     }
-    let ToClient::Error { reason, .. } = RawClient::connect(server.address).login(&ALICE, Mode::Errand) else {
-        panic!("the lock-out must answer with an error");
+    let login = |client: &mut RawClient| {
+        let begun = Instant::now();
+        assert!(matches!(client.login(&ALICE, Mode::Errand), ToClient::Welcome { .. }));
+        begun.elapsed()
     };
-    assert_eq!(reason.code, Some(Code::Throttled));
-    assert!((1..=15).contains(&reason.retry_secs), "{}", reason.retry_secs);
+    let mut elsewhere = RawClient::try_connect_from(Ipv4Addr::new(127, 0, 0, 2), server.address).unwrap();
+    let (elsewhere, slowed) = (login(&mut elsewhere), login(&mut RawClient::connect(server.address)));
+    assert!(slowed >= slowness.most && elsewhere < slowness.most, "{slowed:?}, and {elsewhere:?} elsewhere");
+    assert!(login(&mut RawClient::connect(server.address)) < slowness.most, "it was the right one");
     let mut bob = RawClient::connect(server.address);
     assert_eq!(bob.register(&BOB), ToClient::Registered);
-    assert!(matches!(bob.login(&BOB, Mode::Errand), ToClient::Welcome { .. }), "others are not locked out");
+    let begun = Instant::now();
+    assert!(matches!(bob.login(&BOB, Mode::Errand), ToClient::Welcome { .. }));
+    assert!(begun.elapsed() < slowness.most, "others have nothing to do with it");
 }
 
 #[test]
@@ -166,7 +175,7 @@ fn a_recorded_login_is_worth_nothing_on_another_connection() {
     assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
     let (mut victim, mut thief) = (RawClient::connect(server.address), RawClient::connect(server.address));
     let first = scram::ClientFirst::new(&ALICE.name, &victim.exporter());
-    let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+    let start = victim.login_start(&ALICE, &ALICE.name, Mode::Errand, first.message());
     // The thief relays: its own challenge is answered by the victim, who binds the answer to the other connection.
     let ToClient::Challenge { server_first } = thief.ask(&start) else { panic!("no challenge") };
     let last = first.answer(&server_first, &password()).unwrap();
@@ -233,12 +242,24 @@ fn plain_tcp_and_tls_without_our_protocol_get_no_answer() {
     let _ = plain.read_to_end(&mut answer);
     assert!(answer.is_empty() || (answer.len() == 7 && answer[0] == 21), "{answer:?}");
     for (arguments, expected) in [
-        (vec!["-alpn", "topchat/1", "-tls1_2"], "alert protocol version"),
+        (vec!["-alpn", "topchat/2", "-tls1_2"], "alert protocol version"),
         (vec!["-alpn", "http/1.1"], "no application protocol"),
     ] {
         let output = openssl_client(&server, &arguments);
         assert!(output.to_lowercase().contains(expected), "{arguments:?}: {output}");
     }
+}
+
+/// As far as TLS lets the two talk: what an older client shows are the server's own words.
+#[test]
+fn a_client_of_the_version_before_is_told_to_update() {
+    let server = TestServer::start();
+    let mut client = std::process::Command::new("openssl");
+    client.args(["s_client", "-connect", &server.address.to_string(), "-alpn", "topchat/1", "-quiet"]);
+    let output = client.stdin(Stdio::null()).output().expect("the openssl command must be there");
+    assert_eq!(output.stdout, ToClient::Bye(Reason::new(Code::Outdated)).encode());
+    let words = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(words.ends_with("this server speaks a newer version of the protocol: update this program"), "{words:?}");
 }
 
 /// T11: what comes before the handshake is done is thrown away, even from somebody who has a ticket for it.
@@ -250,7 +271,7 @@ fn early_data_gets_no_answer() {
     let ticket = ticket_of_another_server(&home);
     home.file("early", &ToServer::Ping { token: 1 }.encode());
     let mut command = home.program("openssl");
-    command.args(["s_client", "-connect", &server.address.to_string(), "-alpn", "topchat/1", "-ign_eof"]);
+    command.args(["s_client", "-connect", &server.address.to_string(), "-alpn", "topchat/2", "-ign_eof"]);
     let output = command.args(["-sess_in", &ticket, "-early_data", "early"]).output().unwrap();
     let holds = |bytes: &[u8]| output.stdout.windows(bytes.len()).any(|window| window == bytes);
     assert!(holds(b"Early data was rejected"), "{}", String::from_utf8_lossy(&output.stdout));
@@ -268,13 +289,13 @@ fn ticket_of_another_server(home: &Home) -> String {
     );
     let mut other = home.program("openssl");
     other.args(["s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem"]);
-    let mut other = Running::start(other.args(["-alpn", "topchat/1", "-early_data"]).stdin(Stdio::piped()));
+    let mut other = Running::start(other.args(["-alpn", "topchat/2", "-early_data"]).stdin(Stdio::piped()));
     let accepting = lines(other.child().stdout.take().expect("stdout is piped"));
     let address = std::iter::from_fn(|| accepting.recv_timeout(PATIENCE).ok())
         .find_map(|line| Some(line.strip_prefix("ACCEPT ")?.trim().to_owned()))
         .expect("s_server must tell where it listens");
     let mut client = home.program("openssl");
-    client.args(["s_client", "-connect", &address, "-alpn", "topchat/1", "-sess_out", "ticket"]);
+    client.args(["s_client", "-connect", &address, "-alpn", "topchat/2", "-sess_out", "ticket"]);
     let mut client = Running::start(client.stdin(Stdio::piped()));
     let told = lines(client.child().stdout.take().expect("stdout is piped"));
     // The server's first words come behind its ticket.
@@ -418,7 +439,7 @@ fn an_account_deleted_during_the_login_lets_nobody_in() {
     let mut owner = RawClient::member(server.address, &ALICE, Mode::Errand);
     let mut late = RawClient::connect(server.address);
     let first = scram::ClientFirst::new(&ALICE.name, &late.exporter());
-    let start = ToServer::LoginStart { mode: Mode::Receiving, client_first: first.message().to_owned() };
+    let start = late.login_start(&ALICE, &ALICE.name, Mode::Receiving, first.message());
     let ToClient::Challenge { server_first } = late.ask(&start) else { panic!("no challenge") };
     assert_eq!(owner.ask(&ToServer::DeleteAccount { request: 1 }), ToClient::Done { request: 1 });
     assert_eq!(RawClient::connect(server.address).register_as(&BOB, &ALICE.name), ToClient::Registered);
@@ -441,7 +462,7 @@ fn mutated(frame: &[u8], random: &mut Random) -> Vec<u8> {
 fn login_with_password(server: &TestServer, typed: &str) -> ToClient {
     let mut client = RawClient::connect(server.address);
     let first = scram::ClientFirst::new(&ALICE.name, &client.exporter());
-    let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+    let start = client.login_start(&ALICE, &ALICE.name, Mode::Errand, first.message());
     let ToClient::Challenge { server_first } = client.ask(&start) else { panic!("no challenge") };
     let last = first.answer(&server_first, &scram::Password::new(typed).unwrap()).unwrap();
     let signature = ALICE.identity.sign(&signed::login(last.auth_message())).unwrap();

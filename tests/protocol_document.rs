@@ -159,7 +159,11 @@ fn the_safety_number_on_the_page_is_computed_as_the_page_says() {
 fn client_frames() -> Vec<ToServer> {
     vec![
         ToServer::Register { bundle: vec![0xb0; 4], verifier: verifier(), invite: String::new(), proof: vec![0xf0; 4] },
-        ToServer::LoginStart { mode: Mode::Receiving, client_first: "p=tls-exporter,,n=alice,r=nonce".to_owned() },
+        ToServer::LoginStart {
+            mode: Mode::Receiving,
+            client_first: "p=tls-exporter,,n=alice,r=nonce".to_owned(),
+            signature: vec![0xf4; 4],
+        },
         ToServer::LoginProof { client_final: "c=Yg==,r=nonce,p=cA==".to_owned(), signature: vec![0xf1; 4] },
         ToServer::Send { envelope: vec![0xe0; 4] },
         ToServer::Ack(DELIVERY),

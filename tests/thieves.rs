@@ -91,7 +91,7 @@ fn what_the_server_stores_logs_nobody_in() {
     for stolen in [VERIFIER.stored_key, VERIFIER.server_key, [0; 32]] {
         let mut thief = RawClient::connect(server.address);
         let first = ClientFirst::new(&ALICE.name, &thief.exporter());
-        let start = ToServer::LoginStart { mode: Mode::Errand, client_first: first.message().to_owned() };
+        let start = thief.login_start(&ALICE, &ALICE.name, Mode::Errand, first.message());
         let ToClient::Challenge { server_first } = thief.ask(&start) else { panic!("no challenge") };
         // The proof is ClientKey XOR HMAC(StoredKey, AuthMessage): a thief puts what was stolen in ClientKey's place.
         let nonce = server_first.split(',').next().unwrap().to_owned();

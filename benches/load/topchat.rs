@@ -91,10 +91,12 @@ impl Keys {
         let tls = pipe.tls().ok_or(io::ErrorKind::NotConnected)?;
         tls.export_keying_material(&mut exporter, "EXPORTER-Channel-Binding", Some(b""))?;
         let first = ClientFirst::new(&name, &exporter).message().to_owned();
-        let start = ToServer::LoginStart { mode: Mode::Receiving, client_first: first.clone() };
+        let sign = |bytes: &[u8]| self.identity.sign(bytes).map_err(io::Error::other);
+        let signature = sign(&signed::login_start(&exporter, &name))?;
+        let start = ToServer::LoginStart { mode: Mode::Receiving, client_first: first.clone(), signature };
         let ToClient::Challenge { server_first } = ask(pipe, &start)? else { return Err(refused("LoginStart")) };
         let (client_final, auth_message) = self.prove(&first, &server_first, &exporter);
-        let signature = self.identity.sign(&signed::login(&auth_message)).map_err(io::Error::other)?;
+        let signature = sign(&signed::login(&auth_message))?;
         match ask(pipe, &ToServer::LoginProof { client_final, signature })? {
             ToClient::Welcome { .. } => Ok(()),
             other => Err(refused(&format!("{other:?}"))),

@@ -142,6 +142,7 @@ fn other_side(config: &Config, error: TransportError) -> Error {
         TransportError::NotTopChat | TransportError::Tls { .. } | TransportError::Frame(_) => {
             Error::Server(ServerError::NotTopChat { address })
         }
+        TransportError::OtherProtocol => Error::Server(ServerError::OtherVersion { address }),
         TransportError::Io { source, .. } => failed(config, ConnectError::Io(source)),
         why => Error::Server(ServerError::Lost { why }),
     }

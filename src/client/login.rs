@@ -30,16 +30,19 @@ pub fn log_in(
     mode: Mode,
 ) -> Result<Welcome, Error> {
     dialogue.asks(Asked::Login(name.clone()));
-    let first = ClientFirst::new(name, &dialogue.link().exporter()?);
-    dialogue.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned() })?;
+    let exporter = dialogue.link().exporter()?;
+    let first = ClientFirst::new(name, &exporter);
+    let sign = |bytes: &[u8]| {
+        identity.sign(bytes).map_err(|why| Error::Account(AccountError::Key { path: "identity.pem".into(), why }))
+    };
+    let signature = sign(&signed::login_start(&exporter, name))?;
+    dialogue.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned(), signature })?;
     let server_first = match dialogue.next()? {
         ToClient::Challenge { server_first } => server_first,
         other => return Err(dialogue.unexpected(other, "Challenge")),
     };
     let last = first.answer(&server_first, password).map_err(|why| Error::Server(ServerError::Scram { why }))?;
-    let signature = identity
-        .sign(&signed::login(last.auth_message()))
-        .map_err(|why| Error::Account(AccountError::Key { path: "identity.pem".into(), why }))?;
+    let signature = sign(&signed::login(last.auth_message()))?;
     dialogue.send(&ToServer::LoginProof { client_final: last.message().to_owned(), signature })?;
     let (server_final, welcome) = match dialogue.next()? {
         ToClient::Welcome { server_final, seats_taken, seats } => (server_final, Welcome { taken: seats_taken, seats }),
@@ -89,7 +92,9 @@ mod tests {
     }
 
     fn serve(server: &mut Connection, verifier: &crate::wire::Verifier, answer: impl FnOnce(bool, String) -> ToClient) {
-        let ToServer::LoginStart { client_first, .. } = next(server) else { panic!("no LoginStart") };
+        let ToServer::LoginStart { client_first, signature, .. } = next(server) else { panic!("no LoginStart") };
+        let proof = signed::login_start(&server.exporter().unwrap(), &alice());
+        assert!(ALICE.public().verify(&proof, &signature));
         let challenge = ServerFirst::parse(&client_first).unwrap().challenge(verifier);
         say(server, &ToClient::Challenge { server_first: challenge.message().to_owned() });
         let ToServer::LoginProof { client_final, signature } = next(server) else { panic!("no LoginProof") };

@@ -130,9 +130,6 @@ impl fmt::Display for Refusal {
                 write!(f, "the name \"{name}\" is taken on this server. Log in with: topchat login {name}")
             }
             (Code::LoginRefused, _) => f.write_str("wrong name or password."),
-            (Code::Throttled, Asked::Login(_)) => {
-                write!(f, "too many failed logins. {}.", self.retry("Try again later"))
-            }
             (Code::Throttled, _) => write!(f, "too many attempts. {}.", self.retry("Try again later")),
             (Code::RegistrationClosed, _) => f.write_str("this server takes no new accounts"),
             (Code::Disabled, _) => f.write_str("this account was disabled by the server's owner"),

@@ -6,7 +6,7 @@ use crate::crypto::scram::ScramError;
 use crate::error::{Exit, Explain};
 use crate::text::visible;
 use crate::transport::TransportError;
-use crate::wire::{self, Fingerprint};
+use crate::wire::{self, ALPN, Fingerprint};
 
 /// Why there is no connection to the server, or none that may be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,12 @@ pub enum ServerError {
     /// Something else answers there.
     #[error("{address} is not a TopChat server")]
     NotTopChat {
+        /// Where.
+        address: String,
+    },
+    /// What answers there refuses this version of the protocol.
+    #[error("{address} is not a TopChat server, or one of another version (this client speaks {ALPN})")]
+    OtherVersion {
         /// Where.
         address: String,
     },
@@ -121,6 +127,10 @@ impl Explain for ServerError {
             }
             Self::Lost { why: TransportError::Closed } => "is the server still running?".to_owned(),
             Self::NotTopChat { .. } => "see --server HOST:PORT; its start lines name the server's address".to_owned(),
+            Self::OtherVersion { .. } => {
+                "see --server HOST:PORT; if it is the right one, compare the versions of both programs (--version), and update the older one"
+                    .to_owned()
+            }
             Self::Offline => {
                 "wait until it is back; texts to ALL, and to those you wrote to in this run, are kept".to_owned()
             }
@@ -141,6 +151,7 @@ impl Explain for ServerError {
             | Self::Lost { .. }
             | Self::NotTopChat { .. }
             | Self::Offline
+            | Self::OtherVersion { .. }
             | Self::Protocol(_)
             | Self::Silent { .. }
             | Self::TimedOut { .. } => Exit::Local,

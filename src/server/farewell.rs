@@ -51,7 +51,7 @@ impl Session<'_> {
         self.outbox.close(Code::ShuttingDown);
         // A member's seat is free now; a guest's place only with the thread, which it stands for.
         let _place = match std::mem::replace(&mut self.state, State::Leaving) {
-            State::Challenged(_, pass) | State::Guest(pass) => Some(pass),
+            State::Challenged(_, pass) | State::Guest(pass) | State::Slowed(_, pass) => Some(pass),
             State::Leaving | State::Member(_) => None,
         };
         match &mut self.line.receiver {

@@ -28,6 +28,8 @@ struct Here {
 struct Guest {
     id: SessionId,
     outbox: Arc<Outbox>,
+    /// It could not prove the key that it wanted to log in with: it makes room for whoever else comes.
+    gives_way: bool,
 }
 
 /// A guest's place. Dropping it gives the place back.
@@ -45,21 +47,27 @@ impl Guests {
 
     /// A place for the connection `id` from `address`, if there is one.
     ///
-    /// When the room is full, one from a source with fewer guests takes the place of the oldest guest of the source with
-    /// the most: so one source, or a few, can't keep the others out.
+    /// When the room is full, or a source's part of it, a newcomer takes the place of the oldest guest who has to give way, else of
+    /// the oldest guest of the source with the most, if its own source has fewer: so one source, or a few, can't keep the others out,
+    /// nor can those whose logins are slowed.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, id: SessionId, outbox: &Arc<Outbox>) -> Option<GuestPass> {
         let source = Source::from(address);
         let mut here = self.lock();
         let own = here.of(source);
-        if own >= GUESTS_PER_SOURCE && !is_exempt(address) {
-            return None;
-        }
-        let mut displaced = None;
-        if here.all >= self.room {
-            displaced = Some(here.displace(own, self.room)?);
-        }
+        let victim = if own >= GUESTS_PER_SOURCE && !is_exempt(address) {
+            Some(here.oldest_to_give_way(|other| other == source)?)
+        } else if here.all >= self.room {
+            Some(here.oldest_to_give_way(|_| true).or_else(|| here.oldest_of_the_most(own))?)
+        } else {
+            None
+        };
+        let displaced = match victim {
+            Some(victim) => Some(here.displace(victim, self.room)?),
+            None => None,
+        };
         here.all += 1;
-        here.by_source.entry(source).or_default().push_back(Guest { id, outbox: Arc::clone(outbox) });
+        let guest = Guest { id, outbox: Arc::clone(outbox), gives_way: false };
+        here.by_source.entry(source).or_default().push_back(guest);
         drop(here);
         if let Some(displaced) = displaced {
             displaced.outbox.close(Code::Full);
@@ -83,41 +91,59 @@ impl Here {
         self.by_source.get(&source).map_or(0, VecDeque::len)
     }
 
-    /// Takes the place of the oldest guest of the source that has the most, if those are more than `own`.
-    ///
-    /// Its thread takes a moment to end, so no more than another room full of them may be about to.
-    fn displace(&mut self, own: usize, room: usize) -> Option<Guest> {
+    /// The oldest guest who has to give way, of these sources.
+    fn oldest_to_give_way(&self, of: impl Fn(Source) -> bool) -> Option<(Source, SessionId)> {
+        let sources = self.by_source.iter().filter(|(source, _)| of(**source));
+        let givers = sources.filter_map(|(source, guests)| {
+            let oldest = guests.iter().find(|guest| guest.gives_way)?;
+            Some((*source, oldest.id))
+        });
+        givers.min_by_key(|(_, id)| *id)
+    }
+
+    /// The oldest guest of the source that has the most, if those are more than `own`.
+    fn oldest_of_the_most(&self, own: usize) -> Option<(Source, SessionId)> {
         let oldest = |guests: &VecDeque<Guest>| guests.front().map(|guest| guest.id);
         let most = self.by_source.iter().max_by_key(|(_, guests)| (guests.len(), std::cmp::Reverse(oldest(guests))));
-        let source = most.filter(|(_, guests)| guests.len() > own).map(|(source, _)| *source)?;
+        let (source, guests) = most.filter(|(_, guests)| guests.len() > own)?;
+        Some((*source, oldest(guests)?))
+    }
+
+    /// Takes a guest's place. Its thread takes a moment to end, so no more than another room full of them may be about to.
+    fn displace(&mut self, (source, id): (Source, SessionId), room: usize) -> Option<Guest> {
         if self.leaving >= room {
             return None;
         }
-        let displaced = self.take(source, |guests| guests.pop_front())?;
+        let displaced = self.take(source, id)?;
         self.leaving += 1;
         Some(displaced)
     }
 
-    fn take(&mut self, source: Source, which: impl FnOnce(&mut VecDeque<Guest>) -> Option<Guest>) -> Option<Guest> {
+    fn take(&mut self, source: Source, id: SessionId) -> Option<Guest> {
         let guests = self.by_source.get_mut(&source)?;
-        let taken = which(guests)?;
+        let position = guests.iter().position(|guest| guest.id == id)?;
+        let taken = guests.remove(position);
         if guests.is_empty() {
             self.by_source.remove(&source);
         }
         self.all -= 1;
-        Some(taken)
+        taken
+    }
+}
+
+impl GuestPass {
+    /// From now on whoever else comes may have this place, if there is no other.
+    pub(super) fn give_way(&self) {
+        let mut here = self.guests.lock();
+        let guests = here.by_source.get_mut(&self.source).into_iter().flatten();
+        guests.filter(|guest| guest.id == self.id).for_each(|guest| guest.gives_way = true);
     }
 }
 
 impl Drop for GuestPass {
     fn drop(&mut self) {
         let mut here = self.guests.lock();
-        let id = self.id;
-        let own = |guests: &mut VecDeque<Guest>| {
-            let position = guests.iter().position(|guest| guest.id == id)?;
-            guests.remove(position)
-        };
-        if here.take(self.source, own).is_none() {
+        if here.take(self.source, self.id).is_none() {
             here.leaving -= 1;
         }
     }
@@ -211,6 +237,26 @@ mod tests {
         drop(held);
         assert_eq!(world.counts(), (16, 16, 0));
         assert!(world.admit("198.51.100.1").is_some(), "who has none takes the place of the oldest");
+    }
+
+    /// Whoever guesses without a key waits for seconds, and must not keep others out meanwhile.
+    #[test]
+    fn who_has_to_give_way_keeps_nobody_out_of_the_room_or_of_a_sources_part_of_it() {
+        let mut world = World::new(16);
+        let guessers = world.admit_many("192.0.2.1", GUESTS_PER_SOURCE);
+        assert!(world.admit("192.0.2.1").is_none());
+        guessers[3..].iter().for_each(|(pass, _)| pass.give_way());
+        let neighbour = world.admit("192.0.2.1").unwrap();
+        let closed = |guests: &[(GuestPass, Arc<Outbox>)]| guests.iter().filter(|(_, o)| o.closing().is_some()).count();
+        assert_eq!((closed(&guessers), guessers[3].1.closing()), (1, Some(Code::Full)));
+        let honest = world.admit_many("192.0.2.2", GUESTS_PER_SOURCE);
+        assert_eq!((honest.len(), world.counts().0), (GUESTS_PER_SOURCE, 16));
+        // From a source that has as many as any: still, those who have to give way do.
+        let newcomers = world.admit_many("127.0.0.1", 20);
+        assert_eq!((newcomers.len(), closed(&guessers), closed(&honest)), (6, 5, 2), "then the old rule holds");
+        assert!(neighbour.1.closing().is_none());
+        drop((guessers, honest, newcomers, neighbour));
+        assert_eq!(world.counts(), (0, 0, 0));
     }
 
     #[test]

@@ -19,12 +19,19 @@ use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
 use crate::wire::{Code, ToClient, signed};
 
-/// A login whose challenge was sent.
+/// A login whose challenge was sent, or is about to be.
 pub(super) struct Challenge {
     name: UserName,
     mode: Mode,
+    /// Whose identity key was proved; to everybody else the name is one that doesn't exist.
     account: Option<Arc<Account>>,
     scram: ServerChallenge,
+}
+
+/// A challenge that is sent later, because of failures before. Until then nothing is taken from the client.
+pub(super) struct Slowed {
+    challenge: Challenge,
+    until: Instant,
 }
 
 impl Challenge {
@@ -40,35 +47,67 @@ impl Challenge {
     ) -> Option<(Arc<Account>, String)> {
         let outcome = self.scram.check(client_final, exporter).ok();
         let auth_message = outcome.as_ref().map_or("", |outcome| outcome.auth_message.as_str());
-        let keys = self.account.as_ref().map(|account| account.keys());
-        let identity = PublicKey::from_der(keys.as_ref().map_or(decoy, |keys| keys.identity.as_slice()));
-        let is_signed = identity.is_ok_and(|identity| identity.verify(&signed::login(auth_message), signature));
+        let is_signed = holds_key(self.account.as_deref(), decoy, &signed::login(auth_message), signature);
         let outcome = outcome.filter(|outcome| outcome.proof_holds && is_signed)?;
         Some((Arc::clone(self.account.as_ref()?), outcome.server_final))
     }
 }
 
+/// Whether the account's identity key has signed these bytes. It takes the same time if there is no account.
+fn holds_key(account: Option<&Account>, decoy: &[u8], bytes: &[u8], signature: &[u8]) -> bool {
+    let keys = account.map(Account::keys);
+    let identity = PublicKey::from_der(keys.as_ref().map_or(decoy, |keys| keys.identity.as_slice()));
+    identity.is_ok_and(|identity| identity.verify(bytes, signature)) && account.is_some()
+}
+
 impl Session<'_> {
-    /// `LoginStart`: every name gets a challenge, whether it exists or not.
-    pub(super) fn login_start(&mut self, mode: Mode, client_first: &str) -> Result<(), End> {
+    /// `LoginStart`: every name gets a challenge, whether it exists or not; but who has not proved its key gets it late, and that of a
+    /// name that doesn't exist.
+    pub(super) fn login_start(&mut self, mode: Mode, client_first: &str, signature: &[u8]) -> Result<(), End> {
+        let now = Instant::now();
         let first = ServerFirst::parse(client_first).map_err(|error| {
             log::debug!("a malformed login: {error}");
             End::because(Code::Malformed)
         })?;
         let name = first.name().clone();
-        let admitted = self.shared.throttle().may_login(self.source, &name, Instant::now());
-        if let Err(retry) = admitted {
-            self.refuse(0, Reason::retry_after(Code::Throttled, retry.seconds()));
-            return Ok(());
-        }
-        let account = self.shared.accounts.find(&name);
+        let proof = signed::login_start(&self.line.connection.exporter()?, &name);
+        let found = self.shared.accounts.find(&name);
+        let is_proved = holds_key(found.as_deref(), &self.shared.decoy, &proof, signature);
+        let account = found.filter(|_| is_proved);
         // Made for every name, so that a challenge takes the same time whether it is needed or not.
         let fake = scram::fake_verifier(&self.shared.secret, &name);
         let scram = first.challenge(account.as_ref().map_or(&fake, |account| account.verifier()));
-        self.reply(&ToClient::Challenge { server_first: scram.message().to_owned() });
         let pass = self.take_pass()?;
-        self.state = State::Challenged(Challenge { name, mode, account, scram }, pass);
+        let delay = match &account {
+            Some(_) => self.shared.throttle().owner(self.source, &name, now),
+            None => {
+                pass.give_way();
+                self.shared.throttle().stranger(self.source, now)
+            }
+        };
+        let challenge = Challenge { name, mode, account, scram };
+        self.state = State::Slowed(Slowed { challenge, until: now + delay }, pass);
+        self.challenge_if_due();
         Ok(())
+    }
+
+    /// Sends the challenge of a login that was slowed, if its time has come.
+    pub(super) fn challenge_if_due(&mut self) {
+        if self.slowed_until().is_none_or(|until| Instant::now() < until) {
+            return;
+        }
+        if let State::Slowed(slowed, pass) = std::mem::replace(&mut self.state, State::Leaving) {
+            self.reply(&ToClient::Challenge { server_first: slowed.challenge.scram.message().to_owned() });
+            self.state = State::Challenged(slowed.challenge, pass);
+        }
+    }
+
+    /// Until when a login waits for its challenge.
+    pub(super) fn slowed_until(&self) -> Option<Instant> {
+        match &self.state {
+            State::Slowed(slowed, _) => Some(slowed.until),
+            _ => None,
+        }
     }
 
     /// `LoginProof`: password, key and connection must all be right; which was wrong is not told.
@@ -78,16 +117,15 @@ impl Session<'_> {
         };
         self.state = State::Guest(pass);
         let exporter = self.line.connection.exporter()?;
-        let check = || challenge.check(client_final, signature, &exporter, &self.shared.decoy);
-        let checked = self.shared.throttle().attempt(self.source, &challenge.name, Instant::now(), check);
-        match checked {
-            Ok(Some((account, server_final))) => self.let_in(account, challenge.mode, server_final),
-            Ok(None) => self.login_refused(&challenge.name),
-            Err(retry) => {
-                self.refuse(0, Reason::retry_after(Code::Throttled, retry.seconds()));
-                Ok(())
+        let checked = challenge.check(client_final, signature, &exporter, &self.shared.decoy);
+        let Some((account, server_final)) = checked else {
+            if challenge.account.is_some() {
+                self.shared.throttle().guessed(self.source, &challenge.name, Instant::now());
             }
-        }
+            return self.login_refused(&challenge.name);
+        };
+        self.shared.throttle().succeeded(self.source, &challenge.name);
+        self.let_in(account, challenge.mode, server_final)
     }
 
     fn login_refused(&mut self, name: &UserName) -> Result<(), End> {
@@ -167,7 +205,7 @@ impl Session<'_> {
 
     fn take_pass(&mut self) -> Result<GuestPass, End> {
         match std::mem::replace(&mut self.state, State::Leaving) {
-            State::Guest(pass) | State::Challenged(_, pass) => Ok(pass),
+            State::Guest(pass) | State::Challenged(_, pass) | State::Slowed(_, pass) => Ok(pass),
             State::Leaving | State::Member(_) => Err(End::because(Code::NotNow)),
         }
     }

@@ -102,8 +102,8 @@ impl Session<'_> {
         }
     }
 
-    /// Until when the client's next frame must wait because of its rate.
+    /// Until when the client's next frame must wait because of its rate, or because its login is slowed.
     pub(super) fn held_until(&self) -> Option<Instant> {
-        self.pace.held_until().filter(|until| Instant::now() < *until)
+        self.pace.held_until().max(self.slowed_until()).filter(|until| Instant::now() < *until)
     }
 }

@@ -77,7 +77,7 @@ mod tests {
             ToServer::DeleteAccount { request: 1 },
             ToServer::List { request: 1, scope: Scope::All, after: None },
             ToServer::LoginProof { client_final: String::new(), signature: Vec::new() },
-            ToServer::LoginStart { mode: Mode::Errand, client_first: String::new() },
+            ToServer::LoginStart { mode: Mode::Errand, client_first: String::new(), signature: Vec::new() },
             ToServer::Lookup { request: 1, name: "bob".parse().unwrap(), fingerprint: None },
             ToServer::Ping { token: 1 },
             ToServer::Pong { token: 1 },

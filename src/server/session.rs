@@ -14,7 +14,7 @@ use super::farewell::End;
 use super::guests::GuestPass;
 use super::hub::SessionId;
 use super::line::{Held, Line};
-use super::login::Challenge;
+use super::login::{Challenge, Slowed};
 use super::outbox::{Outbox, Sleep};
 use super::phase::{Phase, Tries, Verdict, verdict};
 use super::rate::Pace;
@@ -57,6 +57,8 @@ pub(super) enum State<'a> {
     /// Between two states only.
     Leaving,
     Member(Seat<'a>),
+    /// A login whose challenge waits.
+    Slowed(Slowed, GuestPass),
 }
 
 impl<'a> Session<'a> {
@@ -126,6 +128,10 @@ impl<'a> Session<'a> {
                 return Err(End::because(code));
             }
         }
+        if self.line.connection.is_outdated() {
+            log::info!("a client from {} speaks an older version of the protocol: it must be updated", self.source);
+            return Err(End::because(Code::Outdated));
+        }
         // Bytes that came with the last of the handshake are inside TLS already.
         self.readable = true;
         Ok(())
@@ -133,6 +139,7 @@ impl<'a> Session<'a> {
 
     fn serve(&mut self) -> Result<Infallible, End> {
         loop {
+            self.challenge_if_due();
             self.send_waiting()?;
             if self.readable && self.may_read() {
                 self.readable = self.take_received()? == Received::More;
@@ -162,7 +169,7 @@ impl<'a> Session<'a> {
         self.line.connection.unsent() > limits::REPLY_BACKLOG || !self.outbox.may_take(self.submissions.len())
     }
 
-    /// Whether the client's next frame may be taken: it is neither congested nor over its rate.
+    /// Whether the client's next frame may be taken: it is neither congested nor over its rate, nor is its login slowed.
     fn may_read(&self) -> bool {
         !self.is_congested() && self.held_until().is_none()
     }
@@ -187,7 +194,7 @@ impl<'a> Session<'a> {
     /// The clock is asked once for all that came together.
     fn handle_frames(&mut self) -> Result<Received, End> {
         let now = Instant::now();
-        while !self.is_congested() && self.pace.has_room(now) {
+        while !self.is_congested() && self.pace.has_room(now) && self.slowed_until().is_none() {
             let Some(frame) = self.next_frame()? else { return Ok(Received::All) };
             self.liveness.heard(now);
             // Acknowledgements come only for what was delivered, and may come as fast as that.
@@ -221,7 +228,9 @@ impl<'a> Session<'a> {
             ToServer::DeleteAccount { request } => return self.delete_account(request),
             ToServer::List { request, scope, after } => self.list(request, scope, after.as_ref()),
             ToServer::LoginProof { client_final, signature } => return self.login_proof(&client_final, &signature),
-            ToServer::LoginStart { mode, client_first } => return self.login_start(mode, &client_first),
+            ToServer::LoginStart { mode, client_first, signature } => {
+                return self.login_start(mode, &client_first, &signature);
+            }
             ToServer::Lookup { request, name, fingerprint } => self.lookup(request, &name, fingerprint),
             ToServer::Ping { token } => self.reply(&ToClient::Pong { token }),
             ToServer::Pong { .. } => {}
@@ -240,7 +249,7 @@ impl<'a> Session<'a> {
 
     fn phase(&self) -> Phase {
         match self.state {
-            State::Challenged(..) => Phase::Challenged,
+            State::Challenged(..) | State::Slowed(..) => Phase::Challenged,
             State::Guest(_) | State::Leaving => Phase::Guest,
             State::Member(_) => Phase::Member,
         }

@@ -9,7 +9,7 @@ use super::guests::Guests;
 use super::hub::Hub;
 use super::presence::Presence;
 use super::store::{Durability, Quotas, Store};
-use super::throttle::Throttle;
+use super::throttle::{Slowness, Throttle};
 use crate::crypto::keys::PublicKey;
 use crate::limits;
 use crate::transport::ServerTls;
@@ -58,6 +58,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// From TCP accept to login.
     pub login_deadline: Duration,
+    /// How much later logins are answered after failures.
+    pub slowness: Slowness,
     /// Frames a second of one session beyond which it is read more slowly; 0 for no limit.
     pub rate: u32,
     /// Silence after which a session is pinged.
@@ -75,6 +77,7 @@ impl Default for Settings {
             durability: Durability::default(),
             quotas: Quotas::default(),
             login_deadline: limits::LOGIN_DEADLINE,
+            slowness: Slowness::default(),
             rate: limits::RATE_DEFAULT,
             ping_after: limits::PING_AFTER,
             pong_within: limits::PONG_WITHIN,
@@ -117,7 +120,7 @@ impl Shared {
         Self {
             guests: Arc::new(Guests::new(settings.max_clients)),
             hub: Mutex::new(Hub::new(settings.max_clients)),
-            throttle: Mutex::default(),
+            throttle: Mutex::new(Throttle::new(settings.slowness)),
             registration: settings.registration.unwrap_or_else(|| Registration::default_at(address)),
             address,
             began_ms: unix_ms(),

@@ -1,22 +1,19 @@
-//! Slows down whoever guesses passwords or makes accounts in bulk.
+//! Slows down whoever guesses passwords, and whoever makes accounts in bulk.
 //!
 //! Pure: the time is passed in, as [`Instant`], so that setting the system's clock changes nothing.
-//! What is counted belongs to a *source*, so nobody can lock an account's owner out from elsewhere,
-//! and names count alike whether they exist or not, so that a lock-out tells nothing about them.
 //!
-//! Guesses that arrive together can't slip past a limit: [`Throttle::attempt`] asks, checks and counts
-//! under one exclusive borrow, so with the throttle in a mutex each guess sees all failures before it.
-//! What runs under that mutex is a signature check, well under a millisecond, and no input or output.
+//! A login needs the identity key *and* the password, so guessing without the key is hopeless, and nobody who proves the key may
+//! pay for others. So two things are counted: logins without a proof of the key, by *source*, whatever the names, which thus
+//! tells nothing about them; and wrong passwords of those who proved an account's key, by that account and source. Nobody is
+//! refused for it: the next answers of the same kind come later, by some seconds.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::limits::{
-    FAILURES_BEFORE_LOCK, FAILURES_PER_HOUR, LOCK_FIRST, LOCK_MAX, REGISTRATIONS_PER_HOUR, THROTTLE_ENTRIES,
-    THROTTLE_WINDOW,
-};
+use crate::limits::{REGISTRATIONS_PER_HOUR, SLOW_FIRST, SLOW_MOST, THROTTLE_ENTRIES, THROTTLE_WINDOW};
 use crate::names::UserName;
 
 /// Not now, but after this time.
@@ -55,66 +52,88 @@ pub fn is_exempt(address: IpAddr) -> bool {
     address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(address) => address.fmt(f),
+            Self::V6(network) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(*network) << 64)),
+        }
+    }
+}
+
+/// How much later answers come: after one failure by `first`, after each further one by twice as much, up to `most`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slowness {
+    /// After one failure.
+    pub first: Duration,
+    /// After many.
+    pub most: Duration,
+}
+
+impl Slowness {
+    /// Nothing is slowed.
+    pub const NONE: Self = Self { first: Duration::ZERO, most: Duration::ZERO };
+
+    fn after(self, failures: u32) -> Duration {
+        match failures.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(doublings) => {
+                let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+                self.first.saturating_mul(factor).min(self.most)
+            }
+        }
+    }
+}
+
+impl Default for Slowness {
+    fn default() -> Self {
+        Self { first: SLOW_FIRST, most: SLOW_MOST }
+    }
+}
+
 /// Counts failures and registrations, in bounded memory.
 #[derive(Debug)]
 pub struct Throttle {
-    pairs: Recent<(Source, UserName), Failures>,
-    failures: Recent<Source, Window>,
+    slowness: Slowness,
+    /// Logins without a proof of the identity key.
+    strangers: Recent<Source, Failures>,
+    /// Wrong passwords of those who proved it.
+    guesses: Recent<(UserName, Source), Failures>,
     registrations: Recent<Source, Window>,
 }
 
-impl Default for Throttle {
-    fn default() -> Self {
-        Self::with_entries(THROTTLE_ENTRIES)
-    }
-}
-
 impl Throttle {
-    fn with_entries(entries: usize) -> Self {
-        Self { pairs: Recent::new(entries), failures: Recent::new(entries), registrations: Recent::new(entries) }
+    /// One that has counted nothing yet.
+    pub fn new(slowness: Slowness) -> Self {
+        Self::with_entries(slowness, THROTTLE_ENTRIES)
     }
 
-    /// Checks a login and counts the outcome: `check` gives `None` for a wrong password or key.
-    ///
-    /// It is not called, and nothing is counted, while this name is locked for this source.
-    pub fn attempt<T>(
-        &mut self,
-        source: IpAddr,
-        name: &UserName,
-        now: Instant,
-        check: impl FnOnce() -> Option<T>,
-    ) -> Result<Option<T>, RetryAfter> {
-        self.may_login(source, name, now)?;
-        let outcome = check();
-        match outcome {
-            Some(_) => self.succeeded(source, name),
-            None => self.failed(source, name, now),
-        }
-        Ok(outcome)
+    fn with_entries(slowness: Slowness, entries: usize) -> Self {
+        let (strangers, guesses) = (Recent::new(entries), Recent::new(entries));
+        Self { slowness, strangers, guesses, registrations: Recent::new(entries) }
     }
 
-    /// Whether a login may be tried at all: an early answer, which [`Self::attempt`] asks again.
-    pub fn may_login(&self, source: IpAddr, name: &UserName, now: Instant) -> Result<(), RetryAfter> {
-        let source = Source::from(source);
-        if let Some(until) = self.pairs.find(&(source, name.clone())).and_then(|pair| pair.locked_until(now)) {
-            return Err(RetryAfter(until.saturating_duration_since(now)));
-        }
-        match self.failures.find(&source) {
-            Some(window) => window.has_room(now, FAILURES_PER_HOUR),
-            None => Ok(()),
-        }
+    /// Counts a login without a proof of the key, which can't succeed, and tells after what time it is answered.
+    pub fn stranger(&mut self, source: IpAddr, now: Instant) -> Duration {
+        let failures = self.strangers.touch(Source::from(source), now);
+        failures.add(now);
+        self.slowness.after(failures.count)
     }
 
-    /// Counts a failure.
-    pub fn failed(&mut self, source: IpAddr, name: &UserName, now: Instant) {
-        let source = Source::from(source);
-        self.failures.touch(source, now).add(now, FAILURES_PER_HOUR);
-        self.pairs.touch((source, name.clone()), now).add(now);
+    /// After what time the login of somebody is answered who proved the account's key.
+    pub fn owner(&self, source: IpAddr, name: &UserName, now: Instant) -> Duration {
+        let failures = self.guesses.find(&(name.clone(), Source::from(source)));
+        failures.map_or(Duration::ZERO, |failures| self.slowness.after(failures.counting(now)))
     }
 
-    /// Forgets the failures of this name from this source; the source's own hour stays counted.
+    /// Counts a wrong password of somebody who proved the account's key.
+    pub fn guessed(&mut self, source: IpAddr, name: &UserName, now: Instant) {
+        self.guesses.touch((name.clone(), Source::from(source)), now).add(now);
+    }
+
+    /// Forgets the wrong passwords of this account from this source: the owner typed them.
     pub fn succeeded(&mut self, source: IpAddr, name: &UserName) {
-        self.pairs.forget(&(Source::from(source), name.clone()));
+        self.guesses.forget(&(name.clone(), Source::from(source)));
     }
 
     /// Whether an account may be registered, and counts it if so, whatever becomes of it.
@@ -129,7 +148,7 @@ impl Throttle {
     }
 }
 
-/// Failures of one name from one source.
+/// Failures of one kind that came with less than [`THROTTLE_WINDOW`] between them.
 #[derive(Debug, Default)]
 struct Failures {
     count: u32,
@@ -138,19 +157,13 @@ struct Failures {
 
 impl Failures {
     fn add(&mut self, now: Instant) {
-        if self.last.is_some_and(|last| is_past(last, now)) {
-            self.count = 0;
-        }
-        self.count = self.count.saturating_add(1);
+        self.count = self.counting(now).saturating_add(1);
         self.last = Some(now);
     }
 
-    /// The end of the lock-out, if it lasts.
-    fn locked_until(&self, now: Instant) -> Option<Instant> {
-        let doublings = self.count.checked_sub(FAILURES_BEFORE_LOCK)?;
-        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let until = self.last?.checked_add(LOCK_FIRST.saturating_mul(factor).min(LOCK_MAX))?;
-        (until > now).then_some(until)
+    /// How many count still.
+    fn counting(&self, now: Instant) -> u32 {
+        self.last.filter(|last| !is_past(*last, now)).map_or(0, |_| self.count)
     }
 }
 

@@ -63,7 +63,7 @@ impl Connection {
         })
     }
 
-    /// One step of the handshake. True once it is done and both sides speak TopChat.
+    /// One step of the handshake. True once it is done and both sides speak TopChat; see [`Self::is_outdated`].
     pub fn handshake(&mut self) -> Result<bool, TransportError> {
         self.wants_write = false;
         let step = match self.role {
@@ -71,7 +71,7 @@ impl Connection {
             Role::Server => self.tls.accept(),
         };
         let is_done = match step {
-            Ok(()) if tls::speaks_topchat(self.tls.ssl()) => true,
+            Ok(()) if tls::speaks_topchat(self.tls.ssl()) || self.is_outdated() => true,
             Ok(()) => return Err(TransportError::NotTopChat),
             Err(error) => {
                 // An alert that says why may wait, and its reader is owed it.
@@ -83,6 +83,11 @@ impl Connection {
         };
         self.push()?;
         Ok(is_done)
+    }
+
+    /// Whether the client speaks the version before this one: all that it can be told is that it must be updated.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self.role, Role::Server) && tls::is_outdated(self.tls.ssl())
     }
 
     /// The key of the other side's certificate.

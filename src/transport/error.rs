@@ -27,6 +27,9 @@ pub enum TransportError {
     /// TLS was agreed, TopChat's protocol was not.
     #[error("the other side does not speak TopChat")]
     NotTopChat,
+    /// The other side speaks TLS but no protocol that was offered: something else, or TopChat of another version.
+    #[error("the other side does not speak this version of TopChat's protocol")]
+    OtherProtocol,
     /// OpenSSL refused what the other side sent, or could not start.
     #[error("TLS failed: {reason}")]
     Tls {
@@ -60,7 +63,7 @@ impl TransportError {
         }
         match error.ssl_error() {
             Some(stack) if names(stack, "unexpected eof while reading") => Self::Closed,
-            Some(stack) if names(stack, "no application protocol") => Self::NotTopChat,
+            Some(stack) if names(stack, "no application protocol") => Self::OtherProtocol,
             Some(stack) => Self::from_stack(stack),
             None => Self::Closed,
         }

@@ -1,4 +1,4 @@
-//! TLS settings: version 1.3 only, ALPN `topchat/1`, no tickets, no early data (RFC 8446, RFC 7301).
+//! TLS settings: version 1.3 only, ALPN `topchat/2`, no tickets, no early data (RFC 8446, RFC 7301).
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -14,7 +14,7 @@ use openssl::ssl::{
 use openssl::x509::X509;
 
 use super::TransportError;
-use crate::wire::{ALPN, Fingerprint};
+use crate::wire::{ALPN, ALPN_OUTDATED, Fingerprint};
 
 /// A server's certificate and settings.
 pub struct ServerTls {
@@ -28,8 +28,10 @@ impl ServerTls {
         let mut builder = builder(SslMethod::tls_server())?;
         let identity =
             Self::load(&mut builder, certificate_pem, key_pem).map_err(|stack| TransportError::from_stack(&stack))?;
-        builder
-            .set_alpn_select_callback(|_, offered| select_next_proto(ALPN_LIST, offered).ok_or(AlpnError::ALERT_FATAL));
+        builder.set_alpn_select_callback(|_, offered| {
+            let agreed = select_next_proto(ALPN_LIST, offered);
+            agreed.or_else(|| select_next_proto(ALPN_OUTDATED_LIST, offered)).ok_or(AlpnError::ALERT_FATAL)
+        });
         Ok(Self { context: builder.build(), identity })
     }
 
@@ -86,6 +88,11 @@ pub(super) fn peer_identity(tls: &SslRef) -> Option<Fingerprint> {
 /// Whether both sides agreed on this protocol. Without it a browser or another service would be taken for a peer.
 pub(super) fn speaks_topchat(tls: &SslRef) -> bool {
     tls.selected_alpn_protocol() == Some(ALPN.as_bytes())
+}
+
+/// Whether the client speaks the version before this one, and nothing newer.
+pub(super) fn is_outdated(tls: &SslRef) -> bool {
+    tls.selected_alpn_protocol() == Some(ALPN_OUTDATED.as_bytes())
 }
 
 /// The channel binding of RFC 9266, section 2: unique to this connection, known to both ends, never sent.
@@ -154,14 +161,16 @@ fn log_key(file: &Mutex<File>, line: &str) {
 const CIPHERSUITES: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 /// The protocol's name behind its length (RFC 7301, section 3.1).
-const ALPN_LIST: &[u8] = b"\x09topchat/1";
+const ALPN_LIST: &[u8] = b"\x09topchat/2";
+const ALPN_OUTDATED_LIST: &[u8] = b"\x09topchat/1";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_offered_list_holds_the_protocol_name() {
+    fn the_lists_hold_the_protocol_names() {
         assert_eq!(ALPN_LIST.split_first(), Some((&9, ALPN.as_bytes())));
+        assert_eq!(ALPN_OUTDATED_LIST.split_first(), Some((&9, ALPN_OUTDATED.as_bytes())));
     }
 }

@@ -39,7 +39,7 @@ codes! {
     NotNow = 2, "that is not possible now";
     /// Unknown name, wrong password or wrong key: one answer for all.
     LoginRefused = 3, "wrong name or password";
-    /// Too many failures: try again after the time given.
+    /// Too many registrations: try again after the time given.
     Throttled = 4, "too many attempts";
     /// All seats are taken: try again after the time given.
     Full = 5, "the server is full";
@@ -93,6 +93,8 @@ codes! {
     InviteRefused = 29, "registration needs an invite code that is good";
     /// The server's owner ended this session.
     Kicked = 30, "the server's owner ended this session";
+    /// The client speaks an older version of the protocol. The server closes.
+    Outdated = 31, "this server speaks a newer version of the protocol: update this program";
 }
 
 #[cfg(test)]

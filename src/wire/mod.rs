@@ -24,7 +24,10 @@ pub use to_client::ToClient;
 pub use to_server::ToServer;
 
 /// ALPN protocol name of this version.
-pub const ALPN: &str = "topchat/1";
+pub const ALPN: &str = "topchat/2";
+
+/// That of the version before, which a server agrees to only to say that the client must be updated.
+pub const ALPN_OUTDATED: &str = "topchat/1";
 
 /// Where a delivery stands in the server's order.
 ///

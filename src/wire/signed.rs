@@ -11,6 +11,7 @@ const COMMIT: &[u8] = b"TopChat-commit-v1\0";
 const EXPORT: &[u8] = b"TopChat-export-v1\0";
 const HANDOVER: &[u8] = b"TopChat-handover-v1\0";
 const LOGIN: &[u8] = b"TopChat-login-v1\0";
+const LOGIN_START: &[u8] = b"TopChat-login-start-v1\0";
 const REGISTER: &[u8] = b"TopChat-register-v1\0";
 const SAFETY: &[u8] = b"TopChat-safety-v1\0";
 const SIGN: &[u8] = b"TopChat-sign-v1\0";
@@ -56,6 +57,15 @@ pub fn safety(name: &UserName, identity: Fingerprint) -> Vec<u8> {
     writer.bytes(SAFETY);
     writer.bytes8(name.as_str().as_bytes());
     writer.bytes(&identity.0);
+    writer.into_bytes()
+}
+
+/// Under the proof that whoever begins a login holds the account's identity key on this very connection.
+pub fn login_start(exporter: &[u8; 32], name: &UserName) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(LOGIN_START.len() + 65);
+    writer.bytes(LOGIN_START);
+    writer.bytes(exporter);
+    writer.bytes8(name.as_str().as_bytes());
     writer.into_bytes()
 }
 

@@ -54,12 +54,14 @@ pub enum ToServer {
         /// By the account's identity key.
         signature: Vec<u8>,
     },
-    /// SCRAM's client-first-message.
+    /// SCRAM's client-first-message, with the proof that its sender holds the account's identity key.
     LoginStart {
         /// What the session is for.
         mode: Mode,
         /// RFC 5802, section 7, `client-first-message`, bound to the TLS exporter.
         client_first: String,
+        /// By the account's identity key over [`signed::login_start`](super::signed::login_start).
+        signature: Vec<u8>,
     },
     /// The key bundle of an account.
     Lookup {
@@ -179,9 +181,10 @@ impl ToServer {
                 writer.bytes16(client_final.as_bytes());
                 writer.bytes16(signature);
             }
-            Self::LoginStart { mode, client_first } => {
+            Self::LoginStart { mode, client_first, signature } => {
                 writer.u8(*mode as u8);
                 writer.bytes16(client_first.as_bytes());
+                writer.bytes16(signature);
             }
             Self::Lookup { request, name, fingerprint } => {
                 writer.u32(*request);
@@ -268,8 +271,11 @@ fn read_login_start(reader: &mut Reader<'_>) -> Result<ToServer, Error> {
         2 => Mode::Errand,
         value => return Err(Error::BadValue { field: "mode", value: value.into() }),
     };
-    let client_first = reader.str16("client_first", SCRAM_MESSAGE_MAX)?.to_owned();
-    Ok(ToServer::LoginStart { mode, client_first })
+    Ok(ToServer::LoginStart {
+        mode,
+        client_first: reader.str16("client_first", SCRAM_MESSAGE_MAX)?.to_owned(),
+        signature: reader.bytes16("signature", SIGNATURE_MAX)?.to_vec(),
+    })
 }
 
 fn read_lookup(reader: &mut Reader<'_>) -> Result<ToServer, Error> {

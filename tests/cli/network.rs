@@ -73,7 +73,7 @@ fn a_tls_server_of_something_else_is_no_topchat_server() {
     home.openssl(
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other -keyout key.pem -out cert.pem",
     );
-    for alpn in [&[][..], &["-alpn", "h2,http/1.1"]] {
+    for alpn in [&[][..], &["-alpn", "h2,http/1.1"], &["-alpn", "topchat/1"]] {
         let mut command = Command::new("openssl");
         command.args(["s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem"]).args(alpn);
         command.current_dir(home.folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -81,8 +81,17 @@ fn a_tls_server_of_something_else_is_no_topchat_server() {
         let stdout = running.child().stdout.take().expect("stdout is piped");
         let address = accepting_at(stdout);
         let finished = home.run_in(&["users", "--server", &address.to_string()]);
-        refused(&finished, 3, &not_topchat(address));
+        let words = if alpn.is_empty() { not_topchat(address) } else { other_version(address) };
+        refused(&finished, 3, &words);
     }
+}
+
+fn other_version(address: SocketAddr) -> String {
+    format!(
+        "error: {address} is not a TopChat server, or one of another version (this client speaks topchat/2)\n\
+         hint: see --server HOST:PORT; if it is the right one, compare the versions of both programs (--version), \
+         and update the older one\n"
+    )
 }
 
 /// Reads `ACCEPT 127.0.0.1:PORT`, which s_server prints once it listens.

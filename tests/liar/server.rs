@@ -119,7 +119,7 @@ impl Line {
     /// What the session is for, by the client's first message, which must be the login.
     pub fn mode(&mut self) -> Mode {
         if self.started.is_none() {
-            let ToServer::LoginStart { mode, client_first } = self.take() else { panic!("no LoginStart") };
+            let ToServer::LoginStart { mode, client_first, .. } = self.take() else { panic!("no LoginStart") };
             self.started = Some((mode, client_first));
         }
         self.started.as_ref().expect("it was taken just now").0
@@ -250,4 +250,4 @@ pub fn talk(received: &[Vec<u8>]) -> Vec<ToServer> {
 }
 
 /// As it goes over the wire: a length, then the name.
-const ALPN: &[u8] = b"\x09topchat/1";
+const ALPN: &[u8] = b"\x09topchat/2";

@@ -139,7 +139,7 @@ impl RawClient {
         mode: Mode,
     ) -> Result<Result<(ToServer, Last), ToClient>, TransportError> {
         let first = First::new(name.as_str(), self.exporter());
-        self.send(&ToServer::LoginStart { mode, client_first: first.message() });
+        self.send(&self.login_start(person, name, mode, &first.message()));
         let server_first = match self.try_next()? {
             ToClient::Challenge { server_first } => server_first,
             other => return Ok(Err(other)),
@@ -147,6 +147,12 @@ impl RawClient {
         let last = first.answer(&server_first, PASSWORD.as_bytes());
         let signature = person.identity.sign(&signed::login(&last.auth_message)).unwrap();
         Ok(Ok((ToServer::LoginProof { client_final: last.message.clone(), signature }, last)))
+    }
+
+    /// What begins a login under this name by this person's key.
+    pub fn login_start(&self, person: &Person, name: &UserName, mode: Mode, client_first: &str) -> ToServer {
+        let signature = person.identity.sign(&signed::login_start(&self.exporter(), name)).unwrap();
+        ToServer::LoginStart { mode, client_first: client_first.to_owned(), signature }
     }
 
     pub fn exporter(&self) -> [u8; 32] {
