@@ -34,7 +34,7 @@ demo: build ## three clients talk, and the openssl command checks every message
 	@exec scripts/demo.sh $(ARGS)
 
 test: bootstrap ## run the tests
-	@exec cargo test --locked $(ARGS)
+	@exec cargo test --locked --workspace $(ARGS)
 
 storm: bootstrap ## the long tests: kill -9, broken links, floods, junk
 	@for part in $(STORM) $(STORM_ALONE); do \
@@ -52,12 +52,12 @@ fuzz: bootstrap ## fuzz every target until ten million executions or an hour (ni
 # PARTS='relay' measures only that.
 PARTS := crypto relay scale
 bench: bootstrap ## measure sealing, relaying and growth (about 8 minutes)
-	@cargo build --release --locked --bin topchat-server --example load
-	@for part in $(PARTS); do $(TARGET)/release/examples/load $$part --server $(TARGET)/release/topchat-server \
+	@cargo build --release --locked --workspace --bin topchat-server --bin topchat-load
+	@for part in $(PARTS); do $(TARGET)/release/topchat-load $$part --server $(TARGET)/release/topchat-server \
 		--json $(TARGET)/bench-$$part.json --doc docs/BENCHMARKS.md $(ARGS) || exit 1; done
 
 bench-peers: bootstrap ## the same load on NATS, Redis, mosquitto and ngircd, in turn (installs Debian packages; about 25 minutes)
-	@cargo build --release --locked --bin topchat-server --example load
+	@cargo build --release --locked --workspace --bin topchat-server --bin topchat-load
 	@TARGET='$(TARGET)' exec scripts/bench-peers.sh $(ARGS)
 
 check: lint test ## format, clippy, docs, tests: what CI runs

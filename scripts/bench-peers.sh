@@ -27,6 +27,6 @@ if [ -n "$missing" ]; then
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
-BENCH_SECONDS=${BENCH_SECONDS:-1} BENCH_ROUNDS=${BENCH_ROUNDS:-5} exec "$TARGET/release/examples/load" peers \
+BENCH_SECONDS=${BENCH_SECONDS:-1} BENCH_ROUNDS=${BENCH_ROUNDS:-5} exec "$TARGET/release/topchat-load" peers \
     --server "$TARGET/release/topchat-server" --json "$TARGET/bench-peers.json" \
     --doc docs/BENCHMARKS.md --svg docs/benchmarks.svg "$@"

@@ -12,7 +12,6 @@ mod json_document;
 mod keys_storm;
 mod liar;
 mod links;
-mod load;
 mod messages;
 mod pace;
 mod pages;

@@ -1,25 +1,25 @@
 //! The load generator behind `make bench` and `make bench-peers` (`docs/BENCHMARKS.md`).
 
-pub mod bare;
-pub mod bare_relay;
-pub mod board;
-pub mod crypto;
-pub mod dialect;
-pub mod drive;
-pub mod irc;
-pub mod mqtt;
-pub mod nats;
-pub mod peers;
-pub mod pipe;
-pub mod plot;
-pub mod process;
-pub mod relay;
-pub mod resp;
-pub mod scale;
-pub mod systems;
-pub mod table;
-pub mod topchat;
-pub mod worker;
+mod bare;
+mod bare_relay;
+mod board;
+mod crypto;
+mod dialect;
+mod drive;
+mod irc;
+mod mqtt;
+mod nats;
+mod peers;
+mod pipe;
+mod plot;
+mod process;
+mod relay;
+mod resp;
+mod scale;
+mod systems;
+mod table;
+mod topchat;
+mod worker;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Measures servers under load.
 #[derive(Parser)]
-#[command(name = "load")]
+#[command(name = "topchat-load")]
 struct Options {
     #[command(subcommand)]
     part: Part,
@@ -111,3 +111,6 @@ fn main() -> io::Result<()> {
         Part::Bare(options) => bare_relay::run(&options),
     }
 }
+
+#[cfg(test)]
+mod tests;

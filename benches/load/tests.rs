@@ -3,26 +3,23 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use generator::dialect::Conn;
-use generator::drive::{self, Case, Pattern};
-use generator::process::TopChatServer;
-use generator::topchat::Keys;
-use generator::{bare, bare_relay, relay};
-use topchat::crypto::certificate;
-use topchat::transport::ServerTls;
+use ::topchat::crypto::certificate;
+use ::topchat::transport::ServerTls;
 
-#[path = "../benches/load/main.rs"]
-#[expect(dead_code, reason = "the tests need only a part of it")]
-mod generator;
+use super::dialect::Conn;
+use super::drive::{self, Case, Pattern};
+use super::process::TopChatServer;
+use super::topchat::{self, Keys};
+use super::{bare, bare_relay, relay};
 
 /// Every pattern for a moment: what is sent comes, once and in order, by one thread and by two.
 #[test]
 fn a_short_run_of_every_pattern_loses_and_doubles_nothing() {
     let keys = Keys::new(2048, 10).unwrap();
-    let server =
-        TopChatServer::start(env!("CARGO_BIN_EXE_topchat-server").as_ref(), &keys, 4, &relay::SETTINGS).unwrap();
+    let server = TopChatServer::start(&server_program(), &keys, 4, &relay::SETTINGS).unwrap();
     drive_every_pattern(&mut relay::gather(&server, &keys, 4).unwrap(), true, server.running.id());
 }
 
@@ -31,7 +28,7 @@ fn a_short_run_of_every_pattern_loses_and_doubles_nothing() {
 fn the_bare_relay_loses_and_doubles_nothing() {
     for (is_secured, acknowledges) in [(true, false), (true, true), (false, false)] {
         let address = start_bare_relay(is_secured, usize::MAX);
-        let client = generator::topchat::tls().unwrap();
+        let client = topchat::tls().unwrap();
         let tls = is_secured.then_some(&client);
         let connect = |member| bare::connect(address, member, 200, tls, acknowledges).unwrap();
         let mut members: Vec<_> = (0..4).map(connect).collect();
@@ -58,6 +55,14 @@ fn the_bare_relay_cuts_off_who_does_not_read() {
     idler.set_read_timeout(Some(PATIENCE)).unwrap();
     idler.read_to_end(&mut received).unwrap();
     assert!(received.len() < 6400 * frame.len());
+}
+
+/// The program that `cargo test --workspace` has built beside this one.
+fn server_program() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let program = own.ancestors().nth(2).unwrap().join("topchat-server");
+    assert!(program.exists(), "{} is not there: cargo build", program.display());
+    program
 }
 
 fn start_bare_relay(is_secured: bool, waiting_max: usize) -> SocketAddr {
