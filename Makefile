@@ -14,7 +14,7 @@ STORM_ALONE := oracle told_apart
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test storm fuzz bench bench-peers check lint man completions install uninstall picture clean bootstrap build pages
+.PHONY: help run-server run-client demo test test-fresh storm fuzz bench bench-peers check lint man completions install uninstall picture clean bootstrap bootstrap-tests build pages
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,10 +33,14 @@ run-client: build ## start the client (NAME=bob for a second person)
 demo: build ## three clients talk, and the openssl command checks every message
 	@exec scripts/demo.sh $(ARGS)
 
-test: bootstrap ## run the tests
+test: bootstrap-tests ## run the tests
 	@exec cargo test --locked --workspace $(ARGS)
 
-storm: bootstrap ## the long tests: kill -9, broken links, floods, junk
+# SUITES='trixie' takes only that one; KEEP=1 leaves its root for a look.
+test-fresh: ## the README's commands in minimal roots of Debian 12 and 13 (as root; long)
+	@TARGET='$(TARGET)' ARGS='$(ARGS)' KEEP='$(KEEP)' MIRROR='$(MIRROR)' exec scripts/test-fresh.sh $(SUITES)
+
+storm: bootstrap-tests ## the long tests: kill -9, broken links, floods, junk
 	@tests=$$(cargo test --quiet --locked --test integration -- --list) || exit; \
 	for part in $(STORM) $(STORM_ALONE); do \
 		case $$tests in *"$$part"*': test'*) ;; \
@@ -97,6 +101,9 @@ clean: ## remove what was built (keys and data stay)
 
 bootstrap:
 	@scripts/bootstrap.sh
+
+bootstrap-tests:
+	@scripts/bootstrap.sh --tests
 
 build: bootstrap
 	@scripts/build.sh

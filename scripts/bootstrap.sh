@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds what a build of TopChat needs and this machine lacks, and installs it where it may.
+# Finds what a build of TopChat and its tests need and this machine lacks, and installs it where it may.
 #
 # Says nothing when all is there. Rust itself is never installed, only asked for: whether it comes
 # from rustup or from the distribution is the owner's choice.
@@ -10,11 +10,12 @@ PATH=$PATH:${HOME:-/root}/.cargo/bin
 
 usage() {
     cat <<'END'
-usage: scripts/bootstrap.sh
+usage: scripts/bootstrap.sh [--tests]
 
 Finds what is missing for a build: Rust, a C compiler, pkg-config, OpenSSL 3 with its headers and
-its command. Installs with the system's package manager as root or by sudo without a password;
-otherwise prints the command and stops.
+its command; with --tests also what only the tests need: bash and util-linux. Installs with the
+system's package manager as root or by sudo without a password; otherwise prints the command and
+stops. What was built against other headers of OpenSSL than those of today is built anew.
 
 Exit codes: 0 all is there, 1 something is missing, 2 usage.
 END
@@ -52,7 +53,7 @@ check_rust() {
             stop "rustup has no Rust yet" "rustup default stable"
         fi
         stop "Rust is missing ($wanted or later is needed)" \
-            "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y    then run this again"
+            "$(rustup_command)    then run this again"
     fi
     found=$(rustc --version 2>/dev/null) || found=
     found=${found#rustc }
@@ -66,8 +67,20 @@ check_rust() {
             stop "Rust $found is too old ($wanted or later is needed)" "rustup update stable && rustup default stable"
         fi
         stop "Rust $found is too old ($wanted or later is needed)" \
-            "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y    then run this again in a new terminal"
+            "$(rustup_command)    then run this again in a new terminal"
     fi
+}
+
+# What brings rustup: the distribution where it has it, else its authors. A small machine has no curl.
+rustup_command() {
+    if command -v apt-cache >/dev/null && apt-cache show rustup >/dev/null 2>&1; then
+        echo 'apt-get install -y --no-install-recommends rustup && rustup default stable'
+        return
+    fi
+    if ! command -v curl >/dev/null && command -v apt-get >/dev/null; then
+        printf '%s' 'apt-get update && apt-get install -y --no-install-recommends curl ca-certificates && '
+    fi
+    echo "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
 }
 
 # A linker without the C library's headers and start files is of no use, so the check includes one header.
@@ -102,6 +115,10 @@ missing() {
     has_headers || words="$words OpenSSL-headers"
     has_tool || words="$words openssl"
     command -v make >/dev/null || words="$words make"
+    if [ -n "$with_tests" ]; then
+        command -v bash >/dev/null || words="$words bash"
+        { command -v setsid && command -v prlimit; } >/dev/null || words="$words util-linux"
+    fi
     printf '%s' "${words# }"
 }
 
@@ -133,14 +150,14 @@ package() {
     esac
 }
 
-# The command of manager $1 that installs without a question.
+# The command of manager $1 that installs without a question, and nothing beyond what is needed.
 install_command() {
     case $1 in
-        apt-get) echo apt-get install -y ;;
-        dnf) echo dnf install -y ;;
+        apt-get) echo apt-get install -y --no-install-recommends ;;
+        dnf) echo dnf install -y --setopt=install_weak_deps=False ;;
         apk) echo apk add ;;
         pacman) echo pacman -Sy --needed --noconfirm ;;
-        zypper) echo zypper --non-interactive install ;;
+        zypper) echo zypper --non-interactive install --no-recommends ;;
         brew) echo brew install ;;
     esac
 }
@@ -198,8 +215,47 @@ install_missing() {
     fi
 }
 
+# In one line what a build decides by: the version of OpenSSL's headers, and what they were configured without.
+headers_now() {
+    cflags=$(pkg-config --cflags openssl 2>/dev/null) || cflags=
+    # shellcheck disable=SC2086 # several words, or none
+    printf '#include <openssl/%s.h>\n' opensslv opensslconf |
+        cc -E -dM ${OPENSSL_DIR:+"-I$OPENSSL_DIR/include"} $cflags - 2>/dev/null |
+        while read -r define name value; do
+            case $define$name in
+                '#define'OPENSSL_VERSION_* | '#define'OPENSSL_NO_*) printf '%s %s; ' "$name" "$value" ;;
+            esac
+        done
+}
+
+# The openssl-sys crate reads the headers once and does not look again: after an upgrade of OpenSSL a build would go on with what it
+# knows of the old ones.
+forget_other_headers() {
+    target=${CARGO_TARGET_DIR:-$root/target}
+    noted=$target/.openssl-headers
+    now=$(headers_now)
+    now=${now% }
+    before=
+    { [ -e "$noted" ] && read -r before <"$noted"; } || :
+    if [ -z "$now" ] || [ "$now" = "$before" ]; then
+        return
+    fi
+    if [ -n "$before" ]; then
+        echo 'OpenSSL has other headers than at the last build: what depends on them is built anew' >&2
+    fi
+    for profile in debug:dev release:release; do
+        [ -e "$target/${profile%:*}" ] || continue
+        (cd "$root" && cargo clean --quiet --package openssl-sys --profile "${profile#*:}")
+        rm -f "$target/${profile%:*}"/.built-*
+    done
+    [ -d "$target" ] || mkdir -p "$target"
+    printf '%s\n' "$now" >"$noted"
+}
+
+with_tests=
 case ${1-} in
     '') ;;
+    --tests) with_tests=yes ;;
     -h | --help)
         usage
         exit 0
@@ -227,3 +283,4 @@ if [ -n "$lacking" ]; then
             "this system's packages may be too old: OpenSSL 3.0 or later is needed (OPENSSL_DIR can name another one)"
     fi
 fi
+forget_other_headers

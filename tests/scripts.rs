@@ -166,6 +166,7 @@ fn options_that_do_not_exist_are_usage_errors() {
         ("gen-user-keys.sh", &[]),
         ("bootstrap.sh", &["--frce"]),
         ("build.sh", &["--frce"]),
+        ("test-fresh.sh", &["--frce"]),
     ] {
         refused_with(&place.run(script, args), 2);
     }
@@ -175,7 +176,7 @@ fn options_that_do_not_exist_are_usage_errors() {
 #[test]
 fn every_script_tells_its_usage() {
     let place = Place::new();
-    for script in ["bootstrap.sh", "build.sh", "gen-des-key.sh", "gen-user-keys.sh", "install.sh"] {
+    for script in ["bootstrap.sh", "build.sh", "gen-des-key.sh", "gen-user-keys.sh", "install.sh", "test-fresh.sh"] {
         for flag in ["-h", "--help"] {
             let usage = said(&place.run(script, &[flag]));
             assert!(usage.starts_with(&format!("usage: scripts/{script}")), "{usage}");
@@ -340,9 +341,44 @@ fn passwords_of_the_shortest_and_longest_length_work() {
 
 #[test]
 fn bootstrap_says_nothing_when_all_is_there() {
-    let output = Command::new(script("bootstrap.sh")).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    // A folder of what was built that is not the one this test runs from.
+    let target = TempDir::new().unwrap();
+    for args in [&[][..], &["--tests"]] {
+        let mut bootstrap = Command::new(script("bootstrap.sh"));
+        let output = bootstrap.args(args).env("CARGO_TARGET_DIR", target.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+/// openssl-sys reads them once, so a build would go on with what it knows of the old ones.
+#[test]
+fn other_headers_of_openssl_than_at_the_last_build_are_noticed_once() {
+    const ANEW: &str = "OpenSSL has other headers than at the last build: what depends on them is built anew\n";
+    let machine = Machine::with_all();
+    fs::create_dir_all(machine.0.path("target/debug")).unwrap();
+    fs::create_dir_all(machine.0.path("target/release")).unwrap();
+    let says = |headers: &str| {
+        let headers: String = headers.lines().map(|header| format!("echo '#define OPENSSL_{header}'\n")).collect();
+        machine.install("cc", &headers);
+        for file in ["target/release/.built-topchat", "asked"] {
+            fs::write(machine.0.path(file), "").unwrap();
+        }
+        let output = machine.bootstrap();
+        assert!(output.status.success(), "{output:?}");
+        let cleaned = machine.0.read("asked").lines().count();
+        assert_eq!(machine.0.path("target/release/.built-topchat").exists(), cleaned == 0);
+        (String::from_utf8(output.stderr).unwrap(), cleaned)
+    };
+    // What was built before there was a note of it may be of any headers.
+    assert_eq!(says("VERSION_STR \"3.0.19\""), (String::new(), 2));
+    assert_eq!(says("VERSION_STR \"3.0.19\""), (String::new(), 0));
+    assert_eq!(says("VERSION_STR \"3.5.9\""), (ANEW.to_owned(), 2));
+    assert_eq!(says("VERSION_STR \"3.5.9\"\nNO_DES"), (ANEW.to_owned(), 2));
+    assert_eq!(says("VERSION_STR \"3.5.9\"\nNO_DES"), (String::new(), 0));
+    fs::remove_dir_all(machine.0.path("target")).unwrap();
+    fs::create_dir_all(machine.0.path("target/release")).unwrap();
+    assert_eq!(says("VERSION_STR \"3.5.9\"\nNO_DES").1, 1);
 }
 
 #[test]
@@ -350,6 +386,15 @@ fn bootstrap_tells_how_to_get_rust() {
     let bare = Machine::bare();
     let words = refused_with(&bare.bootstrap(), 1);
     assert!(words.starts_with("error: Rust is missing (1.89 or later is needed)\nhint: curl "), "{words}");
+    // A minimal Debian has no curl, and no lists of packages at first; with them, newer ones have rustup itself.
+    bare.install("apt-get", "exit 1");
+    let words = refused_with(&bare.bootstrap(), 1);
+    let curl = "\nhint: apt-get update && apt-get install -y --no-install-recommends curl ca-certificates && curl ";
+    assert!(words.contains(curl), "{words}");
+    bare.install("apt-cache", r#"[ "$*" = "show rustup" ]"#);
+    let words = refused_with(&bare.bootstrap(), 1);
+    let rustup = "\nhint: apt-get install -y --no-install-recommends rustup && rustup default stable    then";
+    assert!(words.contains(rustup), "{words}");
 
     let old = Machine::bare();
     old.install("cargo", "true");
@@ -371,7 +416,7 @@ fn bootstrap_prints_the_command_where_it_may_not_install() {
         &machine.bootstrap(),
         1,
         "error: missing for the build: C-compiler pkg-config OpenSSL-headers openssl make\n\
-         hint: su -c 'apt-get update && apt-get install -y gcc libc6-dev pkg-config libssl-dev openssl make'\n",
+         hint: su -c 'apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev pkg-config libssl-dev openssl make'\n",
     );
     assert!(!machine.0.path("installed").exists());
 }
@@ -394,7 +439,62 @@ fn bootstrap_installs_as_root_and_fetches_the_lists_when_they_lack() {
     );
     let output = machine.bootstrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(machine.0.read("asked"), "install -y pkg-config libssl-dev\nupdate\ninstall -y pkg-config libssl-dev\n");
+    let install = "install -y --no-install-recommends pkg-config libssl-dev\n";
+    assert_eq!(machine.0.read("asked"), format!("{install}update\n{install}"));
+}
+
+#[test]
+fn bootstrap_brings_what_only_the_tests_need_where_they_are_asked_for() {
+    let machine = Machine::with_all();
+    machine.install("id", "echo 1000");
+    machine.install("apt-get", "true");
+    assert!(machine.bootstrap().status.success());
+    refused(
+        &machine.bootstrap_for(&["--tests"]),
+        1,
+        "error: missing for the build: bash util-linux\n\
+         hint: su -c 'apt-get update && apt-get install -y --no-install-recommends bash util-linux'\n",
+    );
+    for tool in ["bash", "setsid", "prlimit"] {
+        machine.install(tool, "true");
+    }
+    assert!(machine.bootstrap_for(&["--tests"]).status.success());
+}
+
+/// What a test starts is a program of this project, of a minimal Debian, or of what bootstrap.sh brings: a machine of tomorrow may lack
+/// any other.
+#[test]
+fn tests_and_scripts_start_no_program_that_a_fresh_machine_lacks() {
+    // coreutils, util-linux, dash and bash are part of every Debian; openssl and make are what bootstrap.sh looks for.
+    const THERE: [&str; 10] = [
+        "/bin/sh",
+        "bash",
+        "chown",
+        "cp",
+        "date",
+        "mkfifo",
+        "openssl",
+        "prlimit",
+        "scripts/gen-user-keys.sh",
+        "setsid",
+    ];
+    let begin = concat!("Command::new", "(\"");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    let mut started = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                for part in fs::read_to_string(&entry).unwrap().split(begin).skip(1) {
+                    let (program, _) = part.split_once('"').unwrap();
+                    assert!(THERE.contains(&program), "{} starts {program}", entry.display());
+                    started += 1;
+                }
+            }
+        }
+    }
+    assert!(started > 5, "{started}");
 }
 
 #[test]
@@ -406,7 +506,7 @@ fn bootstrap_does_not_claim_success_when_the_packages_are_too_old() {
     }
     machine.install("openssl", "echo 'OpenSSL 1.1.1w  11 Sep 2023'");
     let words = refused_with(&machine.bootstrap(), 1);
-    assert!(words.contains("+ dnf install -y openssl\n"), "{words}");
+    assert!(words.contains("+ dnf install -y --setopt=install_weak_deps=False openssl\n"), "{words}");
     assert!(words.contains("error: still missing for the build after the installation: openssl\n"), "{words}");
 }
 
@@ -670,16 +770,36 @@ impl Machine {
         machine
     }
 
+    /// One with Rust that can build, and notes what cargo is asked for.
+    fn with_all() -> Self {
+        let machine = Self::with_rust();
+        for tool in ["make", "pkg-config"] {
+            machine.install(tool, "true");
+        }
+        machine.install("cargo", &format!(r#"echo "$@" >>'{}'"#, machine.0.path("asked").display()));
+        machine.install("cc", "echo");
+        machine.install("openssl", "echo 'OpenSSL 3.5.9'");
+        for tool in ["mkdir", "rm"] {
+            machine.install(tool, &format!(r#"exec {tool} "$@""#));
+        }
+        machine
+    }
+
     fn install(&self, name: &str, body: &str) {
         // The stand-ins may use the real machine's tools; the script itself may not.
         self.0.fake(name, &format!("PATH=/usr/bin:/bin\n{body}"));
     }
 
     fn bootstrap(&self) -> Output {
+        self.bootstrap_for(&[])
+    }
+
+    fn bootstrap_for(&self, args: &[&str]) -> Output {
         self.0
-            .command("bootstrap.sh", &[])
+            .command("bootstrap.sh", args)
             .env("PATH", self.0.path("bin"))
             .env("HOME", self.0.0.path())
+            .env("CARGO_TARGET_DIR", self.0.path("target"))
             .env_remove("OPENSSL_DIR")
             .output()
             .unwrap()
