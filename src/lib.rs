@@ -9,7 +9,7 @@
 //! client            server               what happens
 //! transport   crypto   storage           TLS and frames · keys, envelopes, SCRAM · durable files
 //! wire                                   pure: bytes <-> values
-//! limits  names  text  error             std only
+//! limits  names  text  error             std only, but for the distance of words
 //! ```
 //!
 //! `ARCHITECTURE.md` tells what each part is for and which invariants hold between them;

@@ -68,7 +68,7 @@ fn line(level: Level, text: &str) -> String {
 }
 
 fn write_lines(out: &mut impl Write, what: Print, line: &str) -> io::Result<()> {
-    let time = jiff::Zoned::now().strftime("%H:%M:%S");
+    let time = jiff::ZonedDateTime::now().strftime("%H:%M:%S");
     match what {
         Print::Line => writeln!(out, "{time} {line}"),
         Print::CountThenLine(count) => writeln!(out, "{time} (repeated {count} times)\n{time} {line}"),

@@ -5,7 +5,7 @@ use std::io;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::{Span, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use super::account_error::AccountError;
@@ -46,7 +46,7 @@ struct Shown<'a> {
 
 /// Shows what was asked for, oldest first. Entries that don't open are an error, after all others are shown.
 pub fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
-    let since = wanted.since.as_deref().map(|text| since(text, &Zoned::now())).transpose()?;
+    let since = wanted.since.as_deref().map(|text| since(text, &ZonedDateTime::now())).transpose()?;
     let name = session::choose(config)?;
     let folder = config.account_state(&name);
     let keys = KeyFolder::new(&config.users_dir(), &name);
@@ -219,10 +219,10 @@ fn object(shown: &Shown<'_>) -> String {
 }
 
 /// A time as people write it: a moment, a day or time of day in this zone, or how long ago.
-fn since(text: &str, now: &Zoned) -> Result<Timestamp, Error> {
+fn since(text: &str, now: &ZonedDateTime) -> Result<Timestamp, Error> {
     let in_zone = |zone: &TimeZone| {
         let there = text.parse::<DateTime>().ok()?;
-        zone.to_ambiguous_zoned(there).compatible().ok().map(|then| then.timestamp())
+        zone.to_ambiguous_zoned_datetime(there).compatible().ok().map(|then| then.timestamp())
     };
     let ago = || {
         let span: Span = text.parse().ok()?;
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_time_is_a_moment_a_day_or_how_long_ago() {
-        let now: Zoned = "2026-11-23T12:00[Europe/Berlin]".parse().unwrap();
+        let now: ZonedDateTime = "2026-11-23T12:00[Europe/Berlin]".parse().unwrap();
         for (text, then) in [
             ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z"),
             ("2026-11-22", "2026-11-21T23:00:00Z"),

@@ -171,8 +171,8 @@ impl Page {
         self.zoned(ms).strftime("%H:%M").to_string()
     }
 
-    fn zoned(&self, ms: i64) -> jiff::Zoned {
-        timestamp(ms).to_zoned(self.zone.clone())
+    fn zoned(&self, ms: i64) -> jiff::ZonedDateTime {
+        timestamp(ms).to_zoned_datetime(self.zone.clone())
     }
 
     fn alarm(&self, line: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -54,7 +55,7 @@ impl Terminal {
                 }
             }
         });
-        let screen = vt100::Parser::new(rows, columns, 10_000);
+        let screen = vt100::Parser::new(at_least_one(rows), at_least_one(columns), 10_000);
         Self { child, master, slave, bytes, seen: Vec::new(), screen }
     }
 
@@ -71,7 +72,7 @@ impl Terminal {
     /// Gives the terminal another size.
     pub fn resize(&mut self, rows: u16, columns: u16) {
         tcsetwinsize(&self.master, size(rows, columns)).unwrap();
-        self.screen.screen_mut().set_size(rows, columns);
+        self.screen.screen_mut().set_size(at_least_one(rows), at_least_one(columns));
     }
 
     /// Reads until this was shown.
@@ -196,6 +197,10 @@ fn in_a_session(command: &Command) -> Command {
         session.current_dir(folder);
     }
     session
+}
+
+fn at_least_one(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a terminal has rows and columns")
 }
 
 fn size(rows: u16, columns: u16) -> Winsize {
