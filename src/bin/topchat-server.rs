@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::CommandFactory;
+use topchat::environment;
 use topchat::error::{Exit, Explain, describe};
 use topchat::server::options::Options;
 use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin, scheduling};
@@ -10,18 +11,27 @@ use topchat::text::{quoted, visible};
 use topchat::transport::Stop;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
     topchat::logging::start(log::LevelFilter::Info);
+    let options = match Options::typed(std::env::args_os()) {
+        Ok(options) => options,
+        Err(error) => {
+            // Help and version go to stdout, mistakes to stderr; whoever closed it wants neither.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    environment::warn_of_unknown_variables(&[Options::command(), topchat::client::options::Options::command()]);
     match run(&options) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            eprintln!("{}", as_typed(&describe(&error), &options));
+            eprintln!("{}", environment::naming_variables(&as_typed(&describe(&error), &options)));
             error.exit().into()
         }
     }
 }
 
 fn run(options: &Options) -> Result<(), ServerError> {
+    environment::check()?;
     match &options.command {
         Some(command) => {
             let (mut out, mut words) = (std::io::stdout().lock(), std::io::stderr());

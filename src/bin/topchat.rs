@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use topchat::client::options::Options;
 use topchat::client::{self, Error};
+use topchat::environment;
 use topchat::error::{Exit, Explain, describe};
 
 fn main() -> ExitCode {
@@ -16,12 +18,13 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
+    environment::warn_of_unknown_variables(&[Options::command(), topchat::server::options::Options::command()]);
     match client::run(options) {
         Ok(()) => Exit::Done.into(),
         // Nobody is left to read more, or they know what they did.
         Err(error @ (Error::OutputClosed | Error::Interrupted)) => error.exit().into(),
         Err(error) => {
-            client::words(&format!("{}\n", describe(&error)));
+            client::words(&format!("{}\n", environment::naming_variables(&describe(&error))));
             error.exit().into()
         }
     }

@@ -12,6 +12,7 @@ use super::server_error::ServerError;
 use super::trust_error::TrustError;
 use crate::crypto::envelope::SealError;
 use crate::crypto::scram::PasswordError;
+use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};
 use crate::limits::TEXT_MAX;
 use crate::names::{NameError, UserName};
@@ -43,6 +44,9 @@ pub enum Error {
     /// The person said no.
     #[error("nothing was done")]
     Declined,
+    /// What the machine does not give.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     /// A file or folder.
     #[error(transparent)]
     File(#[from] FileError),

@@ -8,6 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::contacts::NewKeys;
+use crate::environment;
 use crate::limits::TIMEOUT_SECS_MAX;
 
 /// What was typed behind `topchat`.
@@ -45,8 +46,10 @@ pub struct Repeated {
 impl Options {
     /// As they were typed behind the program's name; `words` begin with that.
     pub fn typed<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
-        let matches = command.try_get_matches_from_mut(words)?;
+        let mut command = environment::without_empty_variables(Self::command());
+        let matches = command.try_get_matches_from_mut(words);
+        let matches = matches.map_err(|error| environment::usage_error(&command, error))?;
+        environment::remember_variables(&command, &matches);
         let options = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         let repeated = REPEATED.iter().filter(|(id, _)| matches.value_source(id) == Some(ValueSource::CommandLine));
         let repeated = repeated.filter_map(|(id, flag)| {

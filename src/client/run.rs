@@ -12,6 +12,7 @@ use super::{
     Error, account, choosing, group, history_view, listen, output, people, register, renewal, rpc, send, session,
     start, text, transfer,
 };
+use crate::environment;
 use crate::limits::STOP_WITHIN;
 use crate::transport::{Stop, wait_input};
 
@@ -81,6 +82,7 @@ fn wait_for(over: &Stop) -> Result<(), Error> {
 
 fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), Error> {
     output::repeat(options.repeated);
+    environment::check()?;
     let config = Config::new(options.global)?;
     session::name_in_hints(&config, config.user.as_ref());
     match options.command.unwrap_or(Command::Login { name: None }) {

@@ -34,7 +34,7 @@ pub fn self_signed() -> Result<CertificatePem, KeyError> {
     make().map_err(KeyError::while_doing("making a certificate"))
 }
 
-fn make() -> Result<CertificatePem, ErrorStack> {
+pub(super) fn make() -> Result<CertificatePem, ErrorStack> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
     let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
     let certificate = certify(&key)?.to_pem()?;

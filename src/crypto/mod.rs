@@ -14,6 +14,7 @@ pub mod group_key;
 pub mod history;
 pub mod keys;
 mod pkcs8;
+pub mod primitives;
 pub mod random;
 pub mod safety;
 pub mod scram;

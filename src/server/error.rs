@@ -9,6 +9,7 @@ use super::capacity::Scarce;
 use super::listen::Lacks;
 use super::store::StoreError;
 use crate::crypto::keys::KeyError;
+use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};
 use crate::limits::SOCKET_PATH_MAX;
 use crate::storage::lock::LockError;
@@ -47,6 +48,9 @@ pub enum ServerError {
         /// What OpenSSL says.
         why: TransportError,
     },
+    /// What the machine does not give.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     /// A file or folder.
     #[error(transparent)]
     File(#[from] FileError),
@@ -135,6 +139,7 @@ impl Explain for ServerError {
         match self {
             Self::Accounts(error) => error.hint(),
             Self::Address { better, .. } => Some(format!("give both: topchat-server --listen {}", quoted(better))),
+            Self::Environment(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Lock(LockError::File(FileError::Missing { .. })) => {
                 Some("name the server's folder with --data-dir DIR".to_owned())
@@ -182,9 +187,11 @@ impl Explain for ServerError {
             | Self::Refused(_)
             | Self::SocketPath { .. }
             | Self::Unanswered { .. } => Exit::Local,
-            Self::Address { .. } | Self::Certificate { .. } | Self::Secret { .. } | Self::TooManyClients { .. } => {
-                Exit::Configuration
-            }
+            Self::Address { .. }
+            | Self::Certificate { .. }
+            | Self::Environment(_)
+            | Self::Secret { .. }
+            | Self::TooManyClients { .. } => Exit::Configuration,
         }
     }
 }

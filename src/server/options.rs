@@ -1,11 +1,13 @@
 //! The command line of `topchat-server`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::store::days;
 use super::{Durability, Quotas, Registration, Settings};
+use crate::environment;
 use crate::limits;
 use crate::names::UserName;
 
@@ -169,6 +171,15 @@ impl Serving {
 }
 
 impl Options {
+    /// As they were typed behind the program's name; `words` begin with that.
+    pub fn typed<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
+        let mut command = environment::without_empty_variables(Self::command());
+        let matches = command.try_get_matches_from_mut(words);
+        let matches = matches.map_err(|error| environment::usage_error(&command, error))?;
+        environment::remember_variables(&command, &matches);
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+
     /// What they say about serving.
     pub fn settings(&self) -> Settings {
         Settings {

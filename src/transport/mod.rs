@@ -15,5 +15,5 @@ pub use connection::{Connection, Received};
 pub use error::TransportError;
 pub use liveness::{Liveness, Pulse};
 pub use stop::Stop;
-pub use tls::{ClientTls, ServerTls};
+pub use tls::{ClientTls, ServerTls, check_handshake, check_key_log};
 pub use wait::{Interest, Ready, Wakeup, Watch, wait, wait_input};

@@ -92,6 +92,8 @@ impl Home {
         let mut command = process::command(program, self.folder.path());
         command.env("TOPCHAT_SERVER", &self.server);
         command.env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
+        // As a script that has set all this: no error is blamed on the variables.
+        command.env("TOPCHAT_COMMAND", "topchat");
         command
     }
 
