@@ -198,23 +198,24 @@ fn contains_word(text: &str, value: &str) -> bool {
 
 /// A mistake in the command line, with the variable that it stands in if it was not typed.
 pub fn usage_error(command: &Command, error: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return error };
-    let argument = command.get_arguments().find(|argument| argument.to_string() == *named);
-    let typed = std::env::args().any(|word| {
-        argument.and_then(|argument| argument.get_long()).is_some_and(|long| {
-            word.strip_prefix("--").is_some_and(|word| word == long || word.starts_with(&format!("{long}=")))
-        })
-    });
-    let variable = argument.and_then(|argument| argument.get_env());
-    match variable.filter(|name| !typed && std::env::var_os(name).is_some()) {
-        Some(variable) => {
-            let words = format!("{named} is set by the environment, as {}\n", variable.to_string_lossy());
-            let rendered = error.render().to_string();
-            let rendered = rendered.strip_prefix("error: ").unwrap_or(&rendered);
-            clap::Error::raw(error.kind(), format!("{}\n{words}", rendered.trim_end()))
-        }
-        None => error,
-    }
+    let Some(words) = blamed_variable(command, &error) else { return error };
+    let rendered = error.render().to_string();
+    let rendered = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    clap::Error::raw(error.kind(), format!("{}\n{words}\n", rendered.trim_end()))
+}
+
+/// Words that name the variable in which a mistake in the command line stands, if it was not typed.
+pub fn blamed_variable(command: &Command, error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return None };
+    let argument = command.get_arguments().find(|argument| argument.to_string() == *named)?;
+    let long = argument.get_long();
+    let is_it = |word: OsString| {
+        let (word, long) = (word.to_string_lossy(), long.unwrap_or_default());
+        word.strip_prefix("--").is_some_and(|word| word == long || word.starts_with(&format!("{long}=")))
+    };
+    let variable = argument.get_env().filter(|name| std::env::var_os(name).is_some())?;
+    let is_typed = long.is_some() && std::env::args_os().any(is_it);
+    (!is_typed).then(|| format!("{named} is set by the environment, as {}", variable.to_string_lossy()))
 }
 
 #[cfg(test)]

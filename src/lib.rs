@@ -9,7 +9,7 @@
 //! client            server               what happens
 //! transport   crypto   storage           TLS and frames · keys, envelopes, SCRAM · durable files
 //! wire                                   pure: bytes <-> values
-//! limits  names  text  error             std only, but for the distance of words
+//! limits  names  text  error             std only, but for the distance of words and what Unicode calls a mark
 //! ```
 //!
 //! `ARCHITECTURE.md` tells what each part is for and which invariants hold between them;
@@ -29,5 +29,6 @@ pub mod server;
 pub mod storage;
 pub mod text;
 pub mod transport;
+pub mod usage;
 pub mod version;
 pub mod wire;

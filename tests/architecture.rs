@@ -296,6 +296,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("storage", &["error", "limits", "names", "text"]),
     ("text", &[]),
     ("transport", &["error", "limits", "names", "text", "wire"]),
+    ("usage", &["environment", "error", "text"]),
     ("version", &["crypto"]),
     ("wire", &["error", "limits", "names", "text"]),
 ];

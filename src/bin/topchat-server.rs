@@ -14,11 +14,7 @@ fn main() -> ExitCode {
     topchat::logging::start(log::LevelFilter::Info);
     let options = match Options::typed(std::env::args_os()) {
         Ok(options) => options,
-        Err(error) => {
-            // Help and version go to stdout, mistakes to stderr; whoever closed it wants neither.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
-        }
+        Err(error) => return topchat::usage::tell(&error, Options::command(), std::env::args_os()).into(),
     };
     environment::warn_of_unknown_variables(&[Options::command(), topchat::client::options::Options::command()]);
     match run(&options) {

@@ -291,3 +291,42 @@ fn unknown_flags_and_commands_are_told_with_the_nearest_one() {
         ),
     );
 }
+
+/// Whoever copies a command copies what is hidden in it; and what stands in the environment is no less foreign.
+#[test]
+fn a_command_line_that_is_wrong_is_told_without_what_a_terminal_would_obey() {
+    let home = Home::at(NOWHERE);
+    const NASTY: &str = "\u{1b}[31mx\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\u{200d}\n12:00 bob > you  hi";
+    const SHOWN: &str = "^[[31mx^[]0;owned^G<U+009B>2J<U+202E><U+200D>^J12:00 bob > you  hi";
+    let bad = OsStr::from_bytes(b"\xff\x1b[31m");
+    for (program, words) in [
+        (process::CLIENT, &[NASTY][..]),
+        (process::CLIENT, &["users", &format!("--{NASTY}")]),
+        (process::CLIENT, &["--timeout", NASTY, "users"]),
+        (process::CLIENT, &["send", "bob", "hi", NASTY]),
+        (process::SERVER, &[NASTY]),
+        (process::SERVER, &["--max-clients", NASTY]),
+        (process::SERVER, &["user", NASTY]),
+        (process::SERVER, &["--registration", NASTY]),
+    ] {
+        let finished = process::run(process::command(program, home.folder.path()).args(words), b"");
+        assert_eq!(finished.code, Some(2), "{words:?}");
+        assert!(finished.stderr.starts_with("error: ") && finished.stderr.contains(SHOWN), "{:?}", finished.stderr);
+        assert!(finished.stderr.lines().all(|line| topchat::text::visible(line) == line), "{:?}", finished.stderr);
+    }
+    for (program, word, variable, shown) in [
+        (process::CLIENT, "users", "TOPCHAT_ACCEPT_NEW_KEYS", "'--accept-new-keys <WHEN>'"),
+        (process::SERVER, "status", "TOPCHAT_MAX_CLIENTS", "'--max-clients <N>'"),
+    ] {
+        let mut command = process::command(program, home.folder.path());
+        let finished = process::run(command.arg(word).env(variable, NASTY.replace('\n', "")), b"");
+        assert_eq!(finished.code, Some(2), "{variable}");
+        assert!(finished.stderr.contains(shown) && finished.stderr.contains("^[[31mx^[]0;"), "{:?}", finished.stderr);
+        assert!(!finished.stderr.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{:?}", finished.stderr);
+    }
+    for program in [process::CLIENT, process::SERVER] {
+        let finished = process::run(process::command(program, home.folder.path()).arg(bad), b"");
+        assert_eq!(finished.code, Some(2));
+        assert!(finished.stderr.contains("\u{fffd}^[[31m"), "{:?}", finished.stderr);
+    }
+}
