@@ -318,6 +318,18 @@ pub const INPUT_LINE_MAX: usize = 64 * 1024;
 pub const PASTE_LINES_MAX: usize = 5;
 /// How long the rest of a key's bytes may take: a slow link splits them, and a person who presses Esc notices no less.
 pub const KEY_WITHIN: Duration = Duration::from_millis(500);
+/// How long Enter waits for what comes behind it, before the line goes: nobody types two more characters in that time, nor
+/// notices it.
+pub const ENTER_HELD: Duration = Duration::from_millis(30);
+/// Lines that came faster than anybody types them are a paste until this long nothing more of it came: a multiplexer passes
+/// one on in pieces.
+pub const BURST_OVER: Duration = Duration::from_millis(150);
+/// A single character so long after the last one of a paste that has no end yet is typed: Ctrl-C must help.
+pub const PASTE_QUIET: Duration = Duration::from_secs(1);
+/// A paste of which nothing more came so long has lost its end: more than a slow link takes between two pieces.
+pub const PASTE_OVER: Duration = Duration::from_secs(5);
+/// What is kept of a paste, in bytes; it is far too long anyway. A stream without end takes no more memory.
+pub const PASTE_KEPT_MAX: usize = 1024 * 1024;
 /// How long Ctrl-Z may take to stop the program; without a shell that could continue it, it is not stopped at all.
 pub const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether it was stopped and continued: nobody notices it.

@@ -190,9 +190,20 @@ pub fn lines_hint(line: &str, to: &str) -> Option<String> {
     })
 }
 
-/// The question before this is sent, if it is likely a slip: a long paste, or a command within a text. About what can't be
+/// What of a line was pasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pasted {
+    /// Nothing.
+    Nothing,
+    /// Something, and all of it came.
+    Whole,
+    /// Something whose end did not come.
+    Broken,
+}
+
+/// The question before this is sent, if it is likely a slip: a long paste or one without its end, or a command within a text. About what can't be
 /// sent nothing is asked.
-pub fn slip(line: &str, was_pasted: bool) -> Option<String> {
+pub fn slip(line: &str, pasted: Pasted) -> Option<String> {
     if matches!(parse(line), Err(TypedError::TooLong { .. })) {
         return None;
     }
@@ -205,7 +216,10 @@ pub fn slip(line: &str, was_pasted: bool) -> Option<String> {
             "line {at} begins with {word}, which is text here. Send all {count} lines? (y)es or (n)o "
         ));
     }
-    let is_long = was_pasted && count > PASTE_LINES_MAX;
+    if pasted == Pasted::Broken {
+        return Some("the end of that paste did not come. Send what there is of it? (y)es or (n)o ".to_owned());
+    }
+    let is_long = pasted == Pasted::Whole && count > PASTE_LINES_MAX;
     is_long.then(|| format!("send these {count} lines as one message? (y)es or (n)o "))
 }
 

@@ -141,18 +141,23 @@ fn a_long_paste_and_a_command_within_a_text_are_asked_about() {
     let begins = |what: &str, count| {
         Some(format!("line 2 begins with {what}, which is text here. Send all {count} lines? (y)es or (n)o "))
     };
-    for (line, was_pasted, expected) in [
-        ("one\ntwo", true, None),
-        (six.as_str(), false, None),
-        (six.as_str(), true, Some("send these 6 lines as one message? (y)es or (n)o ".to_owned())),
-        ("/who", false, None),
-        ("@bob one\ntwo", false, None),
-        ("one\n/who", false, begins("/who", 2)),
-        ("one\n@bob x\nthree", true, begins("@bob", 3)),
-        ("one\n/quit\n@bob x\nlast", true, begins("/quit", 4)),
-        (&"x\n/who\n".repeat(1000), true, None),
-        ("one\n/\u{1b}[2Jxxxxxxxxxxxxxxxxxxxxxxxxx", true, begins("/^[[2Jxxxxxxxxxxxxxxx", 2)),
+    for (line, pasted, expected) in [
+        ("one\ntwo", Pasted::Whole, None),
+        (six.as_str(), Pasted::Nothing, None),
+        (six.as_str(), Pasted::Whole, Some("send these 6 lines as one message? (y)es or (n)o ".to_owned())),
+        ("/who", Pasted::Nothing, None),
+        (
+            "one",
+            Pasted::Broken,
+            Some("the end of that paste did not come. Send what there is of it? (y)es or (n)o ".into()),
+        ),
+        ("@bob one\ntwo", Pasted::Nothing, None),
+        ("one\n/who", Pasted::Nothing, begins("/who", 2)),
+        ("one\n@bob x\nthree", Pasted::Whole, begins("@bob", 3)),
+        ("one\n/quit\n@bob x\nlast", Pasted::Whole, begins("/quit", 4)),
+        (&"x\n/who\n".repeat(1000), Pasted::Whole, None),
+        ("one\n/\u{1b}[2Jxxxxxxxxxxxxxxxxxxxxxxxxx", Pasted::Whole, begins("/^[[2Jxxxxxxxxxxxxxxx", 2)),
     ] {
-        assert_eq!(slip(line, was_pasted), expected, "{line:?}");
+        assert_eq!(slip(line, pasted), expected, "{line:?}");
     }
 }

@@ -149,7 +149,9 @@ fn a_paste_is_one_message_and_a_long_one_only_after_a_question() {
     let long: Vec<_> = (0..200).map(|line| format!("line {line}")).collect();
     terminal.pastes(&long.join("\n"));
     terminal.wait_for_line("send these 200 lines as one message? (y)es or (n)o ");
-    terminal.types("maybe\r");
+    terminal.types("maybe");
+    terminal.wait_for_line("send these 200 lines as one message? (y)es or (n)o maybe");
+    terminal.types("\r");
     terminal.wait_for_line("send these 200 lines as one message? (y)es or (n)o ");
     terminal.types("y\r");
     terminal.wait_for("| line 199");
@@ -234,6 +236,105 @@ fn an_open_text_of_several_lines_says_so_and_asks_before_a_command_in_it_is_sent
         terminal.types("\x04");
         terminal.end();
     }
+}
+
+/// A multiplexer, or a terminal that is asked for no marks, types what is pasted.
+#[test]
+fn lines_that_come_faster_than_anybody_types_are_a_paste_and_no_command_among_them_is_done() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    for pieces in [&["one\rtwo\r/quit\r"][..], &["one\r", "two\r", "/quit\r"], &["one", "\rtwo\r/quit"]] {
+        for piece in pieces {
+            terminal.types(piece);
+        }
+        terminal.wait_for_line("/quit  [3 lines; Enter sends them to ALL]");
+        terminal.types("\r");
+        terminal.wait_for_line("line 3 begins with /quit, which is text here. Send all 3 lines? (y)es or (n)o ");
+        terminal.types("n\r");
+        terminal.wait_for_line("/quit  [3 lines; Enter sends them to ALL]");
+        terminal.types("\x03");
+        terminal.wait_for_line("ALL> ");
+    }
+    // One line and Enter together are one line, whoever types them.
+    terminal.types("/who\r");
+    terminal.wait_for_row("HH:MM   here now: alice");
+    assert!(!terminal.rows().iter().any(|row| row.starts_with("HH:MM alice > ALL")), "{:?}", terminal.rows());
+}
+
+#[test]
+fn a_paste_whose_end_never_comes_leaves_the_keyboard_and_is_asked_about() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    terminal.types("\x1b[200~half a paste");
+    terminal.wait_for_line("ALL> half a paste");
+    terminal.types("\r");
+    let question = "the end of that paste did not come. Send what there is of it? (y)es or (n)o ";
+    terminal.wait_for_line(question);
+    terminal.types("n\r");
+    terminal.wait_for_line("ALL> half a paste");
+    terminal.types("!\r");
+    terminal.wait_for_line(question);
+    terminal.types("y\r");
+    terminal.wait_for_row("HH:MM alice > ALL  half a paste!");
+    // Sequences that never end hold up no key for long, and Ctrl-C not at all.
+    for begun in ["\x1b[20", "\x1b]11;rgb:", "\x1bP>|X"] {
+        terminal.types(&format!("{begun}\x03hello"));
+        terminal.wait_for_line("ALL> hello");
+        terminal.types("\x03");
+        terminal.wait_for_line("ALL> ");
+    }
+}
+
+#[test]
+fn what_the_terminal_answers_late_is_not_typed() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut terminal = chat(&home);
+    for answer in [
+        "\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\",
+        "\x1b[?62;22c",
+        "\x1b[24;80R",
+        "\x1b[I",
+        "\x1b[97;5u",
+        "\x1bP>|XTerm(390)\x1b\\",
+    ] {
+        terminal.types(&format!("he{answer}llo"));
+        terminal.wait_for_line("ALL> hello");
+        terminal.types("\x03");
+        terminal.wait_for_line("ALL> ");
+    }
+    terminal.types("/who\r");
+    terminal.wait_for_row("HH:MM   here now: alice");
+}
+
+/// Whoever pastes has not read the question.
+#[test]
+fn a_paste_into_an_open_question_is_no_answer() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    RawClient::connect(server.address).register(&BOB);
+    let mut terminal = chat(&home);
+    let asks = |terminal: &mut Terminal, question: &str| {
+        for paste in ["\x1b[200~y\x1b[201~", "\x1b[200~y\r\x1b[201~", "y\rall of it\r"] {
+            terminal.types(paste);
+            terminal.wait_for_line(&format!("{question} (a paste is no answer)"));
+            terminal.types("z\x7f");
+            terminal.wait_for_line(question);
+        }
+    };
+    terminal.pastes("1\n2\n3\n4\n5\n6");
+    terminal.wait_for_line("send these 6 lines as one message? (y)es or (n)o ");
+    asks(&mut terminal, "send these 6 lines as one message? (y)es or (n)o ");
+    terminal.types("\x03");
+    terminal.wait_for_line("ALL> ");
+    terminal.types("/verify bob\r");
+    terminal.wait_for_line("the same for bob? (y)es or (n)o ");
+    asks(&mut terminal, "the same for bob? (y)es or (n)o ");
+    terminal.types("n\r");
+    terminal.wait_for_row("HH:MM   nothing was changed about bob's key, and nothing was sent");
+    assert!(!terminal.rows().iter().any(|row| row.starts_with("HH:MM alice >")), "{:?}", terminal.rows());
 }
 
 /// More rows than the editor can count.

@@ -19,7 +19,7 @@ use super::tty::Tty;
 use crate::client::commands;
 use crate::client::render::columns;
 use crate::client::screen::{Due, Screen};
-use crate::client::typed;
+use crate::client::typed::{self, Pasted};
 use crate::limits::{COMPLETIONS_SHOWN, INPUT_LINE_MAX, PASTE_LINES_MAX};
 use crate::names::UserName;
 
@@ -31,7 +31,8 @@ pub(super) struct Assistant<'a> {
     tty: Arc<Tty>,
     line: RefCell<String>,
     at: Cell<usize>,
-    is_question: Cell<bool>,
+    /// The line is the answer to one. Its keys look at it, too.
+    pub(super) is_question: Arc<AtomicBool>,
     /// A key led to what is drawn next: more of what was typed may be in rustyline's hands.
     by_key: Cell<bool>,
     /// Why the line is being left from outside.
@@ -73,7 +74,7 @@ impl<'a> Assistant<'a> {
             tty,
             line: RefCell::default(),
             at: Cell::new(0),
-            is_question: Cell::new(false),
+            is_question: Arc::default(),
             by_key: Cell::new(false),
             cut: Cell::new(None),
             paste: Arc::default(),
@@ -90,7 +91,7 @@ impl<'a> Assistant<'a> {
             self.paste.forget();
             self.continued.store(false, Ordering::Relaxed);
         }
-        self.is_question.set(is_question);
+        self.is_question.store(is_question, Ordering::Relaxed);
         self.by_key.set(false);
     }
 
@@ -110,15 +111,23 @@ impl<'a> Assistant<'a> {
 
     /// The line without the backslashes that made it go on. In a paste they may be part of the text, and stay.
     pub(super) fn joined(&self, line: String) -> String {
-        match self.continued.load(Ordering::Relaxed) && !self.was_pasted() {
+        match self.continued.load(Ordering::Relaxed) && self.pasted() == Pasted::Nothing {
             true => line.replace("\\\n", "\n"),
             false => line,
         }
     }
 
-    /// Whether part of the line was pasted.
-    pub(super) fn was_pasted(&self) -> bool {
-        self.paste.is_in_line()
+    /// How much of the line was pasted.
+    pub(super) fn pasted(&self) -> Pasted {
+        match (self.paste.is_in_line(), self.paste.is_broken()) {
+            (false, _) => Pasted::Nothing,
+            (true, false) => Pasted::Whole,
+            (true, true) => Pasted::Broken,
+        }
+    }
+
+    fn is_question(&self) -> bool {
+        self.is_question.load(Ordering::Relaxed)
     }
 
     /// Whether the line that has ended does not count.
@@ -170,13 +179,13 @@ impl Hinter for Assistant<'_> {
     fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Usage> {
         self.by_key.set(true);
         self.note(line, at);
-        if self.paste.has_ended() && !self.is_question.get() {
+        if self.paste.has_come() && !self.is_question() {
             let is_long = line.len() > INPUT_LINE_MAX || line.lines().count() > PASTE_LINES_MAX;
             let why = if is_long { Some(Why::Pasted) } else { self.cut.get() };
             why.into_iter().for_each(|why| self.leave(why));
         }
-        if self.is_question.get() {
-            return None;
+        if self.is_question() {
+            return self.paste.was_dropped().then(|| Usage(" (a paste is no answer)".to_owned()));
         }
         // This must be seen without colours, too: nobody is to send into a group what was meant as a command.
         let joined = self.joined(line.to_owned());
@@ -235,7 +244,7 @@ impl Completer for Assistant<'_> {
         // The list of what fits is drawn like what a key leads to.
         self.by_key.set(true);
         let typed = line.get(..at).unwrap_or_default();
-        let (begin, mut fitting) = match self.is_question.get() {
+        let (begin, mut fitting) = match self.is_question() {
             true => (at, Vec::new()),
             false => commands::completions(typed, &(self.names)()),
         };

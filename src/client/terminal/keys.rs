@@ -23,28 +23,27 @@ pub(super) fn bind(
         paste: Arc::clone(&assistant.paste),
         cleared: Arc::clone(&assistant.cleared),
         continued: Arc::clone(&assistant.continued),
+        is_question: Arc::clone(&assistant.is_question),
     };
     lines.bind_sequence(Event::Any, EventHandler::Conditional(Box::new(keys)));
 }
 
-/// Is asked about every key: any can be part of a paste.
+/// Is asked about every key.
 struct Keys {
     tty: Arc<Tty>,
     paste: Arc<Paste>,
     cleared: Arc<AtomicBool>,
     continued: Arc<AtomicBool>,
+    is_question: Arc<AtomicBool>,
 }
 
 impl ConditionalEventHandler for Keys {
     fn handle(&self, event: &Event, _: RepeatCount, _: bool, typed: &EventContext<'_>) -> Option<Cmd> {
         let key = *event.get(0)?;
-        if key.0 == KeyCode::BracketedPasteStart {
-            self.paste.begin();
-            // It is read to its end, even if the line was about to be left.
-            self.tty.uncover();
-            return Some(Cmd::Noop);
+        match key.0 {
+            KeyCode::BracketedPasteEnd => Some(self.paste.take(self.is_question.load(Ordering::Relaxed))),
+            _ => self.press(key, typed),
         }
-        self.paste.take(key).or_else(|| self.press(key, typed))
     }
 }
 

@@ -3,10 +3,12 @@
 //! The sending thread is in rustyline, which draws the line; everything else that is to be shown goes through the
 //! [`Screen`], and comes onto the terminal in the sending thread, too: above the prompt, whenever rustyline draws that.
 //! A thread of its own does no more than make rustyline draw it now (its external printer may block, and the listening
-//! thread must not). Where the line has to be left from outside (the prompt changes, all is over, a long paste came),
-//! `/dev/null` takes the terminal's place at stdin while rustyline draws, between two keys, so that nothing typed is lost.
+//! thread must not). Another one, `typing`, reads the terminal and tells keys, pastes and late answers apart
+//! (`keyboard.rs`); rustyline gets the keys through a pseudo-terminal of its own. Where the line has to be left from outside (the prompt changes, all is over, a long paste came),
+//! `/dev/null` takes that one's place at stdin while rustyline draws, between two keys, so that nothing typed is lost.
 
 mod assistant;
+mod keyboard;
 mod keys;
 mod paste;
 mod rows;
@@ -26,7 +28,7 @@ use self::rows::Measured;
 use self::tty::Tty;
 use super::screen::Screen;
 use super::{Error, output, typed};
-use crate::limits::{COMPLETIONS_SHOWN, INPUT_LINE_MAX, KEY_WITHIN, TEXT_MAX, TYPED_LINES_KEPT};
+use crate::limits::{COMPLETIONS_SHOWN, INPUT_LINE_MAX, KEY_WITHIN, PASTE_KEPT_MAX, TEXT_MAX, TYPED_LINES_KEPT};
 use crate::names::UserName;
 
 /// What became of a line.
@@ -71,6 +73,11 @@ pub fn with_editor<T>(
         let _gone = Gone(screen);
         let started = thread::Builder::new().name("waking".to_owned()).spawn_scoped(scope, waking);
         started.map_err(Error::system("starting a thread"))?;
+        let (tty, paste) = (Arc::clone(&editor.tty), Arc::clone(&editor.assistant().paste));
+        let typing = move || tty.pass_on(&paste);
+        let started = thread::Builder::new().name("typing".to_owned()).spawn_scoped(scope, typing);
+        started.map_err(Error::system("starting a thread"))?;
+        let _untyped = Untyped(Arc::clone(&editor.tty));
         body(&mut editor)
     })
 }
@@ -150,12 +157,14 @@ impl<'a> Editor<'a> {
                 1 => "1 line".to_owned(),
                 count => format!("{count} lines"),
             };
-            let bytes = line.len();
-            let most = format!("at most {TEXT_MAX} bytes can be sent");
-            output::write(&format!("that paste has {lines} and {bytes} bytes, {most}. It was dropped.\n"))?;
+            let has = match line.len() {
+                PASTE_KEPT_MAX.. => format!("more than {PASTE_KEPT_MAX} bytes"),
+                bytes => format!("{lines} and {bytes} bytes"),
+            };
+            output::write(&format!("that paste has {has}, at most {TEXT_MAX} bytes can be sent. It was dropped.\n"))?;
             return Ok(None);
         }
-        let Some(question) = typed::slip(&line, self.assistant().was_pasted()) else {
+        let Some(question) = typed::slip(&line, self.assistant().pasted()) else {
             self.remember(&line)?;
             return Ok(Some(line));
         };
@@ -196,7 +205,7 @@ impl<'a> Editor<'a> {
         let result = self.lines.readline_with_initial(&prompt, initial);
         let cut = self.assistant().end();
         if cut.is_some() {
-            self.tty.show();
+            self.tty.uncover();
             output::write(BACK)?;
         }
         self.screen.edited()?;
@@ -236,6 +245,15 @@ enum Edited {
     /// Ctrl-D on an empty line.
     Left,
     Over,
+}
+
+/// Lets nobody read the terminal for an editor that is no more.
+struct Untyped(Arc<Tty>);
+
+impl Drop for Untyped {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 /// Lets nobody wait for an editor that is no more.
