@@ -58,7 +58,7 @@ scripts/gen-user-keys.sh --password-file "$work/alice.password" --keys-dir "$wor
 
 say 'server'
 mkfifo "$work/log"
-"$bin/topchat-server" --listen 127.0.0.1:0 --data-dir "$work/data" 2>"$work/log" &
+"$bin/topchat-server" --listen 127.0.0.1:0 --registration open --data-dir "$work/data" 2>"$work/log" &
 pids+=($!)
 exec 3<"$work/log"
 wait_for '^listening +([^ ]+)'

@@ -148,7 +148,7 @@ draw() {
 }
 
 scripts/gen-des-key.sh "$work/group.key" >/dev/null
-"$bin/topchat-server" --listen 127.0.0.1:0 --data-dir "$work/data" 2>"$work/log" &
+"$bin/topchat-server" --listen 127.0.0.1:0 --registration open --data-dir "$work/data" 2>"$work/log" &
 server=$!
 for ((tries = 0; tries < patience * 10; tries++)); do
 	grep -qs '^ready' "$work/log" && break

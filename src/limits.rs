@@ -84,12 +84,16 @@ pub const CIPHERTEXT_MAX: usize = 4670;
 pub const CLIENTS_DEFAULT: usize = 10;
 /// Least room for connections that have not logged in, so that strangers can't take the seats.
 pub const GUESTS_MIN: usize = 16;
-/// Connections not logged in per source address; 127.0.0.1 and ::1 are exempt.
+/// Connections not logged in per source address; 127.0.0.1 and ::1 are exempt, unless a proxy is trusted.
 pub const GUESTS_PER_SOURCE: usize = 8;
 /// Sessions of one account at once beyond which an errand must wait: a chat and a few scripts, and not all the seats.
 pub const SESSIONS_PER_ACCOUNT: usize = 4;
 /// From TCP accept to login, in total: a person who types holds no connection open, so this is a machine's deadline.
 pub const LOGIN_DEADLINE: Duration = Duration::from_secs(15);
+/// From TCP accept to the end of a trusted proxy's header: it stands in the proxy's first packet.
+pub const PROXY_HEADER_WITHIN: Duration = Duration::from_secs(5);
+/// Longest header of a proxy behind its fixed part, in bytes: addresses take 36, and what else proxies tell of TLS some hundred.
+pub const PROXY_HEADER_MAX: usize = 4096;
 /// Wrong passwords or keys per connection (OpenSSH allows six).
 pub const LOGIN_TRIES: u32 = 3;
 /// Registrations per connection: one person, one account.
@@ -238,7 +242,7 @@ pub const SLOW_FIRST: Duration = Duration::from_secs(1);
 /// The most that it becomes: an answer still comes within [`LOGIN_DEADLINE`], and within what a client waits ([`ANSWER_WITHIN`]), so
 /// that whoever shares an address with a guesser, or mistyped often, gets in all the same.
 pub const SLOW_MOST: Duration = Duration::from_secs(8);
-/// Registrations of one source per hour; 127.0.0.1 and ::1 are exempt.
+/// Registrations of one source per hour; 127.0.0.1 and ::1 are exempt, unless a proxy is trusted.
 pub const REGISTRATIONS_PER_HOUR: u32 = 20;
 /// How long a registration counts, and failures after the last one of their kind.
 pub const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);

@@ -16,6 +16,7 @@ mod messages;
 mod pace;
 mod pages;
 mod protocol_document;
+mod proxies;
 mod renewal;
 mod scripts;
 mod sessions;

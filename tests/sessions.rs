@@ -3,7 +3,8 @@
 use topchat::crypto::scram;
 use topchat::names::UserName;
 use topchat::server::accounts::{Accounts, Invite, InviteCode};
-use topchat::server::{Registration, Settings};
+use topchat::server::surroundings::Surroundings;
+use topchat::server::{Registration, Settings, Why};
 use topchat::storage::folder::LockedFolder;
 use topchat::wire::to_client::{Admission, Entry, Reason, State, ToClient};
 use topchat::wire::to_server::{Mode, Scope, ToServer};
@@ -318,6 +319,9 @@ fn a_server_by_invite_registers_whoever_has_a_code_and_says_nothing_else_to_othe
 
 #[test]
 fn who_may_register_depends_on_who_can_connect() {
+    let by_default = |address: &str, proxies, surroundings| {
+        Registration::by_default(address.parse().unwrap(), proxies, surroundings)
+    };
     for (address, expected) in [
         ("127.0.0.1:1", Registration::Open),
         ("127.8.9.1:1", Registration::Open),
@@ -327,7 +331,13 @@ fn who_may_register_depends_on_who_can_connect() {
         ("[::]:1", Registration::Closed),
         ("192.0.2.1:1", Registration::Closed),
     ] {
-        assert_eq!(Registration::default_at(address.parse().unwrap()), expected, "{address}");
+        let why = if expected == Registration::Open { Why::Here } else { Why::Others };
+        assert_eq!(by_default(address, false, None), (expected, why), "{address}");
+    }
+    assert_eq!(by_default("127.0.0.1:1", true, None), (Registration::Closed, Why::Proxy));
+    for surroundings in [Surroundings::Container, Surroundings::Systemd] {
+        let closed = (Registration::Closed, Why::Runs(surroundings));
+        assert_eq!(by_default("127.0.0.1:1", false, Some(surroundings)), closed);
     }
 }
 

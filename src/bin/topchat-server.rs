@@ -6,7 +6,8 @@ use clap::CommandFactory;
 use topchat::environment;
 use topchat::error::{Exit, Explain, describe};
 use topchat::server::options::Options;
-use topchat::server::{Durability, Registration, Server, ServerError, Settings, admin, scheduling};
+use topchat::server::surroundings::Surroundings;
+use topchat::server::{Durability, Registration, Server, ServerError, Settings, Why, admin, scheduling};
 use topchat::text::{quoted, visible};
 use topchat::transport::Stop;
 
@@ -59,6 +60,10 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
     eprintln!("listening   {:VALUE$}   {reach}", address.to_string());
     eprintln!("identity    {}   clients pin this at first contact", server.identity());
     eprintln!("clients     {:VALUE$}   change with --max-clients", format!("0 of {}", settings.max_clients));
+    if let [first, rest @ ..] = &settings.trust_proxy[..] {
+        let all = rest.iter().fold(first.to_string(), |all, next| format!("{all}, {next}"));
+        eprintln!("proxies     {all:VALUE$}   must say for whom they connect (PROXY protocol, version 2)");
+    }
     let accounts = server.accounts();
     let data = visible(&options.data_dir.to_string_lossy()).into_owned();
     eprintln!("data        {data:VALUE$}   {accounts} accounts, registration {}", registration(server, options));
@@ -126,10 +131,22 @@ fn told(variable: &str) -> Option<String> {
 
 /// Who may make an account, and how that is changed.
 fn registration(server: &Server, options: &Options) -> String {
+    let why = server.why_registration().map_or(String::new(), |why| format!(", since {}", because(why)));
     match server.registration() {
-        Registration::Open => "open (change with --registration invite or closed)".to_owned(),
+        Registration::Open => format!("open{why} (change with --registration invite or closed)"),
         Registration::Invite => format!("by invite (make a code: {})", owners_command("user invite", options)),
-        Registration::Closed => "closed (let people in with --registration invite or open)".to_owned(),
+        Registration::Closed => format!("closed{why} (let people in with --registration invite or open)"),
+    }
+}
+
+/// Why it is so without a word of the owner.
+fn because(why: Why) -> &'static str {
+    match why {
+        Why::Others => "others can connect",
+        Why::Proxy => "others come by a proxy",
+        Why::Runs(Surroundings::Container) => "this is a container",
+        Why::Runs(Surroundings::Systemd) => "systemd runs this",
+        Why::Here => "only this machine can connect",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -16,9 +16,10 @@ use super::outbox::Outbox;
 use super::session::Session;
 use super::shared::Shared;
 use crate::limits::{
-    ACCEPT_PAUSE, ACCEPTS_AT_ONCE, CLIENT_STACK, DESCRIPTORS_RESERVED, SHORTAGE_TOLD_EVERY, STOP_WITHIN,
+    ACCEPT_PAUSE, ACCEPTS_AT_ONCE, CLIENT_STACK, DESCRIPTORS_RESERVED, PROXY_HEADER_WITHIN, SHORTAGE_TOLD_EVERY,
+    STOP_WITHIN,
 };
-use crate::transport::{Connection, Stop, wait_input};
+use crate::transport::{Connection, Stop, forwarded_for, wait_input};
 use crate::wire::Code;
 
 /// The accept loop and the threads that it started.
@@ -95,30 +96,29 @@ impl Acceptor {
         let outbox = Arc::new(Outbox::new()?);
         self.last_id += 1;
         let id = self.last_id;
-        let Some(pass) = self.shared.guests.admit(source.ip(), id, &outbox) else {
+        let accepted =
+            Accepted { shared: Arc::clone(&self.shared), id, socket, outbox: Arc::clone(&outbox), at: Instant::now() };
+        let room = if self.shared.proxies.trust(source.ip()) { &self.shared.forwarded } else { &self.shared.guests };
+        let Some(pass) = room.admit(source.ip(), id, &outbox) else {
             log::debug!("no room for a guest from {}", source.ip());
             return Ok(());
         };
-        let thread = self.spawn(id, socket, source, Arc::clone(&outbox), pass)?;
+        let thread = self.spawn(accepted, source.ip(), pass)?;
         self.clients.insert(id, Client { thread, outbox });
         Ok(())
     }
 
-    fn spawn(
-        &self,
-        id: SessionId,
-        socket: TcpStream,
-        source: SocketAddr,
-        outbox: Arc<Outbox>,
-        pass: GuestPass,
-    ) -> io::Result<JoinHandle<()>> {
-        let shared = Arc::clone(&self.shared);
-        let finished = Finished { id, announce: self.finished.0.clone() };
-        std::thread::Builder::new().name(format!("client-{id}")).stack_size(CLIENT_STACK).spawn(move || {
+    fn spawn(&self, accepted: Accepted, source: IpAddr, pass: GuestPass) -> io::Result<JoinHandle<()>> {
+        let finished = Finished { id: accepted.id, announce: self.finished.0.clone() };
+        let thread = std::thread::Builder::new().name(format!("client-{}", accepted.id)).stack_size(CLIENT_STACK);
+        thread.spawn(move || {
             let _finished = finished;
-            match Connection::accept(socket, &shared.tls) {
-                Ok(connection) => Session::new(&shared, id, source.ip(), connection, outbox, pass).run(),
-                Err(error) => log::error!("beginning a session: {error}"),
+            if accepted.shared.proxies.trust(source) {
+                if let Some((source, pass)) = accepted.introduced(source, pass) {
+                    accepted.serve(source, pass);
+                }
+            } else {
+                accepted.serve(source, pass);
             }
         })
     }
@@ -150,6 +150,44 @@ impl Acceptor {
                     return;
                 }
             }
+        }
+    }
+}
+
+/// A connection that was taken, in the hands of its thread.
+struct Accepted {
+    shared: Arc<Shared>,
+    id: SessionId,
+    socket: TcpStream,
+    outbox: Arc<Outbox>,
+    at: Instant,
+}
+
+impl Accepted {
+    /// For whom a proxy connects, and the place of a guest from there. What one does for itself counts as its own.
+    fn introduced(&self, proxy: IpAddr, lobby: GuestPass) -> Option<(IpAddr, GuestPass)> {
+        let within = PROXY_HEADER_WITHIN.min(self.shared.settings.login_deadline);
+        let source = match forwarded_for(&self.socket, self.outbox.wakeup(), self.at + within) {
+            Ok(source) => source.map_or(proxy, |source| source.to_canonical()),
+            Err(why) => {
+                self.shared.proxies.tell(proxy, &why);
+                return None;
+            }
+        };
+        drop(lobby);
+        let pass = self.shared.guests.admit(source, self.id, &self.outbox);
+        if pass.is_none() {
+            log::debug!("no room for a guest from {source}, who comes by the proxy {proxy}");
+        }
+        Some((source, pass?))
+    }
+
+    fn serve(self, source: IpAddr, pass: GuestPass) {
+        match Connection::accept(self.socket, &self.shared.tls) {
+            Ok(connection) => {
+                Session::new(&self.shared, self.id, source, connection, self.outbox, pass).since(self.at).run()
+            }
+            Err(error) => log::error!("beginning a session: {error}"),
         }
     }
 }

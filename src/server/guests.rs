@@ -13,6 +13,9 @@ use crate::wire::Code;
 /// Counts guests, in all and per source.
 pub(super) struct Guests {
     room: usize,
+    /// How many of one source there may be, and whether that holds for this machine itself, too.
+    per_source: usize,
+    exempts_loopback: bool,
     here: Mutex<Here>,
 }
 
@@ -41,8 +44,14 @@ pub(super) struct GuestPass {
 
 impl Guests {
     /// Room for as many guests as seats, and a few at least.
-    pub(super) fn new(seats: usize) -> Self {
-        Self { room: seats.max(GUESTS_MIN), here: Mutex::default() }
+    pub(super) fn new(seats: usize, exempts_loopback: bool) -> Self {
+        let room = seats.max(GUESTS_MIN);
+        Self { room, per_source: GUESTS_PER_SOURCE, exempts_loopback, here: Mutex::default() }
+    }
+
+    /// As much room for connections of proxies that have not said yet for whom.
+    pub(super) fn of_proxies(seats: usize) -> Self {
+        Self { per_source: usize::MAX, ..Self::new(seats, false) }
     }
 
     /// A place for the connection `id` from `address`, if there is one.
@@ -54,7 +63,7 @@ impl Guests {
         let source = Source::from(address);
         let mut here = self.lock();
         let own = here.of(source);
-        let victim = if own >= GUESTS_PER_SOURCE && !is_exempt(address) {
+        let victim = if own >= self.per_source && !(self.exempts_loopback && is_exempt(address)) {
             Some(here.oldest_to_give_way(|other| other == source)?)
         } else if here.all >= self.room {
             Some(here.oldest_to_give_way(|_| true).or_else(|| here.oldest_of_the_most(own))?)
@@ -161,7 +170,7 @@ mod tests {
 
     impl World {
         fn new(seats: usize) -> Self {
-            Self { guests: Arc::new(Guests::new(seats)), last_id: 0 }
+            Self { guests: Arc::new(Guests::new(seats, true)), last_id: 0 }
         }
 
         fn admit(&mut self, address: &str) -> Option<(GuestPass, Arc<Outbox>)> {
@@ -199,6 +208,14 @@ mod tests {
         assert_eq!(world.admit_many("::ffff:127.0.0.1", 20).len(), 0);
         drop(held);
         assert_eq!(world.admit_many("127.0.0.2", 20).len(), GUESTS_PER_SOURCE);
+    }
+
+    #[test]
+    fn where_a_proxy_is_trusted_this_machine_gets_its_share_only() {
+        let mut world = World { guests: Arc::new(Guests::new(100, false)), last_id: 0 };
+        assert_eq!(world.admit_many("127.0.0.1", 20).len(), GUESTS_PER_SOURCE);
+        let mut proxies = World { guests: Arc::new(Guests::of_proxies(100)), last_id: 0 };
+        assert_eq!(proxies.admit_many("127.0.0.1", 120).len(), 100, "who has not said for whom it connects");
     }
 
     #[test]

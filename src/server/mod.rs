@@ -22,6 +22,7 @@ mod outbox;
 mod pause;
 mod phase;
 mod presence;
+pub mod proxies;
 pub mod rate;
 mod register;
 mod renewal;
@@ -30,6 +31,7 @@ mod seat;
 mod session;
 mod shared;
 mod store;
+pub mod surroundings;
 pub mod throttle;
 
 use std::io;
@@ -40,7 +42,7 @@ use std::sync::Arc;
 pub use capacity::Scarce;
 pub use error::ServerError;
 pub use listen::Lacks;
-pub use shared::{Registration, Settings};
+pub use shared::{Registration, Settings, Why};
 pub use store::{Durability, Quotas, StoreError};
 
 use crate::crypto::keys::PublicKey;
@@ -101,6 +103,11 @@ impl Server {
     /// Who may make an account.
     pub fn registration(&self) -> Registration {
         self.shared.registration
+    }
+
+    /// Why just those, if nothing was said about it.
+    pub fn why_registration(&self) -> Option<Why> {
+        self.shared.why_registration
     }
 
     /// How many accounts there are.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::proxies::Network;
 use super::store::days;
+use super::surroundings;
 use super::{Durability, Quotas, Registration, Settings};
 use crate::environment;
 use crate::limits;
@@ -64,9 +66,14 @@ struct Serving {
     #[arg(long, value_name = "N", default_value_t = limits::GROUP_MESSAGES as u32, env = "TOPCHAT_GROUP_MESSAGES",
         value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     group_messages: u32,
-    /// Who may make an account [default: open if this machine alone is listened to, else closed]
+    /// Who may make an account [default: open if only this machine can connect, without a trusted proxy, and neither systemd nor a
+    /// container runs the server; else closed]
     #[arg(long, value_name = "WHO", env = "TOPCHAT_REGISTRATION")]
     registration: Option<Registration>,
+    /// Proxies, by address or network, who must say for whom they connect (PROXY protocol, version 2) and are believed; may be given
+    /// several times
+    #[arg(long, value_name = "ADDRESS[/BITS]", env = "TOPCHAT_TRUST_PROXY", value_delimiter = ',')]
+    trust_proxy: Vec<Network>,
 }
 
 /// What else the program does.
@@ -187,6 +194,8 @@ impl Options {
             max_accounts: self.serving.max_accounts as usize,
             rate: self.serving.rate,
             registration: self.serving.registration,
+            surroundings: surroundings::look(),
+            trust_proxy: self.serving.trust_proxy.clone(),
             durability: self.serving.durability,
             quotas: self.serving.quotas(),
             ..Settings::default()

@@ -91,6 +91,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The login's deadline counts from then.
+    pub(super) fn since(self, accepted: Instant) -> Self {
+        Self { deadline: Some(accepted + self.shared.settings.login_deadline), ..self }
+    }
+
     /// Serves the client until the end, then says goodbye.
     pub(super) fn run(mut self) {
         let Err(end) = self.handshake().and_then(|()| self.serve());

@@ -8,7 +8,9 @@ use super::accounts::Accounts;
 use super::guests::Guests;
 use super::hub::Hub;
 use super::presence::Presence;
+use super::proxies::{Network, Proxies};
 use super::store::{Durability, Quotas, Store};
+use super::surroundings::Surroundings;
 use super::throttle::{Slowness, Throttle};
 use crate::crypto::keys::PublicKey;
 use crate::limits;
@@ -26,10 +28,28 @@ pub enum Registration {
     Closed,
 }
 
+/// Why it is so where nothing was said about registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Closed: others can connect.
+    Others,
+    /// Closed: others come by a proxy.
+    Proxy,
+    /// Closed: what runs this server may be what lets others in.
+    Runs(Surroundings),
+    /// Open: only this machine can connect.
+    Here,
+}
+
 impl Registration {
-    /// What holds where nothing else was said: on this machine alone everybody may, in a network nobody.
-    pub fn default_at(address: SocketAddr) -> Self {
-        if address.ip().to_canonical().is_loopback() { Self::Open } else { Self::Closed }
+    /// What holds where nothing else was said: on this machine alone everybody may, where others may come nobody.
+    pub fn by_default(address: SocketAddr, trusts_proxies: bool, surroundings: Option<Surroundings>) -> (Self, Why) {
+        match surroundings {
+            _ if !address.ip().to_canonical().is_loopback() => (Self::Closed, Why::Others),
+            _ if trusts_proxies => (Self::Closed, Why::Proxy),
+            Some(surroundings) => (Self::Closed, Why::Runs(surroundings)),
+            None => (Self::Open, Why::Here),
+        }
     }
 }
 
@@ -50,8 +70,12 @@ pub struct Settings {
     pub max_clients: usize,
     /// Most accounts.
     pub max_accounts: usize,
-    /// Who may make an account; [`Registration::default_at`] the address if nothing is said.
+    /// Who may make an account; [`Registration::by_default`] if nothing is said.
     pub registration: Option<Registration>,
+    /// What runs the server, if that lets others in by itself.
+    pub surroundings: Option<Surroundings>,
+    /// Who must say for whom it connects, and is believed.
+    pub trust_proxy: Vec<Network>,
     /// What "accepted" waits for.
     pub durability: Durability,
     /// How much may wait for whom.
@@ -74,6 +98,8 @@ impl Default for Settings {
             max_clients: limits::CLIENTS_DEFAULT,
             max_accounts: limits::ACCOUNTS_MAX,
             registration: None,
+            surroundings: None,
+            trust_proxy: Vec::new(),
             durability: Durability::default(),
             quotas: Quotas::default(),
             login_deadline: limits::LOGIN_DEADLINE,
@@ -91,6 +117,9 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     /// Who may make an account.
     pub(super) registration: Registration,
+    /// Why, if nothing was said about it.
+    pub(super) why_registration: Option<Why>,
+    pub(super) proxies: Proxies,
     /// Where it listens, with the real port.
     pub(super) address: SocketAddr,
     /// When it began, as Unix time in milliseconds.
@@ -99,6 +128,8 @@ pub(super) struct Shared {
     pub(super) accounts: Accounts,
     pub(super) store: Store,
     pub(super) guests: Arc<Guests>,
+    /// Connections of trusted proxies, until they have said for whom.
+    pub(super) forwarded: Arc<Guests>,
     /// Makes the salts of unknown names: steady, and not to be told from real ones.
     pub(super) secret: [u8; 32],
     /// Read and checked in place of an unknown name's key, so that both refusals take the same time.
@@ -117,11 +148,22 @@ impl Shared {
         secret: [u8; 32],
         decoy: &PublicKey,
     ) -> Self {
+        let trusts_proxies = !settings.trust_proxy.is_empty();
+        let (registration, why_registration) = match settings.registration {
+            Some(registration) => (registration, None),
+            None => {
+                let (registration, why) = Registration::by_default(address, trusts_proxies, settings.surroundings);
+                (registration, Some(why))
+            }
+        };
         Self {
-            guests: Arc::new(Guests::new(settings.max_clients)),
+            guests: Arc::new(Guests::new(settings.max_clients, !trusts_proxies)),
+            forwarded: Arc::new(Guests::of_proxies(settings.max_clients)),
+            proxies: Proxies::new(settings.trust_proxy.clone()),
             hub: Mutex::new(Hub::new(settings.max_clients)),
-            throttle: Mutex::new(Throttle::new(settings.slowness)),
-            registration: settings.registration.unwrap_or_else(|| Registration::default_at(address)),
+            throttle: Mutex::new(Throttle::new(settings.slowness, !trusts_proxies)),
+            registration,
+            why_registration,
             address,
             began_ms: unix_ms(),
             settings,

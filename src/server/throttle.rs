@@ -95,6 +95,8 @@ impl Default for Slowness {
 #[derive(Debug)]
 pub struct Throttle {
     slowness: Slowness,
+    /// Whether this machine itself may make accounts without a limit.
+    exempts_loopback: bool,
     /// Logins without a proof of the identity key.
     strangers: Recent<Source, Failures>,
     /// Wrong passwords of those who proved it.
@@ -104,13 +106,13 @@ pub struct Throttle {
 
 impl Throttle {
     /// One that has counted nothing yet.
-    pub fn new(slowness: Slowness) -> Self {
-        Self::with_entries(slowness, THROTTLE_ENTRIES)
+    pub fn new(slowness: Slowness, exempts_loopback: bool) -> Self {
+        Self::with_entries(slowness, exempts_loopback, THROTTLE_ENTRIES)
     }
 
-    fn with_entries(slowness: Slowness, entries: usize) -> Self {
+    fn with_entries(slowness: Slowness, exempts_loopback: bool, entries: usize) -> Self {
         let (strangers, guesses) = (Recent::new(entries), Recent::new(entries));
-        Self { slowness, strangers, guesses, registrations: Recent::new(entries) }
+        Self { slowness, exempts_loopback, strangers, guesses, registrations: Recent::new(entries) }
     }
 
     /// Counts a login without a proof of the key, which can't succeed, and tells after what time it is answered.
@@ -138,7 +140,7 @@ impl Throttle {
 
     /// Whether an account may be registered, and counts it if so, whatever becomes of it.
     pub fn may_register(&mut self, source: IpAddr, now: Instant) -> Result<(), RetryAfter> {
-        if is_exempt(source) {
+        if self.exempts_loopback && is_exempt(source) {
             return Ok(());
         }
         let window = self.registrations.touch(Source::from(source), now);

@@ -5,6 +5,7 @@
 
 mod connection;
 mod error;
+mod forwarded;
 mod gathered;
 mod liveness;
 mod stop;
@@ -13,6 +14,7 @@ mod wait;
 
 pub use connection::{Connection, Received};
 pub use error::TransportError;
+pub use forwarded::{ForwardError, forwarded_for};
 pub use liveness::{Liveness, Pulse};
 pub use stop::Stop;
 pub use tls::{ClientTls, ServerTls, check_handshake, check_key_log};

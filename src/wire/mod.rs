@@ -8,6 +8,7 @@ pub mod code;
 pub mod deliver;
 pub mod envelope;
 pub mod fingerprint;
+pub mod forwarded;
 pub mod frame;
 pub mod reader;
 pub mod signed;

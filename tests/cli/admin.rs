@@ -339,7 +339,10 @@ fn an_invite_code_makes_an_account_from_the_command_line() {
 #[test]
 fn the_start_line_tells_who_may_register_and_how_that_is_changed() {
     for (arguments, words) in [
-        (&[][..], "registration open (change with --registration invite or closed)"),
+        (
+            &[][..],
+            "registration open, since only this machine can connect (change with --registration invite or closed)",
+        ),
         (&["--registration", "open"], "registration open (change with --registration invite or closed)"),
         (&["--registration", "closed"], "registration closed (let people in with --registration invite or open)"),
     ] {

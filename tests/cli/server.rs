@@ -60,7 +60,7 @@ fn the_start_lines_name_commands_as_they_are_typed_there() {
             rest,
             [
                 "clients     0 of 10          change with --max-clients",
-                "data        data             0 accounts, registration open (change with --registration invite or closed)",
+                "data        data             0 accounts, registration open, since only this machine can connect (change with --registration invite or closed)",
                 "messages    wait on disk until they are delivered",
                 "The server passes on sealed messages and cannot read them. \
                  It does see who writes to whom, when, and how much.",

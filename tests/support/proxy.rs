@@ -52,6 +52,15 @@ impl Proxy {
 
     /// No more than `piece` bytes are passed on at a time.
     pub fn with_pieces(server: SocketAddr, piece: usize) -> Self {
+        Self::saying(server, piece, Vec::new())
+    }
+
+    /// Each connection to the server begins with these bytes.
+    pub fn with_header(server: SocketAddr, header: Vec<u8>) -> Self {
+        Self::saying(server, 4096, header)
+    }
+
+    fn saying(server: SocketAddr, piece: usize, header: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let faults = Arc::<Mutex<VecDeque<Fault>>>::default();
@@ -62,7 +71,9 @@ impl Proxy {
         let ear = Arc::clone(&overheard);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(server) else { continue };
+                let Ok(mut server) = TcpStream::connect(server) else { continue };
+                // A server that is gone is found out by what follows.
+                let _ = server.write_all(&header);
                 let ways = Ways::default();
                 *current.lock().unwrap() = ways.clone();
                 if let Some(fault) = planned.lock().unwrap().pop_front() {

@@ -1,5 +1,6 @@
 //! A client that sends whatever a test wants and waits, with a deadline, for what comes.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,14 @@ impl RawClient {
     pub fn try_connect_from(source: Ipv4Addr, address: SocketAddr) -> Result<Self, TransportError> {
         people::make();
         Self::over(socket_from(source, address).map_err(|_| TransportError::Closed)?)
+    }
+
+    /// The same by a proxy that says this first.
+    pub fn try_connect_behind(header: &[u8], address: SocketAddr) -> Result<Self, TransportError> {
+        people::make();
+        let mut socket = TcpStream::connect(address).map_err(|_| TransportError::Closed)?;
+        socket.write_all(header).map_err(|_| TransportError::Closed)?;
+        Self::over(socket)
     }
 
     fn over(socket: TcpStream) -> Result<Self, TransportError> {

@@ -9,7 +9,7 @@ mod session;
 
 pub use files::{db_load, groupkey_load, inbox_load, mailbox_load, pins_load};
 pub use interaction::interaction;
-pub use parsing::{bundle_parse, envelope_parse, frame_decode, name_canonical, sanitize};
+pub use parsing::{bundle_parse, envelope_parse, forwarded_parse, frame_decode, name_canonical, sanitize};
 pub use sealed::{envelope_open, unpad_v15};
 pub use session::state_machine;
 
@@ -22,6 +22,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("db_load", db_load),
     ("envelope_open", envelope_open),
     ("envelope_parse", envelope_parse),
+    ("forwarded_parse", forwarded_parse),
     ("frame_decode", frame_decode),
     ("groupkey_load", groupkey_load),
     ("inbox_load", inbox_load),

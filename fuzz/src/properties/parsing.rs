@@ -2,9 +2,12 @@
 
 use topchat::crypto::bundle;
 use topchat::crypto::keys::PublicKey;
-use topchat::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, NAME_MAX, RSA_BITS_MAX, RSA_BITS_MIN, SPKI_MAX};
+use topchat::limits::{
+    FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, NAME_MAX, PROXY_HEADER_MAX, RSA_BITS_MAX, RSA_BITS_MIN, SPKI_MAX,
+};
 use topchat::names::{Recipient, UserName};
 use topchat::text::{visible, visible_lines};
+use topchat::wire::forwarded::{self, Forwarded};
 use topchat::wire::frame::{self, FrameBuffer};
 use topchat::wire::{Bundle, Envelope, Fingerprint, ToClient, ToServer};
 
@@ -52,6 +55,27 @@ fn frames(stream: &[u8], piece: usize, limit: usize) -> (Vec<(u8, Vec<u8>)>, boo
         }
     }
     (found, false)
+}
+
+/// A proxy's header: what is read of it does not depend on how it comes, and never more than what is missing is asked for.
+pub fn forwarded_parse(data: &[u8]) {
+    let mut taken = 0;
+    let read = loop {
+        match forwarded::read(data.get(..taken).unwrap_or_default()) {
+            Ok(Forwarded::Missing(missing)) if taken + missing <= data.len() => {
+                assert!(missing > 0, "a header that asks for nothing never ends");
+                taken += missing;
+            }
+            read => break read,
+        }
+    };
+    assert!(taken <= 16 + PROXY_HEADER_MAX);
+    if let Ok(Forwarded::FromV4(_) | Forwarded::FromV6(_) | Forwarded::ByItself) = read {
+        // One more byte would be TLS's, and one less is not enough.
+        let length = data.get(14..16).map_or(0, |length| usize::from(length[0]) << 8 | usize::from(length[1]));
+        assert_eq!(taken, 16 + length);
+        (0..taken).for_each(|cut| assert!(matches!(forwarded::read(&data[..cut]), Ok(Forwarded::Missing(_))), "{cut}"));
+    }
 }
 
 /// What parses is encoded to the same bytes, and a look at its header finds the same header.

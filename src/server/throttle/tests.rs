@@ -11,7 +11,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { throttle: Throttle::new(Slowness::default()), now: Instant::now() }
+        Self { throttle: Throttle::new(Slowness::default(), true), now: Instant::now() }
     }
 
     fn pass(&mut self, secs: u64) {
@@ -111,6 +111,16 @@ fn registrations_are_limited_but_not_from_this_machine() {
     assert_eq!(world.registration_wait("127.0.0.2"), 0);
 }
 
+/// Behind a proxy that can't tell for whom it connects, everybody is it.
+#[test]
+fn where_a_proxy_is_trusted_registrations_from_this_machine_are_limited_too() {
+    let mut world = World { throttle: Throttle::new(Slowness::default(), false), now: Instant::now() };
+    for source in ["127.0.0.1", "::1"] {
+        (0..20).for_each(|_| assert_eq!(world.registration_wait(source), 0));
+        assert_eq!(world.registration_wait(source), 3600);
+    }
+}
+
 #[test]
 fn addresses_of_one_network_are_one_source() {
     let same = |a: &str, b: &str| Source::from(address(a)) == Source::from(address(b));
@@ -124,7 +134,7 @@ fn addresses_of_one_network_are_one_source() {
 
 #[test]
 fn memory_is_bounded_and_the_least_recent_goes_first() {
-    let mut world = World { throttle: Throttle::with_entries(Slowness::default(), 3), now: Instant::now() };
+    let mut world = World { throttle: Throttle::with_entries(Slowness::default(), true, 3), now: Instant::now() };
     for source in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1", "192.0.2.4"] {
         world.guess(source, "alice");
     }
