@@ -261,7 +261,7 @@ fn accounts_outlive_the_server() {
     assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
     let folder = server.stop();
     let accounts = std::fs::read_to_string(folder.path().join("data/accounts.jsonl")).unwrap();
-    assert_eq!(accounts.lines().count(), 1);
+    assert_eq!(accounts.lines().count(), 2, "a title and a record");
     assert!(!accounts.contains("correct horse"));
 }
 

@@ -1,15 +1,17 @@
 //! Servers as processes: started on a folder of their own, ended by their id, and what they take of the machine.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use data_encoding::BASE64;
 use tempfile::TempDir;
+use topchat::server::{accounts, folder};
+use topchat::storage::disk::RealDisk;
 use topchat::storage::folder::LockedFolder;
+use topchat::storage::journal::Journal;
 use topchat::wire::Verifier;
 
 use super::topchat::{Keys, name};
@@ -102,20 +104,18 @@ pub fn data(folder: &TempDir) -> PathBuf {
 pub fn register(folder: &Path, keys: &Keys, members: usize) -> io::Result<()> {
     let locked = LockedFolder::open(folder).map_err(io::Error::other)?;
     let Verifier { salt, iterations, stored_key, server_key } = keys.verifier();
-    let mut lines = Vec::new();
+    let mut records = Vec::new();
     for member in 0..members {
         let bundle = keys.bundle(&name(member)).encode();
-        let record = serde_json::json!({
-            "op": "register", "v": 1, "name": name(member).as_str(), "created_ms": 1_795_000_000_000_u64,
+        records.push(serde_json::json!({
+            "op": "register", "name": name(member).as_str(), "created_ms": 1_795_000_000_000_u64,
             "salt": BASE64.encode(&salt), "iterations": iterations, "stored_key": BASE64.encode(&stored_key),
             "server_key": BASE64.encode(&server_key), "bundle": BASE64.encode(&bundle),
-        });
-        serde_json::to_writer(&mut lines, &record)?;
-        lines.push(b'\n');
+        }));
     }
-    let path = locked.path().join("accounts.jsonl");
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&lines)
+    folder::parts(locked.path()).begin().map_err(io::Error::other)?;
+    let path = locked.path().join(accounts::FILE_NAME);
+    Journal::create(&path, &accounts::FORMAT, Box::new(RealDisk), &records).map(drop).map_err(io::Error::other)
 }
 
 /// Seconds of CPU that a process has taken (proc(5): fields 14 and 15 of `stat`).

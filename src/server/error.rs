@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use super::accounts::AccountsError;
 use super::admin::Refusal;
 use super::capacity::Scarce;
+use super::folder;
 use super::listen::Lacks;
 use super::store::StoreError;
 use crate::crypto::keys::KeyError;
 use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};
 use crate::limits::SOCKET_PATH_MAX;
+use crate::storage::journal::version_hint;
 use crate::storage::lock::LockError;
+use crate::storage::manifest::ManifestError;
 use crate::storage::{FileError, FileKind};
 use crate::text::{quoted, visible};
 use crate::transport::TransportError;
@@ -51,9 +54,18 @@ pub enum ServerError {
     /// What the machine does not give.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// A file of the server's identity is not what this program made.
+    #[error("{}, line 1: the checksum does not hold", shown(.path))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file or folder.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A part of the data folder is gone.
+    #[error(transparent)]
+    Folder(#[from] ManifestError),
     /// Making a key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -85,6 +97,12 @@ pub enum ServerError {
         /// What stands there.
         found: FileKind,
     },
+    /// A file of the server's identity is of an older version.
+    #[error("{} is of version 1 of its format, and this program reads version 2", shown(.path))]
+    OldFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// Standard output.
     #[error("can't write to standard output: {source}")]
     Output {
@@ -94,12 +112,6 @@ pub enum ServerError {
     /// What the owner asked for was not done.
     #[error("{}", refusal_words(.0))]
     Refused(Refusal),
-    /// The secret file is not what this program made.
-    #[error("{} does not hold 32 bytes", shown(.path))]
-    Secret {
-        /// The file.
-        path: PathBuf,
-    },
     /// The path of the admin socket is longer than the operating system takes.
     #[error("the path {} has {length} bytes, and a socket's can have {SOCKET_PATH_MAX}", shown(.path))]
     SocketPath {
@@ -141,17 +153,23 @@ impl Explain for ServerError {
             Self::Address { better, .. } => Some(format!("give both: topchat-server --listen {}", quoted(better))),
             Self::Environment(error) => error.hint(),
             Self::File(error) => error.hint(),
+            Self::Folder(error) => error.hint(),
             Self::Lock(LockError::File(FileError::Missing { .. })) => {
                 Some("name the server's folder with --data-dir DIR".to_owned())
             }
             Self::Lock(error) => error.hint().map(|hint| format!("{hint}; --data-dir DIR names another folder")),
             Self::Messages(error) => error.hint(),
             Self::Listen { source, .. } => Some(listen_hint(source)),
-            Self::Certificate { path, .. } => Some(format!(
-                "restore {} from a backup, or move it away: a new one is made, and every client will warn that the server changed",
-                shown(path)
+            Self::Certificate { .. } => Some(
+                "nothing was changed, and the file is whole: see what OpenSSL is told to refuse, in openssl.cnf"
+                    .to_owned(),
+            ),
+            Self::Damaged { path } => Some(format!(
+                "nothing was changed: put {} back from a backup; without it {}",
+                shown(path),
+                folder::without(path)
             )),
-            Self::Secret { path } => Some(format!("move {} away: a new one is made at the next start", shown(path))),
+            Self::OldFile { .. } => Some(version_hint(1, 2)),
             Self::Misunderstood { .. } => Some("use the topchat-server of the same version".to_owned()),
             Self::NotSocket { path, .. } => {
                 Some(format!("move it away: mv {0} {0}.old", quoted(&path.to_string_lossy())))
@@ -176,6 +194,7 @@ impl Explain for ServerError {
             Self::Accept { .. } | Self::Key(_) => Exit::Unexpected,
             Self::Accounts(error) => error.exit(),
             Self::File(error) => error.exit(),
+            Self::Folder(error) => folder::exit(error),
             Self::Lock(error) => error.exit(),
             Self::Messages(error) => error.exit(),
             Self::Refused(Refusal::NoSuchUser { .. } | Refusal::NoSuchInvite { .. }) => Exit::Undelivered,
@@ -190,7 +209,8 @@ impl Explain for ServerError {
             Self::Address { .. }
             | Self::Certificate { .. }
             | Self::Environment(_)
-            | Self::Secret { .. }
+            | Self::Damaged { .. }
+            | Self::OldFile { .. }
             | Self::TooManyClients { .. } => Exit::Configuration,
         }
     }

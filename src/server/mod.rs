@@ -11,6 +11,7 @@ mod comings;
 mod directory;
 mod error;
 mod farewell;
+pub mod folder;
 mod guests;
 mod hub;
 mod identity;
@@ -46,7 +47,7 @@ pub use shared::{Registration, Settings, Why};
 pub use store::{Durability, Quotas, StoreError};
 
 use crate::crypto::keys::PublicKey;
-use crate::storage::folder::LockedFolder;
+use crate::storage::folder::{LockedFolder, ensure_folder};
 use crate::transport::Stop;
 use crate::wire::Fingerprint;
 
@@ -67,6 +68,9 @@ impl Server {
         listen::check(listen)?;
         let folder = LockedFolder::open(folder)?;
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
+        let parts = folder::parts(folder.path());
+        parts.ready(folder::MESSAGES, |path| ensure_folder(path).map_err(ServerError::from))?;
+        parts.is_there(folder::CURSORS)?;
         let store = store::Store::open(
             folder.path(),
             accounts.all().into_iter(),

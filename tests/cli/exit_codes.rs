@@ -120,15 +120,17 @@ fn damaged_files_of_the_server_are_bad_configuration_with_a_remedy() {
         (
             "data/accounts.jsonl",
             &b"hello\n"[..],
-            "error: data/accounts.jsonl, line 1: not a JSON object\n\
-             hint: nothing was changed: restore the file from a backup, or correct line 1 in a copy\n"
+            "error: data/accounts.jsonl, line 1: this is no file of accounts\n\
+             hint: nothing was changed, and this file holds all accounts, without which everybody's name is free for \
+             whoever comes first: put it back from a backup\n"
                 .to_owned(),
         ),
         (
             "data/secret.key",
             b"short",
-            "error: data/secret.key does not hold 32 bytes\n\
-             hint: move data/secret.key away: a new one is made at the next start\n"
+            "error: data/secret.key, line 1: the checksum does not hold\n\
+             hint: nothing was changed: put data/secret.key back from a backup; without it strangers can tell, once, \
+             which names have no account\n"
                 .to_owned(),
         ),
         (

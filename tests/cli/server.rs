@@ -175,19 +175,20 @@ fn a_damaged_account_file_is_refused_with_its_line_and_left_alone() {
     }
     drop(server);
     let good = home.read("data/accounts.jsonl");
-    let [alice, bob] = good.lines().collect::<Vec<_>>()[..] else { panic!("two accounts: {good}") };
+    let [title, alice, bob] = good.lines().collect::<Vec<_>>()[..] else { panic!("two accounts: {good}") };
     for (content, line) in [
         (String::new(), 1),
         ("\n".to_owned(), 1),
-        (format!("{alice}\n\n{bob}\n"), 2),
-        (format!("{alice}\n{alice}\n"), 2),
-        (format!("{alice}\nhello\n"), 2),
-        (format!("{alice}\n{}\n{bob}\n", &bob[..bob.len() / 2]), 2),
-        (format!("{alice}\n{}\n", bob.replace("\"v\":1", "\"v\":2")), 2),
-        (format!("{alice}\n{}\n", bob.replace("\"name\":\"bob\"", "\"name\":\"Bob\"")), 2),
-        (format!("{alice}\n{}\n", bob.replace("\"name\":\"bob\"", "\"name\":\"carol\"")), 2),
-        (format!("{alice}\n{}\n", bob.replace("\"op\":\"register\"", "\"op\":\"delete\"")), 2),
-        (format!("{alice}\n{{\"op\":\"delete\",\"v\":1,\"name\":\"zoe\"}}\n"), 2),
+        (format!("{alice}\n{bob}\n"), 1),
+        (format!("{title}\n{title}\n{alice}\n{bob}\n"), 2),
+        (format!("{title}\n{alice}\n\n{bob}\n"), 3),
+        (format!("{title}\n{alice}\n{bob}\n\n"), 4),
+        (format!("{title}\n{alice}\n{alice}\n"), 3),
+        (format!("{title}\n{bob}\n{alice}\n"), 2),
+        (format!("{title}\n{bob}\n"), 2),
+        (format!("{title}\nhello\n{bob}\n"), 2),
+        (format!("{title}\n{}\n{bob}\n", &alice[..alice.len() / 2]), 2),
+        (format!("{title}\n{}\n{bob}\n", alice.replace("AAAA", "AAAB")), 2),
     ] {
         home.file("data/accounts.jsonl", content.as_bytes());
         for finished in [start(&home), run(&home, &["user", "list"])] {
@@ -198,11 +199,18 @@ fn a_damaged_account_file_is_refused_with_its_line_and_left_alone() {
         }
         assert_eq!(home.read("data/accounts.jsonl"), content, "the file stays as it is");
     }
-    // A crash in the middle of a line is no damage: that line was never acknowledged.
-    home.file("data/accounts.jsonl", format!("{alice}\n{}", &bob[..bob.len() / 2]).as_bytes());
-    let finished = run(&home, &["user", "list"]);
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(finished.stdout.starts_with("alice ") && finished.stdout.lines().count() == 1, "{}", finished.stdout);
+    // A crash can leave the last line torn, and only that one: it is cut off, kept and told.
+    for torn in [bob[..bob.len() / 2].to_owned(), format!("{}\n", bob.replace("\"name\":\"bob\"", "\"name\":\"bab\""))]
+    {
+        let whole = format!("{title}\n{alice}\n");
+        home.file("data/accounts.jsonl", format!("{whole}{torn}").as_bytes());
+        let finished = run(&home, &["user", "list"]);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert!(finished.stdout.starts_with("alice ") && finished.stdout.lines().count() == 1, "{}", finished.stdout);
+        let copy = format!("data/accounts.jsonl.torn-{}", whole.len());
+        assert!(finished.stderr.contains(&format!("kept in {copy}")), "{}", finished.stderr);
+        assert_eq!((home.read(&copy), home.read("data/accounts.jsonl")), (torn, whole));
+    }
 }
 
 #[test]
@@ -214,12 +222,53 @@ fn a_damaged_certificate_or_secret_is_refused() {
         home.file("data/tls.pem", damaged.as_bytes());
         let finished = start(&home);
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(78), ""), "{}", finished.stderr);
-        let named = finished.stderr.starts_with("error: data/tls.pem holds no usable certificate and key: ");
-        let remedy = "\nhint: restore data/tls.pem from a backup, or move it away: a new one is made, \
-                      and every client will warn that the server changed\n";
+        let named = finished.stderr.starts_with("error: data/tls.pem, line 1: the checksum does not hold\n");
+        let remedy = "\nhint: nothing was changed: put data/tls.pem back from a backup; without it every client refuses \
+                      this server until its user trusts the new identity\n";
         assert!(named && finished.stderr.ends_with(remedy), "{}", finished.stderr);
         assert_eq!(home.read("data/tls.pem"), damaged);
     }
+}
+
+/// What was made at the first start and is gone is never made anew without a word, and a new one only for who asks for it.
+#[test]
+fn a_part_of_the_data_folder_that_is_gone_stops_the_start() {
+    let home = home();
+    let server = ServerProcess::start(home.folder.path());
+    RawClient::connect(server.address).register(&ALICE);
+    drop(server);
+    for (part, without) in [
+        ("accounts.jsonl", "all accounts are gone, and their names are free for whoever comes first"),
+        ("tls.pem", "every client refuses this server until its user trusts the new identity"),
+        ("secret.key", "strangers can tell, once, which names have no account"),
+        ("messages", "all messages that wait for somebody are lost"),
+    ] {
+        let (path, away) = (home.path(&format!("data/{part}")), home.path("away"));
+        fs::rename(&path, &away).unwrap();
+        for _ in 0..2 {
+            let stderr = format!(
+                "error: data/{part} is gone\n\
+                 hint: put it back from a backup; only if there is none: touch data/{part}.lost; \
+                 then a new one is made, and {without}\n"
+            );
+            refused(&start(&home), 78, &stderr);
+        }
+        home.file(&format!("data/{part}.lost"), b"");
+        drop(ServerProcess::start(home.folder.path()));
+        assert!(path.exists() && !home.path(&format!("data/{part}.lost")).exists());
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+        fs::rename(&away, &path).unwrap();
+        drop(ServerProcess::start(home.folder.path()));
+    }
+    fs::remove_file(home.path("data/manifest")).unwrap();
+    let stderr = "error: data has accounts.jsonl, but no manifest: it is of version 1 of its format, \
+                  and this program reads version 2\n\
+                  hint: nothing was changed: use the older program that wrote it, or begin in another folder\n";
+    refused(&start(&home), 78, stderr);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn db_load(data: &[u8]) {
     static FOLDER: LazyLock<Mutex<(TempDir, LockedFolder)>> = LazyLock::new(|| {
         let place = folder();
         let locked = LockedFolder::open(&place.path().join("accounts")).unwrap();
+        topchat::server::folder::parts(locked.path()).begin().unwrap();
         Mutex::new((place, locked))
     });
     let (_, folder) = &*lock(&FOLDER);
@@ -35,26 +36,55 @@ pub fn db_load(data: &[u8]) {
     match Accounts::open(folder, 1000).map(|accounts| accounts.len()) {
         Ok(found) => {
             let kept = fs::read(&path).unwrap();
-            assert!(content.starts_with(&kept) && kept.last() == Some(&b'\n'), "more than a torn line was cut off");
-            assert!(!content.get(kept.len()..).unwrap_or_default().contains(&b'\n'));
+            assert!(content.starts_with(&kept) && kept.last() == Some(&b'\n'), "more than a last line was cut off");
+            let cut = content.get(kept.len()..).unwrap_or_default();
+            assert!(!cut.strip_suffix(b"\n").unwrap_or(cut).contains(&b'\n'));
             assert_eq!(Accounts::open(folder, 1000).unwrap().len(), found);
         }
         Err(_) => assert_eq!(fs::read(&path).unwrap(), content, "a refused file was changed"),
     }
 }
 
-/// The bytes as they are, or the lines of a genuine database in another order and with changes.
+/// The bytes as they are, or the records of a genuine database in another order, with good checksums and with changes.
 fn database(data: &[u8]) -> Vec<u8> {
     let mut choices = Choices::new(data);
     if choices.byte() & 1 == 0 {
         return choices.rest().to_vec();
     }
-    let lines: Vec<&[u8]> = DATABASE.split_inclusive(|byte| *byte == b'\n').collect();
-    let mut content = Vec::new();
+    let lines = DATABASE.split(|byte| *byte == b'\n').skip(1);
+    let genuine: Vec<&[u8]> = lines.filter_map(|line| line.get(HEAD..)).collect();
+    let mut records = Vec::new();
     for _ in 0..choices.below(8) {
-        content.extend(lines.get(choices.below(lines.len())).copied().unwrap_or_default());
+        let mut record = genuine.get(choices.below(genuine.len())).copied().unwrap_or_default().to_vec();
+        if choices.byte() & 7 == 0 {
+            choices.change(&mut record);
+        }
+        records.push(record);
     }
-    choices.change(&mut content);
+    let mut content = sealed("accounts", choices.below(3), &records);
+    if choices.byte() & 3 == 0 {
+        choices.change(&mut content);
+    }
+    content
+}
+
+/// What stands before a record's JSON in a journal.
+const HEAD: usize = 26;
+
+/// A journal (`storage/journal.rs`) of these records, so many of them from its beginning.
+fn sealed(name: &str, founding: usize, records: &[Vec<u8>]) -> Vec<u8> {
+    let sum = |covered: &[u8]| {
+        let sum = topchat::crypto::digest::sha256(covered);
+        data_encoding::HEXLOWER.encode(sum.get(..8).unwrap_or_default()).into_bytes()
+    };
+    let mut content = format!("topchat {name} v2 {founding}").into_bytes();
+    let mut before = sum(&content);
+    content.extend([&b" "[..], &before, b"\n"].concat());
+    for record in records {
+        let link = before.get(..8).unwrap_or_default().to_vec();
+        before = sum(&[&link, &b" "[..], record].concat());
+        content.extend([&link, &b" "[..], &before, b" ", record, b"\n"].concat());
+    }
     content
 }
 

@@ -13,14 +13,12 @@ mod table;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
-pub use file::FILE_NAME;
+pub use file::{FILE_NAME, FORMAT};
 pub use invite::{Invite, InviteCode, InviteHash, InviteState};
-pub use record::Damage;
 use table::Table;
 use writer::{Change, Request};
 
@@ -28,8 +26,10 @@ use crate::crypto::digest;
 use crate::error::{Exit, Explain};
 use crate::limits::{ACCOUNT_BATCH, LINEAGE_MAX};
 use crate::names::UserName;
-use crate::storage::FileError;
+use crate::server::folder;
 use crate::storage::folder::LockedFolder;
+use crate::storage::journal::JournalError;
+use crate::storage::manifest::ManifestError;
 use crate::wire::{self, Bundle, Fingerprint, Predecessor, Verifier};
 
 /// One account.
@@ -160,11 +160,12 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Reads all accounts of a folder.
+    /// Reads all accounts of a folder; a new one has none.
     ///
     /// Anything but whole, known and consistent records is refused with its line, and the file left as it is.
-    /// Only a torn last line is cut off, and logged: it was never acknowledged.
+    /// Only a torn or damaged last record is cut off, kept in a copy, and logged.
     pub fn open(folder: &LockedFolder, max_accounts: usize) -> Result<Self, AccountsError> {
+        folder::parts(folder.path()).ready(FILE_NAME, file::create)?;
         let (table, journal) = file::load(&folder.path().join(FILE_NAME))?;
         Self::start(table, journal, max_accounts)
     }
@@ -354,19 +355,12 @@ pub enum KeysError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountsError {
-    /// The file is not what this program wrote.
-    #[error("{}, line {line}: {why}", crate::text::visible(&path.to_string_lossy()))]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        why: Damage,
-    },
-    /// The file can't be read or written.
+    /// The file is gone.
     #[error(transparent)]
-    File(#[from] FileError),
+    Folder(#[from] ManifestError),
+    /// The file can't be read or written, or is not what this program wrote.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// No thread for writing.
     #[error("can't start a thread: {0}")]
     Thread(io::Error),
@@ -375,18 +369,17 @@ pub enum AccountsError {
 impl Explain for AccountsError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Damaged { line, .. } => {
-                Some(format!("nothing was changed: restore the file from a backup, or correct line {line} in a copy"))
-            }
-            Self::File(error) => error.hint(),
+            Self::Folder(error) => error.hint(),
+            Self::Journal(error) => error.hint(),
             Self::Thread(_) => Some("raise the limit of processes: ulimit -u".to_owned()),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Damaged { .. } => Exit::Configuration,
-            Self::File(error) => error.exit(),
+            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => Exit::Configuration,
+            Self::Folder(error) => folder::exit(error),
+            Self::Journal(error) => error.exit(),
             Self::Thread(_) => Exit::Local,
         }
     }

@@ -1,24 +1,22 @@
 //! The lines of the account database.
 //!
-//! One JSON object a line, one line a change, in the order of the changes; bytes are in base64 (RFC 4648):
+//! One JSON object a record, one record a change, in the order of the changes; bytes are in base64 (RFC 4648):
 //!
 //! ```text
-//! {"op":"register","v":1,"name":"alice","created_ms":1700000000000,"salt":…,"iterations":600000,"stored_key":…,"server_key":…,"bundle":…}
-//! {"op":"password","v":1,"name":"alice","salt":…,"iterations":600000,"stored_key":…,"server_key":…}
-//! {"op":"keys","v":1,"name":"alice","bundle":…,"handover":""}
-//! {"op":"disable","v":1,"name":"alice"}      also "enable" and "delete"
-//! {"op":"invite","v":1,"code":…,"created_ms":1700000000000,"expires_ms":1700604800000,"uses":1}
-//! {"op":"revoke","v":1,"code":…}
-//! {"op":"checkpoint","v":1,"records":2}
-//! {"op":"lineage","v":1,"name":"alice","origin":…,"former":[{"identity":…,"handover":…}]}
+//! {"op":"register","name":"alice","created_ms":1700000000000,"salt":…,"iterations":600000,"stored_key":…,"server_key":…,"bundle":…}
+//! {"op":"password","name":"alice","salt":…,"iterations":600000,"stored_key":…,"server_key":…}
+//! {"op":"keys","name":"alice","bundle":…,"handover":""}
+//! {"op":"disable","name":"alice"}      also "enable" and "delete"
+//! {"op":"invite","code":…,"created_ms":1700000000000,"expires_ms":1700604800000,"uses":1}
+//! {"op":"revoke","code":…}
+//! {"op":"lineage","name":"alice","origin":…,"former":[{"identity":…,"handover":…}]}
 //! ```
 //!
 //! `code` is the hash of an invite code. A `register` record that has one (`"invite":…`) also uses that invite: they can't
 //! come apart. An `invite` record of a rewritten file tells how often it was used (`"used":…`).
 //!
-//! A rewritten file begins with a checkpoint: so many `invite`, `register`, `lineage` and `disable` records must follow at
-//! once. A `lineage` tells which identities an account had before that of its `register` record, and stands nowhere else.
-//! They came to disk together, so if some are missing the file was damaged later, and is no torn write.
+//! The records that a rewritten file comes into being with are `invite`, `register`, `lineage` and `disable`. A `lineage` tells
+//! which identities an account had before that of its `register` record, and stands nowhere else.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,29 +29,23 @@ use crate::wire::{self, Fingerprint, Predecessor, Verifier};
 #[derive(Deserialize, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum Record {
-    /// The first line of a rewritten file.
-    Checkpoint { v: Version, records: u64 },
     /// The account is gone.
     Delete {
-        v: Version,
         #[serde(with = "name")]
         name: UserName,
     },
     /// The account is closed.
     Disable {
-        v: Version,
         #[serde(with = "name")]
         name: UserName,
     },
     /// The account is open again.
     Enable {
-        v: Version,
         #[serde(with = "name")]
         name: UserName,
     },
     /// Somebody who is not there yet may make an account.
     Invite {
-        v: Version,
         code: InviteHash,
         created_ms: u64,
         expires_ms: u64,
@@ -63,7 +55,6 @@ pub(super) enum Record {
     },
     /// The account has new keys.
     Keys {
-        v: Version,
         #[serde(with = "name")]
         name: UserName,
         #[serde(with = "base64")]
@@ -74,7 +65,6 @@ pub(super) enum Record {
     },
     /// The identities that an account had before.
     Lineage {
-        v: Version,
         #[serde(with = "name")]
         name: UserName,
         /// SHA-256 of the first one.
@@ -85,7 +75,6 @@ pub(super) enum Record {
     },
     /// The account has a new password.
     Password {
-        v: Version,
         #[serde(with = "name")]
         name: UserName,
         #[serde(with = "base64")]
@@ -98,7 +87,6 @@ pub(super) enum Record {
     },
     /// A new account.
     Register {
-        v: Version,
         #[serde(with = "name")]
         name: UserName,
         created_ms: u64,
@@ -115,7 +103,7 @@ pub(super) enum Record {
         invite: Option<InviteHash>,
     },
     /// The invite makes no more accounts.
-    Revoke { v: Version, code: InviteHash },
+    Revoke { code: InviteHash },
 }
 
 /// One key of a lineage.
@@ -147,17 +135,11 @@ impl From<Former> for Predecessor {
     }
 }
 
-/// The version of a record's layout, which must be known.
-#[derive(Clone, Copy, Deserialize, Serialize)]
-#[serde(try_from = "u64", into = "u64")]
-pub(super) struct Version;
-
 impl Record {
     /// A new account; with `by`, that invite's use, too.
     pub(super) fn register(account: &Account, by: Option<InviteHash>) -> Self {
         let Verifier { salt, iterations, stored_key, server_key } = account.verifier;
         Self::Register {
-            v: Version,
             name: account.name.clone(),
             created_ms: account.created_ms,
             salt,
@@ -171,86 +153,50 @@ impl Record {
 
     pub(super) fn invite(invite: &Invite) -> Self {
         let Invite { hash, created_ms, expires_ms, uses, used } = *invite;
-        Self::Invite { v: Version, code: hash, created_ms, expires_ms, uses, used }
+        Self::Invite { code: hash, created_ms, expires_ms, uses, used }
     }
 
     pub(super) fn revoke(code: InviteHash) -> Self {
-        Self::Revoke { v: Version, code }
+        Self::Revoke { code }
     }
 
     pub(super) fn password(name: UserName, verifier: &Verifier) -> Self {
         let Verifier { salt, iterations, stored_key, server_key } = *verifier;
-        Self::Password { v: Version, name, salt, iterations, stored_key, server_key }
+        Self::Password { name, salt, iterations, stored_key, server_key }
     }
 
     pub(super) fn keys(name: UserName, bundle: Vec<u8>, handover: Vec<u8>) -> Self {
-        Self::Keys { v: Version, name, bundle, handover }
+        Self::Keys { name, bundle, handover }
     }
 
     /// `None` for an account whose identity is its first one.
     pub(super) fn lineage(account: &Account) -> Option<Self> {
         let former: Vec<_> = account.lineage.iter().map(Former::from).collect();
         let Account { name, origin: Fingerprint(origin), .. } = account.clone();
-        (!former.is_empty()).then_some(Self::Lineage { v: Version, name, origin, former })
+        (!former.is_empty()).then_some(Self::Lineage { name, origin, former })
     }
 
     pub(super) fn disable(name: UserName, disabled: bool) -> Self {
-        if disabled { Self::Disable { v: Version, name } } else { Self::Enable { v: Version, name } }
+        if disabled { Self::Disable { name } } else { Self::Enable { name } }
     }
 
     pub(super) fn delete(name: UserName) -> Self {
-        Self::Delete { v: Version, name }
-    }
-
-    pub(super) fn checkpoint(records: u64) -> Self {
-        Self::Checkpoint { v: Version, records }
-    }
-
-    /// Strict: exactly one JSON object with exactly the fields of its kind.
-    pub(super) fn parse(line: &[u8]) -> Result<Self, Damage> {
-        let text = std::str::from_utf8(line).map_err(|_| Damage::NotUtf8)?;
-        if text.trim().is_empty() {
-            return Err(Damage::Blank);
-        }
-        if !text.starts_with('{') {
-            return Err(Damage::NotAnObject);
-        }
-        serde_json::from_str(text).map_err(Damage::Json)
-    }
-
-    /// Adds the record's line, line end included.
-    pub(super) fn write(&self, lines: &mut (impl std::io::Write + ?Sized)) -> std::io::Result<()> {
-        serde_json::to_writer(&mut *lines, self)?;
-        lines.write_all(b"\n")
+        Self::Delete { name }
     }
 }
 
-/// What is wrong with a line of the account database.
+/// What is wrong with a record of the account database.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// It is empty.
-    #[error("a blank line")]
-    Blank,
     /// The key bundle is none.
     #[error("{0}")]
     Bundle(wire::Error),
-    /// A checkpoint that is not the first line.
-    #[error("a checkpoint belongs into the first line only")]
-    Checkpoint,
     /// A name that is registered already.
     #[error("{name} is registered a second time")]
     Duplicate {
         /// The name.
         name: UserName,
-    },
-    /// The file ends, or goes on otherwise, before all records of its checkpoint came.
-    #[error("the checkpoint in line 1 promises {promised} records, but only {found} follow")]
-    Incomplete {
-        /// How many it promises.
-        promised: u64,
-        /// How many there are.
-        found: u64,
     },
     /// Keys that do not follow those of the account.
     #[error("new keys of {name}: {why}")]
@@ -266,12 +212,6 @@ pub enum Damage {
         /// The name.
         name: UserName,
     },
-    /// Not JSON, or not the fields of a record.
-    #[error("{}", json_words(.0))]
-    Json(serde_json::Error),
-    /// The first line is torn or missing. A new file comes into being with its first line whole.
-    #[error("the file holds no whole record")]
-    NoRecord,
     /// An invite that is there already.
     #[error("invite {id} is made a second time")]
     DuplicateInvite {
@@ -284,12 +224,6 @@ pub enum Damage {
         /// Its id.
         id: String,
     },
-    /// Something else than `{...}`.
-    #[error("not a JSON object")]
-    NotAnObject,
-    /// Not UTF-8.
-    #[error("not UTF-8")]
-    NotUtf8,
     /// The bundle is for another name.
     #[error("the key bundle of {name} is for the name {bundle}")]
     OtherName {
@@ -298,9 +232,6 @@ pub enum Damage {
         /// The bundle's.
         bundle: UserName,
     },
-    /// Longer than any record.
-    #[error("longer than {} bytes", crate::limits::RECORD_MAX)]
-    TooLong,
     /// An invite that does not exist.
     #[error("there is no invite {id}")]
     UnknownInvite {
@@ -313,30 +244,6 @@ pub enum Damage {
         /// The name.
         name: UserName,
     },
-}
-
-/// Without serde's own line number, which is always 1 here, and made safe: it may quote the file.
-fn json_words(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let words = text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words);
-    match error.column() {
-        0 => crate::text::visible(words).into_owned(),
-        column => format!("{} (column {column})", crate::text::visible(words)),
-    }
-}
-
-impl TryFrom<u64> for Version {
-    type Error = String;
-
-    fn try_from(number: u64) -> Result<Self, String> {
-        if number == 1 { Ok(Self) } else { Err(format!("record version {number} is not known to this program")) }
-    }
-}
-
-impl From<Version> for u64 {
-    fn from(_: Version) -> Self {
-        1
-    }
 }
 
 fn is_none_yet(used: &u32) -> bool {

@@ -72,33 +72,32 @@ impl Table {
     /// Repeats a change from the file.
     pub(super) fn apply(&mut self, record: Record) -> Result<(), Damage> {
         match record {
-            Record::Checkpoint { .. } => Err(Damage::Checkpoint),
-            Record::Delete { name, .. } => match self.accounts.remove(&name) {
+            Record::Delete { name } => match self.accounts.remove(&name) {
                 Some(_) => Ok(()),
                 None => Err(Damage::Unknown { name }),
             },
-            Record::Disable { name, .. } => self.change(name, |account| account.disabled = true),
-            Record::Enable { name, .. } => self.change(name, |account| account.disabled = false),
-            Record::Invite { code, created_ms, expires_ms, uses, used, .. } => {
+            Record::Disable { name } => self.change(name, |account| account.disabled = true),
+            Record::Enable { name } => self.change(name, |account| account.disabled = false),
+            Record::Invite { code, created_ms, expires_ms, uses, used } => {
                 self.add_invite(Invite { hash: code, created_ms, expires_ms, uses, used })
             }
-            Record::Keys { name, bundle, handover, .. } => {
+            Record::Keys { name, bundle, handover } => {
                 let account = self.accounts.get_mut(&name).ok_or_else(|| Damage::Unknown { name: name.clone() })?;
                 let renewed = account.with_keys(bundle, handover).map_err(|why| Damage::Keys { name, why })?;
                 *account = Arc::new(renewed);
                 Ok(())
             }
-            Record::Lineage { name, origin, former, .. } => self.restore_lineage(name, Fingerprint(origin), former),
-            Record::Password { name, salt, iterations, stored_key, server_key, .. } => {
+            Record::Lineage { name, origin, former } => self.restore_lineage(name, Fingerprint(origin), former),
+            Record::Password { name, salt, iterations, stored_key, server_key } => {
                 self.change(name, |account| account.verifier = Verifier { salt, iterations, stored_key, server_key })
             }
-            Record::Register { name, created_ms, salt, iterations, stored_key, server_key, bundle, invite, .. } => {
+            Record::Register { name, created_ms, salt, iterations, stored_key, server_key, bundle, invite } => {
                 let verifier = Verifier { salt, iterations, stored_key, server_key };
                 let account = Account::new(bundle, verifier, created_ms).map_err(Damage::Bundle)?;
                 self.use_invite(invite)?;
                 self.add(name, account)
             }
-            Record::Revoke { code, .. } => match self.invites.remove(&code) {
+            Record::Revoke { code } => match self.invites.remove(&code) {
                 Some(_) => Ok(()),
                 None => Err(Damage::UnknownInvite { id: code.id() }),
             },

@@ -10,13 +10,13 @@ use super::table::Table;
 use super::{Account, ChangeError, Invite, InviteHash, InviteState, Outcome};
 use crate::limits::ACCOUNT_BATCH;
 use crate::names::UserName;
-use crate::storage::FileError;
+use crate::storage::journal::JournalError;
 use crate::wire::Verifier;
 
 /// Where records are kept; tests put a failing one in the file's place.
 pub(super) trait Store: Send {
-    /// Adds lines; when this returns `Ok`, all of them are safe, else none counts.
-    fn append(&mut self, lines: &[u8]) -> Result<(), FileError>;
+    /// Adds records; when this returns `Ok`, all of them are safe, else none counts.
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError>;
 
     /// Makes room if most of what was added is outdated. A failure changes nothing.
     fn tidy(&mut self, _table: &RwLock<Table>) {}
@@ -71,11 +71,11 @@ impl<S: Store> Writer<S> {
     pub(super) fn settle(&mut self, changes: Vec<Change>) -> Vec<Result<Outcome, ChangeError>> {
         let mut draft = Draft::new(&self.table, self.max_accounts);
         let outcomes: Vec<_> = changes.into_iter().map(|change| draft.change(change)).collect();
-        let Draft { changed, changed_invites, lines, .. } = draft;
-        if lines.is_empty() {
+        let Draft { changed, changed_invites, records, .. } = draft;
+        if records.is_empty() {
             return outcomes;
         }
-        if let Err(error) = self.store.append(&lines) {
+        if let Err(error) = self.store.append(&records) {
             log::error!("accounts: nothing was changed: {error}");
             return vec![Err(ChangeError::Storage); outcomes.len()];
         }
@@ -100,14 +100,14 @@ struct Draft<'a> {
     changed: BTreeMap<UserName, Option<Arc<Account>>>,
     /// What the invites of this batch will be.
     changed_invites: BTreeMap<InviteHash, Option<Invite>>,
-    lines: Vec<u8>,
+    records: Vec<Record>,
 }
 
 impl<'a> Draft<'a> {
     fn new(table: &'a RwLock<Table>, max_accounts: usize) -> Self {
         let count = table.read().unwrap_or_else(PoisonError::into_inner).len();
         let (changed, changed_invites) = (BTreeMap::new(), BTreeMap::new());
-        Self { table, max_accounts, count, changed, changed_invites, lines: Vec::new() }
+        Self { table, max_accounts, count, changed, changed_invites, records: Vec::new() }
     }
 
     fn change(&mut self, change: Change) -> Result<Outcome, ChangeError> {
@@ -199,13 +199,13 @@ impl<'a> Draft<'a> {
     }
 
     fn write_invite(&mut self, record: Record, hash: InviteHash, invite: Option<Invite>) -> Outcome {
-        record.write(&mut self.lines).expect("a record has plain fields, and a Vec takes every byte");
+        self.records.push(record);
         self.changed_invites.insert(hash, invite);
         Outcome::Changed
     }
 
     fn write(&mut self, record: Record, name: UserName, account: Option<Account>) -> Outcome {
-        record.write(&mut self.lines).expect("a record has plain fields, and a Vec takes every byte");
+        self.records.push(record);
         self.changed.insert(name, account.map(Arc::new));
         Outcome::Changed
     }

@@ -3,18 +3,17 @@
 use super::*;
 use crate::server::accounts::file::replay;
 use crate::server::accounts::record::Record;
-use crate::storage::append::{Records, Torn};
+use crate::storage::journal::JournalError;
 
-fn written(record: &Record) -> Vec<u8> {
-    let mut line = Vec::new();
-    record.write(&mut line).unwrap();
-    line
+/// Starting is refused with these words about this record, and nothing is changed.
+#[track_caller]
+fn refused(records: &[u8], record: u64, words: &str) {
+    refused_file(&sealed(0, records), 1 + record, words);
 }
 
-/// Starting is refused with these words about this line, and nothing is changed.
 #[track_caller]
-fn refused(content: &[u8], line: u64, words: &str) {
-    let place = Place::with(content);
+fn refused_file(content: &[u8], line: u64, words: &str) {
+    let place = Place::with_file(content);
     let error = place.open().unwrap_err();
     let text = error.to_string();
     let begin = format!("{}, line {line}: ", place.file().display());
@@ -34,22 +33,19 @@ fn every_bad_record_is_refused_with_its_line() {
         bob.replacen(from, to, 1)
     };
     let cases: &[(String, &str)] = &[
-        (String::new(), "blank line"),
-        (" \t".to_owned(), "blank line"),
+        (String::new(), "EOF"),
+        (" \t".to_owned(), "EOF"),
         ("{".to_owned(), "EOF"),
-        ("[1]".to_owned(), "not a JSON object"),
-        ("null".to_owned(), "not a JSON object"),
-        ("hello".to_owned(), "not a JSON object"),
-        (r#"["disable",1,"alice"]"#.to_owned(), "not a JSON object"),
+        ("[1]".to_owned(), "invalid type"),
+        ("null".to_owned(), "invalid type"),
+        ("hello".to_owned(), "expected value"),
         (format!("{bob} x"), "trailing characters"),
         (format!("{bob}{bob}"), "trailing characters"),
         (swap("register", "promote"), "unknown variant `promote`"),
         (swap("\"op\":\"register\",", ""), "missing field `op`"),
-        (swap("\"v\":1", "\"v\":2"), "version 2 is not known"),
-        (swap("\"v\":1,", ""), "missing field `v`"),
-        (swap("\"v\":1", "\"v\":1,\"admin\":true"), "unknown field `admin`"),
-        (swap("\"v\":1", "\"v\":1,\"\\u001b[2J\":true"), "unknown field `^[[2J`"),
-        (swap("\"v\":1", "\"v\":1,\"v\":1"), "duplicate field `v`"),
+        (swap("\"name\"", "\"admin\":true,\"name\""), "unknown field `admin`"),
+        (swap("\"name\"", "\"\\u001b[2J\":true,\"name\""), "unknown field `^[[2J`"),
+        (swap("\"name\"", "\"name\":\"bob\",\"name\""), "duplicate field `name`"),
         (swap("\"op\"", "\"op\":\"register\",\"op\""), "duplicate field `op`"),
         (swap("\"bob\"", "\"Bob\""), "begins with a letter"),
         (swap("\"bob\"", "\"all\""), "ALL means everybody"),
@@ -63,33 +59,74 @@ fn every_bad_record_is_refused_with_its_line() {
         (swap("AgICAgICAgICAgICAgICAg==", "!gICAgICAgICAgICAgICAg=="), "invalid symbol"),
         (swap("\"bundle\":\"", "\"bundle\":\"AAAA"), "bundle name: a name can't be empty"),
         (register, "alice is registered a second time"),
-        (r#"{"op":"disable","v":1,"name":"zoe"}"#.to_owned(), "there is no account zoe"),
-        (r#"{"op":"enable","v":1,"name":"zoe"}"#.to_owned(), "there is no account zoe"),
-        (r#"{"op":"delete","v":1,"name":"zoe"}"#.to_owned(), "there is no account zoe"),
-        (r#"{"op":"delete","v":1,"name":"alice","created_ms":1}"#.to_owned(), "unknown field `created_ms`"),
-        (r#"{"op":"keys","v":1,"name":"zoe","bundle":"","handover":""}"#.to_owned(), "there is no account zoe"),
-        (r#"{"op":"keys","v":1,"name":"alice","bundle":"AAAA","handover":""}"#.to_owned(), "new keys of alice: "),
+        (r#"{"op":"disable","name":"zoe"}"#.to_owned(), "there is no account zoe"),
+        (r#"{"op":"enable","name":"zoe"}"#.to_owned(), "there is no account zoe"),
+        (r#"{"op":"delete","name":"zoe"}"#.to_owned(), "there is no account zoe"),
+        (r#"{"op":"delete","name":"alice","created_ms":1}"#.to_owned(), "unknown field `created_ms`"),
+        (r#"{"op":"keys","name":"zoe","bundle":"","handover":""}"#.to_owned(), "there is no account zoe"),
+        (r#"{"op":"keys","name":"alice","bundle":"AAAA","handover":""}"#.to_owned(), "new keys of alice: "),
         (swap("register", "keys"), "unknown field `created_ms`"),
         (lineage("alice", 1), "a lineage of alice does not belong here"),
         (swap("register", "password").replace("bob", "zoe"), "unknown field `created_ms`"),
-        (r#"{"op":"checkpoint","v":1,"records":0}"#.to_owned(), "first line only"),
-        (format!("{bob}{}", " ".repeat(20_000)), "longer than 16384 bytes"),
+        (format!("{bob}{}", " ".repeat(20_000)), "longer than any record"),
     ];
     let first = lines(&good).swap_remove(0);
     for (bad, words) in cases {
         refused(format!("{first}\n{bad}\n{bob}\n").as_bytes(), 2, words);
     }
-    refused(&[first.as_bytes(), b"\n{\"op\":\"\xff\"}\n"].concat(), 2, "not UTF-8");
+    refused(&[first.as_bytes(), b"\n{\"op\":\"\xff\"}\n"].concat(), 2, "invalid unicode code point");
 }
 
 #[test]
 fn an_empty_or_blank_or_foreign_file_is_no_empty_database() {
-    refused(b"", 1, "no whole record");
-    refused(b"\n", 1, "blank line");
-    refused(b"{\"op\":\"reg", 1, "no whole record");
-    refused(b"\0\0\0\0", 1, "no whole record");
-    refused(&vec![b'x'; 100_000], 1, "longer than 16384 bytes");
-    refused(b"-----BEGIN PRIVATE KEY-----\n", 1, "not a JSON object");
+    for content in [&b""[..], b"\n", b"\0\0\0\0", &[b'x'; 100_000], b"-----BEGIN PRIVATE KEY-----\n"] {
+        refused_file(content, 1, "this is no file of accounts");
+    }
+}
+
+/// The lines that the program wrote before its files had titles.
+#[test]
+fn a_database_of_version_1_is_refused_by_its_version() {
+    let place = Place::with_file(b"{\"op\":\"disable\",\"v\":1,\"name\":\"alice\"}\n");
+    let error = place.open().unwrap_err();
+    let words = "is of version 1 of its format, and this program reads version 2";
+    assert_eq!(error.to_string(), format!("{} {words}", place.file().display()));
+    assert_eq!(error.exit(), Exit::Configuration);
+}
+
+/// What is kept is what was there, and what is not kept is refused with its line, or was the last record.
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let records = example();
+    let content = sealed(0, &records);
+    let lines = lines(&records);
+    let last = content.len() - lines[lines.len() - 1].len() - 27;
+    let place = Place::with_file(&content);
+    for at in 0..content.len() {
+        let mut damaged = content.clone();
+        damaged[at] ^= 1 << (at % 8);
+        fs::write(place.file(), &damaged).unwrap();
+        match replay(&place.file()) {
+            Ok(_) => assert!(at >= last, "byte {at}"),
+            Err(JournalError::Damaged { line, .. }) => {
+                assert_eq!(line, 1 + content[..at].iter().filter(|byte| **byte == b'\n').count() as u64, "byte {at}");
+            }
+            Err(error) => panic!("byte {at}: {error}"),
+        }
+        assert_eq!(place.content(), damaged);
+    }
+}
+
+#[test]
+fn a_damaged_last_record_is_cut_off_and_kept_in_a_copy() {
+    let place = Place::with(&example());
+    let (good, mut damaged) = (place.content(), place.content());
+    let last = 1 + good[..good.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    damaged[last + 40] ^= 1;
+    fs::write(place.file(), &damaged).unwrap();
+    drop(place.open().unwrap());
+    assert_eq!(place.content(), good[..last]);
+    assert_eq!(fs::read(place.data().join(format!("{FILE_NAME}.torn-{last}"))).unwrap(), damaged[last..]);
 }
 
 #[test]
@@ -103,31 +140,25 @@ fn a_file_that_others_can_read_is_refused_with_the_remedy() {
 
 #[test]
 fn cut_at_any_byte_it_keeps_all_whole_records_or_refuses() {
-    let good = example();
-    let place = Place::with(b"");
+    let good = sealed(0, &example());
+    let place = Place::with_file(b"");
     let (mut kept, mut accounts) = (0, Vec::new());
     for cut in 0..good.len() {
         let content = &good[..cut];
         if content.ends_with(b"\n") {
             kept = cut;
-            accounts = all(&Place::with(content).open().unwrap().1);
+            accounts = all(&Place::with_file(content).open().unwrap().1);
         }
         fs::write(place.file(), content).unwrap();
-        let mut records = Records::open(&place.file()).unwrap();
-        let table = replay(&place.file(), &mut records);
+        let table = replay(&place.file());
         if kept == 0 {
-            assert!(
-                matches!(table, Err(AccountsError::Damaged { line: 1, why: Damage::NoRecord, .. })),
-                "cut at {cut}"
-            );
+            assert!(matches!(table, Err(JournalError::Damaged { line: 1, .. })), "cut at {cut}");
             continue;
         }
-        let found: Vec<_> = table.unwrap().page(None, MANY);
+        let found: Vec<_> = table.unwrap().0.page(None, MANY);
         assert_eq!(found, accounts.iter().map(|account| account.name().clone()).collect::<Vec<_>>(), "cut at {cut}");
-        let torn = Torn { offset: kept as u64, bytes: (cut - kept) as u64 };
-        assert_eq!(records.torn(), (cut > kept).then_some(torn), "cut at {cut}");
         // The real start waits for the disk, so it is tried where lines begin only.
-        if (1..3).contains(&torn.bytes) {
+        if (1..3).contains(&(cut - kept)) {
             assert_eq!(all(&place.open().unwrap().1), accounts, "cut at {cut}");
             assert_eq!(place.content(), good[..kept], "cut at {cut}");
         }
@@ -149,9 +180,8 @@ fn a_database_grown_old_is_rewritten_and_holds_the_same() {
     let (folder, accounts) = place.open().unwrap();
     let before = all(&accounts);
     assert_eq!(before.len(), 2);
-    let rewritten = lines(&place.content());
-    assert_eq!(rewritten.len(), 5, "a checkpoint, two accounts, one with a lineage, the other disabled");
-    assert_eq!(rewritten[0], r#"{"op":"checkpoint","v":1,"records":4}"#);
+    assert!(place.content().starts_with(b"topchat accounts v2 4 "));
+    assert_eq!(lines(&place.records()).len(), 4, "two accounts, one with a lineage, the other disabled");
     accounts.register(account("dave", 8)).unwrap();
     drop((accounts, folder));
     let (_folder, accounts) = place.open().unwrap();
@@ -187,28 +217,23 @@ fn a_rewritten_database_is_whole_or_refused() {
     let body = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     for cut in body..good.len() {
         let whole = good[..cut].iter().filter(|byte| **byte == b'\n').count() as u64;
-        refused(&good[..cut], whole + 1, &format!("promises 4 records, but only {} follow", whole - 1));
+        let words = format!("line 1 promises 4 records, but only {} follow", whole - 1);
+        refused_file(&good[..cut], whole + 1, &words);
     }
-    let text = String::from_utf8(good).unwrap();
-    let early = text.replacen("{\"op\":\"disable\"", "{\"op\":\"enable\"", 1);
-    refused(early.as_bytes(), 5, "promises 4 records, but only 3 follow");
 }
 
 /// A lineage of so many keys.
 fn lineage(of: &str, keys: usize) -> String {
     let former = vec![r#"{"identity":"AAAA","handover":"AAAA"}"#; keys].join(",");
     let origin = data_encoding::BASE64.encode(&[7; 32]);
-    format!(r#"{{"op":"lineage","v":1,"name":"{of}","origin":"{origin}","former":[{former}]}}"#)
+    format!(r#"{{"op":"lineage","name":"{of}","origin":"{origin}","former":[{former}]}}"#)
 }
 
 #[test]
 fn a_lineage_stands_behind_its_account_in_a_rewritten_file_only() {
     let alice = lines(&example()).swap_remove(0);
-    let file = |records: &[&str]| {
-        let checkpoint = format!(r#"{{"op":"checkpoint","v":1,"records":{}}}"#, records.len());
-        format!("{checkpoint}\n{}\n", records.join("\n"))
-    };
-    let good = Place::with(file(&[&alice, &lineage("alice", 8)]).as_bytes());
+    let file = |records: &[&str]| sealed(records.len() as u64, format!("{}\n", records.join("\n")).as_bytes());
+    let good = Place::with_file(&file(&[&alice, &lineage("alice", 8)]));
     assert_eq!(good.open().unwrap().1.find(&name("alice")).unwrap().lineage().len(), 8);
     let empty_key = lineage("alice", 1).replacen("AAAA", "", 1);
     for (bad, line) in [
@@ -218,7 +243,7 @@ fn a_lineage_stands_behind_its_account_in_a_rewritten_file_only() {
         (file(&[&alice, &empty_key]), 3),
         (file(&[&alice, &lineage("alice", 1), &lineage("alice", 1)]), 4),
     ] {
-        refused(bad.as_bytes(), line, "a lineage of alice does not belong here");
+        refused_file(&bad, line, "a lineage of alice does not belong here");
     }
 }
 

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::*;
 use crate::server::accounts::file::load;
+use crate::server::accounts::record::Record;
 use crate::server::accounts::writer::{Store, Writer};
 use crate::storage::append::AppendFile;
 use crate::storage::failing::FailingMedium;
+use crate::storage::journal::JournalError;
 
 /// A store on a failing disk that the test can look at.
 #[derive(Clone)]
@@ -24,9 +26,10 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
-    fn append(&mut self, lines: &[u8]) -> Result<(), FileError> {
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let (file, acknowledged) = &mut *self.0.lock().unwrap();
-        file.append(lines)?;
+        let lines: Vec<_> = records.iter().flat_map(written).collect();
+        file.append(&lines)?;
         acknowledged.extend(lines);
         Ok(())
     }

@@ -7,10 +7,12 @@ mod model;
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
 
+use super::record::Record;
 use super::*;
 use crate::storage::lock::LockError;
 
@@ -54,9 +56,15 @@ impl Place {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn with(content: &[u8]) -> Self {
+    /// With a database that came into being empty, and then got these records, a line each.
+    fn with(records: &[u8]) -> Self {
+        Self::with_file(&sealed(0, records))
+    }
+
+    fn with_file(content: &[u8]) -> Self {
         let place = Self::new();
         DirBuilder::new().mode(0o700).create(place.data()).unwrap();
+        folder::parts(&place.data()).begin().unwrap();
         fs::write(place.file(), content).unwrap();
         fs::set_permissions(place.file(), Permissions::from_mode(0o600)).unwrap();
         place
@@ -79,6 +87,13 @@ impl Place {
     fn content(&self) -> Vec<u8> {
         fs::read(self.file()).unwrap()
     }
+
+    /// Those in the file, a line each.
+    fn records(&self) -> Vec<u8> {
+        let content = self.content();
+        let lines = content.split_inclusive(|byte| *byte == b'\n').skip(1);
+        lines.flat_map(|line| &line[26..]).copied().collect()
+    }
 }
 
 /// Everything about every account, to be compared.
@@ -86,7 +101,23 @@ fn all(accounts: &Accounts) -> Vec<Account> {
     accounts.page(None, usize::MAX).iter().map(|name| (*accounts.find(name).unwrap()).clone()).collect()
 }
 
-/// A database with a record of every kind but the checkpoint.
+/// The records as a database of which so many were there at its beginning (`storage/journal.rs`).
+fn sealed(founding: u64, records: &[u8]) -> Vec<u8> {
+    let sum = |covered: &[u8]| data_encoding::HEXLOWER.encode(&digest::sha256(covered))[..16].to_owned();
+    let title = format!("topchat accounts v2 {founding}");
+    let mut before = sum(title.as_bytes());
+    let mut content = format!("{title} {before}\n").into_bytes();
+    for record in records.split_inclusive(|byte| *byte == b'\n') {
+        let json = record.strip_suffix(b"\n").unwrap();
+        let covered = [&before.as_bytes()[..8], b" ", json].concat();
+        let sum = sum(&covered);
+        content.extend([&before.as_bytes()[..8], b" ", sum.as_bytes(), b" ", json, b"\n"].concat());
+        before = sum;
+    }
+    content
+}
+
+/// Records of every kind that stand behind the first ones.
 fn example() -> Vec<u8> {
     let place = Place::new();
     let (_folder, accounts) = place.open().unwrap();
@@ -100,7 +131,13 @@ fn example() -> Vec<u8> {
     accounts.delete(&account("carol", 3)).unwrap();
     accounts.set_keys(&account("alice", 1), newer("alice", 1, 2), Vec::new()).unwrap();
     accounts.set_keys(&account("alice", 1), newer("alice", 5, 3), vec![11; 20]).unwrap();
-    place.content()
+    place.records()
+}
+
+fn written(record: &Record) -> Vec<u8> {
+    let mut line = serde_json::to_vec(record).unwrap();
+    line.push(b'\n');
+    line
 }
 
 fn lines(of: &[u8]) -> Vec<String> {
@@ -127,20 +164,27 @@ fn a_record_looks_as_documented() {
     let first = lines(&example()).swap_remove(0);
     let zeros = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     let begin = format!(
-        r#"{{"op":"register","v":1,"name":"alice","created_ms":1700000000000,"salt":"AQEBAQEBAQEBAQEBAQEBAQ==","iterations":600000,"stored_key":"{zeros}","server_key":"{zeros}","bundle":""#
+        r#"{{"op":"register","name":"alice","created_ms":1700000000000,"salt":"AQEBAQEBAQEBAQEBAQEBAQ==","iterations":600000,"stored_key":"{zeros}","server_key":"{zeros}","bundle":""#
     );
     assert!(first.starts_with(&begin), "{first}");
-    assert!(lines(&example()).contains(&r#"{"op":"disable","v":1,"name":"bob"}"#.to_owned()));
+    assert!(lines(&example()).contains(&r#"{"op":"disable","name":"bob"}"#.to_owned()));
 }
 
 #[test]
-fn the_file_comes_into_being_with_the_first_account() {
+fn the_file_comes_into_being_at_the_first_start_and_never_again() {
     let place = Place::new();
     let (_folder, accounts) = place.open().unwrap();
-    assert!(accounts.is_empty() && !place.file().exists());
+    assert!(accounts.is_empty() && place.file().exists());
     accounts.register(account("alice", 1)).unwrap();
     accounts.register(account("bob", 2)).unwrap();
-    assert_eq!(lines(&place.content()).len(), 2);
+    assert_eq!(lines(&place.records()).len(), 2);
+    drop((accounts, _folder));
+    fs::remove_file(place.file()).unwrap();
+    let error = place.open().unwrap_err();
+    assert_eq!(error.to_string(), format!("{} is gone", place.file().display()));
+    assert!(error.hint().unwrap().ends_with("all accounts are gone, and their names are free for whoever comes first"));
+    assert_eq!(error.exit(), Exit::Configuration);
+    assert!(!place.file().exists());
 }
 
 #[test]
@@ -156,7 +200,7 @@ fn a_registration_may_be_repeated_but_sets_no_password() {
     let other_encryption = Bundle { encryption: vec![99; 40], ..bundle("alice", 1) };
     let other = Account::new(other_encryption.encode(), verifier(1), 1).unwrap();
     assert_eq!(accounts.register(other), Err(ChangeError::NameTaken));
-    assert_eq!(lines(&place.content()).len(), 1);
+    assert_eq!(lines(&place.records()).len(), 1);
 }
 
 #[test]
