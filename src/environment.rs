@@ -207,6 +207,9 @@ pub fn usage_error(command: &Command, error: clap::Error) -> clap::Error {
 /// Words that name the variable in which a mistake in the command line stands, if it was not typed.
 pub fn blamed_variable(command: &Command, error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return None };
+    // An argument can't be written before that.
+    let mut command = command.clone();
+    command.build();
     let argument = command.get_arguments().find(|argument| argument.to_string() == *named)?;
     let long = argument.get_long();
     let is_it = |word: OsString| {
