@@ -98,7 +98,7 @@ pub fn unverified(name: &UserName, was: bool) -> String {
 }
 
 fn ask(terminal: &Terminal, name: &UserName, comparison: &Comparison) -> Result<(), Error> {
-    for line in comparison.whole(screen::page(&std::io::stderr()).colour) {
+    for line in comparison.whole(screen::page(&std::io::stderr()).colour, screen::height(&std::io::stderr())) {
         terminal.say(&line)?;
     }
     match is_yes(&terminal.ask(&format!("Is it the same for {name}? (y)es marks the key as verified, (n)o does not "))?)

@@ -63,6 +63,15 @@ impl Memory {
         }
         self.known = known;
     }
+
+    /// What is pinned, marked as the lines of this run mark it.
+    fn pin(&self, name: &UserName) -> Option<Pin> {
+        let mut pin = self.known.get(name)?.pin.clone();
+        if pin.mark == Mark::Known && self.new.contains(name) {
+            pin.mark = Mark::New;
+        }
+        Some(pin)
+    }
 }
 
 impl Contacts {
@@ -132,7 +141,7 @@ impl Contacts {
     pub fn list(&self) -> Result<Vec<(UserName, Pin)>, Error> {
         self.refresh()?;
         let memory = self.memory();
-        let mut all: Vec<_> = memory.known.iter().map(|(name, known)| (name.clone(), known.pin.clone())).collect();
+        let mut all: Vec<_> = memory.known.keys().filter_map(|name| Some((name.clone(), memory.pin(name)?))).collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(all)
     }
@@ -205,13 +214,7 @@ pub fn are_readable(text: &[u8]) -> bool {
 impl Keyring for Contacts {
     fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
         self.refresh()?;
-        let memory = self.memory();
-        let Some(known) = memory.known.get(name) else { return Ok(None) };
-        let mut pin = known.pin.clone();
-        if pin.mark == Mark::Known && memory.new.contains(name) {
-            pin.mark = Mark::New;
-        }
-        Ok(Some(pin))
+        Ok(self.memory().pin(name))
     }
 
     fn meet(&self, found: &Found) -> Result<Met, Error> {

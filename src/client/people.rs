@@ -1,6 +1,6 @@
 //! `topchat users`, `topchat contacts` and `topchat fingerprint`.
 
-use std::io::stdout;
+use std::io::{IsTerminal as _, stdout};
 
 use serde::Serialize;
 
@@ -66,6 +66,7 @@ pub fn show(
 ) -> Result<(), Error> {
     output::line(&match (config.json, comparison) {
         (true, _) => fingerprint_object(kind, name, fingerprint, comparison),
+        (false, Some(comparison)) if stdout().is_terminal() => comparison.rows().join("\n"),
         (false, Some(comparison)) => comparison.lines().join("\n"),
         (false, None) => format!("{name}  {}", fingerprint.grouped()),
     })

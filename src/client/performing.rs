@@ -10,6 +10,7 @@ use super::event::{Mark, Notice};
 use super::keyring::Keyring;
 use super::pins::Choice;
 use super::prompt::is_yes;
+use super::screen;
 use super::sending::{Sending, Then};
 use super::typed;
 use crate::crypto::bundle::VerifiedBundle;
@@ -138,7 +139,11 @@ impl Sending<'_> {
             }
             None => directory::contact(self, self.chat.contacts, name)?.bundle.identity.fingerprint(),
         };
-        self.say(&Comparison::new((&own, key), (name, theirs)).lines().join("\n"))
+        let comparison = Comparison::new((&own, key), (name, theirs));
+        self.say(&match self.chat.screen.page().width {
+            Some(_) => comparison.rows().join("\n"),
+            None => comparison.lines().join("\n"),
+        })
     }
 
     pub(super) fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
@@ -157,12 +162,9 @@ impl Sending<'_> {
         }
         let (own, key) = self.own();
         let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
-        let lines = comparison.whole(self.chat.screen.page().colour);
+        let lines = comparison.whole(self.chat.screen.page().colour, screen::height(&std::io::stdout()));
         self.asked = Some(bundle);
-        self.say(&format!(
-            "{}\nIf it is the same for {name}, the answer yes marks the key as verified.",
-            lines.join("\n")
-        ))
+        self.say(&lines.join("\n"))
     }
 
     /// The answer to what was asked, whatever it is: nothing of it is sent.

@@ -266,6 +266,12 @@ pub fn width(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
+/// The rows of a terminal.
+pub fn height(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
+    size.map(|size| usize::from(size.ws_row)).filter(|height| *height > 0)
+}
+
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term == "dumb")
 }

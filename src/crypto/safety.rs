@@ -32,6 +32,13 @@ impl SafetyNumber {
         groups.collect::<Vec<_>>().join(" ")
     }
 
+    /// The same in two rows of six groups.
+    pub fn rows(&self) -> [String; 2] {
+        let grouped = self.grouped();
+        let (upper, lower) = grouped.split_at(grouped.len() / 2);
+        [upper, lower].map(|row| row.trim().to_owned())
+    }
+
     /// What stands in the QR code.
     pub fn payload(&self) -> String {
         format!("TOPCHAT1:{}", self.digits)

@@ -397,8 +397,13 @@ fn the_question_of_verify_stands_in_the_prompts_place() {
     ] {
         terminal.types("/verify bob\r");
         terminal.wait_for_line("the same for bob? (y)es or (n)o ");
-        let rows = terminal.rows().concat().replace(' ', "");
-        assert!(rows.contains(&format!("safetynumberwithbob{}", number.digits())), "{rows}");
+        let rows = terminal.rows();
+        let numbers = number.rows();
+        // All of it is seen when the question comes, each half of the number on a row of its own.
+        assert_eq!(rows.len(), 24);
+        assert!(rows[2].ends_with(&format!("safety number with bob  {}", numbers[0])), "{rows:?}");
+        assert_eq!(rows[3].trim(), numbers[1]);
+        assert!(rows[4..23].iter().all(|row| row.contains(['\u{2588}', '\u{2580}', '\u{2584}'])), "{rows:?}");
         terminal.types(answer);
         terminal.wait_for_line("ALL> ");
         terminal.wait_for_row(told);
@@ -407,6 +412,30 @@ fn the_question_of_verify_stands_in_the_prompts_place() {
     }
     terminal.types("/keys\r");
     terminal.wait_for_row("        bob           verified");
+    // Where there are fewer rows, the code would be gone before it can be scanned.
+    terminal.resize(20, 80);
+    terminal.types("\x0c/verify bob\r");
+    terminal.wait_for_line("the same for bob? (y)es or (n)o ");
+    let rows = terminal.rows();
+    assert!(!rows.concat().contains('\u{2588}') && rows.concat().contains("too few rows here for a code"), "{rows:?}");
+}
+
+/// `/keys` says of a key what the lines of this run say.
+#[test]
+fn a_key_that_the_lines_call_new_is_new_in_the_list_of_keys() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = Terminal::with_size(
+        home.topchat(&["--password-file", "password", "--quiet"]).env("TERM", "xterm-256color"),
+        24,
+        120,
+    );
+    terminal.wait_for_line("ALL> ");
+    bob.send_envelope(&BOB.seal_to(&ALICE, "hello", 1));
+    terminal.wait_for("signed, new key");
+    terminal.types("/keys\r");
+    terminal.wait_for_row("        bob           new ");
 }
 
 #[test]
