@@ -3,6 +3,9 @@
 //! Every chunk but the last holds exactly k−11 bytes, where k is the modulus in bytes, and the last is not empty:
 //! so one plaintext length has one number of chunks, and the order of chunks is held by the commitment over all of them.
 
+use std::borrow::Cow;
+
+use openssl::bn::BigNum;
 use openssl::error::ErrorStack;
 use openssl::pkey::Private;
 use openssl::pkey_ctx::PkeyCtx;
@@ -28,31 +31,57 @@ pub(super) fn encrypt(key: &PublicKey, plaintext: &[u8]) -> Result<Vec<u8>, KeyE
     encrypt_chunks(key, plaintext).map_err(KeyError::while_doing("encrypting for the recipient"))
 }
 
-/// Opens what [`encrypt`] sealed; `None` if its length alone shows that it is nothing of the kind.
+/// Opens what [`encrypt`] sealed; `None` only if OpenSSL could not do its part.
 ///
-/// An answer that depends on whether the padding was right would be Bleichenbacher's oracle. So all chunks are decrypted
-/// whatever became of the earlier ones, and the caller decides once, at the end. That is not constant time: OpenSSL
-/// compares the padding so, but before its version 3.2 it then reports bad padding as an error, which costs a little
-/// more than success; from 3.2 on it gives random bytes instead, which fail at the commitment. What protects is that
-/// nothing is sent because of a message once its signature was checked, and that a bad signature ends before this.
+/// An answer that depends on whether the padding was right would be Bleichenbacher's oracle. So the work depends on the
+/// length alone: each block costs one private operation whatever it holds, and the caller decides once, at the end. That is not
+/// constant time: OpenSSL compares the padding so, but before its version 3.2 it then reports bad padding as an error, which
+/// costs a little more than success; from 3.2 on it gives random bytes instead, which fail at the commitment. What protects is
+/// that nothing is sent because of a message once its signature was checked, and that a bad signature ends before this.
 pub(super) fn decrypt(key: &PrivateKey, ciphertext: &[u8]) -> Option<Opened> {
     let k = key.pkey().size();
     let room = k.checked_sub(OVERHEAD)?;
-    let chunks = ciphertext.len() / k;
-    if !ciphertext.len().is_multiple_of(k) || !(1..=PLAINTEXT_MAX.div_ceil(room)).contains(&chunks) {
-        return None;
-    }
+    let Blocks { blocks, fits } = blocks(key, ciphertext).ok()?;
     let mut context = decryption(key).ok()?;
-    let mut opened = Opened { plaintext: Zeroizing::new(Vec::with_capacity(chunks * k)), whole: true };
-    for (number, sealed) in ciphertext.chunks_exact(k).enumerate() {
+    let mut opened = Opened { plaintext: Zeroizing::new(Vec::with_capacity(blocks.len() * k)), whole: fits };
+    for (number, sealed) in blocks.iter().enumerate() {
         let mut chunk = Zeroizing::new(vec![0; k]);
         let length = context.decrypt(sealed, Some(&mut chunk)).unwrap_or(0);
-        let is_last = number + 1 == chunks;
+        let is_last = number + 1 == blocks.len();
         opened.whole &= length == room || (is_last && (1..room).contains(&length));
         chunk.truncate(if opened.whole { length } else { room });
         opened.plaintext.extend_from_slice(&chunk);
     }
     Some(opened)
+}
+
+/// What is given to the private key.
+struct Blocks<'a> {
+    blocks: Vec<Cow<'a, [u8]>>,
+    /// Whether these are what came.
+    fits: bool,
+}
+
+/// The blocks of a ciphertext. One that OpenSSL would refuse before any work (it is cut short, or no number below the modulus)
+/// is replaced by one that it works on, so that the time does not tell the ways to fail apart.
+fn blocks<'a>(key: &PrivateKey, ciphertext: &'a [u8]) -> Result<Blocks<'a>, ErrorStack> {
+    let (k, rsa) = (key.pkey().size(), key.pkey().rsa()?);
+    let most = PLAINTEXT_MAX.div_ceil(k - OVERHEAD);
+    let mut fits = (1..=most * k).contains(&ciphertext.len());
+    let mut blocks = Vec::with_capacity(most);
+    for block in ciphertext.chunks(k).take(most) {
+        let is_good = block.len() == k && *BigNum::from_slice(block)? < *rsa.n();
+        fits &= is_good;
+        blocks.push(if is_good { Cow::Borrowed(block) } else { Cow::Owned(stand_in(k)) });
+    }
+    Ok(Blocks { blocks, fits })
+}
+
+/// The number 2: its decryption is as good as random, so that its padding is bad.
+fn stand_in(k: usize) -> Vec<u8> {
+    let mut block = vec![0; k - 1];
+    block.push(2);
+    block
 }
 
 fn encrypt_chunks(key: &PublicKey, plaintext: &[u8]) -> Result<Vec<u8>, ErrorStack> {
@@ -132,8 +161,8 @@ mod tests {
             assert!(opened(&BOB_ENCRYPTION, &sealed_chunks(key, lengths)).is_none(), "{lengths:?}");
         }
         let room = PLAINTEXT_MAX.div_ceil(245);
-        assert!(decrypt(&BOB_ENCRYPTION, &sealed_chunks(key, &vec![245; room])).is_some());
-        assert!(decrypt(&BOB_ENCRYPTION, &sealed_chunks(key, &vec![245; room + 1])).is_none(), "a chunk too many");
+        assert!(opened(&BOB_ENCRYPTION, &sealed_chunks(key, &vec![245; room])).is_some());
+        assert!(opened(&BOB_ENCRYPTION, &sealed_chunks(key, &vec![245; room + 1])).is_none(), "a chunk too many");
     }
 
     #[test]
@@ -158,10 +187,56 @@ mod tests {
         }
     }
 
+    /// Numbers of `k` bytes: the modulus plus `more`.
+    fn beside_the_modulus(key: &PrivateKey, more: i32) -> Vec<u8> {
+        let mut number = key.pkey().rsa().unwrap().n().to_owned().unwrap();
+        match more {
+            0.. => number.add_word(more.unsigned_abs()).unwrap(),
+            _ => number.sub_word(more.unsigned_abs()).unwrap(),
+        }
+        number.to_vec_padded(i32::try_from(key.pkey().size()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_ciphertext_of_one_length_costs_as_many_private_operations_as_any_other() {
+        let key = &BOB_ENCRYPTION;
+        let good = sealed_chunks(key.public(), &[245, 100]);
+        let with = |number: usize, block: &[u8]| {
+            let mut changed = good.clone();
+            changed[number * 256..][..block.len()].copy_from_slice(block);
+            changed
+        };
+        let largest = beside_the_modulus(key, -1);
+        for taken in [good.clone(), with(0, &[0; 256]), with(1, &[0; 256]), with(1, &stand_in(256)), with(0, &largest)]
+        {
+            let Blocks { blocks, fits } = blocks(key, &taken).unwrap();
+            assert!(fits);
+            assert_eq!(blocks.concat(), taken, "what the key takes is given to it as it is");
+        }
+        for refused in [0, 1, 2].map(|more| beside_the_modulus(key, more)).into_iter().chain([vec![0xff; 256]]) {
+            for number in [0, 1] {
+                let changed = with(number, &refused);
+                let Blocks { blocks, fits } = blocks(key, &changed).unwrap();
+                assert!(!fits);
+                assert_eq!(blocks.len(), 2);
+                assert_eq!(blocks[number], stand_in(256));
+                assert!(opened(key, &changed).is_none());
+            }
+        }
+        let most = PLAINTEXT_MAX.div_ceil(245);
+        for length in 1..=CIPHERTEXT_MAX {
+            let junk = vec![0xff; length];
+            let Blocks { blocks, fits } = blocks(key, &junk).unwrap();
+            assert!(!fits);
+            assert_eq!(blocks.len(), length.div_ceil(256).min(most), "{length} bytes");
+            assert!(blocks.iter().all(|block| *block == stand_in(256)));
+        }
+    }
+
     #[test]
     fn junk_does_not_open_and_leaves_no_error_behind() {
         for length in [0, 1, 255, 257, 511, 18 * 256] {
-            assert!(decrypt(&BOB_ENCRYPTION, &vec![7; length]).is_none(), "{length} bytes");
+            assert!(opened(&BOB_ENCRYPTION, &vec![7; length]).is_none(), "{length} bytes");
         }
         let junk = random::bytes::<256>();
         assert_ne!(opened(&BOB_ENCRYPTION, &junk).as_deref(), Some(&junk[..]));

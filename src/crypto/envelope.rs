@@ -144,11 +144,10 @@ fn encrypt(suite: Suite, with: SealWith<'_>, plaintext: &[u8]) -> Result<Vec<u8>
 }
 
 fn decrypt(suite: Suite, with: OpenWith<'_>, ciphertext: &[u8]) -> Option<Opened> {
-    let whole = |plaintext| Opened { plaintext, whole: true };
     match (suite, with) {
         (Suite::Direct, OpenWith::Direct(key)) => direct::decrypt(key, ciphertext),
-        (Suite::GroupCbc, OpenWith::Group(key)) => group::decrypt_cbc(key, ciphertext).map(whole),
-        (Suite::GroupEcb, OpenWith::Group(key)) => group::decrypt_ecb(key, ciphertext).map(whole),
+        (Suite::GroupCbc, OpenWith::Group(key)) => group::decrypt_cbc(key, ciphertext),
+        (Suite::GroupEcb, OpenWith::Group(key)) => group::decrypt_ecb(key, ciphertext),
         (Suite::Direct, OpenWith::Group(_)) | (Suite::GroupCbc | Suite::GroupEcb, OpenWith::Direct(_)) => None,
     }
 }

@@ -9,6 +9,7 @@ use openssl::error::ErrorStack;
 use openssl::symm::{Cipher, Crypter, Mode};
 use zeroize::Zeroizing;
 
+use super::direct::Opened;
 use super::group_key::GroupKey;
 use super::keys::KeyError;
 use super::random;
@@ -22,10 +23,10 @@ pub(super) fn encrypt_cbc(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, K
     Ok([&iv[..], &sealed].concat())
 }
 
-/// Opens IV and DES-CBC.
-pub(super) fn decrypt_cbc(key: &GroupKey, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// Opens IV and DES-CBC; `None` if no length like this can come of sealing.
+pub(super) fn decrypt_cbc(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
     let (iv, sealed) = ciphertext.split_at_checked(BLOCK)?;
-    des(Mode::Decrypt, key.secret(), Some(iv), true, sealed).ok()
+    des(Mode::Decrypt, key.secret(), Some(iv), false, sealed).ok().and_then(unpadded)
 }
 
 /// DES-ECB: equal blocks of text give equal blocks of ciphertext.
@@ -33,9 +34,21 @@ pub(super) fn encrypt_ecb(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, K
     des(Mode::Encrypt, key.secret(), None, true, plaintext).map(|sealed| sealed.to_vec()).map_err(failed())
 }
 
-/// Opens DES-ECB.
-pub(super) fn decrypt_ecb(key: &GroupKey, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    des(Mode::Decrypt, key.secret(), None, true, ciphertext).ok()
+/// Opens DES-ECB; `None` if no length like this can come of sealing.
+pub(super) fn decrypt_ecb(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
+    des(Mode::Decrypt, key.secret(), None, false, ciphertext).ok().and_then(unpadded)
+}
+
+/// Without its padding. Bad padding is no end here: the caller compares the commitment in any case, and decides once, so that
+/// the time does not tell the ways to fail apart.
+fn unpadded(mut padded: Zeroizing<Vec<u8>>) -> Option<Opened> {
+    let padding = *padded.last()?;
+    let length = usize::from(padding);
+    let is_good = (1..=BLOCK).contains(&length)
+        && padded.iter().rev().take(length).fold(0, |differs, byte| differs | (byte ^ padding)) == 0;
+    let kept = padded.len() - if is_good { length } else { 0 };
+    padded.truncate(kept);
+    Some(Opened { plaintext: padded, whole: is_good })
 }
 
 /// CBC with an IV, ECB without.
@@ -120,8 +133,27 @@ mod tests {
             let cbc = encrypt_cbc(keys.writer(), &plain).unwrap();
             let ecb = encrypt_ecb(keys.writer(), &plain).unwrap();
             assert_eq!((cbc.len(), ecb.len()), (BLOCK + padded, padded));
-            assert_eq!(*decrypt_cbc(keys.writer(), &cbc).unwrap(), plain);
-            assert_eq!(*decrypt_ecb(keys.writer(), &ecb).unwrap(), plain);
+            for opened in [decrypt_cbc(keys.writer(), &cbc), decrypt_ecb(keys.writer(), &ecb)].map(Option::unwrap) {
+                assert!(opened.whole);
+                assert_eq!(*opened.plaintext, plain);
+            }
+        }
+    }
+
+    #[test]
+    fn bad_padding_goes_as_far_as_good_padding() {
+        let keys = key();
+        let sealed = |padded: &[u8]| des(Mode::Encrypt, keys.writer().secret(), None, false, padded).unwrap();
+        let block = |end: &[u8]| [&[b'x'; 2 * BLOCK][end.len()..], end].concat();
+        for good in [&[1][..], &[2; 2], &[8; 8]] {
+            let opened = decrypt_ecb(keys.writer(), &sealed(&block(good))).unwrap();
+            assert!(opened.whole);
+            assert_eq!(opened.plaintext.len(), 2 * BLOCK - good.len());
+        }
+        for bad in [&[0][..], &[9; 9], &[1, 2], &[2, 3, 3], &[0xff; 8]] {
+            let opened = decrypt_ecb(keys.writer(), &sealed(&block(bad))).unwrap();
+            assert!(!opened.whole, "{bad:?}");
+            assert_eq!(*opened.plaintext, block(bad), "the commitment is compared with all of it");
         }
     }
 

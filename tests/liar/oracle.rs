@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use topchat::crypto::digest::sha256;
 use topchat::crypto::envelope;
-use topchat::wire::{Envelope, MessageId, signed};
+use topchat::wire::{MessageId, signed};
 
 use super::lies::{header, signed_by_bob};
 use super::stage::Stage;
 use crate::support::people::{ALICE, BOB};
 use crate::support::{about_the_same, storm_rounds};
 
-/// What is inside; all of it signed by Bob, who is in league with the server.
+/// What is inside; all of it signed by Bob, who is in league with the server. Everything but a text has the same length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Inside {
     /// A text that opens.
@@ -21,7 +21,28 @@ enum Inside {
     BadPadding,
     /// Good padding around a text that the commitment is not of.
     BadCommitment,
+    /// The number 0, which is its own decryption.
+    Zero,
+    /// The number 1, too.
+    One,
+    /// The largest number that could be a ciphertext.
+    Largest,
+    /// No ciphertext: the modulus itself.
+    Modulus,
+    /// No ciphertext either, by far.
+    Huge,
 }
+
+const ALL: [Inside; 8] = [
+    Inside::Good,
+    Inside::BadPadding,
+    Inside::BadCommitment,
+    Inside::Zero,
+    Inside::One,
+    Inside::Largest,
+    Inside::Modulus,
+    Inside::Huge,
+];
 
 fn message(inside: Inside, number: u32) -> Vec<u8> {
     let mut header = header("alice", 0);
@@ -30,33 +51,48 @@ fn message(inside: Inside, number: u32) -> Vec<u8> {
         let with = envelope::SealWith::Direct(ALICE.encryption.public());
         envelope::seal(header.clone(), "hello", with, &BOB.identity).unwrap()
     };
-    let sealed: Envelope = match inside {
-        Inside::Good => good(),
-        Inside::BadPadding => {
-            let block = [&[0][..], &sha256(&number.to_be_bytes()).repeat(8)[1..]].concat();
-            signed_by_bob(header, [0; 32], block)
-        }
-        Inside::BadCommitment => {
-            let ciphertext = good().ciphertext;
-            signed_by_bob(header, sha256(&signed::commitment(b"", b"")), ciphertext)
-        }
+    let small = |value: u8| [&[0; 255][..], &[value]].concat();
+    let block = match inside {
+        Inside::Good => return good().encode(),
+        Inside::BadPadding => [&[0][..], &sha256(&number.to_be_bytes()).repeat(8)[1..]].concat(),
+        Inside::BadCommitment => good().ciphertext,
+        Inside::Zero => small(0),
+        Inside::One => small(1),
+        // An odd number, so only its last bit changes.
+        Inside::Largest => modulus()
+            .into_iter()
+            .rev()
+            .enumerate()
+            .map(|(at, byte)| byte & if at == 0 { 0xfe } else { 0xff })
+            .rev()
+            .collect(),
+        Inside::Modulus => modulus(),
+        Inside::Huge => vec![0xff; 256],
     };
-    sealed.encode()
+    signed_by_bob(header, sha256(&signed::commitment(b"", b"")), block).encode()
+}
+
+/// That of Alice's encryption key: the first number behind the head of its DER (RFC 8017, section A.1.1).
+fn modulus() -> Vec<u8> {
+    let der = ALICE.encryption.public().to_der();
+    let start = der.windows(5).position(|bytes| bytes == [2, 0x82, 1, 1, 0]).unwrap() + 5;
+    der[start..start + 256].to_vec()
 }
 
 /// From Deliver to its Ack, and from a second Deliver right behind that Ack to the second Ack: in between the first message is
 /// opened, so if anything shows, it shows there.
-fn times(rounds: u32) -> [[Duration; 2]; 3] {
+fn times(rounds: u32) -> [[Duration; 2]; ALL.len()] {
     let stage = Stage::new();
     stage.play(&[]);
     let (mut line, listening) = stage.listen();
-    let mut samples: [[Vec<Duration>; 2]; 3] = Default::default();
+    let mut samples: [[Vec<Duration>; 2]; ALL.len()] = Default::default();
     // Made before anything is measured: making one takes longer than another.
-    let script: Vec<_> = (0..rounds * 3)
-        .map(|round| {
-            let which = usize::try_from(round % 3).unwrap();
-            let inside = [Inside::Good, Inside::BadPadding, Inside::BadCommitment][which];
-            (which, [message(inside, 2 * round), message(Inside::BadPadding, 2 * round + 1)])
+    let script: Vec<_> = (0..rounds)
+        .flat_map(|round| {
+            ALL.iter().enumerate().map(move |(which, inside)| {
+                let number = 2 * (round * u32::try_from(ALL.len()).unwrap() + u32::try_from(which).unwrap());
+                (which, [message(*inside, number), message(Inside::BadPadding, number + 1)])
+            })
         })
         .collect();
     for (which, pair) in script {
@@ -77,14 +113,19 @@ fn usual(mut samples: Vec<Duration>) -> Duration {
     samples[samples.len() / 4]
 }
 
-/// The two kinds of failure that only decryption can tell apart take the same time. Wide bounds: the machine is busy.
+/// The kinds of failure that only decryption can tell apart take the same time. Wide bounds: the machine is busy.
 #[test]
-fn bad_padding_and_a_bad_commitment_take_the_same_time() {
-    let [good, padding, commitment] = times(storm_rounds(40));
-    eprintln!("Deliver to Ack, and to the next: good {good:?}, bad padding {padding:?}, bad commitment {commitment:?}");
-    for (one, other) in padding.into_iter().zip(commitment) {
-        assert!(about_the_same(one, other), "bad padding {padding:?}, bad commitment {commitment:?}");
+fn bad_padding_a_bad_commitment_and_no_ciphertext_at_all_take_the_same_time() {
+    let times = times(storm_rounds(20));
+    for (inside, times) in ALL.iter().zip(times) {
+        eprintln!("Deliver to Ack, and to the next: {inside:?} {times:?}");
+    }
+    let [good, failures @ ..] = times;
+    for one in failures {
+        for other in failures {
+            assert!(one.into_iter().zip(other).all(|(one, other)| about_the_same(one, other)), "{failures:?}");
+        }
     }
     // The acknowledgement comes before the decryption.
-    assert!(about_the_same(good[0], padding[0]), "{good:?} and {padding:?}");
+    assert!(about_the_same(good[0], failures[0][0]), "{good:?} and {failures:?}");
 }
