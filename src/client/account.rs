@@ -25,6 +25,8 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     if !folder.exists() {
         return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
     }
+    // A file that can't be read is told before anything is asked; behind the password, if both come from stdin.
+    let new = new_password_file.filter(|path| *path != Path::new("-")).map(new_from_file).transpose()?;
     let given = password::given(config)?;
     if given.is_none() || new_password_file.is_none() {
         session::look(config)?;
@@ -32,7 +34,10 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
     let secret = given.map_or_else(|| password::get(config), Ok)?;
     // A wrong password is told before the new one is asked for.
     folder.load(&secret)?;
-    let new = new_password(config, new_password_file)?;
+    let new = match new {
+        Some(new) => new,
+        None => new_password(config, new_password_file)?,
+    };
     let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
     let verifier = scram::verifier(new.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;
     let _lock = folder.lock()?;
@@ -82,13 +87,17 @@ pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
 
 fn new_password(config: &Config, file: Option<&Path>) -> Result<Secret, Error> {
     match file {
-        Some(path) => password::from_file(path).map_err(|error| match error {
-            Error::PasswordNotFile { path, .. } => Error::PasswordNotFile { path, as_new: true },
-            error => error,
-        }),
+        Some(path) => new_from_file(path),
         None => {
             let terminal = Terminal::open(config, "the new password", "--new-password-file FILE")?;
             password::ask_new(&terminal, "new password (8 or more): ")
         }
     }
+}
+
+fn new_from_file(path: &Path) -> Result<Secret, Error> {
+    password::from_file(path).map_err(|error| match error {
+        Error::PasswordNotFile { path, .. } => Error::PasswordNotFile { path, as_new: true },
+        error => error,
+    })
 }

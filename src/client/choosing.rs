@@ -21,7 +21,7 @@ use crate::wire::Fingerprint;
 /// asked about.
 pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
     let meant = match typed {
-        Some(typed) => Meant::Typed(typed),
+        Some(typed) => Meant::typed(typed)?,
         None => Meant::Shown(Some(agree(config, name)?)),
     };
     let now =

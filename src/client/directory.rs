@@ -90,24 +90,26 @@ pub fn list(server: &mut impl Ask, scope: Scope) -> Result<Vec<Entry>, Error> {
 }
 
 /// How the person names the key that they trust.
-#[derive(Clone, Copy, Debug)]
-pub enum Meant<'a> {
+#[derive(Clone, Debug)]
+pub enum Meant {
     /// By its fingerprint or the beginning of it.
-    Typed(&'a str),
+    Digits(String),
     /// As the changed key of which they were shown the fingerprint, if they were shown any.
     Shown(Option<Fingerprint>),
 }
 
+impl Meant {
+    /// By the digits that they typed.
+    pub fn typed(digits: &str) -> Result<Self, Error> {
+        self::digits(digits, FINGERPRINT_DIGITS_MIN).map(Self::Digits)
+    }
+}
+
 /// Pins the key that `name` has now in place of the one before, if it is the one that the person means. Without its digits,
 /// that is the changed key only as long as it is the one that was shown to them: others may have come since, in any process.
-pub fn trust(
-    server: &mut impl Ask,
-    contacts: &Contacts,
-    name: &UserName,
-    meant: Meant<'_>,
-) -> Result<Fingerprint, Error> {
+pub fn trust(server: &mut impl Ask, contacts: &Contacts, name: &UserName, meant: Meant) -> Result<Fingerprint, Error> {
     let (told, choice) = match meant {
-        Meant::Typed(typed) => (Told::Digits(digits(typed, FINGERPRINT_DIGITS_MIN)?), Choice::Named),
+        Meant::Digits(digits) => (Told::Digits(digits), Choice::Named),
         Meant::Shown(shown) => (Told::Key(changed_as_shown(contacts, name, shown)?), Choice::Trusted),
     };
     let bundle = look_up(server, name)?.bundle;

@@ -86,16 +86,13 @@ fn a_changed_key_is_trusted_by_its_own_fingerprint_only() {
     let now = ALICE.public().fingerprint();
     let old = BOB.public().fingerprint().to_hex();
     assert!(matches!(
-        trust(&mut server, &contacts, &bob, Meant::Typed(&old)),
+        trust(&mut server, &contacts, &bob, Meant::typed(&old).unwrap()),
         Err(Error::Trust(TrustError::Mismatch { .. }))
     ));
     let hex = now.to_hex();
-    assert!(matches!(
-        trust(&mut server, &contacts, &bob, Meant::Typed(&hex[..15])),
-        Err(Error::Trust(TrustError::Fingerprint { .. }))
-    ));
+    assert!(matches!(Meant::typed(&hex[..15]), Err(Error::Trust(TrustError::Fingerprint { .. }))));
     assert!(contact(&mut server, &contacts, &bob).is_err(), "nothing was trusted so far");
-    assert_eq!(trust(&mut server, &contacts, &bob, Meant::Typed(&now.grouped()[..19])).unwrap(), now);
+    assert_eq!(trust(&mut server, &contacts, &bob, Meant::typed(&now.grouped()[..19]).unwrap()).unwrap(), now);
     contact(&mut server, &contacts, &bob).unwrap();
 }
 

@@ -9,9 +9,16 @@ use super::event::Opened;
 use crate::storage::FileError;
 use crate::storage::private;
 
+/// Whether messages can be written there: told before any is waited for.
+pub fn check(dir: &Path) -> Result<(), Error> {
+    private::ensure_folder(dir)?;
+    Ok(private::check_room(dir)?)
+}
+
 /// Writes `DIR/ID/{hdr,h,ct,sig,tbs}.bin` and `sender.pub.pem`. Nothing is overwritten.
 pub fn export(dir: &Path, opened: &Opened) -> Result<(), Error> {
     let envelope = &opened.envelope;
+    // It may have gone since it was checked.
     private::ensure_folder(dir)?;
     let folder = dir.join(envelope.header.msg_id.to_hex());
     DirBuilder::new().mode(0o700).create(&folder).map_err(|source| match source.kind() {

@@ -7,7 +7,6 @@ use super::circuit::Circuit;
 use super::conduct::{Part, conduct};
 use super::config::Config;
 use super::event::{Notice, Opened};
-use super::export::export;
 use super::history::History;
 use super::inbox::Inbox;
 use super::left::Left;
@@ -18,7 +17,7 @@ use super::reconnect::{Follower, listen_on};
 use super::render::Page;
 use super::screen;
 use super::session::Session;
-use super::{Error, json, output, session};
+use super::{Error, export, json, output, session};
 use crate::transport::Stop;
 use crate::wire::ToClient;
 use crate::wire::to_server::Mode;
@@ -36,6 +35,7 @@ pub struct Wanted {
 /// Prints messages until there are enough, the time is over, or somebody ends it. A lost connection is got back.
 pub fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     let name = session::choose(config)?;
+    wanted.export.as_deref().map(export::check).transpose()?;
     let Session { dialogue, again, contacts, .. } = session::open(config, &name, Mode::Receiving)?;
     begun();
     let folder = config.account_state(&name);
@@ -105,7 +105,7 @@ impl Audience for Printer<'_> {
     fn message(&mut self, opened: &Opened) -> Result<(), Error> {
         if let Some(dir) = &self.wanted.export {
             // A copy from an earlier run is there already.
-            export(dir, opened).or_else(|error| match error {
+            export::export(dir, opened).or_else(|error| match error {
                 Error::File(crate::storage::FileError::Exists { .. }) => {
                     log::warn!("{error}");
                     Ok(())

@@ -148,7 +148,7 @@ impl Sending<'_> {
 
     pub(super) fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
         let shown = self.chat.shown().get(name).copied();
-        let meant = fingerprint.map_or(Meant::Shown(shown), Meant::Typed);
+        let meant = fingerprint.map_or(Ok(Meant::Shown(shown)), Meant::typed)?;
         let now = directory::trust(self, self.chat.contacts, name, meant)?;
         self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
         self.chosen()

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::cause::ProtocolError;
 use super::circuit::Circuit;
 use super::config::Config;
 use super::connect::jittered;
@@ -16,7 +17,7 @@ use super::reason::Refusal;
 use super::server_error::ServerError;
 use super::{Error, feed, session};
 use crate::limits::{RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MAX, RECONNECT_STEADY};
-use crate::transport::{Stop, TransportError, wait_input};
+use crate::transport::{Stop, wait_input};
 use crate::wire::Code;
 use crate::wire::to_server::Mode;
 
@@ -106,12 +107,13 @@ fn tell_of_the_end(result: &Result<(), Error>, receiving: &mut Receiving<'_>) {
 /// Whether it may be better in a moment. Whoever was replaced, refused or deceived does not try again.
 pub fn is_lost(error: &Error) -> bool {
     match error {
-        Error::Server(ServerError::Lost { why: TransportError::Frame(_) }) => false,
         Error::Server(ServerError::Busy { .. })
         | Error::Server(ServerError::Connect { .. })
         | Error::Inbox(_)
         | Error::Server(ServerError::Lost { .. })
         | Error::Server(ServerError::Offline)
+        // What can't be read may be a fault of this one connection; a server that always sends it is asked less and less often.
+        | Error::Server(ServerError::Protocol(ProtocolError::Frame(_)))
         | Error::Server(ServerError::Silent { .. })
         | Error::Server(ServerError::TimedOut { .. }) => true,
         Error::Refused(refusal) => matches!(
@@ -225,8 +227,10 @@ impl Drop for AskAtEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::cause::ProtocolError;
     use crate::client::reason::Asked;
+    use crate::transport::TransportError;
+    use crate::wire;
+    use crate::wire::frame::FrameError;
     use crate::wire::to_client::Reason;
 
     fn bye(code: Code) -> Error {
@@ -257,6 +261,8 @@ mod tests {
         }
         assert!(is_lost(&Error::Server(ServerError::Lost { why: TransportError::Closed })));
         assert!(is_lost(&Error::Server(ServerError::Silent { secs: 80 })));
+        assert!(is_lost(&wire::Error::Truncated { field: "frame type" }.into()));
+        assert!(is_lost(&TransportError::Frame(FrameError::Empty).into()));
     }
 
     #[test]

@@ -27,9 +27,15 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
     // A group key file that can't be used is better told now than at the first message.
     let group = session::group_key(config)?;
     let folder = KeyFolder::new(&config.users_dir(), name);
+    // Before the password; from stdin behind it, which may come from there, too.
+    let read = |path| invite::from_file(path).map(Some);
+    let (from_stdin, from_file) = invite.map_or((None, None), |path| match path == Path::new("-") {
+        true => (Some(path), None),
+        false => (None, Some(path)),
+    });
+    let mut invite = from_file.map_or(Ok(None), read)?;
     let (given, terminal) = (password::given(config)?, Terminal::find(config));
-    // Behind the password, which may come from stdin, too.
-    let mut invite = invite.map(invite::from_file).transpose()?;
+    invite = from_stdin.map_or(Ok(invite), read)?;
     // With these keys the account may be there already, which needs no admission.
     match folder.has_all() {
         false => invite = admit(config, name, invite, terminal.as_ref())?,

@@ -42,6 +42,17 @@ pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
     if !folder.exists() {
         return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
     }
+    let path = wanted.to.clone().unwrap_or_else(|| format!("{name}{ENDING}").into());
+    let to_stdout = path == Path::new("-");
+    // What can't come to anything is told before the password is asked for.
+    match (to_stdout, wanted.force) {
+        (true, _) => {}
+        (false, true) => private::check_replaced(&path)?,
+        (false, false) => private::check_new(&path)?,
+    }
+    if wanted.with_group_key {
+        session::need_group_key(config)?;
+    }
     let secret = password::get(config)?;
     // What is read must not change before it is written down.
     let _lock = folder.lock()?;
@@ -54,8 +65,7 @@ pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
     let group = if payload.group_key.is_some() { "the group key" } else { "no group key (--with-group-key)" };
     let sign = |why| Error::Account(AccountError::Key { path: folder.file(PARTS[0], "pem"), why });
     let text = backup::write(payload, &keys.identity).map_err(sign)?;
-    let path = wanted.to.clone().unwrap_or_else(|| format!("{name}{ENDING}").into());
-    let shown = match path == Path::new("-") {
+    let shown = match to_stdout {
         true => {
             output::write(&String::from_utf8_lossy(&text))?;
             "stdout".to_owned()

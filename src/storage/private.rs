@@ -72,6 +72,25 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     })
 }
 
+/// Whether [`create_new`] can make this file, as far as that can be known before: asked before work that would be in vain.
+pub fn check_new(path: &Path) -> Result<(), FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(FileError::Exists { path: path.to_owned() }),
+        Err(_) => check_room(parent(path)),
+    }
+}
+
+/// The same of [`replace`].
+pub fn check_replaced(path: &Path) -> Result<(), FileError> {
+    check_replaceable(path)?;
+    check_room(parent(path))
+}
+
+/// Whether files can be made in this folder.
+pub fn check_room(folder: &Path) -> Result<(), FileError> {
+    make_unfinished(folder).map(drop)
+}
+
 /// Puts new content in a file's place, or makes it; readers and crashes see the old or the new, never a mixture.
 ///
 /// Refuses to take the place of anything but a regular file.
@@ -81,13 +100,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 /// Like [`replace`], for content that is too long to be held in memory.
 pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => {
-            return Err(FileError::NotRegular { path: path.to_owned(), found: found.file_type().into() });
-        }
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FileError::io("replacing", path)(error)),
-        Ok(_) | Err(_) => {}
-    }
+    check_replaceable(path)?;
     let unfinished = write_unfinished(path, write)?;
     unfinished.persist(path).map_err(|refused| FileError::io("replacing", path)(refused.error))?;
     sync_folder(parent(path))
@@ -163,6 +176,17 @@ fn write_unfinished(
         .map_err(FileError::io("writing", path))?;
     drop(buffer);
     Ok(unfinished)
+}
+
+/// Nothing or a regular file stands there.
+fn check_replaceable(path: &Path) -> Result<(), FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(FileError::NotRegular { path: path.to_owned(), found: found.file_type().into() })
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::io("replacing", path)(error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// An empty file that is locked: it belongs to a process that is alive, so nobody [sweeps](sweep) it away.

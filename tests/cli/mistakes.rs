@@ -55,6 +55,37 @@ fn all_is_no_name_however_it_is_written() {
     );
 }
 
+/// Nobody has to type a password, or to wait, for what can't come to anything.
+#[test]
+fn what_can_not_be_written_or_read_is_told_before_the_password_is_asked_for() {
+    let home = Home::with_keys("127.0.0.1:1".parse().unwrap(), &ALICE);
+    home.file("file", b"");
+    for (words, code, why) in [
+        (&["listen", "--export", "file/messages"][..], 3, "file/messages"),
+        (&["listen", "--export", "file"], 3, "file is "),
+        (&["listen", "--export", "/proc/nothing"], 3, "/proc/nothing"),
+        (&["keys", "export", "file"], 3, "file exists already"),
+        (&["keys", "export", "keys", "--force"], 3, "keys is "),
+        (&["keys", "export", "nowhere/alice"], 3, "nowhere"),
+        (&["keys", "export", "--force", "/proc/alice"], 3, "/proc"),
+        (&["keys", "export", "--with-group-key", "--group-key", "nowhere"], 3, "nowhere"),
+        (&["keys", "import", "nowhere"], 3, "nowhere"),
+        (&["send", "bob", "--file", "nowhere"], 3, "nowhere"),
+        (&["send", "ALL", "hi", "--group-key", "nowhere"], 3, "nowhere"),
+        (&["passwd", "--new-password-file", "nowhere"], 3, "nowhere"),
+        (&["register", "carol", "--invite-file", "nowhere"], 3, "nowhere"),
+        (&["register", "carol", "--group-key", "nowhere"], 3, "nowhere"),
+        (&["trust", "bob", "xyz"], 2, "\"xyz\""),
+        (&["verify", "bob", "--fingerprint", "xyz"], 2, "\"xyz\""),
+        (&["history", "--since", "when"], 2, "when"),
+    ] {
+        let finished = home.run(&[words, &["--password-command", "touch asked; echo password1"]].concat());
+        assert_eq!(finished.code, Some(code), "{words:?}: {}", finished.stderr);
+        assert!(finished.stderr.contains(why), "{words:?}: {}", finished.stderr);
+        assert!(!home.path("asked").exists(), "{words:?}: {}", finished.stderr);
+    }
+}
+
 #[test]
 fn a_text_that_can_not_be_sent_is_refused_before_anything_else() {
     let home = Home::at(NOWHERE);

@@ -48,6 +48,32 @@ fn a_copy_in_another_session_is_shown_once() {
 }
 
 #[test]
+fn a_frame_that_can_not_be_read_costs_the_connection_and_no_more() {
+    let stage = Stage::new();
+    let (mut line, listening) = stage.listen();
+    stage.deliver(&mut line, &now(1));
+    while !stage.knows_bob.get() {
+        assert_eq!(stage.next_ack(&mut line), None);
+    }
+    // No frame at all, and one whose body ends too soon.
+    for (number, junk) in [(2, &[0, 0, 0, 0][..]), (3, &[0, 0, 0, 2, 0x86, 1])] {
+        line.send_bytes(junk);
+        assert!(line.try_take().is_err(), "the client closes");
+        line = stage.liar.member();
+        stage.deliver(&mut line, &now(number));
+    }
+    line.end();
+    let finished = listening.finish();
+    assert_eq!(shown(&finished).len(), 3, "{finished:?}");
+    for told in [
+        "connection lost (a frame of length zero). Trying again in 1 s...",
+        "the server sent what it must not: the bytes end within epoch. Trying again in 2 s...",
+    ] {
+        assert!(finished.stderr.contains(told), "{told}: {}", finished.stderr);
+    }
+}
+
+#[test]
 fn swapped_messages_are_shown_with_a_notice_and_a_dropped_one_is_told() {
     let stage = Stage::new();
     stage.play(&[]);

@@ -160,8 +160,9 @@ impl<'a> Desk<'a> {
 
     fn trust(&mut self, key: &Key) -> Result<String, Error> {
         let name = config::name(&key.name)?;
-        let meant = Meant::Typed(&key.fingerprint);
-        let asked = |session: &mut Session| directory::trust(&mut session.dialogue, &session.contacts, &name, meant);
+        let meant = Meant::typed(&key.fingerprint)?;
+        let asked =
+            |session: &mut Session| directory::trust(&mut session.dialogue, &session.contacts, &name, meant.clone());
         let now = self.ask(asked)?;
         Ok(people::fingerprint_object("trusted", &name, now, None))
     }
