@@ -412,7 +412,7 @@ fn peers_that_close_in_the_middle_of_any_frame_end_only_themselves() {
         ToServer::UpdateKeys { request: 1, bundle: vec![1; 99], handover: vec![], proof: vec![2; 256] },
         ToServer::DeleteAccount { request: 1 },
         ToServer::Watch { on: true },
-        ToServer::AskPolicy,
+        ToServer::AskPolicy { invite: "7K3M-Q9XT".to_owned() },
         ToServer::Ping { token: 1 },
         ToServer::Bye,
     ];

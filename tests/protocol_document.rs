@@ -176,7 +176,7 @@ fn client_frames() -> Vec<ToServer> {
         ToServer::Bye,
         ToServer::UpdateKeys { request: 7, bundle: vec![0xb0; 4], handover: vec![0xf2; 4], proof: vec![0xf3; 4] },
         ToServer::Watch { on: true },
-        ToServer::AskPolicy,
+        ToServer::AskPolicy { invite: "7K3M-Q9XT".to_owned() },
     ]
 }
 

@@ -283,12 +283,13 @@ fn who_may_register_is_told_to_guests_who_ask_and_to_nobody_else() {
         let server = TestServer::with(settings.clone());
         let mut guest = RawClient::connect(server.address);
         for _ in 0..2 {
-            assert_eq!(guest.ask(&ToServer::AskPolicy), ToClient::Policy { admission });
+            let ask = ToServer::AskPolicy { invite: String::new() };
+            assert_eq!(guest.ask(&ask), ToClient::Policy { admission });
         }
     }
     let server = TestServer::start();
     let mut member = RawClient::member(server.address, &ALICE, Mode::Errand);
-    assert_eq!(error_code(&member.ask(&ToServer::AskPolicy)), Code::NotNow);
+    assert_eq!(error_code(&member.ask(&ToServer::AskPolicy { invite: String::new() })), Code::NotNow);
 }
 
 #[test]

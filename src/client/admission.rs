@@ -10,8 +10,8 @@ use crate::names::UserName;
 use crate::wire::to_client::{Admission, Reason};
 use crate::wire::{Code, ToClient, ToServer};
 
-/// The invite code for a new account, if there is one: the one given, else the one that the person types where the server
-/// wants one. What the server would refuse in any case is refused here.
+/// The invite code for a new account, if one is needed: the one given, else one that the person types, which the server finds
+/// good. What the server would refuse in any case is refused here.
 pub fn admit(
     config: &Config,
     name: &UserName,
@@ -22,20 +22,18 @@ pub fn admit(
         let asked = Asked::Register(name.clone());
         Err(Error::Refused(Refusal { asked, reason: Reason::new(code) }))
     };
-    match session::patiently(config, || ask(config))? {
+    invite::with_invite(terminal, given, |invite| match session::patiently(config, || ask(config, name, invite))? {
         Admission::Closed => refused(Code::RegistrationClosed),
-        Admission::Invite if given.is_none() => match terminal {
-            Some(terminal) => invite::ask_first(terminal).map(Some),
-            None => refused(Code::InviteRefused),
-        },
-        Admission::Invite | Admission::Open => Ok(given),
-    }
+        Admission::Invite if invite.is_empty() => refused(Code::InviteRefused),
+        Admission::Invite | Admission::Open => Ok(Some(invite.to_owned()).filter(|invite| !invite.is_empty())),
+    })
 }
 
 /// The connection ends behind the answer: whoever types now holds none open.
-fn ask(config: &Config) -> Result<Admission, Error> {
+fn ask(config: &Config, name: &UserName, invite: &str) -> Result<Admission, Error> {
     let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string());
-    dialogue.send(&ToServer::AskPolicy)?;
+    dialogue.asks(Asked::Register(name.clone()));
+    dialogue.send(&ToServer::AskPolicy { invite: invite.to_owned() })?;
     match dialogue.next()? {
         ToClient::Policy { admission } => {
             dialogue.link().finish();

@@ -24,8 +24,9 @@ pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<()
         Some(typed) => Meant::typed(typed)?,
         None => Meant::Shown(Some(agree(config, name)?)),
     };
-    let now =
-        session::errand(config, |session| directory::trust(&mut session.dialogue, &session.contacts, name, meant))?;
+    let now = session::errand(config, |session| {
+        directory::trust(&mut session.dialogue, &session.contacts, name, meant.clone())
+    })?;
     config.say(&format!("{name} is trusted with this key from now on:"));
     people::show("trusted", config, name, now, None)
 }

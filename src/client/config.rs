@@ -11,7 +11,7 @@ use super::options::Global;
 use super::render::fitted;
 use super::server_error::ServerError;
 use super::until::Until;
-use super::{Error, output, screen};
+use super::{Error, output, screen, servers};
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
 
@@ -31,6 +31,10 @@ pub enum PasswordSource {
 pub struct Config {
     /// The server.
     pub server: ServerAddress,
+    /// Whether it was named, and is not only where accounts are made if nothing is said.
+    pub server_named: bool,
+    /// Whose password may be proved, and only to a server of that account.
+    pub account: Option<UserName>,
     /// The identity that the server must have.
     pub expected: Option<Fingerprint>,
     /// The account, if one was named.
@@ -69,11 +73,13 @@ impl Config {
             (None, Some(file)) => PasswordSource::File(file),
             (None, None) => PasswordSource::Terminal,
         };
+        let server = global.server.as_deref().unwrap_or(SERVER);
         Ok(Self {
-            server: global
-                .server
+            server: server
                 .parse()
-                .map_err(|why| Error::Server(ServerError::Address { text: global.server.clone(), why }))?,
+                .map_err(|why| Error::Server(ServerError::Address { text: server.to_owned(), why }))?,
+            server_named: global.server.is_some(),
+            account: None,
             expected: global.server_fingerprint.as_deref().map(fingerprint).transpose()?,
             user: global.user.as_deref().map(name).transpose()?,
             keys_dir: global.keys_dir.map_or_else(default_keys, Ok)?,
@@ -89,6 +95,13 @@ impl Config {
             history: global.history,
             new_keys: global.accept_new_keys,
         })
+    }
+
+    /// The same for what this account does: at its own server, if no other one was named.
+    pub fn of(&self, name: &UserName) -> Result<Self, Error> {
+        let own = if self.server_named { None } else { servers::server_of(&self.state_dir, name)? };
+        let server = own.unwrap_or_else(|| self.server.clone());
+        Ok(Self { server, account: Some(name.clone()), ..self.clone() })
     }
 
     /// The same for a command that must be done within the time that was given, if one was, from now on.
@@ -148,6 +161,9 @@ fn default_state() -> Result<PathBuf, Error> {
 pub fn default_group_key(keys_dir: &Path) -> PathBuf {
     keys_dir.join("group.key")
 }
+
+/// Where an account is made if nothing is said.
+const SERVER: &str = "127.0.0.1:7777";
 
 /// This program's folder within the folders of XDG.
 const FOLDER: &str = "topchat";

@@ -28,6 +28,9 @@ pub struct Connected {
 
 /// Connects within [`CONNECT_WITHIN`], and while the command has time. A server that closes before TLS is done is busy: it is tried again.
 pub fn connect(config: &Config) -> Result<Connected, Error> {
+    if let Some(name) = &config.account {
+        servers::admit(config, name, None)?;
+    }
     let until = Until::step(CONNECT_WITHIN, config.until);
     let tls = ClientTls::new()?;
     let addresses = resolve(config, until)?;
@@ -127,6 +130,11 @@ fn check(config: &Config, connection: Connection) -> Result<Connected, Error> {
     let identity = connection
         .peer_identity()
         .ok_or_else(|| Error::Server(ServerError::NotTopChat { address: address.clone() }))?;
+    // A server that is refused is not pinned either. One that has changed is told as that.
+    let has_changed = servers::known(&config.state_dir, &address)?.is_some_and(|pinned| pinned != identity);
+    if let Some(name) = config.account.as_ref().filter(|_| !has_changed) {
+        servers::admit(config, name, Some(identity))?;
+    }
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let seen = servers::check(&config.state_dir, &address, identity, config.expected, now_ms)?;
     let connected = Connected { link: Link::new(connection)?, identity, seen };

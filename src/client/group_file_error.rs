@@ -61,7 +61,10 @@ impl Explain for GroupFileError {
                 )
             }
             Self::Missing { path } => {
-                format!("get it from a member, or make one for everybody: {}", making(&quoted(&path.to_string_lossy())))
+                format!(
+                    "get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: {}",
+                    making(&quoted(&path.to_string_lossy()))
+                )
             }
             Self::Needed { is_only: true, .. } => {
                 "--force removes the whole file; make a new key first: topchat group rekey".to_owned()

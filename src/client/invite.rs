@@ -41,12 +41,6 @@ pub fn with_invite<T>(
     attempt(&code)
 }
 
-/// Asks for the first one.
-pub(super) fn ask_first(terminal: &Terminal) -> Result<String, Error> {
-    terminal.say(NEEDED)?;
-    ask(terminal)
-}
-
 fn ask(terminal: &Terminal) -> Result<String, Error> {
     loop {
         match sendable(&terminal.ask("invite code: ")?) {

@@ -64,9 +64,9 @@ impl Options {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Settings")]
 pub struct Global {
-    /// The server.
-    #[arg(long, global = true, value_name = "HOST:PORT", env = "TOPCHAT_SERVER", default_value = "127.0.0.1:7777")]
-    pub server: String,
+    /// The server [default: the account's own; for a new account 127.0.0.1:7777].
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "TOPCHAT_SERVER")]
+    pub server: Option<String>,
     /// The server's identity, as its owner tells it; replaces the one pinned before.
     #[arg(long, global = true, value_name = "SHA256:HEX", env = "TOPCHAT_SERVER_FINGERPRINT")]
     pub server_fingerprint: Option<String>,

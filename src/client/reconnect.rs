@@ -70,6 +70,8 @@ pub fn listen_on(
             }
         };
         circuit.set(None);
+        // What is left of it is closed before another one is tried.
+        drop(link);
         if begun.elapsed() >= RECONNECT_STEADY {
             pauses = Pauses::default();
         }

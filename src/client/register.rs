@@ -16,7 +16,7 @@ use super::password::{self, Secret};
 use super::prompt::Terminal;
 use super::reason::Asked;
 use super::server_error::ServerError;
-use super::{Error, account_keys, invite, json, output, progress, session};
+use super::{Error, account_keys, invite, json, output, progress, servers, session};
 use crate::crypto::{bundle, scram};
 use crate::names::UserName;
 use crate::wire::{Code, ToClient, ToServer};
@@ -155,7 +155,9 @@ impl NewAccount<'_> {
         let verifier = scram::verifier(secret.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;
         let bundle =
             bundle::make(name, &keys.identity, keys.encryption.public(), FIRST_BUNDLE).map_err(key_error)?.encode();
-        let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string());
+        let connected = connect(config)?;
+        let server = connected.identity;
+        let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
         dialogue.asks(Asked::Register(name.clone()));
         let exporter = dialogue.link().exporter()?;
         let proof = bundle::prove(&keys.identity, &exporter, &bundle).map_err(key_error)?;
@@ -166,6 +168,7 @@ impl NewAccount<'_> {
             other => return Err(dialogue.unexpected(other, "Registered")),
         };
         dialogue.link().finish();
+        servers::belongs(config, name, server)?;
         Ok(before)
     }
 

@@ -85,7 +85,17 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
     environment::check()?;
     let config = Config::new(options.global)?;
     session::name_in_hints(&config, config.user.as_ref());
-    match options.command.unwrap_or(Command::Login { name: None }) {
+    let command = options.command.unwrap_or(Command::Login { name: None });
+    let config = match (&command, session::choose(&config)) {
+        // They find out by themselves which account it is, or are about none.
+        (
+            Command::Group(_) | Command::Keys(Keys::Import { .. }) | Command::Login { .. } | Command::Register { .. },
+            _,
+        )
+        | (_, Err(_)) => config,
+        (_, Ok(name)) => config.of(&name)?,
+    };
+    match command {
         Command::Register { name, bits, invite_file } => {
             register::command(&config, &config::name(&name)?, bits, invite_file.as_deref())
         }

@@ -18,7 +18,7 @@ use super::member::Member;
 use super::password::{self, Secret};
 use super::reason::{Asked, Refusal};
 use super::reconnect::Again;
-use super::{Error, output, renewal};
+use super::{Error, output, renewal, servers};
 use crate::crypto::group_key::GroupKeys;
 use crate::error::{Exit, Explain};
 use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
@@ -58,6 +58,7 @@ pub fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
     if !folder.exists() {
         return Err(Error::Account(AccountError::KeysMissing { name: name.clone(), folder: folder.path().to_owned() }));
     }
+    servers::admit(config, name, None)?;
     match password::given(config)? {
         Some(secret) => Ok(secret),
         None => {
@@ -154,11 +155,13 @@ fn log_in_with(
     let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
     let (dialogue, welcome) = patiently(config, || {
         let connected = connect(config)?;
+        let server = connected.identity;
         if mode == Mode::Receiving && config.password != PasswordSource::Terminal {
             introduce(config, &connected);
         }
         let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
         let welcome = log_in(&mut dialogue, name, &keys.identity, secret.password(), mode)?;
+        servers::belongs(config, name, server)?;
         Ok((dialogue, welcome))
     })?;
     if let Some(lock) = unsettled {

@@ -5,9 +5,8 @@ use super::account_keys::{KeyFolder, accounts};
 use super::admission::admit;
 use super::chat::chat;
 use super::config::{self, Config, PasswordSource};
-use super::connect::{connect, introduce};
 use super::password::{self, Secret};
-use super::prompt::Terminal;
+use super::prompt::{Terminal, is_yes};
 use super::register::{NewAccount, registered};
 use super::screen::Screen;
 use super::session::{self, Session};
@@ -24,13 +23,16 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
     let edits = Screen::new().edits();
     let terminal = Terminal::find(config).filter(|_| config.password == PasswordSource::Terminal);
     let terminal = terminal.map(|terminal| if edits { terminal.keeping_what_is_typed() } else { terminal });
-    let session = match &terminal {
+    let (config, session) = match &terminal {
         Some(terminal) => ask(config, name, terminal)?,
         None => {
             let name = name.map_or_else(|| session::choose(config), Ok)?;
-            session::open(config, &name, Mode::Receiving)?
+            let config = config.of(&name)?;
+            let session = session::open(&config, &name, Mode::Receiving)?;
+            (config, session)
         }
     };
+    let config = &config;
     begun();
     session::name_in_hints(config, Some(&session.again.member.name));
     config.say(&session::own_fingerprint(session.again.member.identity.public().fingerprint()));
@@ -42,69 +44,106 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
     chat(config, session, stop)
 }
 
-/// A changed server is noticed before anybody is asked; while somebody is asked, no connection is held open.
-fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<Session, Error> {
-    let connected = connect(config)?;
-    introduce(config, &connected);
-    connected.link.finish();
-    let (name, new) = match name.or_else(|| config.user.clone()) {
-        Some(name) => offer(config, name, terminal)?,
-        None => choose(config, terminal)?,
+/// A changed server is noticed before a password is asked for; while somebody is asked, no connection is held open.
+fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<(Config, Session), Error> {
+    let known = accounts(&config.users_dir());
+    let chosen = match (name.or_else(|| config.user.clone()), known.as_slice()) {
+        (Some(name), _) => Some(Choice::of(config, name)),
+        (None, []) => None,
+        (None, [only]) => {
+            config.say(&format!("account {only}: the only one on this machine (another one: topchat register NAME)"));
+            Some(Choice::There(only.clone()))
+        }
+        (None, several) => Some(choose(several, terminal)?),
     };
-    session::name_in_hints(config, Some(&name));
-    match new {
-        true => make(config, &name, terminal),
-        false => log_in(config, &name, terminal),
+    let of_account = match &chosen {
+        Some(Choice::There(name)) => config.of(name)?,
+        _ => config.clone(),
+    };
+    session::look(&of_account)?;
+    let chosen = match chosen {
+        Some(Choice::Missing(name)) => offer(config, name, terminal)?,
+        Some(chosen) => chosen,
+        None => choose_first(config, terminal)?,
+    };
+    match chosen {
+        Choice::New(name) | Choice::Missing(name) => {
+            session::name_in_hints(config, Some(&name));
+            let session = make(config, &name, terminal)?;
+            Ok((config.clone(), session))
+        }
+        Choice::There(name) => {
+            session::name_in_hints(config, Some(&name));
+            let config = config.of(&name)?;
+            let session = log_in(&config, &name, terminal)?;
+            Ok((config, session))
+        }
     }
 }
 
-/// A name that was given: without keys here, it may be a new one.
-fn offer(config: &Config, name: UserName, terminal: &Terminal) -> Result<(UserName, bool), Error> {
-    let folder = KeyFolder::new(&config.users_dir(), &name);
-    if folder.exists() {
-        return Ok((name, false));
+/// Which account it is to be.
+enum Choice {
+    /// One whose keys are not here: whether it is a new one, has to be asked.
+    Missing(UserName),
+    /// A new one.
+    New(UserName),
+    /// One whose keys are here.
+    There(UserName),
+}
+
+impl Choice {
+    fn of(config: &Config, name: UserName) -> Self {
+        match KeyFolder::new(&config.users_dir(), &name).exists() {
+            true => Self::There(name),
+            false => Self::Missing(name),
+        }
     }
+}
+
+/// A name that was given, without keys here: it may be a new one.
+fn offer(config: &Config, name: UserName, terminal: &Terminal) -> Result<Choice, Error> {
     let question = format!("No keys of {name} on this machine. Register {name} as a new account? (y)es or (n)o? [y] ");
     loop {
         match terminal.ask(&question)?.to_ascii_lowercase().as_str() {
-            "" | "y" | "yes" | "r" | "register" => return Ok((name, true)),
+            "" | "y" | "yes" | "r" | "register" => return Ok(Choice::New(name)),
             "n" | "no" => {
-                return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
+                let folder = KeyFolder::new(&config.users_dir(), &name).path().to_owned();
+                return Err(Error::Account(AccountError::KeysMissing { name, folder }));
             }
             _ => {}
         }
     }
 }
 
-/// Which account, and whether it is a new one.
-fn choose(config: &Config, terminal: &Terminal) -> Result<(UserName, bool), Error> {
-    let known = accounts(&config.users_dir());
-    let Some(first) = known.first() else { return choose_first(config, terminal) };
+/// Which one of several. Whatever else is typed, a password maybe, makes a new account only after a question.
+fn choose(known: &[UserName], terminal: &Terminal) -> Result<Choice, Error> {
     let names = known.iter().map(UserName::as_str).collect::<Vec<_>>().join(", ");
-    let question = format!("account ({names}; another name makes a new one) [{first}]: ");
+    let first = known.first().map_or("", UserName::as_str);
     loop {
-        match terminal.ask(&question)?.as_str() {
-            "" => return Ok((first.clone(), false)),
-            typed => match config::name(typed) {
-                Ok(name) => {
-                    let new = !known.contains(&name);
-                    return Ok((name, new));
+        let typed = terminal.ask(&format!("which account ({names}) [{first}]: "))?;
+        let typed = if typed.is_empty() { first } else { &typed };
+        match config::name(typed) {
+            Ok(name) if known.contains(&name) => return Ok(Choice::There(name)),
+            Ok(name) => {
+                let question = format!("{name} is none of them. Make a new account {name}? (y)es or (n)o? [n] ");
+                if is_yes(&terminal.ask(&question)?) {
+                    return Ok(Choice::New(name));
                 }
-                Err(error) => terminal.say(&error.to_string())?,
-            },
+            }
+            Err(error) => terminal.say(&error.to_string())?,
         }
     }
 }
 
-fn choose_first(config: &Config, terminal: &Terminal) -> Result<(UserName, bool), Error> {
+fn choose_first(config: &Config, terminal: &Terminal) -> Result<Choice, Error> {
     loop {
         match terminal.ask("No account on this machine yet. (r)egister or (l)og in? [r] ")?.as_str() {
-            "" | "r" | "R" | "register" => return Ok((ask_name(terminal)?, true)),
+            "" | "r" | "R" | "register" => return Ok(Choice::New(ask_name(terminal)?)),
             "l" | "L" | "log in" | "login" => {
                 let name = ask_name(terminal)?;
                 let folder = KeyFolder::new(&config.users_dir(), &name);
                 match folder.exists() {
-                    true => return Ok((name, false)),
+                    true => return Ok(Choice::There(name)),
                     false => terminal.say(&missing_keys(&name, &folder))?,
                 }
             }

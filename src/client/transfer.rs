@@ -133,7 +133,7 @@ pub fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let contacts = contacts_in(&payload).map_err(&wrong)?;
     let server = payload.server.parse().map_err(|_| wrong(BackupError::Layout))?;
     let there = Config { server, ..config.clone() };
-    pin_server(&there, &payload, payload.server_identity().map_err(&wrong)?)?;
+    pin_server(&there, &name, &payload, payload.server_identity().map_err(&wrong)?)?;
     let contacts = put_contacts(&there, &name, contacts)?;
     let group = put_group_key(config, &payload)?;
     let encryption = payload.open(ENCRYPTION, &secret).map_err(&wrong)?;
@@ -223,9 +223,15 @@ fn import_again(
     Ok(())
 }
 
-fn pin_server(config: &Config, payload: &Payload, identity: Option<crate::wire::Fingerprint>) -> Result<(), Error> {
+fn pin_server(
+    config: &Config,
+    name: &UserName,
+    payload: &Payload,
+    identity: Option<crate::wire::Fingerprint>,
+) -> Result<(), Error> {
     let Some(identity) = identity else { return Ok(()) };
     let seen = servers::check(&config.state_dir, &payload.server, identity, None, now_ms())?;
+    servers::belongs(config, name, identity)?;
     if seen == Seen::First {
         config.say(&format!("{}   identity {identity} pinned as it was there", payload.server));
     }

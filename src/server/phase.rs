@@ -27,7 +27,7 @@ pub(super) enum Verdict {
 pub(super) fn verdict(phase: Phase, frame: &ToServer) -> Verdict {
     let fits = match frame {
         ToServer::Bye | ToServer::Ping { .. } | ToServer::Pong { .. } => true,
-        ToServer::AskPolicy | ToServer::Register { .. } | ToServer::LoginStart { .. } => phase == Phase::Guest,
+        ToServer::AskPolicy { .. } | ToServer::Register { .. } | ToServer::LoginStart { .. } => phase == Phase::Guest,
         ToServer::LoginProof { .. } => phase == Phase::Challenged,
         ToServer::Ack(_)
         | ToServer::DeleteAccount { .. }
@@ -72,7 +72,7 @@ mod tests {
         let verifier = Verifier { salt: [0; 16], iterations: 1, stored_key: [0; 32], server_key: [0; 32] };
         vec![
             ToServer::Ack(DeliveryId { epoch: 1, number: 1 }),
-            ToServer::AskPolicy,
+            ToServer::AskPolicy { invite: String::new() },
             ToServer::Bye,
             ToServer::DeleteAccount { request: 1 },
             ToServer::List { request: 1, scope: Scope::All, after: None },

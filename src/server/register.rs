@@ -7,6 +7,7 @@ use super::accounts::{Account, ChangeError, InviteCode, Outcome};
 use super::farewell::End;
 use super::session::{Session, State};
 use super::shared::{Registration, unix_ms};
+use super::throttle::RetryAfter;
 use crate::crypto::bundle::{self, BundleError};
 use crate::limits::SCRAM_ITERATIONS;
 use crate::wire::to_client::Reason;
@@ -27,6 +28,33 @@ impl Session<'_> {
             Err(reason) => self.refuse(0, reason),
         }
         Ok(())
+    }
+
+    /// `AskPolicy`: a code is judged as a registration would, and each one that is not good counts as one.
+    pub(super) fn tell_policy(&mut self, invite: &str) {
+        let is_asked = !invite.is_empty() && self.shared.registration == Registration::Invite;
+        let judged = match is_asked {
+            true => self.judge(invite),
+            false => Ok(()),
+        };
+        match judged {
+            Ok(()) => self.reply(&ToClient::Policy { admission: self.shared.registration.into() }),
+            Err(reason) => self.refuse(0, reason),
+        }
+    }
+
+    fn judge(&self, invite: &str) -> Result<(), Reason> {
+        let now = Instant::now();
+        let mut throttle = self.shared.throttle();
+        let throttled = |retry: RetryAfter| Reason::retry_after(Code::Throttled, retry.seconds());
+        throttle.has_room_to_register(self.source, now).map_err(throttled)?;
+        match InviteCode::parse(invite).is_some_and(|code| self.shared.accounts.admits(code.hash(), unix_ms())) {
+            true => Ok(()),
+            false => {
+                throttle.may_register(self.source, now).map_err(throttled)?;
+                Err(Reason::new(Code::InviteRefused))
+            }
+        }
     }
 
     /// `SetPassword`: answered only when the new verifier is on disk.

@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
         }
         match frame {
             ToServer::Ack(delivery) => self.acknowledge(delivery),
-            ToServer::AskPolicy => self.reply(&ToClient::Policy { admission: self.shared.registration.into() }),
+            ToServer::AskPolicy { invite } => self.tell_policy(&invite),
             ToServer::Bye => return Err(End::Gone),
             ToServer::DeleteAccount { request } => return self.delete_account(request),
             ToServer::List { request, scope, after } => self.list(request, scope, after.as_ref()),

@@ -138,6 +138,14 @@ impl Throttle {
         self.guesses.forget(&(name.clone(), Source::from(source)));
     }
 
+    /// Whether an account may be registered now.
+    pub fn has_room_to_register(&self, source: IpAddr, now: Instant) -> Result<(), RetryAfter> {
+        match self.registrations.find(&Source::from(source)).filter(|_| !is_exempt(source)) {
+            Some(window) => window.has_room(now, REGISTRATIONS_PER_HOUR),
+            None => Ok(()),
+        }
+    }
+
     /// Whether an account may be registered, and counts it if so, whatever becomes of it.
     pub fn may_register(&mut self, source: IpAddr, now: Instant) -> Result<(), RetryAfter> {
         if self.exempts_loopback && is_exempt(source) {

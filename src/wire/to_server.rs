@@ -29,8 +29,11 @@ pub enum Scope {
 pub enum ToServer {
     /// Everything up to and including this delivery is safe with the client.
     Ack(DeliveryId),
-    /// Who may make an account here?
-    AskPolicy,
+    /// Who may make an account here? And with this code?
+    AskPolicy {
+        /// As somebody typed it; empty if there is none.
+        invite: String,
+    },
     /// The client is leaving.
     Bye,
     /// Delete the account of this session.
@@ -153,7 +156,7 @@ impl ToServer {
                 proof: reader.bytes16("proof", SIGNATURE_MAX)?.to_vec(),
             },
             WATCH => Self::Watch { on: reader.flag("on")? },
-            ASK_POLICY => Self::AskPolicy,
+            ASK_POLICY => Self::AskPolicy { invite: reader.str8("invite", INVITE_MAX)?.to_owned() },
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -170,7 +173,8 @@ impl ToServer {
     fn write(&self, writer: &mut Writer) {
         match self {
             Self::Ack(delivery) => delivery.write(writer),
-            Self::AskPolicy | Self::Bye => {}
+            Self::AskPolicy { invite } => writer.bytes8(invite.as_bytes()),
+            Self::Bye => {}
             Self::DeleteAccount { request } => writer.u32(*request),
             Self::List { request, scope, after } => {
                 writer.u32(*request);
@@ -218,7 +222,7 @@ impl ToServer {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Ack(_) => "Ack",
-            Self::AskPolicy => "AskPolicy",
+            Self::AskPolicy { .. } => "AskPolicy",
             Self::Bye => "Bye",
             Self::DeleteAccount { .. } => "DeleteAccount",
             Self::List { .. } => "List",
@@ -238,7 +242,7 @@ impl ToServer {
     fn kind(&self) -> u8 {
         match self {
             Self::Ack(_) => ACK,
-            Self::AskPolicy => ASK_POLICY,
+            Self::AskPolicy { .. } => ASK_POLICY,
             Self::Bye => BYE,
             Self::DeleteAccount { .. } => DELETE_ACCOUNT,
             Self::List { .. } => LIST,

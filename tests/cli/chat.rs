@@ -151,7 +151,7 @@ fn without_a_group_key_nothing_goes_to_all_and_the_rest_works() {
         "hello",
         &[
             "HH:MM   the group key file keys/group.key: no such file",
-            "        get it from a member, or make one for everybody: topchat group rekey --group-key keys/group.key",
+            "        get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: topchat group rekey --group-key keys/group.key",
         ],
     );
     says(&mut chat, "/who", &["HH:MM   here now: alice"]);

@@ -2,10 +2,10 @@
 
 use topchat::server::{Registration, Settings};
 
-use super::home::Home;
+use super::home::{Home, refused};
 use super::server::run;
 use crate::support::people::ALICE;
-use crate::support::process::ServerProcess;
+use crate::support::process::{self, ServerProcess};
 use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
@@ -70,14 +70,13 @@ fn where_a_code_is_needed_it_is_asked_for_before_a_password_and_keys() {
     terminal.wait_for("This server takes new accounts by invite: its owner gives out the codes.");
     answers(&mut terminal, "invite code: ", "");
     answers(&mut terminal, "invite code: ", "7K3M-Q9XT-2B8D-WF4N-H6JP-5RZC");
+    terminal.wait_for("That invite code is unknown, used or too old.");
+    answers(&mut terminal, "invite code: ", code.trim_end());
     answers(&mut terminal, "password (8 or more): ", "correct horse");
     answers(&mut terminal, "again: ", "correct horse");
     terminal.wait_for("making your keys (two of RSA 3072)...");
-    terminal.wait_for("That invite code is unknown, used or too old.");
-    answers(&mut terminal, "invite code: ", code.trim_end());
     terminal.wait_for("registered bob.");
     terminal.wait_for("ALL> ");
-    assert!(!terminal.seen.windows(6).any(|shown| shown == b"making"), "keys are made once");
     terminal.types("/quit\r");
     terminal.finish();
 
@@ -116,4 +115,72 @@ fn leaving_a_question_open_ends_the_program_and_makes_nothing() {
     terminal.types("\u{3}");
     terminal.finish();
     assert!(!home.path("keys/users/bob").exists());
+}
+
+/// Plain `topchat` is for the one account that is here, and goes to where it was made, whatever listens at the usual address.
+#[test]
+fn with_one_account_nothing_is_asked_but_its_password_and_with_several_a_slip_makes_none() {
+    let (server, other) = (TestServer::start(), TestServer::start());
+    let home = Home::with_keys(server.address, &ALICE);
+    RawClient::connect(server.address).register(&ALICE);
+    assert_eq!(home.run_in(&["users"]).code, Some(0));
+    let plain = |words: &[&str]| {
+        let mut command = home.topchat(words);
+        command.env_remove("TOPCHAT_SERVER").env("TERM", "xterm").env("NO_COLOR", "1");
+        command
+    };
+    let mut terminal = Terminal::with_size(&mut plain(&[]), 40, 140);
+    terminal.wait_for("account alice: the only one on this machine (another one: topchat register NAME)");
+    terminal.wait_for(&format!("connected to {}", server.address));
+    terminal.wait_for("password of alice: ");
+    terminal.types("\u{3}");
+    terminal.finish();
+    let finished = process::run(plain(&["users"]).args(["--password-file", "password"]), b"");
+    assert_eq!((finished.code, finished.stdout.starts_with("alice")), (Some(0), true), "{}", finished.stderr);
+
+    // Another server gets no question, no pin and no byte of a login.
+    let elsewhere = other.address.to_string();
+    let refused = home.run_in(&["users", "--server", &elsewhere]);
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    let told = format!("alice has no account at {elsewhere} that this machine knows of: it is at {}.", server.address);
+    assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+    let hint = "if alice is there, too, and its owner confirms the identity: topchat users --user alice --server ";
+    assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+    assert!(!home.read("state/servers.json").contains(&elsewhere));
+
+    let made = home.run_in(&["register", "bob", "--bits", "2048", "--server", &elsewhere]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let mut terminal = Terminal::with_size(&mut plain(&[]), 40, 140);
+    answers(&mut terminal, "which account (alice, bob) [alice]: ", "correcthorse");
+    answers(&mut terminal, "correcthorse is none of them. Make a new account correcthorse? (y)es or (n)o? [n] ", "");
+    answers(&mut terminal, "which account (alice, bob) [alice]: ", "bob");
+    terminal.wait_for(&format!("connected to {elsewhere}"));
+    terminal.wait_for("password of bob: ");
+    terminal.types("\u{3}");
+    terminal.finish();
+    assert!(!home.path("keys/users/correcthorse").exists());
+}
+
+#[test]
+fn a_code_that_is_not_good_is_told_before_a_password_is_read() {
+    let owner = Home::at("127.0.0.1:1");
+    let server = ServerProcess::with(owner.folder.path(), &["--registration", "invite"]);
+    let home = Home::new(server.address);
+    home.file("code", b"7K3M-Q9XT-2B8D-WF4N-H6JP-5RZC\n");
+    let finished = home.run_in(&["register", "bob", "--invite-file", "code"]);
+    assert_eq!(finished.code, Some(6), "{}", finished.stderr);
+    assert!(!home.path("keys/users/bob").exists() && !finished.stderr.contains("making"), "{}", finished.stderr);
+}
+
+#[test]
+fn an_account_whose_server_is_not_known_waits_for_its_name() {
+    let home = Home::with_keys("127.0.0.1:1".parse().unwrap(), &ALICE);
+    let mut command = home.topchat(&["users", "--password-command", "touch asked; cat password"]);
+    let finished = process::run(command.env_remove("TOPCHAT_SERVER"), b"");
+    refused(
+        &finished,
+        2,
+        "error: the server of alice is not known on this machine. Nothing was sent.\nhint: name it once: topchat --server HOST:PORT login alice\n",
+    );
+    assert!(!home.path("asked").exists(), "nobody types a password for that");
 }

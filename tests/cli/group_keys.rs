@@ -58,7 +58,7 @@ fn the_first_key_makes_the_file() {
     );
     refused(&finished, 0, &told);
     let missing = "error: the group key file keys/group.key: no such file\n\
-                   hint: get it from a member, or make one for everybody: topchat group rekey --group-key keys/group.key\n";
+                   hint: get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: topchat group rekey --group-key keys/group.key\n";
     refused(&home.run(&["group", "list"]), 3, missing);
 }
 

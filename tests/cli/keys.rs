@@ -180,7 +180,7 @@ fn a_group_key_file_that_is_missing_or_open_is_refused_with_the_remedy() {
         let _ = fs::remove_file(home.path(GROUP));
         let stderr = format!(
             "error: the group key file {path}: no such file\n\
-             hint: get it from a member, or make one for everybody: topchat group rekey --group-key {path}\n"
+             hint: get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: topchat group rekey --group-key {path}\n"
         );
         refused(&home.run(words), 3, &stderr);
     }

@@ -566,8 +566,6 @@ fn a_line_typed_before_the_first_prompt_is_sent_and_does_not_stick() {
     let home = Home::of_member(server.address, &ALICE);
     let mut command = home.topchat(&[] as &[&str]);
     let mut terminal = Terminal::start(command.env("TERM", "xterm-256color"));
-    terminal.wait_for("account (alice; another name makes a new one) [alice]: ");
-    terminal.types("\r");
     terminal.wait_for("password of alice: ");
     terminal.types("correct horse\r");
     while terminal.settings().input_modes.contains(InputModes::ICRNL) {

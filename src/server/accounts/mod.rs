@@ -234,6 +234,11 @@ impl Accounts {
         self.change(Change::Revoke(invite))
     }
 
+    /// Whether an invite makes an account at this time (Unix time in milliseconds).
+    pub fn admits(&self, invite: InviteHash, now_ms: u64) -> bool {
+        self.read().find_invite(&invite).is_some_and(|invite| invite.state(now_ms) == InviteState::Open)
+    }
+
     /// All invites that are not forgotten yet, the oldest first.
     pub fn invites(&self) -> Vec<Invite> {
         let mut invites: Vec<_> = self.read().invites().copied().collect();
