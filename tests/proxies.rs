@@ -245,7 +245,7 @@ fn where_others_may_come_registration_is_closed_and_the_start_line_says_why() {
             ["--listen", _] => RawClient::connect((Ipv4Addr::LOCALHOST, server.address.port()).into()),
             _ => RawClient::connect(server.address),
         };
-        let policy = client.ask(&ToServer::AskPolicy).encode();
+        let policy = client.ask(&ToServer::AskPolicy { invite: String::new() }).encode();
         assert_eq!(policy.last() == Some(&0), words.starts_with("registration open"), "{words}");
     }
 }
