@@ -129,7 +129,7 @@ fn with_one_account_nothing_is_asked_but_its_password_and_with_several_a_slip_ma
         command.env_remove("TOPCHAT_SERVER").env("TERM", "xterm").env("NO_COLOR", "1");
         command
     };
-    let mut terminal = Terminal::with_size(&mut plain(&[]), 40, 140);
+    let mut terminal = Terminal::with_size(&plain(&[]), 40, 140);
     terminal.wait_for("account alice: the only one on this machine (another one: topchat register NAME)");
     terminal.wait_for(&format!("connected to {}", server.address));
     terminal.wait_for("password of alice: ");
@@ -150,7 +150,7 @@ fn with_one_account_nothing_is_asked_but_its_password_and_with_several_a_slip_ma
 
     let made = home.run_in(&["register", "bob", "--bits", "2048", "--server", &elsewhere]);
     assert_eq!(made.code, Some(0), "{}", made.stderr);
-    let mut terminal = Terminal::with_size(&mut plain(&[]), 40, 140);
+    let mut terminal = Terminal::with_size(&plain(&[]), 40, 140);
     answers(&mut terminal, "which account (alice, bob) [alice]: ", "correcthorse");
     answers(&mut terminal, "correcthorse is none of them. Make a new account correcthorse? (y)es or (n)o? [n] ", "");
     answers(&mut terminal, "which account (alice, bob) [alice]: ", "bob");
