@@ -248,6 +248,8 @@ pub const REGISTRATIONS_PER_HOUR: u32 = 20;
 pub const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
 /// Sources, and pairs of account and source, that the counters remember before the oldest are forgotten: bounds memory.
 pub const THROTTLE_ENTRIES: usize = 10_000;
+/// Of what is slowed, so much is shown in the status: more than an owner reads.
+pub const SLOWED_SHOWN: usize = 100;
 
 // The client.
 

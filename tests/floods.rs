@@ -21,7 +21,7 @@ use topchat::wire::{Code, DeliveryId, Envelope, MessageId, ToClient};
 use crate::cli::home::Home;
 use crate::durability::rounds;
 use crate::support::people::{ALICE, BOB, CAROL, VERIFIER};
-use crate::support::process::{SERVER, ServerProcess};
+use crate::support::process::{self, SERVER, ServerProcess, command};
 use crate::support::raw::{RawClient, error_code, socket_from};
 use crate::support::server::TestServer;
 use crate::support::{PATIENCE, Random, storm_rounds};
@@ -306,7 +306,7 @@ fn registrations_in_bulk_end_at_twenty_and_logins_go_on() {
     talk.during(|| {
         for number in 0..tries {
             let name: UserName = format!("bulk{number}").parse().unwrap();
-            let mut client = RawClient::try_connect_from(ELSEWHERE, server.address).unwrap();
+            let mut client = connect_patiently_from(ELSEWHERE, server.address);
             match client.register_as(&CAROL, &name) {
                 ToClient::Registered => drop(taken.fetch_add(1, Ordering::SeqCst)),
                 refused => assert_eq!(error_code(&refused), Code::Throttled),
@@ -314,13 +314,29 @@ fn registrations_in_bulk_end_at_twenty_and_logins_go_on() {
             client.send(&ToServer::Bye);
             while client.try_next().is_ok() {}
         }
-        let mut old = RawClient::try_connect_from(ELSEWHERE, server.address).unwrap();
+        let mut old = connect_patiently_from(ELSEWHERE, server.address);
         let welcome = old.login_as(&CAROL, &"bulk0".parse().unwrap(), Mode::Errand);
         assert!(matches!(welcome, ToClient::Welcome { .. }), "a login is another matter: {welcome:?}");
     });
     assert_eq!(taken.into_inner(), 20);
     let accounts = std::fs::read_to_string(folder.path().join("data/accounts.jsonl")).unwrap();
     assert_eq!(accounts.lines().count(), 23, "a title and as many records");
+}
+
+/// Whoever was invited pays for nobody else's tries at the same address.
+#[test]
+fn a_good_invite_registers_where_others_have_used_up_the_hour() {
+    let place = tempfile::tempdir().unwrap();
+    let server = ServerProcess::with(place.path(), &["--registration", "invite"]);
+    let mut owner = command(SERVER, place.path());
+    let invite = process::run(owner.args(["--data-dir", "data", "user", "invite"]), b"").stdout;
+    let from_there = || connect_patiently_from(ELSEWHERE, server.address);
+    for _ in 0..20 {
+        assert_eq!(error_code(&from_there().register_by(&BOB, "no-such-code")), Code::InviteRefused);
+    }
+    assert_eq!(error_code(&from_there().register_by(&BOB, "no-such-code")), Code::Throttled);
+    assert_eq!(from_there().register_by(&ALICE, invite.trim()), ToClient::Registered);
+    assert_eq!(error_code(&from_there().register_by(&BOB, invite.trim())), Code::Throttled, "it is used up");
 }
 
 /// Who sends more than may be underway is not read from for a while, and again as soon as the answers have gone out.

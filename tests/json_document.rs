@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use topchat::wire::ToServer;
+use topchat::wire::to_server::Mode;
 
 use crate::cli::home::Home;
 use crate::cli::server::run;
@@ -184,7 +186,14 @@ fn both_programs_print_what_the_page_says_and_all_of_it() {
     let answers = printed(&bob.run_with(&["rpc"], requests.as_bytes()));
     see("topchat", answers.iter().filter_map(|answer| answer.get("result").cloned()).collect());
 
-    let _here = RawClient::member(server.address, &CAROL, topchat::wire::to_server::Mode::Receiving);
+    let _here = RawClient::member(server.address, &CAROL, Mode::Receiving);
+    // A wrong password of somebody who has the key.
+    let mut guesser = RawClient::connect(server.address);
+    let proof = match guesser.begin_login(&BOB, Mode::Errand) {
+        ToServer::LoginProof { client_final, .. } => ToServer::LoginProof { client_final, signature: vec![7; 256] },
+        other => other,
+    };
+    guesser.ask(&proof);
     let invite = printed(&run(&owner, &["user", "invite", "--json"]));
     let id = invite[0]["id"].as_str().unwrap().to_owned();
     see("topchat-server", invite);
@@ -193,6 +202,7 @@ fn both_programs_print_what_the_page_says_and_all_of_it() {
         &["user", "revoke", &id, "--json"],
         &["user", "list", "--json"],
         &["status", "--json"],
+        &["unlock", "bob", "--json"],
         &["kick", "carol", "--json"],
     ] {
         see("topchat-server", printed(&run(&owner, words)));

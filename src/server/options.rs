@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::proxies::Network;
 use super::store::days;
 use super::surroundings;
+use super::throttle::Whose;
 use super::{Durability, Quotas, Registration, Settings};
 use crate::environment;
 use crate::limits;
@@ -87,6 +88,15 @@ pub enum Command {
     },
     /// Tell how the server is and who is connected
     Status {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lift what is slowed or held back because of failed logins, or of many registrations
+    Unlock {
+        /// Only of this address or account, as `status` shows them.
+        #[arg(value_name = "ADDRESS|NAME")]
+        whose: Option<Whose>,
         /// One JSON object per line
         #[arg(long)]
         json: bool,

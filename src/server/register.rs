@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::accounts::{Account, ChangeError, InviteCode, Outcome};
+use super::accounts::{Account, ChangeError, Invite, InviteCode, InviteHash, InviteState, Outcome};
 use super::farewell::End;
 use super::session::{Session, State};
 use super::shared::{Registration, unix_ms};
@@ -107,9 +107,14 @@ impl Session<'_> {
         if !self.tries.register() {
             return Ok(Err(Reason::new(Code::NotNow)));
         }
-        let admitted = self.shared.throttle().may_register(self.source, Instant::now());
-        if let Err(retry) = admitted {
-            return Ok(Err(Reason::retry_after(Code::Throttled, retry.seconds())));
+        let code = InviteCode::parse(invite).map(|code| code.hash());
+        let by_invite = self.shared.registration == Registration::Invite;
+        // Who has a good code pays for nobody else's tries at that address.
+        if !(by_invite && code.is_some_and(|code| self.is_good(code))) {
+            let admitted = self.shared.throttle().may_register(self.source, Instant::now());
+            if let Err(retry) = admitted {
+                return Ok(Err(Reason::retry_after(Code::Throttled, retry.seconds())));
+            }
         }
         if !iterations_fit(&verifier) {
             return Ok(Err(Reason::new(Code::BadVerifier)));
@@ -122,8 +127,7 @@ impl Session<'_> {
             return Ok(Err(Reason::new(Code::BadSignature)));
         }
         let account = Account::new(bytes, verifier, unix_ms())?;
-        let registered = if self.shared.registration == Registration::Invite {
-            let code = InviteCode::parse(invite).map(|code| code.hash());
+        let registered = if by_invite {
             self.shared.accounts.register_by_invite(account.clone(), code)
         } else {
             self.shared.accounts.register(account.clone())
@@ -138,6 +142,11 @@ impl Session<'_> {
             log::info!("{} registered from {}", checked.name, self.source);
         }
         Ok(registered.map_err(|error| Reason::new(code_of(error))))
+    }
+
+    fn is_good(&self, code: InviteHash) -> bool {
+        let is_it = |invite: &Invite| invite.hash() == code && invite.state(unix_ms()) == InviteState::Open;
+        self.shared.accounts.invites().iter().any(is_it)
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::limits::{REGISTRATIONS_PER_HOUR, SLOW_FIRST, SLOW_MOST, THROTTLE_ENTRIES, THROTTLE_WINDOW};
@@ -57,6 +58,67 @@ impl fmt::Display for Source {
         match self {
             Self::V4(address) => address.fmt(f),
             Self::V6(network) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(*network) << 64)),
+        }
+    }
+}
+
+/// What is slowed or held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Logins without a proof of the key.
+    Logins,
+    /// Those of somebody who proves the key and has typed wrong passwords.
+    Passwords,
+    /// Registrations.
+    Registrations,
+}
+
+/// One thing that is slowed or held back now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slowed {
+    /// What.
+    pub kind: Kind,
+    /// From where.
+    pub source: Source,
+    /// Whose passwords.
+    pub name: Option<UserName>,
+    /// How many came.
+    pub count: u32,
+    /// After what time the next one is answered, or may come.
+    pub wait: Duration,
+}
+
+/// Whose failures are to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// All that were counted from there.
+    Source(Source),
+    /// The wrong passwords of this account, from wherever.
+    Name(UserName),
+}
+
+/// A text that is neither an address nor a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is an address or an account's name, as status shows them")]
+pub struct WhoseError;
+
+impl FromStr for Whose {
+    type Err = WhoseError;
+
+    fn from_str(text: &str) -> Result<Self, WhoseError> {
+        let address = text.strip_suffix("/64").filter(|address| address.contains(':')).unwrap_or(text);
+        match address.parse::<IpAddr>() {
+            Ok(address) => Ok(Self::Source(address.into())),
+            Err(_) => text.parse().map(Self::Name).map_err(|_| WhoseError),
+        }
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(source) => source.fmt(f),
+            Self::Name(name) => name.fmt(f),
         }
     }
 }
@@ -156,6 +218,46 @@ impl Throttle {
         window.add(now, REGISTRATIONS_PER_HOUR);
         Ok(())
     }
+
+    /// All that is slowed or held back, the most frequent first.
+    pub fn slowed(&self, now: Instant) -> Vec<Slowed> {
+        let logins = self.strangers.iter().map(|(source, failures)| {
+            let count = failures.counting(now);
+            Slowed { kind: Kind::Logins, source: *source, name: None, count, wait: self.slowness.after(count + 1) }
+        });
+        let passwords = self.guesses.iter().map(|((name, source), failures)| {
+            let count = failures.counting(now);
+            let name = Some(name.clone());
+            Slowed { kind: Kind::Passwords, source: *source, name, count, wait: self.slowness.after(count) }
+        });
+        let registrations = self.registrations.iter().filter_map(|(source, window)| {
+            let RetryAfter(wait) = window.has_room(now, REGISTRATIONS_PER_HOUR).err()?;
+            let count = REGISTRATIONS_PER_HOUR;
+            Some(Slowed { kind: Kind::Registrations, source: *source, name: None, count, wait })
+        });
+        let mut all: Vec<_> = logins.chain(passwords).filter(|slowed| slowed.count > 0).chain(registrations).collect();
+        all.sort_by_key(|slowed| {
+            (std::cmp::Reverse(slowed.count), slowed.kind, slowed.source.to_string(), slowed.name.clone())
+        });
+        all
+    }
+
+    /// Forgets what was counted, all of it or somebody's, and tells how much of it slowed or held back anything.
+    pub fn unlock(&mut self, whose: Option<&Whose>, now: Instant) -> usize {
+        let before = self.slowed(now).len();
+        let is_from = |source: &Source| match whose {
+            None => true,
+            Some(Whose::Source(from)) => source == from,
+            Some(Whose::Name(_)) => false,
+        };
+        self.strangers.retain(|source| !is_from(source));
+        self.registrations.retain(|source| !is_from(source));
+        self.guesses.retain(|(name, source)| match whose {
+            Some(Whose::Name(forgiven)) => name != forgiven,
+            _ => !is_from(source),
+        });
+        before - self.slowed(now).len()
+    }
 }
 
 /// Failures of one kind that came with less than [`THROTTLE_WINDOW`] between them.
@@ -231,6 +333,15 @@ impl<K: Clone + Eq + Hash, V: Default> Recent<K, V> {
 
     fn find(&self, key: &K) -> Option<&V> {
         self.entries.get(key).map(|entry| &entry.value)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, entry)| (key, &entry.value))
+    }
+
+    fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+        self.entries.retain(|key, _| keep(key));
+        self.order.retain(|_, key| keep(key));
     }
 
     fn forget(&mut self, key: &K) {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use topchat::storage::folder::LockedFolder;
 use topchat::wire::to_client::{Reason, State};
 use topchat::wire::to_server::Mode;
-use topchat::wire::{Code, ToClient};
+use topchat::wire::{Code, ToClient, ToServer};
 
 use super::home::{Home, keys_made, printed, refused};
 use super::server::run;
@@ -224,6 +224,58 @@ fn the_status_tells_how_the_server_is_and_who_is_here() {
     drop(server);
     let (_, stdout, _) = steady(&run(&home, &["status"]));
     assert_eq!(stdout.lines().next(), Some(format!("topchat-server {version}   not running").as_str()));
+}
+
+#[test]
+fn what_failed_logins_slow_is_told_and_lifted_by_address_by_name_or_all() {
+    let home = home();
+    let server = ServerProcess::start(home.folder.path());
+    RawClient::connect(server.address).register(&ALICE);
+    assert_eq!(rows(&run(&home, &["status", "--json"])).len(), 1, "nothing is slowed");
+    // Bob's key for Alice's name, and Alice's key without her password.
+    let fail = || {
+        let stranger = RawClient::connect(server.address).login_as(&BOB, &ALICE.name, Mode::Errand);
+        let mut guesser = RawClient::connect(server.address);
+        let ToServer::LoginProof { client_final, .. } = guesser.begin_login(&ALICE, Mode::Errand) else {
+            panic!("no proof")
+        };
+        let guess = guesser.ask(&ToServer::LoginProof { client_final, signature: vec![7; 256] });
+        [stranger, guess].iter().for_each(|refused| assert_eq!(error_code(refused), Code::LoginRefused));
+    };
+    fail();
+    let (_, stdout, _) = steady(&run(&home, &["status"]));
+    assert_eq!(
+        stdout.lines().filter(|line| line.starts_with("slowed")).collect::<Vec<_>>(),
+        [
+            "slowed         2 because of failed logins or many registrations; topchat-server unlock lifts it",
+            "slowed         logins without the key from 127.0.0.1: 1 failed, the next is answered after 2 s",
+            "slowed         logins of alice from 127.0.0.1: 1 wrong passwords, the next is answered after 1 s",
+        ]
+    );
+    let json = rows(&run(&home, &["status", "--json"]));
+    assert_eq!(json[0]["running"]["slowed"], 2);
+    let slowed = serde_json::json!({
+        "v": 1, "type": "slowed", "what": "passwords", "source": "127.0.0.1", "name": "alice", "count": 1, "secs": 1
+    });
+    assert_eq!(json[2], slowed);
+    let lift = |words: &[&str], said: &str| refused(&run(&home, words), 0, &format!("{said}\n"));
+    lift(&["unlock", "bob"], "nothing of bob was slowed");
+    lift(&["unlock", "alice"], "unlocked alice; 1 was slowed");
+    lift(&["unlock", "127.0.0.1"], "unlocked 127.0.0.1; 1 was slowed");
+    lift(&["unlock"], "nothing was slowed");
+    fail();
+    let unlocked = serde_json::json!({"v": 1, "type": "unlocked", "lifted": 2});
+    assert_eq!(rows(&run(&home, &["unlock", "--json"])), [unlocked]);
+    assert_eq!(rows(&run(&home, &["status", "--json"])).len(), 1);
+    let finished = run(&home, &["unlock", "10.0.0.0/8"]);
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished.stderr.contains("it is an address or an account's name, as status shows them"),
+        "{}",
+        finished.stderr
+    );
+    drop(server);
+    lift(&["unlock"], "nothing was slowed");
 }
 
 #[test]

@@ -4,14 +4,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
-use super::request::{Change, Refusal, Request, Row, Running, Status};
+use super::request::{Change, Refusal, Request, Row, Running, Slow, Status};
 use super::when;
-use crate::limits::{INVITE_DAYS_MAX, INVITE_USES_MAX, PAGE_NAMES};
+use crate::limits::{INVITE_DAYS_MAX, INVITE_USES_MAX, PAGE_NAMES, SLOWED_SHOWN};
 use crate::names::UserName;
 use crate::server::accounts::{Account, Accounts, ChangeError, Invite, InviteCode, InviteState};
 use crate::server::shared::{Registration, Shared, unix_ms};
 use crate::server::store::{FOLDER_NAME, days};
+use crate::server::throttle::{Kind, RetryAfter, Whose};
 use crate::wire::Code;
 use crate::wire::to_server::Mode;
 
@@ -40,6 +42,7 @@ impl Desk<'_> {
             Request::List => Ok(self.list()),
             Request::Revoke { id } => self.revoke(id),
             Request::Status => Ok(self.status()),
+            Request::Unlock { whose } => self.unlock(whose.as_deref()),
         }
     }
 
@@ -123,6 +126,17 @@ impl Desk<'_> {
         }
     }
 
+    /// A server that doesn't run remembers no failures.
+    fn unlock(&self, whose: Option<&str>) -> Result<Vec<Row>, Refusal> {
+        let only: Option<Whose> = whose.map(str::parse).transpose().map_err(|_| Refusal::Malformed)?;
+        let lifted = self.live.map_or(0, |live| live.throttle().unlock(only.as_ref(), Instant::now()));
+        let whose = only.map(|whose| whose.to_string());
+        if lifted > 0 {
+            log::info!("the owner: unlocked {}", whose.as_deref().unwrap_or("all"));
+        }
+        Ok(vec![Row::Unlocked { lifted, whose }])
+    }
+
     fn list(&self) -> Vec<Row> {
         let (mut rows, mut after) = (Vec::new(), None);
         loop {
@@ -149,6 +163,7 @@ impl Desk<'_> {
         };
         let mut rows = vec![Row::Status(Box::new(status))];
         rows.extend(self.live.into_iter().flat_map(sessions));
+        rows.extend(self.live.into_iter().flat_map(slowed));
         rows
     }
 }
@@ -165,6 +180,7 @@ fn running(live: &Shared, now: u64) -> Running {
         seats: live.settings.max_clients,
         guests: live.guests.count(),
         registration: word(live.registration).to_owned(),
+        slowed: live.throttle().slowed(Instant::now()).len(),
         waiting_direct,
         waiting_group,
     }
@@ -180,6 +196,23 @@ fn sessions(live: &Shared) -> Vec<Row> {
         source: session.source.to_string(),
         waiting: (session.mode == Mode::Receiving).then(|| live.store.waiting_for(&name)),
         name: name.to_string(),
+    });
+    rows.collect()
+}
+
+/// What is slowed, the most frequent first.
+fn slowed(live: &Shared) -> Vec<Row> {
+    let slowed = live.throttle().slowed(Instant::now());
+    let rows = slowed.into_iter().take(SLOWED_SHOWN).map(|slowed| Row::Slowed {
+        what: match slowed.kind {
+            Kind::Logins => Slow::Logins,
+            Kind::Passwords => Slow::Passwords,
+            Kind::Registrations => Slow::Registrations,
+        },
+        source: slowed.source.to_string(),
+        name: slowed.name.map(|name| name.to_string()),
+        count: slowed.count,
+        secs: RetryAfter(slowed.wait).seconds().into(),
     });
     rows.collect()
 }

@@ -24,6 +24,7 @@ use super::ServerError;
 use super::accounts::Accounts;
 use super::options::{Command, UserTask};
 use crate::limits::{ACCOUNTS_MAX, ADMIN_FOUND_WITHIN, ADMIN_PAUSE};
+use crate::names::UserName;
 use crate::storage::folder::LockedFolder;
 use crate::storage::lock::LockError;
 
@@ -60,10 +61,13 @@ fn on_files(
 }
 
 fn requested(command: &Command) -> (Request, bool) {
-    let named = ToString::to_string;
+    let named = |name: &UserName| name.to_string();
     let task = match command {
         Command::Kick { name, json } => return (Request::Kick { name: named(name) }, *json),
         Command::Status { json } => return (Request::Status, *json),
+        Command::Unlock { whose, json } => {
+            return (Request::Unlock { whose: whose.as_ref().map(ToString::to_string) }, *json);
+        }
         Command::User { task } => task,
     };
     match task {

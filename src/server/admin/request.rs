@@ -27,6 +27,11 @@ pub(super) enum Request {
     Revoke { id: String },
     /// How the server is.
     Status,
+    /// What is slowed is to be forgotten: of an address, of an account, or all.
+    Unlock {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        whose: Option<String>,
+    },
 }
 
 /// A request with the version of its layout.
@@ -90,8 +95,23 @@ pub(super) enum Row {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waiting: Option<usize>,
     },
+    /// Something that is slowed or held back.
+    Slowed {
+        what: Slow,
+        source: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        count: u32,
+        secs: u64,
+    },
     /// The server as a whole.
     Status(Box<Status>),
+    /// How much of what was slowed is not any more.
+    Unlocked {
+        lifted: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        whose: Option<String>,
+    },
 }
 
 /// What was done to an account.
@@ -102,6 +122,15 @@ pub(super) enum Change {
     Disabled,
     Enabled,
     Kicked,
+}
+
+/// What is slowed or held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Slow {
+    Logins,
+    Passwords,
+    Registrations,
 }
 
 /// How the server is.
@@ -129,6 +158,8 @@ pub(super) struct Running {
     pub(super) seats: usize,
     pub(super) guests: usize,
     pub(super) registration: String,
+    /// Addresses and accounts that are slowed or held back.
+    pub(super) slowed: usize,
     /// Direct messages that were not acknowledged.
     pub(super) waiting_direct: usize,
     /// Group messages that are kept for those who are away.
@@ -197,6 +228,8 @@ mod tests {
             Request::Invites,
             Request::Kick { name },
             Request::Status,
+            Request::Unlock { whose: None },
+            Request::Unlock { whose: Some("192.0.2.1".to_owned()) },
         ] {
             assert_eq!(Request::parse(&request.to_line()), Some(request));
         }

@@ -1,7 +1,7 @@
 //! Answers of the administration as people read them: data for stdout, words for stderr.
 
 use super::desk::word_for;
-use super::request::{Change, Row, Running, Status};
+use super::request::{Change, Row, Running, Slow, Status};
 use crate::text::visible;
 use crate::wire::Fingerprint;
 
@@ -42,6 +42,8 @@ pub(super) fn show(row: &Row) -> Shown {
             let waiting = waiting.map_or_else(String::new, |count| format!("  {count} not acknowledged"));
             data(&format!("session        {name}  {mode}  since {since}  from {source}{waiting}"))
         }
+        Row::Slowed { what, source, name, count, secs } => data(&slowed(*what, source, name.as_deref(), *count, *secs)),
+        Row::Unlocked { lifted, whose } => words(&unlocked(*lifted, whose.as_deref())),
         Row::Status(status) => status_lines(status).map(|line| data(&line)).fold(Shown::default(), joined),
     }
 }
@@ -59,6 +61,11 @@ fn status_lines(status: &Status) -> impl Iterator<Item = String> {
         lines.push(format!("messages       {waiting_direct} direct ones wait, {waiting_group} to ALL are kept"));
     }
     lines.push(format!("message log    {}", size(*log_bytes)));
+    if let Some(Running { slowed: count @ 1.., .. }) = running {
+        lines.push(format!(
+            "slowed         {count} because of failed logins or many registrations; topchat-server unlock lifts it"
+        ));
+    }
     lines.into_iter()
 }
 
@@ -71,6 +78,32 @@ fn running_lines(version: &str, running: &Running) -> [String; 5] {
         format!("clients        {clients} of {seats}, and {guests} connections that have not logged in"),
         format!("registration   {registration}"),
     ]
+}
+
+fn slowed(what: Slow, source: &str, name: Option<&str>, count: u32, secs: u64) -> String {
+    let what = match what {
+        Slow::Logins => {
+            format!("logins without the key from {source}: {count} failed, the next is answered after {secs} s")
+        }
+        Slow::Passwords => {
+            let name = name.unwrap_or_default();
+            format!("logins of {name} from {source}: {count} wrong passwords, the next is answered after {secs} s")
+        }
+        Slow::Registrations => {
+            format!("registrations from {source}: {count} within the hour, the next may come in {}", span(secs))
+        }
+    };
+    format!("slowed         {what}")
+}
+
+fn unlocked(lifted: usize, whose: Option<&str>) -> String {
+    let of = whose.map_or(String::new(), |whose| format!(" of {whose}"));
+    match lifted {
+        0 => format!("nothing{of} was slowed"),
+        _ => {
+            format!("unlocked {}; {lifted} {} slowed", whose.unwrap_or("all"), if lifted == 1 { "was" } else { "were" })
+        }
+    }
 }
 
 fn handing_out(registration: Option<&str>, expires: &str, uses: u32) -> String {
@@ -151,6 +184,8 @@ mod tests {
             Row::Account { name: evil(), created: evil(), disabled: false, fingerprint: evil() },
             Row::Changed { name: evil(), change: Change::Enabled, sessions: 0 },
             Row::Revoked { id: evil() },
+            Row::Slowed { what: Slow::Passwords, source: evil(), name: Some(evil()), count: 1, secs: 1 },
+            Row::Unlocked { lifted: 1, whose: Some(evil()) },
             Row::Session { name: evil(), mode: evil(), since: evil(), source: evil(), waiting: Some(1) },
             Row::Invite {
                 id: evil(),

@@ -147,3 +147,49 @@ fn memory_is_bounded_and_the_least_recent_goes_first() {
     let guesses = &world.throttle.guesses;
     assert_eq!((guesses.entries.len(), guesses.order.len()), (1, 1), "what no longer counts goes first");
 }
+
+#[test]
+fn what_is_slowed_is_told_and_can_be_lifted_by_address_by_name_or_all() {
+    let mut world = World::new();
+    let network = "2001:db8:1:2::9";
+    let fill = |world: &mut World| {
+        (0..5).for_each(|_| assert_ne!(world.stranger(HOME), 0));
+        world.stranger(network);
+        (0..2).for_each(|_| world.guess(HOME, "alice"));
+        world.guess(ELSEWHERE, "alice");
+        (0..20).for_each(|_| assert_eq!(world.registration_wait(ELSEWHERE), 0));
+        world.registration_wait(HOME);
+    };
+    let told = |world: &World| {
+        let line = |slowed: Slowed| {
+            let name = slowed.name.map_or(String::new(), |name| format!(" {name}"));
+            format!("{:?}{name} {} {} {}", slowed.kind, slowed.source, slowed.count, slowed.wait.as_secs())
+        };
+        world.throttle.slowed(world.now).into_iter().map(line).collect::<Vec<_>>()
+    };
+    fill(&mut world);
+    let all = [
+        "Registrations 192.0.2.2 20 3600",
+        "Logins 192.0.2.1 5 8",
+        "Passwords alice 192.0.2.1 2 2",
+        "Logins 2001:db8:1:2::/64 1 2",
+        "Passwords alice 192.0.2.2 1 1",
+    ];
+    assert_eq!(told(&world), all);
+    for (whose, lifted) in
+        [("alice", 2), ("192.0.2.1", 2), ("2001:db8:1:2::/64", 1), (network, 1), ("bob", 0), (ELSEWHERE, 2)]
+    {
+        let mut world = World::new();
+        fill(&mut world);
+        let whose: Whose = whose.parse().unwrap();
+        assert_eq!(world.throttle.unlock(Some(&whose), world.now), lifted, "{whose}");
+        assert_eq!(told(&world).len(), 5 - lifted);
+    }
+    assert_eq!(world.throttle.unlock(None, world.now), 5);
+    assert_eq!((told(&world).len(), world.stranger(HOME), world.registration_wait(ELSEWHERE)), (0, 1, 0));
+    world.pass(3600);
+    assert_eq!(told(&world), [""; 0], "an hour ends it, too");
+    for text in ["", "Alice", "10.0.0.0/8", "all", "192.0.2.1/64", "a b"] {
+        assert_eq!(text.parse::<Whose>(), Err(WhoseError), "{text}");
+    }
+}
