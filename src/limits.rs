@@ -336,6 +336,10 @@ pub const PASTE_QUIET: Duration = Duration::from_secs(1);
 pub const PASTE_OVER: Duration = Duration::from_secs(5);
 /// What is kept of a paste, in bytes; it is far too long anyway. A stream without end takes no more memory.
 pub const PASTE_KEPT_MAX: usize = 1024 * 1024;
+/// Nobody types any more who has not for so long: the chat that is over may leave the terminal to the shell.
+pub const TYPING_ENDED: Duration = Duration::from_secs(10);
+/// Enter after such a pause is no end of a line that was being typed when the chat was over.
+pub const TYPING_PAUSED: Duration = Duration::from_secs(1);
 /// How long Ctrl-Z may take to stop the program; without a shell that could continue it, it is not stopped at all.
 pub const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether it was stopped and continued: nobody notices it.
@@ -385,6 +389,12 @@ pub const BUSY_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Longest pause between two tries for a seat. Shorter than what a full server advises to those who don't queue:
 /// a try costs the server a few hashes.
 pub const QUEUE_PAUSE: Duration = Duration::from_secs(4);
+/// How long a typed message may be without an answer before it is shown as on its way: nobody notices less.
+pub const SENDING_AFTER: Duration = Duration::from_millis(300);
+/// How long a message may be without an answer, and nothing else come, before the server is asked whether it is there.
+pub const ASKED_AFTER: Duration = Duration::from_secs(3);
+/// How long it may then be silent: a slow network answers in time, and who has sent something wants to know.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(7);
 /// How long a message waits for "delivered" before it is shown as "sent".
 pub const DELIVERED_WITHIN: Duration = Duration::from_secs(1);
 /// How long a connection that failed may take to say why.

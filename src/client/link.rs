@@ -8,7 +8,10 @@ use std::time::Instant;
 use super::Error;
 use super::fair::Fair;
 use super::server_error::ServerError;
-use crate::limits::{ANSWER_WITHIN, FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, PING_AFTER, PONG_WITHIN, REPLY_BACKLOG};
+use crate::limits::{
+    ANSWER_WITHIN, ANSWERED_WITHIN, ASKED_AFTER, FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, PING_AFTER, PONG_WITHIN,
+    REPLY_BACKLOG,
+};
 use crate::transport::{Connection, Interest, Liveness, Pulse, Received, Wakeup, Watch, wait};
 use crate::wire::{ToClient, ToServer};
 
@@ -35,6 +38,13 @@ impl Reading {
     pub fn new() -> Self {
         let liveness = Liveness::new(PING_AFTER, PONG_WITHIN, Instant::now());
         Self { liveness, more: true, limit: FRAME_MAX_BEFORE_LOGIN, ended: None }
+    }
+}
+
+impl Reading {
+    /// The server owes an answer since then, or nothing.
+    pub fn owed(&mut self, since: Option<Instant>) {
+        self.liveness.owes(since, ASKED_AFTER, ANSWERED_WITHIN);
     }
 }
 
@@ -136,10 +146,13 @@ impl Link {
         let now = Instant::now();
         match reading.liveness.check(now) {
             Pulse::Fine(until) => Ok(until),
-            Pulse::Dead => Err(Error::Server(ServerError::Silent { secs: (PING_AFTER + PONG_WITHIN).as_secs() })),
+            Pulse::Dead => Err(Error::Server(ServerError::Silent { secs: reading.liveness.silence(now).as_secs() })),
             Pulse::Ping => {
                 self.queue(&ToServer::Ping { token: 0 }.encode())?;
-                Ok(now + PONG_WITHIN)
+                match reading.liveness.check(now) {
+                    Pulse::Fine(until) => Ok(until),
+                    Pulse::Ping | Pulse::Dead => Ok(now),
+                }
             }
         }
     }

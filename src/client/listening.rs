@@ -37,6 +37,11 @@ pub trait Audience {
     /// When [`Self::due`] is to be called, if nothing comes before.
     fn deadline(&self) -> Option<Instant>;
 
+    /// Since when something waits for the server's answer that a person has sent.
+    fn unanswered(&self) -> Option<Instant> {
+        None
+    }
+
     /// Called after everything that came, and at the deadline. False ends the listening.
     fn due(&mut self, now: Instant) -> Result<bool, Error>;
 }
@@ -93,6 +98,7 @@ pub fn listen(
         let welcome = turn.receiving.feed.as_ref().and_then(Feed::deadline);
         let receiver = turn.receiving.receiver.deadline();
         let deadlines = turn.audience.deadline().into_iter().chain(receiver).chain(choice).chain(welcome);
+        reading.owed(turn.audience.unanswered());
         waiting.extend(link.receive(&mut reading, deadlines.min())?);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::limits::DELIVERED_WITHIN;
+use crate::limits::{DELIVERED_WITHIN, SENDING_AFTER};
 use crate::names::Recipient;
 use crate::wire::MessageId;
 use crate::wire::to_client::State;
@@ -24,6 +24,8 @@ pub struct Sent {
 pub enum Told {
     /// Show the message with this mark.
     Show(Sent, String),
+    /// The message was shown as on its way: show it with this mark in that one's place, or else say these words.
+    Instead(Sent, String, String),
     /// The message was shown before: say what became of it since.
     Later(String),
 }
@@ -33,10 +35,16 @@ pub enum Told {
 pub struct Pending {
     messages: HashMap<MessageId, Message>,
     has_ended: bool,
+    /// Somebody looks at it: what is on its way is shown.
+    shows_sending: bool,
 }
 
 struct Message {
     sent: Sent,
+    /// It went out then.
+    begun: Instant,
+    /// It was shown as on its way, and nothing else yet.
+    sending: bool,
     /// The server has it, since then.
     accepted: Option<Instant>,
     shown: bool,
@@ -45,29 +53,40 @@ struct Message {
 }
 
 impl Pending {
+    /// Where somebody looks at it, messages are shown that are on their way for a while.
+    pub fn new(shows_sending: bool) -> Self {
+        Self { shows_sending, ..Self::default() }
+    }
+
     /// A message goes out.
-    pub fn add(&mut self, id: MessageId, sent: Sent) {
-        self.messages.insert(id, Message { sent, accepted: None, shown: false, total: 0 });
+    pub fn add(&mut self, id: MessageId, sent: Sent, now: Instant) {
+        let message = Message { sent, begun: now, sending: false, accepted: None, shown: false, total: 0 };
+        self.messages.insert(id, message);
     }
 
     /// A message of an earlier run goes out: only its fate will be told.
-    pub fn add_earlier(&mut self, id: MessageId, to: Recipient, sent_ms: i64) {
+    pub fn add_earlier(&mut self, id: MessageId, to: Recipient, sent_ms: i64, now: Instant) {
         let sent = Sent { to, text: String::new(), sent_ms };
-        self.messages.insert(id, Message { sent, accepted: None, shown: true, total: 0 });
+        let message = Message { sent, begun: now, sending: false, accepted: None, shown: true, total: 0 };
+        self.messages.insert(id, message);
     }
 
     /// There is no connection: messages that the server has not answered are shown as waiting.
-    pub fn waiting(&mut self) -> Vec<Sent> {
-        let waits = |message: &&mut Message| message.accepted.is_none() && !message.shown;
-        let mut waiting: Vec<_> = self.messages.values_mut().filter(waits).collect();
-        waiting.sort_by_key(|message| message.sent.sent_ms);
-        waiting
-            .into_iter()
-            .map(|message| {
-                message.shown = true;
-                message.sent.clone()
-            })
-            .collect()
+    pub fn waiting(&mut self) -> Vec<(MessageId, Told)> {
+        let waits = |message: &Message| message.accepted.is_none() && (!message.shown || message.sending);
+        let mut waiting: Vec<_> = self.messages.iter_mut().filter(|(_, message)| waits(message)).collect();
+        waiting.sort_by_key(|(_, message)| message.sent.sent_ms);
+        waiting.into_iter().map(|(id, message)| (*id, message.told(*id, "waiting".to_owned()))).collect()
+    }
+
+    /// The oldest message without an answer went out then, on this connection.
+    pub fn unanswered(&self) -> Option<Instant> {
+        self.messages.values().filter(|message| message.accepted.is_none()).map(|message| message.begun).min()
+    }
+
+    /// What waited goes out once more.
+    pub fn again(&mut self, now: Instant) {
+        self.messages.values_mut().for_each(|message| message.begun = now);
     }
 
     /// No answer will come any more.
@@ -82,7 +101,7 @@ impl Pending {
 
     /// How many have not been shown with their fate.
     pub fn unsettled(&self) -> usize {
-        self.messages.values().filter(|message| !message.shown).count()
+        self.messages.values().filter(|message| !message.shown || message.sending).count()
     }
 
     /// The server has a message.
@@ -98,7 +117,9 @@ impl Pending {
         let group = message.sent.to == Recipient::All;
         message.total = total;
         let (mark, last) = match (state, group) {
-            (State::Accepted, true) if total == 0 || message.shown => (sent_to(total), total == 0),
+            (State::Accepted, true) if total == 0 || (message.shown && !message.sending) => {
+                (sent_to(total), total == 0)
+            }
             // A moment later it is delivered, most times: one line says both.
             (State::Accepted, _) => return None,
             (State::Queued, false) => ("queued".to_owned(), false),
@@ -109,13 +130,12 @@ impl Pending {
             (State::Unconfirmed, true) => (format!("delivered to {reached} of {total}, not kept for the others"), true),
             (State::Unconfirmed, false) => ("sent, not confirmed".to_owned(), true),
         };
-        let told = if message.shown {
+        let told = if message.shown && !message.sending {
             // A line for each member who comes back would be in the way of the talk.
             let silent = group && matches!(state, State::Delivered | State::Queued);
-            (!silent).then(|| Told::Later(format!("#{} to {}: {mark}", id.short(), message.sent.to)))
+            (!silent).then(|| Told::Later(message.words(id, &mark)))
         } else {
-            message.shown = true;
-            Some(Told::Show(message.sent.clone(), mark))
+            Some(message.told(id, mark))
         };
         if last {
             self.messages.remove(&id);
@@ -123,34 +143,61 @@ impl Pending {
         told
     }
 
-    /// The server refused a message: it is forgotten, and shown with the reason. Also tells whether it was shown before.
-    pub fn refused(&mut self, id: MessageId) -> Option<(Sent, bool)> {
-        self.messages.remove(&id).map(|message| (message.sent, message.shown))
+    /// The server refused a message, or it was taken back: it is forgotten, and shown with the reason.
+    pub fn refused(&mut self, id: MessageId, why: impl FnOnce(&Recipient) -> String) -> Option<Told> {
+        let mut message = self.messages.remove(&id)?;
+        let why = why(&message.sent.to);
+        Some(match message.shown && !message.sending {
+            true => Told::Later(message.words(id, &why)),
+            false => message.told(id, why),
+        })
     }
 
-    /// Messages that the server has had for a while without news: shown as sent.
-    pub fn due(&mut self, now: Instant) -> Vec<(Sent, String)> {
-        let mut due: Vec<_> =
-            self.messages.values_mut().filter(|message| message.is_due().is_some_and(|due| due <= now)).collect();
-        due.sort_by_key(|message| message.accepted);
+    /// Messages whose answer is slow, shown as on their way; and those that the server has had for a while without news, shown
+    /// as sent.
+    pub fn due(&mut self, now: Instant) -> Vec<(MessageId, Told)> {
+        let shows_sending = self.shows_sending;
+        let is_due = |message: &Message| message.due(shows_sending).is_some_and(|due| due <= now);
+        let mut due: Vec<_> = self.messages.iter_mut().filter(|(_, message)| is_due(message)).collect();
+        due.sort_by_key(|(_, message)| (message.accepted, message.begun));
         due.into_iter()
-            .map(|message| {
-                message.shown = true;
+            .map(|(id, message)| {
+                if message.accepted.is_none() {
+                    (message.shown, message.sending) = (true, true);
+                    return (*id, Told::Show(message.sent.clone(), "sending".to_owned()));
+                }
                 let group = message.sent.to == Recipient::All;
-                (message.sent.clone(), if group { sent_to(message.total) } else { "sent".to_owned() })
+                let mark = if group { sent_to(message.total) } else { "sent".to_owned() };
+                (*id, message.told(*id, mark))
             })
             .collect()
     }
 
     /// When [`Self::due`] gives something next.
     pub fn deadline(&self) -> Option<Instant> {
-        self.messages.values().filter_map(Message::is_due).min()
+        self.messages.values().filter_map(|message| message.due(self.shows_sending)).min()
     }
 }
 
 impl Message {
-    fn is_due(&self) -> Option<Instant> {
-        self.accepted.filter(|_| !self.shown).map(|accepted| accepted + DELIVERED_WITHIN)
+    fn due(&self, shows_sending: bool) -> Option<Instant> {
+        match self.accepted {
+            Some(accepted) => (!self.shown || self.sending).then(|| accepted + DELIVERED_WITHIN),
+            None => (shows_sending && !self.shown).then(|| self.begun + SENDING_AFTER),
+        }
+    }
+
+    /// It is shown now.
+    fn told(&mut self, id: MessageId, mark: String) -> Told {
+        self.shown = true;
+        match std::mem::take(&mut self.sending) {
+            true => Told::Instead(self.sent.clone(), mark.clone(), self.words(id, &mark)),
+            false => Told::Show(self.sent.clone(), mark),
+        }
+    }
+
+    fn words(&self, id: MessageId, mark: &str) -> String {
+        format!("#{} to {}: {mark}", id.short(), self.sent.to)
     }
 }
 
@@ -164,7 +211,7 @@ fn sent_to(total: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::DELIVERED_WITHIN;
+    use crate::limits::{DELIVERED_WITHIN, SENDING_AFTER};
 
     const ID: MessageId = MessageId([0x8f; 16]);
 
@@ -174,7 +221,7 @@ mod tests {
 
     fn pending(to: &str) -> Pending {
         let mut pending = Pending::default();
-        pending.add(ID, sent(to));
+        pending.add(ID, sent(to), Instant::now());
         pending
     }
 
@@ -195,7 +242,7 @@ mod tests {
         pending.accepted(ID, now);
         assert_eq!(pending.deadline(), Some(now + DELIVERED_WITHIN));
         assert_eq!(pending.due(now), []);
-        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(sent("bob"), "sent".to_owned())]);
+        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(ID, Told::Show(sent("bob"), "sent".to_owned()))]);
         assert_eq!(pending.deadline(), None);
         let later = pending.status(ID, State::Unconfirmed, 0, 1);
         assert_eq!(later, Some(Told::Later("#8f8f to bob: sent, not confirmed".into())));
@@ -218,13 +265,13 @@ mod tests {
         let now = Instant::now();
         pending.accepted(ID, now);
         assert_eq!(pending.status(ID, State::Accepted, 0, 2), None);
-        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(sent("ALL"), "sent to 2".to_owned())]);
+        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(ID, Told::Show(sent("ALL"), "sent to 2".to_owned()))]);
     }
 
     #[test]
     fn without_a_connection_it_is_shown_as_waiting_once_and_its_fate_told_later() {
         let mut pending = pending("bob");
-        assert_eq!(pending.waiting(), [sent("bob")]);
+        assert_eq!(pending.waiting(), [(ID, Told::Show(sent("bob"), "waiting".to_owned()))]);
         assert_eq!(pending.waiting(), []);
         assert_eq!(pending.unsettled(), 0);
         pending.accepted(ID, Instant::now());
@@ -235,7 +282,36 @@ mod tests {
     #[test]
     fn a_refused_message_is_given_back_and_forgotten() {
         let mut pending = pending("bob");
-        assert_eq!(pending.refused(ID), Some((sent("bob"), false)));
-        assert_eq!(pending.refused(ID), None);
+        assert_eq!(pending.refused(ID, |_| "full".into()), Some(Told::Show(sent("bob"), "full".into())));
+        assert_eq!(pending.refused(ID, |_| "full".into()), None);
+    }
+
+    /// A dead link shows in the message itself, and not only when it is given up.
+    #[test]
+    fn a_message_whose_answer_is_slow_is_shown_as_on_its_way_and_its_fate_in_that_ones_place() {
+        let now = Instant::now();
+        let instead = |to: &str, mark: &str| Told::Instead(sent(to), mark.to_owned(), format!("#8f8f to {to}: {mark}"));
+        for to in ["bob", "ALL"] {
+            let mut slow = Pending::new(true);
+            slow.add(ID, sent(to), now);
+            assert_eq!((slow.due(now), slow.deadline()), (vec![], Some(now + SENDING_AFTER)));
+            assert_eq!(slow.due(now + SENDING_AFTER), [(ID, Told::Show(sent(to), "sending".to_owned()))]);
+            assert_eq!((slow.deadline(), slow.unsettled(), slow.unanswered()), (None, 1, Some(now)));
+            assert_eq!(slow.waiting(), [(ID, instead(to, "waiting"))]);
+            assert_eq!((slow.waiting(), slow.unsettled()), (vec![], 0));
+        }
+        let mut slow = Pending::new(true);
+        slow.add(ID, sent("ALL"), now);
+        slow.due(now + SENDING_AFTER);
+        slow.accepted(ID, now);
+        assert_eq!(slow.status(ID, State::Delivered, 2, 2), Some(instead("ALL", "sent to 2")));
+        let mut slow = Pending::new(true);
+        slow.add(ID, sent("bob"), now);
+        slow.due(now + SENDING_AFTER);
+        slow.accepted(ID, now);
+        assert_eq!(slow.due(now + DELIVERED_WITHIN), [(ID, instead("bob", "sent"))]);
+        let mut unseen = Pending::default();
+        unseen.add(ID, sent("bob"), now);
+        assert_eq!(unseen.deadline(), None, "where nobody looks, a line is not shown twice");
     }
 }

@@ -4,13 +4,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
+use std::time::Instant;
 
-use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::Error;
 use super::config::Config;
 use super::output::as_typed;
+use crate::limits::{TYPING_ENDED, TYPING_PAUSED};
+use crate::transport::{Stop, wait_input};
 
 const PATH: &str = "/dev/tty";
 
@@ -124,6 +127,31 @@ pub(super) fn original(terminal: impl AsFd) -> Option<Termios> {
 }
 
 static ORIGINAL: OnceLock<Option<Termios>> = OnceLock::new();
+
+/// Takes what is typed, which goes nowhere: the chat is over for another's reason, and whoever is typing in it would go on in the
+/// shell. It ends when nothing was typed for a while, with Enter after a pause, or with a signal.
+pub fn take_what_is_typed(stop: &Stop) {
+    let Ok(file) = OpenOptions::new().read(true).write(true).open(PATH) else { return };
+    let Ok(before) = tcgetattr(&file) else { return };
+    let mut quiet = before.clone();
+    quiet.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+    set(&file, &quiet);
+    let (mut heard, mut buffer) = (Instant::now(), [0; 1024]);
+    while !stop.is_asked() && heard.elapsed() < TYPING_ENDED {
+        let Ok(ready) = wait_input(&file, stop.wakeup(), Some(heard + TYPING_ENDED)) else { break };
+        if !ready.readable {
+            continue;
+        }
+        let Ok(count @ 1..) = rustix::io::read(&file, &mut buffer) else { break };
+        let is_enter = buffer.get(..count).is_some_and(|typed| matches!(typed, [b'\r' | b'\n']));
+        if is_enter && heard.elapsed() >= TYPING_PAUSED {
+            break;
+        }
+        heard = Instant::now();
+    }
+    let _ = tcflush(&file, QueueSelector::IFlush);
+    set(&file, &before);
+}
 
 /// Whether this is the answer yes. All else is not.
 pub fn is_yes(answer: &str) -> bool {

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::render::Page;
 use super::{Error, output};
 use crate::limits::UNSHOWN_MAX;
+use crate::wire::MessageId;
 
 /// Lines of both threads, and the prompt below them.
 pub struct Screen {
@@ -49,6 +50,30 @@ struct State {
     is_over: bool,
     /// There is no editor any more.
     is_gone: bool,
+    /// What stands above the prompt, or will when what waits is shown, if it may be taken away.
+    last: Option<Last>,
+}
+
+/// A line as it was typed.
+pub struct Typed {
+    /// The rows from its prompt to the cursor below it.
+    pub rows: usize,
+    /// With its prompt and its line ends.
+    pub text: String,
+}
+
+/// What may be taken away: it stands in so many rows right above the prompt.
+struct Last {
+    what: What,
+    rows: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A line as it was typed.
+    Typed,
+    /// A message of one's own, whose mark may become another one.
+    Own(MessageId),
 }
 
 impl State {
@@ -98,6 +123,45 @@ impl Screen {
     pub fn line(&self, text: &str) -> Result<(), Error> {
         let turn = self.turn();
         let mut state = self.state();
+        state.last = None;
+        self.show(turn, state, text)
+    }
+
+    /// A message of one's own, which may still become another line.
+    pub fn own(&self, id: MessageId, text: &str) -> Result<(), Error> {
+        let turn = self.turn();
+        let mut state = self.state();
+        state.last = Some(Last { what: What::Own(id), rows: text.split('\n').count() });
+        self.show(turn, state, text)
+    }
+
+    /// The same in the place of what was shown for this message, if that is the last thing that was shown. Tells whether it is.
+    pub fn instead(&self, id: MessageId, text: &str) -> Result<bool, Error> {
+        let turn = self.turn();
+        let mut state = self.state();
+        let Some(away) = self.away(&state, What::Own(id)) else { return Ok(false) };
+        state.last = Some(Last { what: What::Own(id), rows: text.split('\n').count() });
+        self.show(turn, state, &format!("{away}{text}"))?;
+        Ok(true)
+    }
+
+    /// The line that was typed is to be shown as a message: it does not stand twice.
+    pub fn take_typed(&self) -> Result<(), Error> {
+        let _turn = self.turn();
+        let mut state = self.state();
+        let Some(away) = self.away(&state, What::Typed).filter(|_| !state.is_edited) else { return Ok(()) };
+        state.last = None;
+        drop(state);
+        output::write(&away)
+    }
+
+    /// What takes this away, if it is the last thing and all of it stands on the screen.
+    fn away(&self, state: &State, what: What) -> Option<String> {
+        let last = state.last.as_ref().filter(|last| self.kind == Kind::Editor && last.what == what)?;
+        away(last.rows)
+    }
+
+    fn show(&self, turn: MutexGuard<'_, ()>, mut state: MutexGuard<'_, State>, text: &str) -> Result<(), Error> {
         if state.is_edited {
             drop(turn);
             state.waiting.push_str(text);
@@ -186,6 +250,9 @@ impl Screen {
         prompt.clone_into(&mut state.prompt);
         state.is_question = is_question;
         state.is_edited = true;
+        if matches!(state.last, Some(Last { what: What::Typed, .. })) {
+            state.last = None;
+        }
         Some(state.shown().to_owned())
     }
 
@@ -211,17 +278,27 @@ impl Screen {
         !state.is_gone
     }
 
-    /// No line is edited any more; what waited is shown.
-    pub fn edited(&self) -> Result<(), Error> {
+    /// No line is edited any more, and this is how it stands there, if it does; what waited is shown above it.
+    pub fn edited(&self, typed: Option<&Typed>) -> Result<(), Error> {
         let _turn = self.turn();
         let mut state = self.state();
         state.is_edited = false;
         let waiting = std::mem::take(&mut state.waiting);
+        let away = typed.and_then(|typed| away(typed.rows)).filter(|_| !waiting.is_empty());
+        let mut shown = waiting;
+        if let Some(Typed { rows, text }) = typed {
+            let mut rows = *rows;
+            if let Some(away) = away {
+                shown = format!("{away}{shown}{text}\n");
+                rows = text.split('\n').count();
+            }
+            state.last = Some(Last { what: What::Typed, rows });
+        }
         self.changed.notify_all();
         drop(state);
-        match waiting.is_empty() {
+        match shown.is_empty() {
             true => Ok(()),
-            false => output::write(&waiting),
+            false => output::write(&shown),
         }
     }
 
@@ -264,6 +341,12 @@ pub fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
 pub fn width(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+/// Takes away so many rows right above the cursor, if all of them stand on the screen.
+fn away(rows: usize) -> Option<String> {
+    let fits = height(&io::stdout()).is_none_or(|height| rows < height);
+    fits.then(|| format!("\r\x1b[{rows}A\x1b[J"))
 }
 
 /// The rows of a terminal.

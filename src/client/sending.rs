@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Instant;
 
 use super::Error;
 use super::chat::Chat;
@@ -190,13 +191,16 @@ impl<'a> Sending<'a> {
         let id = envelope.header.msg_id;
         // Before it can go out: the other thread may send it and hear of it at once.
         chat.history.iter().for_each(|history| history.sent(&envelope, &text));
-        chat.pending().add(id, Sent { to, text, sent_ms });
+        chat.pending().add(id, Sent { to, text, sent_ms }, Instant::now());
         if let Err(error) = chat.outbox().add(&envelope) {
-            chat.pending().refused(id);
+            chat.pending().refused(id, |_| String::new());
             chat.history.iter().for_each(|history| history.refused(id));
             return Err(error);
         }
+        chat.screen.take_typed()?;
         chat.send_what_waits()?;
+        // It shows the message if the answer is slow.
+        chat.circuit.wake();
         Ok(Then::GoOn)
     }
 

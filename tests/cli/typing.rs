@@ -7,7 +7,7 @@ use topchat::wire::to_server::Mode;
 use super::home::Home;
 use crate::support::people::{ALICE, BOB};
 use crate::support::process::{self, CLIENT};
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Fault, Kind, Proxy, Side};
 use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
@@ -130,9 +130,15 @@ fn a_farewell_for_good_ends_the_typing() {
     terminal.types("half a line");
     terminal.wait_for_line("ALL> half a line");
     let _newer = RawClient::connect(server.address).login(&ALICE, Mode::Receiving);
+    terminal.wait_for_row("HH:MM   the chat is over: a newer session of this account took over");
+    terminal.wait_for_row("        what is typed now goes nowhere. Enter leaves; so do 10 s without a key");
+    // Whoever has not looked up yet goes on; in a shell this would be a command.
+    terminal.types(" that goes on\r");
+    terminal.types("touch it\r");
     assert_eq!(terminal.end().code(), Some(3));
     let rows = terminal.rows();
     assert!(rows.iter().any(|row| row == "error: a newer session of this account took over"), "{rows:?}");
+    assert!(!rows.iter().any(|row| row.contains("goes on") || row.contains("touch it")), "{rows:?}");
     assert!(terminal.settings().local_modes.contains(LocalModes::ECHO));
 }
 
@@ -696,6 +702,63 @@ fn a_paste_of_200_lines_while_messages_rush_in_loses_nothing_and_breaks_no_line(
     for line in &lines[1..] {
         assert_eq!(seen.matches(&format!("| {line}\r\n")).count(), 1, "{line}");
     }
+}
+
+/// However it is shown in the end: as it was typed it is taken away.
+#[test]
+fn a_line_that_was_sent_stands_once() {
+    let server = TestServer::start();
+    let home = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    let mut terminal = chat(&home);
+    let long = format!("a long one{}", " and so on".repeat(12));
+    for (keys, text) in [("hello", "hello"), ("one\x1b\rtwo", "one"), (&long, "a long one"), ("//slash", "/slash")] {
+        terminal.types(keys);
+        terminal.types("\r");
+        terminal.wait_for_row(&format!("HH:MM alice > ALL  {text}"));
+        terminal.wait_for_line("ALL> ");
+    }
+    terminal.types(&"y".repeat(75));
+    terminal.types("\r");
+    terminal.wait_for("[sent to");
+    terminal.wait_until("the prompt", |terminal| {
+        terminal.line() == "ALL> " && terminal.rows().concat().matches('y').count() == 75
+    });
+    bob.send_envelope(&BOB.seal_to(&ALICE, "between", 1));
+    terminal.wait_for_row("2026-11-18 11:06 bob   > you  between");
+    terminal.resize(24, 40);
+    terminal.types(&format!("narrow{}\r", " and so on".repeat(6)));
+    terminal.wait_for_row("HH:MM alice > ALL  narrow");
+    terminal.wait_for_line("ALL> ");
+    terminal.types("/nonsense\r");
+    terminal.wait_for_row("HH:MM   no command /nonsense.");
+    terminal.wait_for_line("ALL> ");
+    let rows = terminal.rows();
+    let standing = |text: &str| rows.iter().filter(|row| row.contains(text)).count();
+    for text in ["hello", "ALL  one", "two", "a long one", "/slash", "narrow"] {
+        assert_eq!(standing(text), 1, "{text}: {rows:?}");
+    }
+    assert_eq!(rows.iter().filter(|row| row.starts_with("ALL>")).count(), 2, "what was not sent stays: {rows:?}");
+}
+
+#[test]
+fn on_a_dead_link_a_message_is_on_its_way_at_once_and_waits_within_seconds() {
+    let server = TestServer::start();
+    let link = Proxy::start(server.address);
+    let home = Home::of_member(server.address, &ALICE);
+    let home = Home { server: link.address.to_string(), ..home };
+    let mut terminal = chat(&home);
+    terminal.types("hello\r");
+    terminal.wait_for_row("HH:MM alice > ALL  hello ");
+    for side in [Side::ToServer, Side::ToClient] {
+        link.strike(Fault { side, after: 0, kind: Kind::Stall });
+    }
+    terminal.types("are you there?\r");
+    terminal.wait_for_row(&format!("{:<57}[sending]", "HH:MM alice > ALL  are you there?"));
+    terminal.wait_for_row(&format!("{:<57}[waiting]", "HH:MM alice > ALL  are you there?"));
+    terminal.wait_for_row("HH:MM   connection lost (no answer for");
+    let rows = terminal.rows();
+    assert_eq!(rows.iter().filter(|row| row.contains("are you there?")).count(), 1, "{rows:?}");
 }
 
 #[test]

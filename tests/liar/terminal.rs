@@ -140,4 +140,6 @@ const OWN: &[&str] = &[
     "\x1b[A",
     "\x1b[2A\x1b7",
     "\x1b8\x1b[J",
+    "\r\x1b[1A\x1b[J",
+    "\r\x1b[2A\x1b[J",
 ];

@@ -33,6 +33,8 @@ pub enum Kind {
     Delay,
     /// The next byte comes twice.
     Duplicate,
+    /// Nothing comes any more, and nobody is told.
+    Stall,
 }
 
 /// Passes connections on to a server. The first ones have the faults that were asked for, the others none.
@@ -169,6 +171,11 @@ fn pump(
                 to.write_all(unharmed)?;
                 std::thread::sleep(DELAY);
                 to.write_all(rest)?;
+            }
+            Some(Kind::Stall) => {
+                to.write_all(unharmed)?;
+                while from.read(&mut buffer)? > 0 {}
+                return Ok(());
             }
             Some(Kind::Duplicate) => to.write_all(&[unharmed, &rest[..1], rest].concat())?,
         }

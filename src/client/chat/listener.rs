@@ -8,7 +8,6 @@ use crate::client::dialogue::answered;
 use crate::client::event::{Notice, Opened};
 use crate::client::listening::Audience;
 use crate::client::output::now_ms;
-use crate::client::pending::Told;
 use crate::client::reconnect::Follower;
 use crate::client::render::Page;
 use crate::client::{presence, send};
@@ -89,25 +88,14 @@ impl Audience for Listener<'_> {
                 chat.answered(msg_id, true)?;
                 let told = chat.pending().status(msg_id, state, reached, total);
                 chat.heard.notify_all();
-                match told {
-                    None => Ok(()),
-                    Some(Told::Show(sent, mark)) => chat.show_own(&sent, &mark),
-                    Some(Told::Later(words)) => chat.remark(&words),
-                }
+                told.map_or(Ok(()), |told| chat.tell_of(msg_id, told))
             }
             ToClient::Refused { msg_id, reason } => {
                 chat.answered(msg_id, false)?;
                 chat.history.iter().for_each(|history| history.refused(msg_id));
-                let refused = chat.pending().refused(msg_id);
+                let told = chat.pending().refused(msg_id, |to| send::refused(to, reason).to_string());
                 chat.heard.notify_all();
-                match refused {
-                    None => Ok(()),
-                    Some((sent, false)) => chat.show_own(&sent, &send::refused(&sent.to, reason).to_string()),
-                    Some((sent, true)) => {
-                        let why = send::refused(&sent.to, reason);
-                        chat.remark(&format!("#{} to {}: {why}", msg_id.short(), sent.to))
-                    }
-                }
+                told.map_or(Ok(()), |told| chat.tell_of(msg_id, told))
             }
             ToClient::Presence { more_came, more_left, entries } => self.presence(&entries, (more_came, more_left)),
             frame => {
@@ -125,12 +113,16 @@ impl Audience for Listener<'_> {
         self.chat.pending().deadline()
     }
 
+    fn unanswered(&self) -> Option<Instant> {
+        self.chat.pending().unanswered()
+    }
+
     fn due(&mut self, now: Instant) -> Result<bool, Error> {
         let due = self.chat.pending().due(now);
         if !due.is_empty() {
             self.chat.heard.notify_all();
         }
-        due.iter().try_for_each(|(sent, mark)| self.chat.show_own(sent, mark))?;
+        due.into_iter().try_for_each(|(id, told)| self.chat.tell_of(id, told))?;
         Ok(true)
     }
 }
@@ -142,6 +134,7 @@ impl Follower for Listener<'_> {
             chat.screen.offline(false);
             chat.nobody_answers(false);
             chat.outbox().lost();
+            chat.pending().again(Instant::now());
             chat.remark("back online")?;
         }
         if let Some(link) = chat.circuit.link().filter(|_| chat.screen.is_looked_at()) {

@@ -28,13 +28,14 @@ use super::member::Member;
 use super::outbox::Outbox;
 use super::output::now_ms;
 use super::pending::Pending;
+use super::prompt;
 use super::receive::Receiver;
 use super::reconnect::listen_on;
 use super::screen::Screen;
 use super::sending::Sending;
 use super::sequence::Sequence;
 use super::session::Session;
-use crate::limits::STOP_WITHIN;
+use crate::limits::{STOP_WITHIN, TYPING_ENDED};
 use crate::logging::{self, Elsewhere};
 use crate::names::UserName;
 use crate::transport::Stop;
@@ -73,6 +74,7 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
     let folder = config.account_state(&member.name);
     let (inbox, ledger) = Inbox::open(&folder)?;
     let circuit = Circuit::default();
+    let screen = Arc::new(Screen::new());
     let chat = Chat {
         config,
         member,
@@ -80,11 +82,11 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
         history: History::for_session(config, member),
         circuit: &circuit,
-        screen: Arc::new(Screen::new()),
+        screen: Arc::clone(&screen),
         blocked: Blocked::open(&folder)?,
         manners: Mutex::new(Manners::new(Bell::of(&folder)?)),
         outbox: Mutex::new(Outgoing::new(Outbox::open(&folder)?)),
-        pending: Mutex::default(),
+        pending: Mutex::new(Pending::new(screen.is_looked_at())),
         heard: Condvar::new(),
         answers: Mutex::default(),
         shown: Mutex::default(),
@@ -107,6 +109,7 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
         vec![Part { name: "listening", run: Box::new(listening) }, Part { name: "sending", run: Box::new(sending) }],
     );
     chat.screen.end();
+    chat.let_typing_end(&result, stop)?;
     chat.tell_what_waits();
     result
 }
@@ -123,6 +126,21 @@ impl Chat<'_> {
         let screen = Arc::clone(&self.screen);
         let is_mixed = screen.edits() && std::io::stderr().is_terminal();
         is_mixed.then(|| logging::shown_by(move |line| screen.log(line)))
+    }
+
+    /// Whoever is typing when the chat is over for a reason that is not theirs does not type on into the shell.
+    fn let_typing_end(&self, result: &Result<(), Error>, stop: &Stop) -> Result<(), Error> {
+        let Err(error @ (Error::Refused(_) | Error::Server(_))) = result else { return Ok(()) };
+        if self.screen.is_looked_at() {
+            // The server need not wait for it.
+            self.circuit.set(None);
+            let secs = TYPING_ENDED.as_secs();
+            self.remark(&format!(
+                "the chat is over: {error}\nwhat is typed now goes nowhere. Enter leaves; so do {secs} s without a key"
+            ))?;
+            prompt::take_what_is_typed(stop);
+        }
+        Ok(())
     }
 
     /// Says something of the program itself.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Chat;
 use crate::client::Error;
 use crate::client::outbox::Outbox;
-use crate::client::pending::Sent;
+use crate::client::pending::{Sent, Told};
 use crate::client::render::Own;
 use crate::client::trust_error::TrustError;
 use crate::limits::{UNANSWERED_MAX, WAITING_MESSAGES};
@@ -69,9 +69,10 @@ impl Chat<'_> {
                 self.outbox().answered(*id);
                 self.history.iter().for_each(|history| history.refused(*id));
                 let why = format!("stopped: {name}'s key has changed");
-                match self.pending().refused(*id) {
-                    Some((sent, false)) => self.show_own(&sent, &why)?,
-                    _ => self.remark(&format!("#{} to {name}: {why}", id.short()))?,
+                let told = self.pending().refused(*id, |_| why.clone());
+                match told {
+                    Some(told) => self.tell_of(*id, told)?,
+                    None => self.remark(&format!("#{} to {name}: {why}", id.short()))?,
                 }
             }
         }
@@ -85,7 +86,7 @@ impl Chat<'_> {
             self.remark(&format!("{} sent now", of_earlier(earlier.len())))?;
         }
         for (id, to, sent_ms) in earlier {
-            self.pending().add_earlier(id, to, i64::try_from(sent_ms).unwrap_or(i64::MAX));
+            self.pending().add_earlier(id, to, i64::try_from(sent_ms).unwrap_or(i64::MAX), Instant::now());
         }
         Ok(())
     }
@@ -102,7 +103,7 @@ impl Chat<'_> {
 
     pub(in crate::client) fn show_waiting(&self) -> Result<(), Error> {
         let waiting = self.pending().waiting();
-        waiting.iter().try_for_each(|sent| self.show_own(sent, "waiting"))
+        waiting.into_iter().try_for_each(|(id, told)| self.tell_of(id, told))
     }
 
     /// The server has answered a message: it need not go out again. `taken`: it has it.
@@ -121,9 +122,20 @@ impl Chat<'_> {
         Ok(())
     }
 
-    pub(in crate::client) fn show_own(&self, sent: &Sent, state: &str) -> Result<(), Error> {
-        let own = Own { from: &self.member.name, to: &sent.to, text: &sent.text, sent_ms: sent.sent_ms, state };
-        self.screen.line(&self.screen.page().own(&own))
+    /// Shows what became of a message of one's own.
+    pub(in crate::client) fn tell_of(&self, id: MessageId, told: Told) -> Result<(), Error> {
+        let line = |sent: &Sent, state: &str| {
+            let own = Own { from: &self.member.name, to: &sent.to, text: &sent.text, sent_ms: sent.sent_ms, state };
+            self.screen.page().own(&own)
+        };
+        match told {
+            Told::Show(sent, state) => self.screen.own(id, &line(&sent, &state)),
+            Told::Instead(sent, state, words) => match self.screen.instead(id, &line(&sent, &state))? {
+                true => Ok(()),
+                false => self.remark(&words),
+            },
+            Told::Later(words) => self.remark(&words),
+        }
     }
 }
 

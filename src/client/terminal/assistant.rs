@@ -135,6 +135,11 @@ impl<'a> Assistant<'a> {
         self.cleared.swap(false, Ordering::Relaxed)
     }
 
+    /// The line as it was seen last.
+    pub(super) fn line(&self) -> String {
+        self.line.borrow().clone()
+    }
+
     fn note(&self, line: &str, at: usize) {
         line.clone_into(&mut self.line.borrow_mut());
         self.at.set(at);

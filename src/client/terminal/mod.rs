@@ -168,8 +168,11 @@ impl<'a> Editor<'a> {
             self.remember(&line)?;
             return Ok(Some(line));
         };
+        self.screen.take_typed()?;
         loop {
-            match self.edit(&question, true, ("", ""))? {
+            let edited = self.edit(&question, true, ("", ""))?;
+            self.screen.take_typed()?;
+            match edited {
                 Edited::Line(answer) => match answer.trim().to_ascii_lowercase().as_str() {
                     "y" | "yes" => {
                         self.remember(&line)?;
@@ -208,7 +211,11 @@ impl<'a> Editor<'a> {
             self.tty.uncover();
             output::write(BACK)?;
         }
-        self.screen.edited()?;
+        let typed = cut.is_none().then(|| {
+            let line = result.as_ref().map_or_else(|_| self.assistant().line(), String::clone);
+            self.assistant().rows.typed(prompt.prompt, &line)
+        });
+        self.screen.edited(typed.as_ref())?;
         match (result, cut) {
             (Ok(line), _) if self.assistant().was_cleared() => Ok(Edited::Cleared { was_empty: line.is_empty() }),
             (Ok(line), _) => Ok(Edited::Line(self.assistant().joined(line))),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use rustyline::{GraphemeClusterMode, Prompt};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::client::screen;
+use crate::client::screen::{self, Typed};
 
 /// Ends each row of the line where rustyline takes it to be full.
 ///
@@ -40,6 +40,15 @@ impl Rows {
         if row == 0 && column < self.columns.get() {
             self.columns.set(columns());
         }
+    }
+
+    /// A line of these parts as it stands there when it has been typed.
+    pub(super) fn typed(&self, prompt: &str, line: &str) -> Typed {
+        self.begin();
+        let text = self.broken(prompt) + &self.broken(line);
+        let Place { row, column } = self.place.get();
+        // Behind a full row rustyline ends one more.
+        Typed { rows: row + 1 + usize::from(column >= self.columns.get()), text }
     }
 
     /// The next part of the line, with a line end behind each row that something follows, and spaces in a tab's place: at
