@@ -86,6 +86,9 @@ pub const CLIENTS_DEFAULT: usize = 10;
 pub const GUESTS_MIN: usize = 16;
 /// Connections not logged in per source address; 127.0.0.1 and ::1 are exempt, unless a proxy is trusted.
 pub const GUESTS_PER_SOURCE: usize = 8;
+/// How long a connection may show nothing before it gives way to others of its address, if there is no room: TLS and the first frame of a
+/// login are three round trips, on the slowest line a second or two.
+pub const GUEST_SILENT: Duration = Duration::from_secs(4);
 /// Sessions of one account at once beyond which an errand must wait: a chat and a few scripts, and not all the seats.
 pub const SESSIONS_PER_ACCOUNT: usize = 4;
 /// From TCP accept to login, in total: a person who types holds no connection open, so this is a machine's deadline.

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::hub::SessionId;
 use super::outbox::Outbox;
 use super::throttle::{Source, is_exempt};
-use crate::limits::{GUESTS_MIN, GUESTS_PER_SOURCE};
+use crate::limits::{GUEST_SILENT, GUESTS_MIN, GUESTS_PER_SOURCE};
 use crate::wire::Code;
 
 /// Counts guests, in all and per source.
@@ -31,8 +32,19 @@ struct Here {
 struct Guest {
     id: SessionId,
     outbox: Arc<Outbox>,
-    /// It could not prove the key that it wanted to log in with: it makes room for whoever else comes.
-    gives_way: bool,
+    since: Instant,
+    standing: Standing,
+}
+
+/// What a guest has shown so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing.
+    Unknown,
+    /// It holds the key of the account that it wants to log in to.
+    Proved,
+    /// It does not: it makes room for whoever else comes.
+    GivesWay,
 }
 
 /// A guest's place. Dropping it gives the place back.
@@ -58,15 +70,27 @@ impl Guests {
     ///
     /// When the room is full, or a source's part of it, a newcomer takes the place of the oldest guest who has to give way, else of
     /// the oldest guest of the source with the most, if its own source has fewer: so one source, or a few, can't keep the others out,
-    /// nor can those whose logins are slowed.
+    /// nor can those whose logins are slowed. Else one of its own source gives way that has shown nothing for a while: so those who
+    /// only stay can't keep out who shares their address.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, id: SessionId, outbox: &Arc<Outbox>) -> Option<GuestPass> {
+        self.admit_at(Instant::now(), address, id, outbox)
+    }
+
+    fn admit_at(
+        self: &Arc<Self>,
+        now: Instant,
+        address: IpAddr,
+        id: SessionId,
+        outbox: &Arc<Outbox>,
+    ) -> Option<GuestPass> {
         let source = Source::from(address);
         let mut here = self.lock();
         let own = here.of(source);
         let victim = if own >= self.per_source && !(self.exempts_loopback && is_exempt(address)) {
-            Some(here.oldest_to_give_way(|other| other == source)?)
+            Some(here.oldest_to_give_way(|other| other == source).or_else(|| here.oldest_silent(source, now))?)
         } else if here.all >= self.room {
-            Some(here.oldest_to_give_way(|_| true).or_else(|| here.oldest_of_the_most(own))?)
+            let other = here.oldest_to_give_way(|_| true).or_else(|| here.oldest_of_the_most(own));
+            Some(other.or_else(|| here.oldest_silent(source, now))?)
         } else {
             None
         };
@@ -75,7 +99,7 @@ impl Guests {
             None => None,
         };
         here.all += 1;
-        let guest = Guest { id, outbox: Arc::clone(outbox), gives_way: false };
+        let guest = Guest { id, outbox: Arc::clone(outbox), since: now, standing: Standing::Unknown };
         here.by_source.entry(source).or_default().push_back(guest);
         drop(here);
         if let Some(displaced) = displaced {
@@ -104,7 +128,7 @@ impl Here {
     fn oldest_to_give_way(&self, of: impl Fn(Source) -> bool) -> Option<(Source, SessionId)> {
         let sources = self.by_source.iter().filter(|(source, _)| of(**source));
         let givers = sources.filter_map(|(source, guests)| {
-            let oldest = guests.iter().find(|guest| guest.gives_way)?;
+            let oldest = guests.iter().find(|guest| guest.standing == Standing::GivesWay)?;
             Some((*source, oldest.id))
         });
         givers.min_by_key(|(_, id)| *id)
@@ -116,6 +140,15 @@ impl Here {
         let most = self.by_source.iter().max_by_key(|(_, guests)| (guests.len(), std::cmp::Reverse(oldest(guests))));
         let (source, guests) = most.filter(|(_, guests)| guests.len() > own)?;
         Some((*source, oldest(guests)?))
+    }
+
+    /// The oldest guest of a source that has shown nothing for so long that a login would be done.
+    fn oldest_silent(&self, source: Source, now: Instant) -> Option<(Source, SessionId)> {
+        let is_silent = |guest: &&Guest| {
+            guest.standing == Standing::Unknown && now.saturating_duration_since(guest.since) >= GUEST_SILENT
+        };
+        let silent = self.by_source.get(&source)?.iter().find(is_silent)?;
+        Some((source, silent.id))
     }
 
     /// Takes a guest's place. Its thread takes a moment to end, so no more than another room full of them may be about to.
@@ -141,11 +174,13 @@ impl Here {
 }
 
 impl GuestPass {
-    /// From now on whoever else comes may have this place, if there is no other.
-    pub(super) fn give_way(&self) {
+    /// Whether its holder has proved the key that it wants to log in with. If not, whoever else comes may have this place from now on,
+    /// if there is no other.
+    pub(super) fn tell(&self, is_proved: bool) {
+        let standing = if is_proved { Standing::Proved } else { Standing::GivesWay };
         let mut here = self.guests.lock();
         let guests = here.by_source.get_mut(&self.source).into_iter().flatten();
-        guests.filter(|guest| guest.id == self.id).for_each(|guest| guest.gives_way = true);
+        guests.filter(|guest| guest.id == self.id).for_each(|guest| guest.standing = standing);
     }
 }
 
@@ -262,7 +297,7 @@ mod tests {
         let mut world = World::new(16);
         let guessers = world.admit_many("192.0.2.1", GUESTS_PER_SOURCE);
         assert!(world.admit("192.0.2.1").is_none());
-        guessers[3..].iter().for_each(|(pass, _)| pass.give_way());
+        guessers[3..].iter().for_each(|(pass, _)| pass.tell(false));
         let neighbour = world.admit("192.0.2.1").unwrap();
         let closed = |guests: &[(GuestPass, Arc<Outbox>)]| guests.iter().filter(|(_, o)| o.closing().is_some()).count();
         assert_eq!((closed(&guessers), guessers[3].1.closing()), (1, Some(Code::Full)));
@@ -274,6 +309,32 @@ mod tests {
         assert!(neighbour.1.closing().is_none());
         drop((guessers, honest, newcomers, neighbour));
         assert_eq!(world.counts(), (0, 0, 0));
+    }
+
+    /// Whoever only connects and stays must not keep out who shares the address, as all do behind a forwarder.
+    #[test]
+    fn who_shows_nothing_for_a_while_gives_way_to_others_of_its_source() {
+        for (address, most) in [("192.0.2.1", GUESTS_PER_SOURCE), ("127.0.0.1", GUESTS_MIN)] {
+            let mut world = World::new(10);
+            let silent = world.admit_many(address, most);
+            assert_eq!(silent.len(), most);
+            silent[0].0.tell(true);
+            let outbox = Arc::new(Outbox::new().unwrap());
+            let admit = |address: &str, later| {
+                let (now, address) = (Instant::now() + later, address.parse().unwrap());
+                world.guests.admit_at(now, address, 99, &outbox)
+            };
+            assert!(admit(address, GUEST_SILENT / 2).is_none(), "a login may take so long");
+            let newcomer = admit(address, GUEST_SILENT).unwrap();
+            let closed: Vec<_> = silent.iter().map(|(_, outbox)| outbox.closing().is_some()).collect();
+            assert_eq!(
+                closed.iter().position(|closed| *closed),
+                Some(1),
+                "the oldest, but who has proved the key stays"
+            );
+            assert_eq!(closed.iter().filter(|closed| **closed).count(), 1);
+            drop(newcomer);
+        }
     }
 
     #[test]

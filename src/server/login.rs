@@ -78,12 +78,10 @@ impl Session<'_> {
         let fake = scram::fake_verifier(&self.shared.secret, &name);
         let scram = first.challenge(account.as_ref().map_or(&fake, |account| account.verifier()));
         let pass = self.take_pass()?;
+        pass.tell(is_proved);
         let delay = match &account {
             Some(_) => self.shared.throttle().owner(self.source, &name, now),
-            None => {
-                pass.give_way();
-                self.shared.throttle().stranger(self.source, now)
-            }
+            None => self.shared.throttle().stranger(self.source, now),
         };
         let challenge = Challenge { name, mode, account, scram };
         self.state = State::Slowed(Slowed { challenge, until: now + delay }, pass);
