@@ -105,6 +105,8 @@ fn a_server_that_tells_of_comings_all_the_time_is_not_listened_to() {
     nasty[at..at + 3].copy_from_slice(b"\x1b[2");
     line.send_bytes(&nasty);
     line.drain();
+    terminal.wait_for("the server sent what it must not: ");
+    terminal.types("\x04");
     is_harmless(&terminal.finish());
 }
 
@@ -137,6 +139,7 @@ const OWN: &[&str] = &[
     "\x1b[?2026l",
     "\r\x1b[K",
     "\r\x1b[5C",
+    "\r\x1b[9C",
     "\x1b[A",
     "\x1b[2A\x1b7",
     "\x1b8\x1b[J",
