@@ -297,6 +297,14 @@ pub const FEED_PAUSE: Duration = Duration::from_secs(1);
 pub const ERRAND_IDLE: Duration = Duration::from_secs(45);
 /// Messages of one's own that may wait for the server: more than a person types while a connection is away.
 pub const WAITING_MESSAGES: usize = 1000;
+/// How long a message waits for whoever reads the output of `topchat rpc`, before the inbox is let go for another client of the
+/// account: shorter than that waits for it.
+pub const OUTPUT_WITHIN: Duration = Duration::from_secs(3);
+/// How long a request of `topchat rpc` that is being carried out may go on when the program is asked to end, and how long its
+/// answer may take to be read: together less than the program waits for its end.
+pub const REQUEST_ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// Most bytes of output that are written at once, which a pipe that takes anything takes without waiting (pipe(7), `PIPE_BUF`).
+pub const OUTPUT_CHUNK: usize = 4096;
 /// How long an older process of the same account may take to let go of the inbox.
 pub const INBOX_WITHIN: Duration = Duration::from_secs(5);
 /// First pause before a lost connection is tried again; each further one is twice as long, and a random part shorter.

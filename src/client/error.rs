@@ -137,6 +137,9 @@ pub enum Error {
     /// Whoever read stdout has gone. Nobody is left to be told.
     #[error("nobody reads the output any more")]
     OutputClosed,
+    /// Whoever should read stdout does not, so far.
+    #[error("nobody reads the output")]
+    OutputUnread,
     /// A text that can't be a password.
     #[error("{why}")]
     Password {

@@ -55,6 +55,7 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         | Error::ListenTimedOut { .. }
         | Error::Output { .. }
         | Error::OutputClosed
+        | Error::OutputUnread
         | Error::PasswordsDiffer
         | Error::Seal { .. }
         | Error::System { .. }
@@ -87,6 +88,7 @@ pub(super) fn exit(error: &Error) -> Exit {
         | Error::NotKnown { .. }
         | Error::OutboxFull { .. }
         | Error::Output { .. }
+        | Error::OutputUnread
         | Error::PasswordCommand { .. }
         | Error::State { .. } => Exit::Local,
         Error::Interrupted => Exit::Interrupted,

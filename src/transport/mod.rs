@@ -18,4 +18,4 @@ pub use forwarded::{ForwardError, forwarded_for};
 pub use liveness::{Liveness, Pulse};
 pub use stop::Stop;
 pub use tls::{ClientTls, ServerTls, check_handshake, check_key_log};
-pub use wait::{Interest, Ready, Wakeup, Watch, wait, wait_input};
+pub use wait::{Interest, Ready, Wakeup, Watch, wait, wait_input, wait_output};

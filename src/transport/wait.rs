@@ -95,6 +95,14 @@ pub fn wait_input(input: &impl AsFd, wakeup: &Wakeup, deadline: Option<Instant>)
     Ok(Ready { readable: !input.is_empty(), writable: false, woken: woken.contains(PollFlags::IN) })
 }
 
+/// Waits until output (a terminal, a pipe) takes something, or `wakeup`, which it does not forget.
+pub fn wait_output(output: &impl AsFd, wakeup: &Wakeup, deadline: Option<Instant>) -> io::Result<Ready> {
+    let mut watched = [PollFd::new(wakeup, PollFlags::IN), PollFd::new(output, PollFlags::OUT)];
+    poll_until(&mut watched, deadline)?;
+    let [woken, output] = watched.map(|watched| watched.revents());
+    Ok(Ready { readable: false, writable: !output.is_empty(), woken: woken.contains(PollFlags::IN) })
+}
+
 /// An interrupted wait counts as one that found nothing: every caller looks again.
 fn poll_until(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
     let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use topchat::limits::TEXT_MAX;
+use topchat::wire::ToClient;
 use topchat::wire::to_server::Mode;
 
 use super::home::{Home, Listening, printed, refused, without_contact, without_time};
@@ -237,4 +238,25 @@ fn exported_messages_hold_before_the_openssl_command() {
     let ecb = exported(&bob, 0x12);
     let plaintext = bob.openssl(&format!("enc -d -des-ede3 -K {key} -in {ecb}/ct.bin"));
     check(&bob, &ecb, &plaintext, "same-block-same-block-same-block-");
+}
+
+/// The server does not verify signatures: it would protect nobody. Who reads the message does.
+#[test]
+fn a_signature_that_does_not_hold_passes_the_server_and_not_the_recipient() {
+    let server = TestServer::start();
+    let alice = Home::of_member(server.address, &ALICE);
+    let mut bob = RawClient::member(server.address, &BOB, Mode::Errand);
+    let listening = alice.listen(&["--count", "2"]);
+    let mut forged = BOB.seal_to(&ALICE, "forged", 2);
+    forged.signature = BOB.seal_to(&ALICE, "another", 3).signature;
+    for envelope in [BOB.seal_to(&ALICE, "first", 1), forged, BOB.seal_to(&ALICE, "last", 4)] {
+        let answer = bob.send_envelope(&envelope);
+        assert!(matches!(answer, ToClient::Status { .. }), "{answer:?}");
+    }
+    let finished = listening.finish();
+    assert_eq!(finished.code, Some(0));
+    assert!(!finished.stdout.contains("forged") && finished.stdout.contains("last"), "{finished:?}");
+    let rejected =
+        "REJECTED a message marked from bob (#0202): the signature does not match bob's key. It was not shown.";
+    assert!(finished.stderr.contains(rejected), "{finished:?}");
 }

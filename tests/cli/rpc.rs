@@ -14,6 +14,7 @@ use topchat::wire::to_server::Mode;
 use topchat::wire::{ToClient, ToServer};
 
 use super::home::{Home, lines, without_contact};
+use crate::liar::server::Liar;
 use crate::support::PATIENCE;
 use crate::support::people::{ALICE, BOB};
 use crate::support::process::{CLIENT, Finished, Running};
@@ -470,6 +471,60 @@ fn a_bot_that_does_not_read_never_holds_up_the_chat() {
     });
     assert!(is_told, "it must be told");
     assert_eq!(chat.finish().code, Some(0));
+}
+
+/// It receives itself, and what it was given fills the pipe: the inbox goes to whoever wants it.
+#[test]
+fn a_bot_that_nobody_reads_keeps_no_chat_from_its_messages() {
+    let (server, _alice, bob) = pair();
+    let mut command = bob.topchat(&["rpc", "--password-file", "password"]);
+    let mut running = Running::start(command.stdin(Stdio::piped()));
+    let mut stdin = running.child().stdin.take().unwrap();
+    let mut stdout = BufReader::new(running.child().stdout.take().unwrap());
+    stdin.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\"}\n").unwrap();
+    let mut answer = String::new();
+    stdout.read_line(&mut answer).unwrap();
+    assert!(answer.contains("receiving"), "{answer}");
+    // As JSON each of these characters has six.
+    let long = "\u{1}".repeat(4000);
+    let mut raw = RawClient::again(server.address, &ALICE, Mode::Errand);
+    for id in 0..8 {
+        raw.send(&ToServer::Send { envelope: ALICE.seal_to(&BOB, &format!("{id}: {long}"), id).encode() });
+    }
+    running.wait_for("nobody reads the output: messages wait until somebody does");
+    let listening = bob.listen(&["--count", "1"]);
+    raw.send(&ToServer::Send { envelope: ALICE.seal_to(&BOB, "last", 99).encode() });
+    assert!(listening.line().contains("alice > you  "));
+    assert_eq!(listening.finish().code, Some(0));
+    // Once it is read, it goes on, and nothing is missing.
+    let stdout = lines(stdout);
+    let mut told = String::new();
+    while !told.contains("\"text\":\"last\"") {
+        told += &stdout.recv_timeout(PATIENCE).expect("a line must come");
+    }
+    running.signal("TERM");
+    assert_eq!(running.wait().code(), Some(0));
+}
+
+/// The server takes the message and never answers.
+#[test]
+fn a_request_that_a_signal_cuts_off_is_answered_with_what_became_of_it() {
+    let liar = Liar::start();
+    let home = Home::with_keys(liar.address(), &ALICE);
+    std::thread::scope(|scope| {
+        let line = scope.spawn(|| liar.member());
+        let mut rpc = Rpc::start(&home);
+        let mut line = line.join().unwrap();
+        rpc.writes(
+            r#"{"jsonrpc":"2.0","id":18446744073709551617,"method":"send","params":{"to":"ALL","text":"hi","timeout":600}}"#,
+        );
+        assert!(matches!(line.take(), ToServer::Send { .. }));
+        rpc.running.signal("TERM");
+        let answer = rpc.stdout.recv_timeout(PATIENCE).expect("an answer must come");
+        let begin = r#"{"jsonrpc":"2.0","id":18446744073709551617,"error":{"code":-32130,"message":"interrupted""#;
+        assert!(answer.starts_with(begin), "{answer}");
+        assert_eq!(rpc.running.wait().code(), Some(130));
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::{Error, json, output};
-use super::request::Fault;
+use super::request::{Fault, Id};
 use crate::error::Explain;
 
 /// An error as JSON-RPC has it.
@@ -25,24 +25,28 @@ struct Data {
 }
 
 /// `result` is JSON.
-pub(super) fn done(id: &Value, result: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, text(id))
+pub(super) fn done(id: &Id, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, json::escaped(id.json()))
 }
 
 /// A request that could not be carried out.
-pub(super) fn failed(id: &Value, error: &Error) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#, text(id), text(&failure(error)))
+pub(super) fn failed(id: &Id, error: &Error) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#, json::escaped(id.json()), text(&failure(error)))
 }
 
 /// A line that is no request that can be carried out.
-pub(super) fn refused(id: &Value, fault: &Fault) -> String {
+pub(super) fn refused(id: &Id, fault: &Fault) -> String {
     let (code, message) = match fault {
         Fault::Parse(why) => (-32700, format!("parse error: {why}")),
         Fault::Invalid(why) => (-32600, format!("invalid request: {why}")),
         Fault::NoMethod(name) => (-32601, format!("method not found: {name}")),
         Fault::Params(why) => (-32602, format!("invalid params: {why}")),
     };
-    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#, text(id), text(&Failure { code, message, data: None }))
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#,
+        json::escaped(id.json()),
+        text(&Failure { code, message, data: None })
+    )
 }
 
 /// The answers to a batch; none if nobody wants one.
@@ -91,17 +95,27 @@ const OWN_ERRORS: i32 = -32000;
 mod tests {
     use super::*;
 
+    /// That of a request.
+    fn id(json: &str) -> Id {
+        use super::super::super::lines::Line;
+        use super::super::request::{Asked, Request, parse};
+        match parse(Line::Text(format!(r#"{{"id":{json}}}"#))) {
+            Some(Asked::One(Request { id: Some(id), .. })) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn an_error_of_our_own_tells_what_a_script_would_learn() {
         let error = Error::NoSuchUser { name: "carl".parse().unwrap(), nearest: None }.not_sent();
         assert_eq!(
-            failed(&Value::from("a\u{1b}"), &error),
+            failed(&id(r#""a\u001b""#), &error),
             concat!(
                 r#"{"jsonrpc":"2.0","id":"a\u001b","error":{"code":-32007,"message":"no user \"carl\" here. Nothing was sent.","#,
                 r#""data":{"exit":7,"hint":"see who there is: topchat users"}}}"#
             )
         );
-        assert!(failed(&Value::Null, &Error::TextNotUtf8).ends_with(r#""data":{"exit":2}}}"#));
+        assert!(failed(&Id::null(), &Error::TextNotUtf8).ends_with(r#""data":{"exit":2}}}"#));
     }
 
     #[test]
@@ -124,7 +138,7 @@ mod tests {
                 r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32602,"message":"invalid params: x"}}"#,
             ),
         ] {
-            assert_eq!(refused(&Value::Null, &fault), start);
+            assert_eq!(refused(&Id::null(), &fault), start);
         }
     }
 

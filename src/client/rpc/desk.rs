@@ -14,6 +14,7 @@ use super::super::session::Session;
 use super::super::{Error, people, send, session, text};
 use super::answer;
 use super::request::{Call, Key, Request, Send, Users, Whose};
+use super::stdout::Stdout;
 use super::subscription::Subscription;
 use crate::limits::{ANSWER_WITHIN, TIMEOUT_SECS_MAX, VERIFIED_DIGITS_MIN};
 use crate::names::{Recipient, UserName};
@@ -28,12 +29,13 @@ pub(super) struct Desk<'a> {
     connected: bool,
     subscription: Option<Subscription>,
     over: &'a Stop,
+    stdout: Arc<Stdout>,
 }
 
 impl<'a> Desk<'a> {
     /// With a session that has just begun. `over` is asked when nobody reads stdout any more.
-    pub(super) fn new(config: &'a Config, session: Session, over: &'a Stop) -> Self {
-        Self { config, session, connected: true, subscription: None, over }
+    pub(super) fn new(config: &'a Config, session: Session, over: &'a Stop, stdout: Arc<Stdout>) -> Self {
+        Self { config, session, connected: true, subscription: None, over, stdout }
     }
 
     /// Whether there is a connection that could be idle.
@@ -102,7 +104,7 @@ impl<'a> Desk<'a> {
             None => {
                 let again = &self.session.again;
                 let name = again.member.name.clone();
-                let begun = Subscription::begin(self.config, name, Arc::clone(&again.secret), self.over)?;
+                let begun = Subscription::begin(self.config, name, Arc::clone(&again.secret), self.over, &self.stdout)?;
                 Ok(self.subscription.insert(begun).state())
             }
         }

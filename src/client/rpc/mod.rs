@@ -6,20 +6,24 @@
 
 mod answer;
 mod desk;
+mod open;
 mod request;
+mod stdout;
 mod subscription;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use self::desk::Desk;
-use self::request::Asked;
+use self::open::Open;
+use self::stdout::Stdout;
 use super::circuit::Circuit;
 use super::conduct::{Part, conduct};
 use super::config::Config;
 use super::lines::Lines;
-use super::{Error, output, session};
-use crate::limits::{ERRAND_IDLE, INPUT_READ};
+use super::{Error, session};
+use crate::limits::{ERRAND_IDLE, INPUT_READ, REQUEST_ENDS_WITHIN};
 use crate::transport::{Stop, wait_input};
 
 /// Answers requests until stdin ends or somebody ends it.
@@ -27,17 +31,35 @@ pub fn command(config: &Config, stop: &Stop, begun: &dyn Fn()) -> Result<(), Err
     let session = session::for_errand(config)?;
     begun();
     config.say(&format!("rpc as {}: one JSON-RPC 2.0 request a line", session.again.member.name));
+    let (open, stdout) = (Open::default(), Arc::new(Stdout::default()));
     let run = |over: &Stop| {
-        let mut desk = Desk::new(config, session, over);
-        let served = serve(&mut desk, over);
+        let mut desk = Desk::new(config, session, over, Arc::clone(&stdout));
+        let served = serve(&mut desk, &open, &stdout, over);
         desk.close();
         served
     };
-    // The desk ends by itself: it holds no connection that somebody has to be woken from.
-    conduct(&Circuit::default(), stop, vec![Part { name: "requests", run: Box::new(run) }])
+    // The desk ends by itself: it holds no connection that somebody has to be woken from. But what it does may take longer than
+    // the end of the program may.
+    let end = |over: &Stop| {
+        while !over.is_asked() {
+            wait_input(over.wakeup(), over.wakeup(), None).map_err(Error::system("waiting"))?;
+        }
+        match open.cut(REQUEST_ENDS_WITHIN) {
+            Some(answer) => {
+                let never = Stop::new().map_err(Error::system("making a wake-up"))?;
+                stdout.line(&answer, Some(Instant::now() + REQUEST_ENDS_WITHIN / 4), &never)
+            }
+            None => Ok(()),
+        }
+    };
+    let parts = vec![Part { name: "requests", run: Box::new(run) }, Part { name: "ending", run: Box::new(end) }];
+    match conduct(&Circuit::default(), stop, parts) {
+        Ok(()) if open.was_cut() => Err(Error::Interrupted),
+        ended => ended,
+    }
 }
 
-fn serve(desk: &mut Desk<'_>, over: &Stop) -> Result<(), Error> {
+fn serve(desk: &mut Desk<'_>, open: &Open, stdout: &Stdout, over: &Stop) -> Result<(), Error> {
     let input = |source| Error::Input { what: "stdin", source };
     let (stdin, mut lines, mut buffer) = (io::stdin(), Lines::default(), [0; INPUT_READ]);
     while !over.is_asked() {
@@ -59,8 +81,9 @@ fn serve(desk: &mut Desk<'_>, over: &Stop) -> Result<(), Error> {
             read => lines.push(buffer.get(..read).unwrap_or_default()),
         };
         for line in complete.into_iter().take_while(|_| !over.is_asked()) {
-            if let Some(answer) = request::parse(line).and_then(|asked| carry_out(desk, asked)) {
-                output::line(&answer)?;
+            let answer = request::parse(line).and_then(|asked| open.carry_out(asked, |request| desk.answer(request)));
+            if let Some(answer) = answer {
+                stdout.line(&answer, None, over)?;
             }
         }
         if read == 0 {
@@ -68,15 +91,4 @@ fn serve(desk: &mut Desk<'_>, over: &Stop) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// What goes on stdout for it, if anything does.
-fn carry_out(desk: &mut Desk<'_>, asked: Asked) -> Option<String> {
-    match asked {
-        Asked::One(request) => desk.answer(request),
-        Asked::Batch(requests) => {
-            let answers: Vec<_> = requests.into_iter().filter_map(|request| desk.answer(request)).collect();
-            answer::batch(&answers)
-        }
-    }
 }

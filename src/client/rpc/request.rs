@@ -1,7 +1,10 @@
 //! What a line of JSON-RPC 2.0 asks for. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::super::lines::Line;
@@ -19,9 +22,31 @@ pub(super) enum Asked {
 #[derive(Debug, PartialEq)]
 pub(super) struct Request {
     /// Comes back with the answer; a notification has none, and gets none.
-    pub(super) id: Option<Value>,
+    pub(super) id: Option<Id>,
     /// What is to be done.
     pub(super) call: Result<Call, Fault>,
+}
+
+/// What a request is called by: a string, a number or null, as it was written. A number goes back with all its digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Id(String);
+
+impl Id {
+    /// That of what has none.
+    pub(super) fn null() -> Self {
+        Self("null".to_owned())
+    }
+
+    fn of(json: &str) -> Option<Self> {
+        let fits =
+            json == "null" || json.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit());
+        fits.then(|| Self(json.to_owned()))
+    }
+
+    /// As JSON.
+    pub(super) fn json(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What can be asked for.
@@ -114,50 +139,53 @@ pub(super) fn parse(line: Line) -> Option<Asked> {
         Line::TooLong => return Some(faulty(Fault::Parse("the line is too long".to_owned()))),
         Line::NotUtf8 => return Some(faulty(Fault::Parse("the line is not UTF-8".to_owned()))),
     };
-    Some(match serde_json::from_str(&text) {
-        Err(error) => faulty(Fault::Parse(error.to_string())),
-        Ok(Value::Array(requests)) if requests.is_empty() => faulty(Fault::Invalid("an empty batch")),
-        Ok(Value::Array(requests)) => Asked::Batch(requests.into_iter().map(request).collect()),
-        Ok(value) => Asked::One(request(value)),
+    Some(match text.trim_start().starts_with('[') {
+        true => match serde_json::from_str::<Vec<&RawValue>>(&text) {
+            Err(error) => faulty(Fault::Parse(error.to_string())),
+            Ok(requests) if requests.is_empty() => faulty(Fault::Invalid("an empty batch")),
+            Ok(requests) => Asked::Batch(requests.into_iter().map(request).collect()),
+        },
+        false => match serde_json::from_str(&text) {
+            Err(error) => faulty(Fault::Parse(error.to_string())),
+            Ok(value) => Asked::One(request(value)),
+        },
     })
 }
 
 /// Whatever is wrong with something that has no id of its own is answered with the id null.
 fn faulty(fault: Fault) -> Asked {
-    Asked::One(Request { id: Some(Value::Null), call: Err(fault) })
+    Asked::One(Request { id: Some(Id::null()), call: Err(fault) })
 }
 
-fn request(value: Value) -> Request {
-    let Value::Object(mut object) = value else {
-        return Request { id: Some(Value::Null), call: Err(Fault::Invalid("a request is an object")) };
+fn request(value: &RawValue) -> Request {
+    let Ok(object) = serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()) else {
+        return Request { id: Some(Id::null()), call: Err(Fault::Invalid("a request is an object")) };
     };
-    let id = object.remove("id");
-    match checked(&id, object) {
-        Ok((method, params)) => Request { id, call: call(&method, params) },
+    let id = object.get("id").map(|id| Id::of(id.get()));
+    match checked(&id, &object) {
+        Ok((method, params)) => Request { id: id.flatten(), call: call(&method, params) },
         // Whether it was meant as a notification is not known.
-        Err(why) => {
-            let id = id.filter(is_id).unwrap_or(Value::Null);
-            Request { id: Some(id), call: Err(Fault::Invalid(why)) }
-        }
+        Err(why) => Request { id: Some(id.flatten().unwrap_or_else(Id::null)), call: Err(Fault::Invalid(why)) },
     }
 }
 
-fn is_id(id: &Value) -> bool {
-    matches!(id, Value::Null | Value::Number(_) | Value::String(_))
-}
-
-fn checked(id: &Option<Value>, mut object: Map<String, Value>) -> Result<(String, Option<Value>), &'static str> {
-    if object.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+fn checked(
+    id: &Option<Option<Id>>,
+    object: &BTreeMap<String, &RawValue>,
+) -> Result<(String, Option<Value>), &'static str> {
+    let value = |name: &str| object.get(name).and_then(|value| serde_json::from_str::<Value>(value.get()).ok());
+    if value("jsonrpc").as_ref().and_then(Value::as_str) != Some("2.0") {
         return Err("\"jsonrpc\" must be \"2.0\"");
     }
-    if !id.as_ref().is_none_or(is_id) {
+    if matches!(id, Some(None)) {
         return Err("\"id\" must be a string, a number or null");
     }
-    let params = object.remove("params");
-    if !matches!(params, None | Some(Value::Array(_) | Value::Object(_))) {
-        return Err("\"params\" must be an object or an array");
-    }
-    match object.remove("method") {
+    let params = match (object.contains_key("params"), value("params")) {
+        (false, _) => None,
+        (true, Some(params @ (Value::Array(_) | Value::Object(_)))) => Some(params),
+        (true, _) => return Err("\"params\" must be an object or an array"),
+    };
+    match value("method") {
         Some(Value::String(method)) => Ok((method, params)),
         _ => Err("\"method\" must be a string"),
     }
@@ -199,11 +227,31 @@ mod tests {
         }
     }
 
+    fn id(json: &str) -> Option<Id> {
+        Id::of(json)
+    }
+
+    #[test]
+    fn an_id_comes_back_as_it_was_written() {
+        for written in
+            ["18446744073709551616", "-9223372036854775809", "1e400", "0.10", "null", r#""\u0061\/""#, "\"\"", "7"]
+        {
+            let line = format!(r#"{{"jsonrpc":"2.0","id": {written} ,"method":"users"}}"#);
+            let request = one(&line);
+            assert_eq!(request.id, id(written));
+            assert!(request.call.is_ok(), "{line}");
+            assert_eq!(request.id.unwrap().json(), written);
+        }
+        for other in ["{}", "[1]", "true", "false"] {
+            assert_eq!(id(other), None);
+        }
+    }
+
     #[test]
     fn a_request_has_a_method_and_parameters_by_name() {
         let request = one(r#"{"jsonrpc":"2.0","id":7,"method":"send","params":{"to":"bob","text":"hi"}}"#);
         let send = Send { to: "bob".into(), text: "hi".into(), ecb: false, timeout: None };
-        assert_eq!(request, Request { id: Some(7.into()), call: Ok(Call::Send(send)) });
+        assert_eq!(request, Request { id: id("7"), call: Ok(Call::Send(send)) });
         for params in ["", r#","params":{}"#, r#","params":[]"#] {
             let request = one(&format!(r#"{{"jsonrpc":"2.0","method":"subscribe"{params}}}"#));
             assert_eq!(request, Request { id: None, call: Ok(Call::Subscribe) }, "{params}");
@@ -213,25 +261,26 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_told_with_the_id_that_can_be_read() {
-        for (line, id) in [
-            ("1", Value::Null),
-            (r#"{"id":1}"#, 1.into()),
-            (r#"{"jsonrpc":"1.0","id":"a","method":"users"}"#, "a".into()),
-            (r#"{"jsonrpc":"2.0","id":[1],"method":"users"}"#, Value::Null),
-            (r#"{"jsonrpc":"2.0","id":2,"method":3}"#, 2.into()),
-            (r#"{"jsonrpc":"2.0","id":2,"method":"users","params":"x"}"#, 2.into()),
-            (r#"{"jsonrpc":"2.0","method":1,"params":"bar"}"#, Value::Null),
-            ("[]", Value::Null),
+        for (line, expected) in [
+            ("1", "null"),
+            (r#"{"id":1}"#, "1"),
+            (r#"{"jsonrpc":"1.0","id":"a","method":"users"}"#, "\"a\""),
+            (r#"{"jsonrpc":"2.0","id":[1],"method":"users"}"#, "null"),
+            (r#"{"jsonrpc":"2.0","id":2,"method":3}"#, "2"),
+            (r#"{"jsonrpc":"2.0","id":2,"method":"users","params":"x"}"#, "2"),
+            (r#"{"jsonrpc":"2.0","method":1,"params":"bar"}"#, "null"),
+            ("[]", "null"),
         ] {
             let request = one(line);
             assert!(matches!(request.call, Err(Fault::Invalid(_))), "{line}: {request:?}");
-            assert_eq!(request.id, Some(id), "{line}");
+            assert_eq!(request.id, id(expected), "{line}");
         }
         for line in ["{", "", "\"", "[1,", "{\"jsonrpc\": \"2.0\", \"method\": \"foobar, \"params\": \"bar\", \"baz]"] {
             let asked = parse(Line::Text(format!("{line}x")));
-            let Some(Asked::One(Request { id: Some(Value::Null), call: Err(Fault::Parse(_)) })) = asked else {
+            let Some(Asked::One(Request { id: null, call: Err(Fault::Parse(_)) })) = asked else {
                 panic!("{line}: {asked:?}")
             };
+            assert_eq!(null, id("null"));
         }
         for line in [Line::TooLong, Line::NotUtf8] {
             assert!(matches!(parse(line), Some(Asked::One(Request { call: Err(Fault::Parse(_)), .. }))));
@@ -245,8 +294,9 @@ mod tests {
         )) else {
             panic!("no batch")
         };
-        assert_eq!(requests[0], Request { id: Some(1.into()), call: Ok(Call::Contacts) });
-        assert!(matches!(requests[1], Request { id: Some(Value::Null), call: Err(Fault::Invalid(_)) }));
+        assert_eq!(requests[0], Request { id: id("1"), call: Ok(Call::Contacts) });
+        assert_eq!(requests[1].id, id("null"));
+        assert!(matches!(requests[1].call, Err(Fault::Invalid(_))));
         assert_eq!(requests[2], Request { id: None, call: Err(Fault::NoMethod("nothing".into())) });
     }
 

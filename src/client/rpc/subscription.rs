@@ -25,7 +25,8 @@ use super::super::replay::Ledger;
 use super::super::session::{self, Session};
 use super::super::{Error, json, output};
 use super::answer;
-use crate::limits::{FEED_PAUSE, INBOX_WITHIN, LOCK_PAUSE_MAX};
+use super::stdout::Stdout;
+use crate::limits::{FEED_PAUSE, INBOX_WITHIN, LOCK_PAUSE_MAX, OUTPUT_WITHIN};
 use crate::names::UserName;
 use crate::storage::lock::LockError;
 use crate::transport::{Stop, wait_input};
@@ -56,7 +57,13 @@ impl State {
 
 impl Subscription {
     /// Begins one; it has found where messages come from when this returns. `closed` is asked if nobody reads stdout any more.
-    pub(super) fn begin(config: &Config, name: UserName, secret: Arc<Secret>, closed: &Stop) -> Result<Self, Error> {
+    pub(super) fn begin(
+        config: &Config,
+        name: UserName,
+        secret: Arc<Secret>,
+        closed: &Stop,
+        stdout: &Arc<Stdout>,
+    ) -> Result<Self, Error> {
         let over = Stop::new().map_err(Error::system("making a wake-up"))?;
         let (circuit, state) = (Arc::new(Circuit::default()), Arc::new(State(Mutex::new("none"))));
         let (began, begun) = mpsc::channel();
@@ -67,7 +74,12 @@ impl Subscription {
             secret,
             circuit: Arc::clone(&circuit),
             over: over.clone(),
-            news: News { began: Some(began), state: Arc::clone(&state) },
+            news: News {
+                began: Some(began),
+                state: Arc::clone(&state),
+                stdout: Arc::clone(stdout),
+                over: over.clone(),
+            },
         };
         let closed = closed.clone();
         let thread = std::thread::Builder::new().name("listening".to_owned());
@@ -128,7 +140,27 @@ struct Teller {
 }
 
 impl Teller {
+    /// Whoever is to read it may take their time, but nobody else waits for them: as long as they don't read, this is not the client
+    /// that receives.
     fn run(&mut self) -> Result<(), Error> {
+        loop {
+            match self.tell_what_comes() {
+                Err(Error::OutputUnread) if !self.over.is_asked() => {
+                    self.news.state.set("offline");
+                    output::words("nobody reads the output: messages wait until somebody does\n");
+                    match self.news.stdout.flush(None, &self.over) {
+                        Err(Error::OutputUnread) => return Ok(()),
+                        result => result?,
+                    }
+                }
+                // Nobody wants it any more.
+                Err(Error::OutputUnread) => return Ok(()),
+                result => return result,
+            }
+        }
+    }
+
+    fn tell_what_comes(&mut self) -> Result<(), Error> {
         let (mut before, mut pauses) = (None, Pauses::default());
         while let Some(source) = self.find()? {
             let begun = Instant::now();
@@ -185,7 +217,10 @@ impl Teller {
             if let Some(state) = gap.take() {
                 self.news.state(state, None)?;
             }
-            lines.iter().filter_map(|line| answer::notification(line)).try_for_each(|told| output::line(&told))?;
+            lines
+                .iter()
+                .filter_map(|line| answer::notification(line))
+                .try_for_each(|told| self.news.stdout.line(&told, None, &self.over))?;
         }
         match feed.sent_away() {
             Some(why) => self.sent_away(Refusal { asked: Asked::Session, reason: Reason::new(why) }),
@@ -236,9 +271,19 @@ struct News {
     /// Who waits for the beginning.
     began: Option<Sender<Result<(), Error>>>,
     state: Arc<State>,
+    stdout: Arc<Stdout>,
+    over: Stop,
 }
 
 impl News {
+    fn tell(&self, line: &str) -> Result<(), Error> {
+        answer::notification(line).map_or(Ok(()), |told| self.line(&told))
+    }
+
+    fn line(&self, line: &str) -> Result<(), Error> {
+        self.stdout.line(line, Some(Instant::now() + OUTPUT_WITHIN), &self.over)
+    }
+
     /// The first state is the answer to who subscribed, each further one is told.
     fn state(&mut self, state: &'static str, why: Option<&str>) -> Result<(), Error> {
         self.state.set(state);
@@ -248,7 +293,7 @@ impl News {
                 let _ = began.send(Ok(()));
                 Ok(())
             }
-            None => tell(&status(state, why)),
+            None => self.tell(&status(state, why)),
         }
     }
 
@@ -259,7 +304,7 @@ impl News {
                 let _ = began.send(Err(error));
                 Ok(())
             }
-            None => tell(&answer::ended(&error)),
+            None => self.tell(&answer::ended(&error)),
         }
     }
 }
@@ -267,21 +312,17 @@ impl News {
 /// The state of one that tells nothing any more.
 const ENDED: &str = "ended";
 
-fn tell(line: &str) -> Result<(), Error> {
-    answer::notification(line).map_or(Ok(()), |told| output::line(&told))
-}
-
 impl Audience for News {
     fn room(&self) -> Option<u64> {
         None
     }
 
     fn message(&mut self, opened: &Opened) -> Result<(), Error> {
-        tell(&json::message(opened))
+        self.tell(&json::message(opened))
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Error> {
-        tell(&json::notice(notice))
+        self.tell(&json::notice(notice))
     }
 
     fn other(&mut self, _frame: ToClient) -> Result<(), Error> {
