@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::account_error::AccountError;
 use super::password::Secret;
-use super::state_file::VERSION;
 use crate::crypto::digest;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
 use crate::names::UserName;
@@ -171,6 +170,9 @@ pub const IDENTITY: &str = "identity.pem";
 /// Name of the key file that opens direct messages.
 pub const ENCRYPTION: &str = "encryption.pem";
 const TYPE: &str = "topchat-keys";
+
+/// The version of the document.
+const VERSION: u32 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -59,6 +59,7 @@ const FILE: &str = "bell.json";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::state_file::sealed;
 
     #[test]
     fn what_was_chosen_holds_in_the_next_run() {
@@ -75,21 +76,23 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         Bell::Off.keep(place.path()).unwrap();
         let path = place.path().join(FILE);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\n  \"v\": 1,\n  \"bell\": \"off\"\n}\n");
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(kept.starts_with("{\n  \"v\": 2,\n  \"bell\": \"off\",\n  \"sum\": \""), "{kept}");
         let shown = path.display();
+        let other = sealed(&serde_json::json!({"v": 2, "bell": "off", "sound": "loud"})).unwrap();
         for (text, why) in [
-            (r#"{"version":1,"bell":"off"}"#, "unknown field `version`, expected `v` or `bell` at line 1 column 10"),
-            (r#"{"v":2,"bell":"off"}"#, "version 2, this program knows 1"),
-            (
-                r#"{"v":1,"bell":"off","sound":"loud"}"#,
-                "unknown field `sound`, expected `v` or `bell` at line 1 column 27",
-            ),
+            (r#"{"version":1,"bell":"off"}"#, "the checksum does not hold"),
+            (r#"{"v":1,"bell":"off"}"#, "it is of version 1 of its format, and this program reads version 2"),
+            (&other, "unknown field `sound`, expected `v` or `bell` at line 3 column 9"),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Bell::of(place.path()).unwrap_err();
             assert_eq!(error.to_string(), format!("{shown}: {why}"));
             let hint = crate::error::Explain::hint(&error).unwrap();
-            assert_eq!(hint, format!("the file was left as it is; look at it, or move it away: {shown}"));
+            assert_eq!(
+                hint,
+                "nothing was changed: put the file back from a backup; without it the terminal rings as at the beginning"
+            );
             assert!(Bell::All.keep(place.path()).is_err());
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }

@@ -10,7 +10,7 @@ use super::event::{KeyChange, Mark};
 use super::keyring::{Found, Keyring, Met, Pin};
 use super::output::now_ms;
 use super::pins::{Choice, Contact, Pins};
-use super::state_file::{Document, Stamp, StateFile, VERSION};
+use super::state_file::{Document, Stamp, StateFile};
 use super::trust_error::TrustError;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
@@ -80,6 +80,8 @@ impl Contacts {
         let file = StateFile::new(folder, "contacts.json")?;
         let contacts = Self { file, new_keys, memory: Mutex::default() };
         contacts.refresh()?;
+        // A file that is gone looks like one that never was, to whoever asks only whether it has changed.
+        contacts.file.read::<Pins>()?;
         contacts.memory().new.clear();
         Ok(contacts)
     }
@@ -200,15 +202,27 @@ impl Contacts {
     }
 }
 
-/// Whether this text is a file of contacts that can be opened.
-pub fn are_readable(text: &[u8]) -> bool {
-    let pins: Option<Pins> = serde_json::from_slice(text).ok();
-    pins.filter(|pins| text.len() as u64 <= CONTACTS_FILE_MAX && (VERSION..=Pins::NEWEST).contains(&pins.version()))
-        .is_some_and(|pins| {
-            let is_whole =
-                |(name, contact): (&String, &Contact)| contact.pin().is_ok() && UserName::from_str(name).is_ok();
-            pins.contacts.iter().all(is_whole)
-        })
+/// The contacts of this folder as a value for another machine; `None` if there never were any.
+pub(super) fn exported(folder: &Path) -> Result<Option<serde_json::Value>, Error> {
+    let contacts = Contacts::open(folder, NewKeys::First)?;
+    if !contacts.file.path().exists() {
+        return Ok(None);
+    }
+    let pins: Pins = contacts.file.read()?;
+    Ok(Some(serde_json::to_value(pins).expect("a document has text keys only")))
+}
+
+/// The contacts in such a value, if they can be opened.
+pub(super) fn imported(value: &serde_json::Value) -> Option<Pins> {
+    let pins: Pins = serde_json::from_value(value.clone()).ok()?;
+    let is_whole = |(name, contact): (&String, &Contact)| contact.pin().is_ok() && UserName::from_str(name).is_ok();
+    let fits = super::state_file::sealed(&pins).is_ok_and(|text| text.len() as u64 <= CONTACTS_FILE_MAX);
+    (fits && pins.version() == Pins::VERSION && pins.contacts.iter().all(is_whole)).then_some(pins)
+}
+
+/// Puts these into a folder that has none. Whether it had none.
+pub(super) fn put(folder: &Path, pins: Pins) -> Result<bool, Error> {
+    StateFile::new(folder, "contacts.json")?.create(pins)
 }
 
 impl Keyring for Contacts {

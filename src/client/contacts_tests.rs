@@ -224,20 +224,13 @@ fn what_could_not_be_read_again_is_not_written() {
 }
 
 #[test]
-fn a_file_of_the_first_form_is_read_and_what_it_lacks_is_learned() {
+fn a_file_that_is_gone_stops_whoever_needs_the_pins() {
     let place = tempfile::tempdir().unwrap();
-    let (fingerprint, identity) = (BOB.public().fingerprint().to_hex(), HEXLOWER.encode(BOB.public().to_der()));
-    let first = format!(
-        r#"{{"v":1,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{identity}","first_seen":"2026-11-23T12:04:11Z"}}}}}}"#
-    );
-    private::create_new(&place.path().join("contacts.json"), first.as_bytes()).unwrap();
-    let contacts = open(&place);
-    assert_eq!(mark(&contacts), Some(Mark::Known));
-    assert_eq!(contacts.check(&numbered(&BOB, 3)).unwrap(), Met::Stays);
-    assert!(matches!(
-        open(&place).check(&numbered(&BOB, 2)),
-        Err(Error::Trust(TrustError::OldBundle { given: 2, known: 3, .. }))
-    ));
+    open(&place).check(&found(&BOB)).unwrap();
+    std::fs::remove_file(place.path().join("contacts.json")).unwrap();
+    let Err(error) = Contacts::open(place.path(), NewKeys::First) else { panic!("every contact would be new") };
+    assert!(error.to_string().ends_with("contacts.json is gone"), "{error}");
+    assert!(crate::error::Explain::hint(&error).unwrap().contains("every contact counts as new"), "{error}");
 }
 
 #[test]
@@ -246,14 +239,13 @@ fn a_damaged_file_is_refused_by_name() {
     let (own, other) = (HEXLOWER.encode(BOB.public().to_der()), HEXLOWER.encode(ALICE.public().to_der()));
     let file = |identity: &str, rest: &str| {
         format!(
-            r#"{{"v":1,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{identity}","first_seen":{rest}}}}}}}"#
+            r#"{{"v":3,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{identity}","first_seen":{rest}}}}}}}"#
         )
     };
     let seen = "\"2026-11-23T12:04:11Z\"";
     let junk = [
-        "{".to_owned(),
-        "{\"v\":1}".to_owned(),
-        "{\"v\":3,\"contacts\":{}}".to_owned(),
+        "{\"v\":3}".to_owned(),
+        "{\"v\":4,\"contacts\":{}}".to_owned(),
         file(&other, seen),
         file(&own, "\"\\u001b[2J\""),
         file(&own, &format!("{seen},\"verified\":\"yes\"")),
@@ -264,7 +256,10 @@ fn a_damaged_file_is_refused_by_name() {
     ];
     for junk in junk {
         let place = tempfile::tempdir().unwrap();
-        private::create_new(&place.path().join("contacts.json"), junk.as_bytes()).unwrap();
+        crate::client::state_folder::parts(place.path()).begin().unwrap();
+        let value: serde_json::Value = serde_json::from_str(&junk).unwrap();
+        let text = crate::client::state_file::sealed(&value).unwrap();
+        private::create_new(&place.path().join("contacts.json"), text.as_bytes()).unwrap();
         let Err(error) = Contacts::open(place.path(), NewKeys::First) else { panic!("{junk} was taken") };
         let told = error.to_string();
         assert!(told.contains("contacts.json") && !told.contains('\u{1b}'), "{told}");

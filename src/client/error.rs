@@ -16,7 +16,9 @@ use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};
 use crate::limits::TEXT_MAX;
 use crate::names::{NameError, UserName};
+use crate::storage::journal::JournalError;
 use crate::storage::lock::LockError;
+use crate::storage::manifest::ManifestError;
 use crate::storage::{FileError, FileKind};
 use crate::text::visible;
 use crate::transport::TransportError;
@@ -50,6 +52,9 @@ pub enum Error {
     /// A file or folder.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A part of the state folder is gone.
+    #[error(transparent)]
+    Folder(#[from] ManifestError),
     /// The group key file.
     #[error(transparent)]
     GroupFile(#[from] GroupFileError),
@@ -187,6 +192,9 @@ pub enum Error {
     /// The server, or the way to it.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// A journal.
+    #[error(transparent)]
+    Journal(JournalError),
     /// A file of this program holds something else.
     #[error("{}: {why}", visible(&.path.to_string_lossy()))]
     State {
@@ -282,6 +290,15 @@ impl Error {
                 | TrustError::OldBundle { .. },
             ) => Self::NotSent(Box::new(self)),
             error => error,
+        }
+    }
+}
+
+impl From<JournalError> for Error {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::File(error) => Self::File(error),
+            error => Self::Journal(error),
         }
     }
 }

@@ -20,12 +20,14 @@ use super::event::Opened;
 use super::history_key::Settings;
 use super::member::Member;
 use super::output::now_ms;
+use super::state_folder;
 use crate::crypto::history::HistoryKey;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::LOCK_WITHIN;
 use crate::storage::FileError;
 use crate::storage::append::{AppendFile, ReadError, Records};
 use crate::storage::lock::Lock;
+use crate::storage::manifest::Manifest;
 use crate::storage::private;
 use crate::wire::{Envelope, MessageId};
 
@@ -139,10 +141,10 @@ impl History {
     /// Everything in it; nothing if there is no file.
     pub(super) fn read(&self) -> Result<Read, Error> {
         let mut read = Read { entries: Vec::new(), damaged: Vec::new() };
-        let mut records = match Records::open(&self.path) {
-            Err(FileError::Missing { .. }) => return Ok(read),
-            opened => opened?,
-        };
+        if !parts(&self.path).is_there(FILE)? {
+            return Ok(read);
+        }
+        let mut records = Records::open(&self.path)?;
         check_title(&mut records, &self.path)?;
         let mut place = 0;
         while let Some(line) = records.read_next().map_err(|error| unreadable(&self.path, error))? {
@@ -221,13 +223,8 @@ impl End {
 
     /// Looks at the file, which is made if it is missing. What a crash left of an entry is cut off.
     fn find(path: &Path) -> Result<Self, Error> {
-        let mut records = match Records::open(path) {
-            Err(FileError::Missing { .. }) => {
-                private::create_new(path, format!("{TITLE}\n").as_bytes())?;
-                Records::open(path)?
-            }
-            opened => opened?,
-        };
+        parts(path).ready(FILE, |path| Ok::<_, Error>(private::create_new(path, format!("{TITLE}\n").as_bytes())?))?;
+        let mut records = Records::open(path)?;
         check_title(&mut records, path)?;
         while records.read_next().map_err(|error| unreadable(path, error))?.is_some() {}
         let count = records.count() - 1;
@@ -239,8 +236,16 @@ impl End {
 
 /// The file of the history in an account's state folder.
 pub(super) fn file(folder: &Path) -> PathBuf {
-    folder.join("history.sealed")
+    folder.join(FILE)
 }
+
+/// What the folder of this history must hold.
+pub(super) fn parts(path: &Path) -> Manifest {
+    state_folder::parts(path.parent().unwrap_or(path))
+}
+
+/// Its name.
+pub(super) const FILE: &str = "history.sealed";
 
 fn received(opened: &Opened) -> (Head, &str) {
     let header = &opened.envelope.header;

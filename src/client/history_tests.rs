@@ -124,6 +124,7 @@ fn an_erased_history_begins_anew() {
     let place = tempfile::tempdir().unwrap();
     let open = history(place.path());
     open.received([opened(1, "one"), opened(2, "two")].iter());
+    parts(&file(place.path())).removing(FILE).unwrap();
     private::remove(&file(place.path())).unwrap();
     assert_eq!(texts(&open).len(), 0);
     open.received([opened(3, "three")].iter());

@@ -113,6 +113,9 @@ fn erase(config: &Config, name: &UserName, yes: bool) -> Result<(), Error> {
             return Err(Error::Declined);
         }
     }
+    if path.exists() {
+        history::parts(&path).removing(history::FILE)?;
+    }
     match private::remove(&path) {
         Ok(()) => config.say(&format!("the history of {name} is deleted")),
         Err(FileError::Missing { .. }) => return Err(HistoryError::None { name: name.to_string() }.into()),

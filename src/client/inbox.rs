@@ -11,12 +11,13 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::journal::Journal;
+use super::journal;
 use super::replay::{Counter, Ledger, Place, Seen};
 use crate::crypto::digest::sha256;
 use crate::limits::INBOX_WITHIN;
 use crate::names::Recipient;
 use crate::storage::disk::{Disk, RealDisk};
+use crate::storage::journal::{Format, Journal};
 use crate::storage::lock::Lock;
 use crate::storage::private;
 use crate::wire::{DeliveryId, Envelope, Fingerprint, MessageId};
@@ -92,7 +93,7 @@ impl Inbox {
 
     fn read(folder: &Path, disk: Box<dyn Disk>, lock: Lock) -> Result<(Self, Ledger), Error> {
         let mut reading = Reading::default();
-        let journal = Journal::open(folder.join("inbox"), "inbox", disk, |record| reading.take(record))?;
+        let journal = journal::open(folder, &FORMAT, disk, |record| reading.take(record))?;
         let Reading { open, ledger, last } = reading;
         let mut inbox = Self { journal, open, last, unwritten: Vec::new(), _lock: lock };
         inbox.tidy(&ledger)?;
@@ -142,7 +143,7 @@ impl Inbox {
     fn write(&mut self, records: Vec<Record>) -> Result<(), Error> {
         let owed = self.unwritten.len();
         self.unwritten.extend(records);
-        match self.journal.append(&self.unwritten) {
+        match self.journal.append(&self.unwritten).map_err(Error::from) {
             Ok(()) => {
                 self.unwritten.clear();
                 Ok(())
@@ -181,7 +182,7 @@ impl Inbox {
             [received(entry)].into_iter().chain(opened)
         });
         let records: Vec<_> = counters.chain(seen).chain(open).collect();
-        self.journal.rewrite(&records)?;
+        self.journal.rewrite(records.len() as u64, &records)?;
         self.unwritten.clear();
         Ok(())
     }
@@ -253,7 +254,13 @@ fn hex<const N: usize>(digits: &str) -> Result<[u8; N], String> {
     bytes.try_into().map_err(|_| "a field of another length".to_owned())
 }
 
-/// Whoever has this lock has the inbox.
+const FORMAT: Format = Format {
+    name: "inbox",
+    version: 2,
+    stake: "messages that were not shown yet, and what is known of those that were",
+    digest: sha256,
+};
+
 /// Whoever has this lock receives.
 pub(super) const LOCK_NAME: &str = "inbox.lock";
 

@@ -9,10 +9,12 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::journal::Journal;
+use super::journal;
+use crate::crypto::digest;
 use crate::limits::WAITING_MESSAGES;
 use crate::names::{Recipient, UserName};
 use crate::storage::disk::{Disk, RealDisk};
+use crate::storage::journal::{Format, Journal};
 use crate::wire::{Envelope, Header, MessageId};
 
 /// The outbox of one account on one server. Whoever has the account's inbox may have it.
@@ -44,7 +46,7 @@ impl Outbox {
     /// The same on any disk.
     pub(super) fn on(folder: &Path, disk: Box<dyn Disk>) -> Result<Self, Error> {
         let mut waiting: VecDeque<Waiting> = VecDeque::new();
-        let journal = Journal::open(folder.join("outbox"), "outbox", disk, |record| {
+        let journal = journal::open(folder, &FORMAT, disk, |record| {
             match record {
                 Record::Waiting { envelope } => {
                     let envelope = BASE64.decode(envelope.as_bytes()).map_err(|error| error.to_string())?;
@@ -99,7 +101,7 @@ impl Outbox {
         let at = self.waiting.iter().position(|message| message.header.msg_id == id)?;
         let answered = self.waiting.remove(at)?;
         let written = match self.waiting.is_empty() && self.journal.has_grown() {
-            true => self.journal.rewrite::<Record>(&[]),
+            true => self.journal.rewrite::<Record>(0, []),
             false => self.journal.append(&[Record::Answered { id: HEXLOWER.encode(&id.0) }]),
         };
         if let Err(error) = written {
@@ -121,6 +123,9 @@ impl Outbox {
 fn record(envelope: &[u8]) -> Record {
     Record::Waiting { envelope: BASE64.encode(envelope) }
 }
+
+const FORMAT: Format =
+    Format { name: "outbox", version: 2, stake: "messages of yours that were not sent yet", digest: digest::sha256 };
 
 #[cfg(test)]
 mod tests {

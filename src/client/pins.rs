@@ -87,20 +87,16 @@ pub enum Choice {
 
 impl Default for Pins {
     fn default() -> Self {
-        Self { v: NEWEST, contacts: BTreeMap::new() }
+        Self { v: VERSION, contacts: BTreeMap::new() }
     }
 }
 
 impl Document for Pins {
-    const NEWEST: u32 = NEWEST;
+    const VERSION: u32 = VERSION;
     const LONGEST: u64 = CONTACTS_FILE_MAX;
 
     fn version(&self) -> u32 {
         self.v
-    }
-
-    fn renew(&mut self) {
-        self.v = NEWEST;
     }
 }
 
@@ -304,7 +300,7 @@ fn millisecond(time: &str) -> Result<i64, String> {
 }
 
 /// The first one had no more than the key and when it was seen.
-const NEWEST: u32 = 2;
+const VERSION: u32 = 3;
 
 #[cfg(test)]
 #[path = "pins_tests.rs"]

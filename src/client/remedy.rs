@@ -1,10 +1,11 @@
 //! What a person can do about an error (the flag, the file, the command), and how the program ends because of it.
 
 use super::Error;
+use super::state_folder;
 use crate::error::{Exit, Explain};
 use crate::names::NameError;
 use crate::storage::FileKind;
-use crate::text::{quoted, visible};
+use crate::text::quoted;
 
 /// The remedy, in one line.
 pub(super) fn remedy(error: &Error) -> Option<String> {
@@ -35,11 +36,12 @@ pub(super) fn remedy(error: &Error) -> Option<String> {
         Error::History(error) => return error.hint(),
         Error::Lock(error) => return error.hint(),
         Error::Server(error) => return error.hint(),
+        Error::Folder(error) => return error.hint(),
+        Error::Journal(error) => return error.hint(),
         Error::Trust(error) => return error.hint(),
         Error::Refused(refusal) => return refusal.hint(),
         Error::State { path, .. } => {
-            let path = path.to_string_lossy();
-            return Some(format!("the file was left as it is; look at it, or move it away: {}", visible(&path)));
+            return Some(state_folder::remedy(path));
         }
         Error::TextEmpty | Error::TextMissing => "topchat send NAME TEXT, or: echo TEXT | topchat send NAME",
         Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it",
@@ -97,6 +99,8 @@ pub(super) fn exit(error: &Error) -> Exit {
         Error::Account(error) => error.exit(),
         Error::Environment(error) => error.exit(),
         Error::File(error) | Error::Inbox(error) => error.exit(),
+        Error::Folder(error) => error.exit(),
+        Error::Journal(error) => error.exit(),
         Error::GroupFile(error) => error.exit(),
         Error::History(error) => error.exit(),
         Error::Lock(error) => error.exit(),

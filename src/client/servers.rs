@@ -238,6 +238,7 @@ mod tests {
         for junk in ["", "{}", "[]", "{\"v\":2,\"servers\":{}}", "{\"v\":1,\"servers\":{},\"x\":1}"] {
             let place = tempfile::tempdir().unwrap();
             let path = place.path().join("servers.json");
+            crate::client::state_folder::parts(place.path()).begin().unwrap();
             crate::storage::private::create_new(&path, junk.as_bytes()).unwrap();
             let error = check(place.path(), "a:1", A, None, 0).unwrap_err();
             assert!(error.to_string().contains("servers.json"), "{junk}: {error}");

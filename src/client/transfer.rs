@@ -12,15 +12,16 @@ use super::account_error::AccountError;
 use super::account_keys::{KeyFolder, PARTS};
 use super::backup::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
 use super::config::{Config, default_group_key};
-use super::contacts::{self, Contacts, NewKeys};
+use super::contacts;
 use super::history_key::Settings;
 use super::next_keys::{is_former, is_retired};
 use super::output::now_ms;
 use super::password::{self, Secret};
+use super::pins::Pins;
 use super::servers::{self, Seen};
 use super::{Error, json, output, session};
 use crate::crypto::keys::{PrivateKey, PublicKey};
-use crate::limits::{BACKUP_MAX, CONTACTS_FILE_MAX};
+use crate::limits::BACKUP_MAX;
 use crate::names::UserName;
 use crate::storage::{FileError, FileKind, private};
 use crate::text::visible;
@@ -111,7 +112,7 @@ fn payload(
         created: json::time(now_ms()),
         keys: parts.map(|part| read(&part)).collect::<Result<_, _>>()?,
         former: folder.former_files(),
-        contacts: read_contacts(&config.account_state(name))?,
+        contacts: contacts::exported(&config.account_state(name))?,
         group_key,
     })
 }
@@ -238,39 +239,18 @@ fn pin_server(
     Ok(())
 }
 
-/// The file of contacts in the document. What can't be read would be found at the first login only.
-fn contacts_in(payload: &Payload) -> Result<Option<Vec<u8>>, BackupError> {
-    let Some(contacts) = &payload.contacts else { return Ok(None) };
-    let text = serde_json::to_vec_pretty(contacts).expect("what was JSON is JSON again");
-    match contacts::are_readable(&text) {
-        true => Ok(Some(text)),
-        false => Err(BackupError::Layout),
-    }
+/// The contacts in the document. What can't be read would be found at the first login only.
+fn contacts_in(payload: &Payload) -> Result<Option<Pins>, BackupError> {
+    let pins = payload.contacts.as_ref().map(|value| contacts::imported(value).ok_or(BackupError::Layout));
+    pins.transpose()
 }
 
-fn put_contacts(config: &Config, name: &UserName, contacts: Option<Vec<u8>>) -> Result<&'static str, Error> {
-    let folder = config.account_state(name);
-    let Some(text) = contacts else { return Ok("no contacts") };
-    private::ensure_folder(&folder)?;
-    match private::create_new(&folder.join(CONTACTS), &text) {
-        Ok(()) => Ok("your contacts with their pins"),
-        Err(FileError::Exists { .. }) => Ok("the contacts that were here already"),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The file as it is, once it is known to be good.
-fn read_contacts(folder: &Path) -> Result<Option<serde_json::Value>, Error> {
-    let path = folder.join(CONTACTS);
-    Contacts::open(folder, NewKeys::First)?;
-    match private::read(&path, CONTACTS_FILE_MAX) {
-        Ok(bytes) => {
-            let malformed = |error: serde_json::Error| Error::State { path, why: error.to_string() };
-            serde_json::from_slice(&bytes).map(Some).map_err(malformed)
-        }
-        Err(FileError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+fn put_contacts(config: &Config, name: &UserName, pins: Option<Pins>) -> Result<&'static str, Error> {
+    let Some(pins) = pins else { return Ok("no contacts") };
+    Ok(match contacts::put(&config.account_state(name), pins)? {
+        true => "your contacts with their pins",
+        false => "the contacts that were here already",
+    })
 }
 
 fn put_group_key(config: &Config, payload: &Payload) -> Result<&'static str, Error> {
@@ -311,7 +291,5 @@ fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [&Publi
     Ok(private::sync_folder(&users)?)
 }
 
-/// The file of contacts in an account's folder of state.
-const CONTACTS: &str = "contacts.json";
 /// Behind the account's name, if no file is named.
 const ENDING: &str = ".topchat-keys";

@@ -294,6 +294,13 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_certificate_that_is_refused_is_no_reason_to_move_it_away() {
+        let error = ServerError::Certificate { path: "tls.pem".into(), why: TransportError::Closed };
+        let hint = "nothing was changed, and the file is whole: see what OpenSSL is told to refuse, in openssl.cnf";
+        assert_eq!(error.hint().unwrap(), hint);
+    }
+
+    #[test]
     fn more_clients_than_mappings_are_refused_with_both_remedies() {
         let error = ServerError::TooManyClients { clients: 40_000, most: 16_000, scarce: Scarce::Mappings };
         let words = "40000 clients are more than this machine can hold: \

@@ -76,6 +76,13 @@ impl Home {
         private_file(self.folder.path(), name, bytes)
     }
 
+    /// A file of the client's state with a good checksum, in a folder that is made where it is missing.
+    pub fn state(&self, name: &str, document: &serde_json::Value) {
+        let path = self.path(name);
+        topchat::client::state_folder::parts(path.parent().unwrap()).begin().unwrap();
+        self.file(name, topchat::client::state_file::sealed(document).unwrap().as_bytes());
+    }
+
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }

@@ -213,12 +213,8 @@ fn an_account_that_is_here_already_stays_as_it_is() {
     let identity = second.read(FILE).lines().find(|line| line.contains("server_identity")).unwrap().to_owned();
     let pin = identity.split('"').nth(3).unwrap();
     fs::create_dir(second.path("state")).unwrap();
-    let pins = format!(
-        "{{\"v\":1,\"servers\":{{\"{}\":{{\"identity\":\"{}\",\"first_seen\":\"\"}}}}}}",
-        server.address,
-        "11".repeat(32)
-    );
-    second.file("state/servers.json", pins.as_bytes());
+    let servers = serde_json::json!({ server.address.to_string(): { "identity": "11".repeat(32), "first_seen": "" } });
+    second.state("state/servers.json", &serde_json::json!({ "v": 2, "servers": servers }));
     let finished = second.run_in(&["keys", "import", FILE]);
     assert_eq!(finished.code, Some(4));
     assert!(

@@ -206,6 +206,7 @@ pub fn pins_load(data: &[u8]) {
     let place = lock(&FOLDER);
     let content = document(data);
     let (contacts, server) = (place.path().join("contacts.json"), place.path().join("servers.json"));
+    topchat::client::state_folder::parts(place.path()).begin().unwrap();
     put(&contacts, &content);
     if let Ok(found) = Contacts::open(place.path(), NewKeys::First) {
         let pinned = topchat::client::keyring::Keyring::pinned(&found, &BOB.name).unwrap();
@@ -227,15 +228,23 @@ fn document(data: &[u8]) -> Vec<u8> {
     let mut content = match choices.byte() % 4 {
         0 => return choices.rest().to_vec(),
         1 => format!(
-            r#"{{"v":1,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z"}}}}}}"#
+            r#"{{"v":3,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z"}}}}}}"#
         ),
         2 => format!(
-            r#"{{"v":2,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z","verified":"2026-01-02T00:00:00Z","bundle":3,"encryption":"{fingerprint}","former":[{{"identity":"{key}","since":"2026-01-01T00:00:00Z"}}],"changed":{{"fingerprint":"{fingerprint}","seen":"2026-01-01T00:00:00Z"}},"others":["{fingerprint}"]}}}}}}"#
+            r#"{{"v":3,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z","verified":"2026-01-02T00:00:00Z","bundle":3,"encryption":"{fingerprint}","former":[{{"identity":"{key}","since":"2026-01-01T00:00:00Z"}}],"changed":{{"fingerprint":"{fingerprint}","seen":"2026-01-01T00:00:00Z"}},"others":["{fingerprint}"]}}}}}}"#
         ),
-        _ => format!(r#"{{"v":1,"servers":{{"127.0.0.1:7777":{{"identity":"{fingerprint}","first_seen":""}}}}}}"#),
+        _ => format!(r#"{{"v":2,"servers":{{"127.0.0.1:7777":{{"identity":"{fingerprint}","first_seen":""}}}}}}"#),
     }
     .into_bytes();
-    choices.change(&mut content);
+    if choices.byte() & 1 == 0 {
+        choices.change(&mut content);
+    }
+    // With a good checksum, if it is JSON yet.
+    let sealed = |value: serde_json::Value| topchat::client::state_file::sealed(&value).ok();
+    let mut content = serde_json::from_slice(&content).ok().and_then(sealed).map_or(content, String::into_bytes);
+    if choices.byte() & 3 == 0 {
+        choices.change(&mut content);
+    }
     content
 }
 
@@ -244,6 +253,7 @@ pub fn inbox_load(data: &[u8]) {
     static FOLDER: LazyLock<Mutex<TempDir>> = LazyLock::new(|| Mutex::new(folder()));
     let place = lock(&FOLDER);
     let (path, content) = (place.path().join("inbox"), journal(data));
+    topchat::client::state_folder::parts(place.path()).begin().unwrap();
     put(&path, &content);
     match Inbox::open(place.path()) {
         Ok((inbox, _)) => {
@@ -260,11 +270,10 @@ pub fn inbox_load(data: &[u8]) {
 fn journal(data: &[u8]) -> Vec<u8> {
     let mut choices = Choices::new(data);
     let raw = choices.byte() & 1 == 0;
-    let mut content = b"topchat inbox v1\n".to_vec();
     if raw {
-        content.extend(choices.rest());
-        return content;
+        return [&sealed("inbox", 0, &[])[..], choices.rest()].concat();
     }
+    let mut records = Vec::new();
     let envelope = data_encoding::BASE64.encode(&ENVELOPES.0);
     let digits = |byte: u8, count: usize| format!("{byte:02x}").repeat(count);
     for _ in 0..choices.below(10) {
@@ -287,23 +296,18 @@ fn journal(data: &[u8]) -> Vec<u8> {
                 let sender = digits(choices.byte(), 32);
                 format!(r#"{{"is":"counter","sender":"{sender}","to":"ALL","highest":{entry},"known":1}}"#)
             }
-        };
-        if choices.byte() & 7 == 0 {
-            let mut bytes = record.into_bytes();
-            choices.change(&mut bytes);
-            record = String::from_utf8_lossy(&bytes).into_owned();
         }
-        content.extend(line(&record));
+        .into_bytes();
+        if choices.byte() & 7 == 0 {
+            choices.change(&mut record);
+        }
+        records.push(record);
     }
+    let mut content = sealed("inbox", 0, &records);
     if choices.byte() & 3 == 0 {
         choices.change(&mut content);
     }
     content
-}
-
-fn line(record: &str) -> Vec<u8> {
-    let sum = topchat::crypto::digest::sha256(record.as_bytes());
-    format!("{} {record}\n", data_encoding::HEXLOWER.encode(sum.get(..8).unwrap_or_default())).into_bytes()
 }
 
 /// The group key file: what is read is written back as the same keys, and none of them is one that DES must not have.
