@@ -382,6 +382,12 @@ pub const CLOCK_SKEW_MS: u64 = 10 * 60 * 1000;
 pub const TIMEOUT_SECS_MAX: u64 = 365 * 24 * 3600;
 /// Pause between two dots of a work that goes on: making two RSA-3072 keys shows some, and no line is filled.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// Days on which a server must have been seen to know a change of the password or the keys before what logs in without it goes: backups
+/// that are older are restored by hardly anybody.
+pub const KNOWN_DAYS: u32 = 30;
+/// Changes of the password, and of the keys, that can be brought to a server again: more than anybody makes in such a time, and each costs
+/// a key file or a kilobyte.
+pub const BEFORE_MAX: usize = 16;
 /// Longest wait for another process's lock on a client file.
 pub const LOCK_WITHIN: Duration = Duration::from_secs(2);
 /// Longest wait for another process that changes the keys or the password: it locks the files anew, connects, logs in and waits for an answer.

@@ -46,7 +46,7 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
         return Err(Error::Account(AccountError::KeysBusy { folder: folder.path().to_owned() }));
     }
     let secret = &*session.again.secret;
-    folder.write_new(&folder.load(secret)?, secret, &new)?;
+    folder.write_new(&folder.load(secret)?, secret, &new, &session.salted)?;
     let changed = session.dialogue.ask(&|request| ToServer::SetPassword { request, verifier: verifier.clone() });
     session.dialogue.link().finish();
     match changed {

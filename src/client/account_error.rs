@@ -63,6 +63,24 @@ pub enum AccountError {
         /// Where accounts were looked for.
         folder: PathBuf,
     },
+    /// A server that has let this account in before does so no more.
+    #[error("{server} does not let {name} in any more, with keys and a password that have logged in there")]
+    NoLongerKnown {
+        /// Whose.
+        name: UserName,
+        /// Where.
+        server: String,
+    },
+    /// A server that was set back did not take the changes again.
+    #[error(
+        "the server was set back to before a change of {name}'s keys or password, and did not take it again: {why}"
+    )]
+    NotBroughtBack {
+        /// Whose.
+        name: UserName,
+        /// What came in place of the answer.
+        why: Box<Error>,
+    },
     /// Something other than a file where an exported account should be.
     #[error("{} is {found}, not a file that topchat keys export wrote", visible(&.path.to_string_lossy()))]
     NotDocument {
@@ -108,7 +126,7 @@ impl Explain for AccountError {
             Self::Backup { .. } => "take another copy, or export it again: topchat keys export".to_owned(),
             Self::Key { why, path } => key_remedy(why, path),
             Self::KeySize { .. } => "leave the size out for keys of 3072 bits".to_owned(),
-            Self::KeysBusy { .. } => "try again".to_owned(),
+            Self::KeysBusy { .. } | Self::NotBroughtBack { .. } => "try again".to_owned(),
             Self::KeysMissing { name, .. } => format!(
                 "make the account with: topchat register {name}    or name the folder of its keys with --keys-dir"
             ),
@@ -116,6 +134,10 @@ impl Explain for AccountError {
                 "any command that logs in puts that in order, for example: topchat users".to_owned()
             }
             Self::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
+            Self::NoLongerKnown { name, .. } => format!(
+                "if its data was set back to before the account, make it again with the same keys: topchat register {name}    \
+                 If the password or the keys were changed on another machine: topchat keys export there, then topchat keys import FILE here"
+            ),
             Self::NotDocument { found: FileKind::Folder, .. } => "name a file in it".to_owned(),
             Self::NotDocument { found: FileKind::Fifo, .. } => {
                 "give it as input: topchat keys import - < PIPE".to_owned()
@@ -135,7 +157,9 @@ impl Explain for AccountError {
     fn exit(&self) -> Exit {
         match self {
             Self::KeySize { .. } | Self::NotDocument { .. } | Self::WhichUser { .. } => Exit::Usage,
-            Self::Backup { why: BackupError::Passphrase, .. } | Self::WrongPassphrase { .. } => Exit::Refused,
+            Self::Backup { why: BackupError::Passphrase, .. }
+            | Self::NoLongerKnown { .. }
+            | Self::WrongPassphrase { .. } => Exit::Refused,
             Self::Backup { why: BackupError::Changed, .. } => Exit::Identity,
             Self::Backup { .. }
             | Self::Key { .. }
@@ -143,6 +167,7 @@ impl Explain for AccountError {
             | Self::KeysMissing { .. }
             | Self::KeysUnsettled { .. }
             | Self::NoAccount { .. }
+            | Self::NotBroughtBack { .. }
             | Self::OtherKeys { .. }
             | Self::RenewalUnknown { .. } => Exit::Local,
         }

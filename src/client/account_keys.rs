@@ -4,6 +4,7 @@
 //! under either password, so that a crash at any moment locks nobody out: after the next login the file that opened
 //! stays.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,10 +14,11 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use super::account_error::AccountError;
-use super::next_keys::{NEXT, PUBLIC, RETIRED};
+use super::next_keys::{NEXT, PUBLIC};
 use super::password::Secret;
 use super::state_file::Stamp;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
+use crate::crypto::scram::Salted;
 use crate::limits::{CHANGED_WITHIN, LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
@@ -116,12 +118,15 @@ impl KeyFolder {
     }
 
     /// Writes all keys a second time, locked with a new password. The old files stay until [`Self::settle`].
-    pub fn write_new(&self, keys: &AccountKeys, old: &Secret, secret: &Secret) -> Result<(), Error> {
+    pub fn write_new(&self, keys: &AccountKeys, old: &Secret, secret: &Secret, salted: &Salted) -> Result<(), Error> {
         self.remove_new()?;
-        for part in self.retired() {
+        let mut before = self.before()?;
+        before.add_password(salted, keys.encryption.public())?;
+        self.keep_before_new(&before)?;
+        for part in self.side_parts() {
             match self.open(&self.file(&part, "pem"), old) {
                 Ok(key) => self.write(&part, NEW, &key, secret)?,
-                Err(error) => log::warn!("a retired key stays as it is: {error}"),
+                Err(error) => log::warn!("a former key stays as it is: {error}"),
             }
         }
         self.write(PARTS[0], NEW, &keys.identity, secret)?;
@@ -132,17 +137,26 @@ impl KeyFolder {
     /// as long as one of them is left, a login finds out that there is something to be put in order.
     pub fn promote_new(&self) -> Result<(), Error> {
         let _alone = FolderLock::alone(&self.folder)?;
-        let retired = self.retired();
-        retired.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
-        if !retired.is_empty() {
-            private::sync_folder(&self.folder.join(RETIRED))?;
+        match fs::rename(self.before_new_file(), self.before_file()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(FileError::Io { doing: "renaming", path: self.before_new_file(), source: error }.into());
+            }
+            Ok(()) | Err(_) => {}
         }
+        let side = self.side_parts();
+        side.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
+        let places = side.iter().filter_map(|part| self.folder.join(part).parent().map(Path::to_owned));
+        places.collect::<BTreeSet<_>>().iter().try_for_each(|place| private::sync_folder(place))?;
         PARTS.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
         Ok(private::sync_folder(&self.folder)?)
     }
 
     /// Removes the second files.
     pub fn remove_new(&self) -> Result<(), Error> {
+        match private::remove(&self.before_new_file()) {
+            Ok(()) | Err(FileError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         self.all_parts().iter().try_for_each(|part| self.remove_if_there(part, NEW))
     }
 
@@ -249,9 +263,9 @@ impl KeyFolder {
         }))
     }
 
-    /// Every key file without its ending, the retired ones first.
+    /// Every key file without its ending, those that log in last.
     fn all_parts(&self) -> Vec<String> {
-        let mut parts = self.retired();
+        let mut parts = self.side_parts();
         parts.extend(PARTS.map(str::to_owned));
         parts
     }

@@ -9,6 +9,10 @@ fn secret(text: &str) -> Secret {
     Secret::new(text).unwrap()
 }
 
+fn salted() -> Salted {
+    Salted::derive(b"password1", [7; 16], 4096).unwrap()
+}
+
 fn folder(place: &tempfile::TempDir) -> KeyFolder {
     KeyFolder::new(place.path(), &"alice".parse().unwrap())
 }
@@ -59,7 +63,7 @@ fn an_interrupted_change_of_the_password_locks_nobody_out() {
     let fingerprint = keys.encryption.public().fingerprint();
 
     // Before the server answered, either password may be the one that counts.
-    folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
+    folder.write_new(&keys, &secret("password1"), &secret("password2"), &salted()).unwrap();
     for password in ["password1", "password2"] {
         let opened = folder.load(&secret(password)).unwrap();
         assert_eq!(opened.encryption.public().fingerprint(), fingerprint, "{password}");
@@ -78,7 +82,7 @@ fn after_a_login_with_the_old_password_the_new_files_are_gone() {
     let place = tempfile::tempdir().unwrap();
     let folder = folder(&place);
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
-    folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
+    folder.write_new(&keys, &secret("password1"), &secret("password2"), &salted()).unwrap();
     folder.settle(&folder.load(&secret("password1")).unwrap(), &folder.lock().unwrap()).unwrap();
     assert!(matches!(folder.load(&secret("password2")), Err(Error::Account(AccountError::WrongPassphrase { .. }))));
 }
@@ -111,7 +115,7 @@ fn a_login_leaves_alone_what_a_change_of_the_password_is_doing() {
     let folder = folder(&place);
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
     let lock = folder.lock().unwrap();
-    folder.write_new(&keys, &secret("password1"), &secret("password2")).unwrap();
+    folder.write_new(&keys, &secret("password1"), &secret("password2"), &salted()).unwrap();
     for password in ["password1", "password2"] {
         folder.load(&secret(password)).unwrap();
         assert!(folder.try_lock().unwrap().is_none(), "nothing is put in order without the lock");

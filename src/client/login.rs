@@ -6,7 +6,7 @@ use super::dialogue::Dialogue;
 use super::reason::{Asked, Refusal};
 use super::server_error::ServerError;
 use crate::crypto::keys::PrivateKey;
-use crate::crypto::scram::{ClientFirst, Password, ScramError};
+use crate::crypto::scram::{ClientFirst, Password, Salted, ScramError};
 use crate::names::UserName;
 use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
@@ -19,7 +19,24 @@ pub struct Welcome {
     pub taken: u32,
     /// Seats in all.
     pub seats: u32,
+    /// Number of the account's key bundle there.
+    pub bundle: u64,
+    /// Number of the last message that is safe on the server's disk.
+    pub kept: u64,
 }
+
+/// A login that was taken.
+pub struct LoggedIn {
+    /// What the server said.
+    pub welcome: Welcome,
+    /// What the password was derived to.
+    pub salted: Salted,
+    /// It was kept from a former password.
+    pub by_former: bool,
+}
+
+/// What is kept of a former password with this salt and these rounds.
+pub type Kept<'a> = &'a dyn Fn(&[u8; 16], u32) -> Option<Salted>;
 
 /// Logs in. When this returns, the server has proved that it knows the account, too.
 pub fn log_in(
@@ -27,8 +44,9 @@ pub fn log_in(
     name: &UserName,
     identity: &PrivateKey,
     password: &Password,
+    kept: Kept<'_>,
     mode: Mode,
-) -> Result<Welcome, Error> {
+) -> Result<LoggedIn, Error> {
     dialogue.asks(Asked::Login(name.clone()));
     let exporter = dialogue.link().exporter()?;
     let first = ClientFirst::new(name, &exporter);
@@ -41,16 +59,20 @@ pub fn log_in(
         ToClient::Challenge { server_first } => server_first,
         other => return Err(dialogue.unexpected(other, "Challenge")),
     };
-    let last = first.answer(&server_first, password).map_err(|why| Error::Server(ServerError::Scram { why }))?;
+    let last =
+        first.answer_with(&server_first, password, kept).map_err(|why| Error::Server(ServerError::Scram { why }))?;
     let signature = sign(&signed::login(last.auth_message()))?;
     dialogue.send(&ToServer::LoginProof { client_final: last.message().to_owned(), signature })?;
     let (server_final, welcome) = match dialogue.next()? {
-        ToClient::Welcome { server_final, seats_taken, seats } => (server_final, Welcome { taken: seats_taken, seats }),
+        ToClient::Welcome { server_final, seats_taken, seats, bundle, kept } => {
+            (server_final, Welcome { taken: seats_taken, seats, bundle, kept })
+        }
         other => return Err(dialogue.unexpected(other, "Welcome")),
     };
     last.verify(&server_final).map_err(|why| refused(name, why))?;
     dialogue.asks(Asked::Session);
-    Ok(welcome)
+    let (salted, by_former) = last.into_salted();
+    Ok(LoggedIn { welcome, salted, by_former })
 }
 
 fn refused(name: &UserName, why: ScramError) -> Error {
@@ -87,7 +109,8 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(move || serve(&mut server, &verifier, answer));
             let mut dialogue = Dialogue::new(link, "test".to_owned());
-            log_in(&mut dialogue, &alice(), &ALICE, &password("password1"), Mode::Errand)
+            log_in(&mut dialogue, &alice(), &ALICE, &password("password1"), &|_, _| None, Mode::Errand)
+                .map(|logged_in| logged_in.welcome)
         })
     }
 
@@ -104,7 +127,7 @@ mod tests {
     }
 
     fn welcome(server_final: String) -> ToClient {
-        ToClient::Welcome { server_final, seats_taken: 1, seats: 10 }
+        ToClient::Welcome { server_final, seats_taken: 1, seats: 10, bundle: 1, kept: 0 }
     }
 
     #[test]
@@ -113,7 +136,7 @@ mod tests {
             assert!(holds);
             welcome(server_final)
         });
-        assert_eq!(logged_in.unwrap(), Welcome { taken: 1, seats: 10 });
+        assert_eq!(logged_in.unwrap(), Welcome { taken: 1, seats: 10, bundle: 1, kept: 0 });
     }
 
     #[test]

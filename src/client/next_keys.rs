@@ -2,8 +2,8 @@
 //!
 //! New keys wait as `PART.pem.next`, locked with the same password, while the server is asked to take them. Whatever
 //! happens meanwhile, the files that the server knows are there; the next login asks it which ones these are. Encryption
-//! keys that were replaced stay in `retired/`, for messages that were sealed before, and the public halves of identities in
-//! `former/`.
+//! keys that were replaced stay in `retired/`, for messages that were sealed before, and identities in `former/`: their public halves
+//! for notes to oneself, the private ones for a server that is set back (`before.rs`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Error;
+use super::account_error::AccountError;
 use super::account_keys::{KeyFolder, PARTS, pem_key};
 use super::keyring::Former;
 use super::output::now_ms;
 use super::password::Secret;
-use crate::crypto::bundle::VerifiedBundle;
+use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::keys::{PrivateKey, PublicKey};
-use crate::limits::{FORMER_KEYS, FORMER_MS, RETIRED_KEYS_MAX};
+use crate::limits::{BEFORE_MAX, FORMER_KEYS, FORMER_MS, RETIRED_KEYS_MAX};
 use crate::storage::lock::FolderLock;
 use crate::storage::{FileError, private};
 
@@ -60,6 +61,7 @@ impl KeyFolder {
         let old = PARTS.map(|part| self.open(&self.file(part, "pem"), secret));
         let [identity, encryption] = old;
         let (old_identity, old_encryption) = (identity?, encryption?);
+        self.remember(next, &old_identity, account)?;
         // Opened before: that takes long, and nobody reads meanwhile.
         let _alone = FolderLock::alone(self.path())?;
         if let Some(encryption) = &next.encryption {
@@ -74,7 +76,7 @@ impl KeyFolder {
         }
         if let Some(identity) = &next.identity {
             if *identity.public() == account.identity {
-                self.keep_former(old_identity.public())?;
+                self.keep_former(&old_identity)?;
                 self.take_next(PARTS[0], identity.public())?;
             } else {
                 self.drop_next(PARTS[0], old_identity.public())?;
@@ -123,6 +125,24 @@ impl KeyFolder {
         self.list(RETIRED, "pem")
     }
 
+    /// What would bring the change to a server again that is set back to before it.
+    fn remember(&self, next: &NextKeys, old: &PrivateKey, account: &VerifiedBundle) -> Result<(), Error> {
+        let key_error = |why| Error::Account(AccountError::Key { path: self.path().to_owned(), why });
+        let is_theirs = |key: &&PrivateKey| *key.public() == account.identity;
+        let identity = next.identity.as_ref().filter(is_theirs);
+        let is_taken = next.encryption.as_ref().is_some_and(|key| *key.public() == account.encryption);
+        if identity.is_none() && !is_taken {
+            return Ok(());
+        }
+        let (name, number) = (&account.name, account.number);
+        let bytes =
+            bundle::make(name, identity.unwrap_or(old), &account.encryption, number).map_err(key_error)?.encode();
+        let handover = identity.map(|new| bundle::hand_over(name, old, new)).transpose().map_err(key_error)?;
+        let mut before = self.before()?;
+        before.add_bundle(number, &bytes, &handover.unwrap_or_default());
+        self.keep_before(&before)
+    }
+
     /// A copy of this file, locked as it is, among the retired ones. `number`: of the bundle that the key stood in.
     fn retire(&self, ending: &str, key: &PrivateKey, number: u64) -> Result<(), Error> {
         private::ensure_folder(&self.path().join(RETIRED))?;
@@ -156,7 +176,9 @@ impl KeyFolder {
 
     /// The public half of an identity that is about to be replaced: what it has signed to its own account may still wait.
     /// Only this machine can know it: whoever has a key of their own could say that it handed over to this one.
-    fn keep_former(&self, key: &PublicKey) -> Result<(), Error> {
+    /// The key itself stays as long as a server may be set back to it.
+    fn keep_former(&self, key: &PrivateKey) -> Result<(), Error> {
+        let key = key.public();
         let is_key = |part: &String| part.ends_with(&short_hex(key));
         // From a try that was interrupted.
         if self.former().iter().any(is_key) {
@@ -164,8 +186,35 @@ impl KeyFolder {
         }
         private::ensure_folder(&self.path().join(FORMER))?;
         let part = format!("{FORMER}/{:013}-{}", now_ms(), short_hex(key));
+        private::replace(&self.file(&part, "pem"), &self.read(&self.file(PARTS[0], "pem"))?)?;
         private::create_new(&self.file(&part, PUBLIC), key.to_pem().as_bytes())?;
+        self.drop_oldest(&self.former_identities(), "pem", BEFORE_MAX)?;
         self.drop_oldest(&self.former(), PUBLIC, FORMER_KEYS)
+    }
+
+    /// Former identities that are kept with their private half, the newest first, opened one by one.
+    pub fn load_former_identities(&self, secret: &Secret) -> impl Iterator<Item = PrivateKey> {
+        let parts: Vec<_> = self.former_identities().into_iter().rev().collect();
+        let open = |part: String| {
+            let opened = self.load_part(&part, secret);
+            opened.inspect_err(|error| log::warn!("a former identity is left out: {error}")).ok().map(|(key, _)| key)
+        };
+        parts.into_iter().filter_map(open)
+    }
+
+    /// No server is set back as far as that any more.
+    pub fn drop_former_identities(&self) -> Result<(), Error> {
+        self.drop_oldest(&self.former_identities(), "pem", 0)
+    }
+
+    /// Their files without the ending, the oldest first.
+    fn former_identities(&self) -> Vec<String> {
+        self.list(FORMER, "pem")
+    }
+
+    /// Key files beside those that log in, all of them locked with the same password.
+    pub(super) fn side_parts(&self) -> Vec<String> {
+        [self.retired(), self.former_identities()].concat()
     }
 
     /// Identities that were replaced on this machine, and until when what they signed counts. One that can't be read is told

@@ -169,6 +169,11 @@ impl Contact {
         if given == pinned {
             return self.same(bundle);
         }
+        // As a server has it that was set back: nothing is sent under it, but nobody has changed anything.
+        if held.former.iter().any(|former| former.key.fingerprint() == given) {
+            let (name, given, known) = (bundle.name.clone(), bundle.number, self.bundle);
+            return Err(Error::Trust(TrustError::OldBundle { name, given, known }));
+        }
         match bundle::succession(bundle, lineage, pinned) {
             Ok(former) => {
                 self.moved(bundle, &former, now_ms);

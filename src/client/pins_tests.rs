@@ -78,6 +78,16 @@ fn a_handover_moves_the_pin_and_leaves_the_comparing_to_the_person() {
 }
 
 #[test]
+fn a_key_that_has_handed_over_is_an_old_one_and_no_change() {
+    let mut contact = contact();
+    meet(&mut contact, &found(&ALICE, 6, &BOB_ENCRYPTION, vec![link(&BOB, &ALICE)])).unwrap();
+    let old = meet(&mut contact, &found(&BOB, 5, &BOB_ENCRYPTION, vec![]));
+    assert!(matches!(old, Err(Error::Trust(TrustError::OldBundle { given: 5, known: 6, .. }))));
+    assert!(contact.pin().unwrap().changed.is_none());
+    assert_eq!(meet(&mut contact, &found(&ALICE, 6, &BOB_ENCRYPTION, vec![])).unwrap(), Met::Stays);
+}
+
+#[test]
 fn what_was_compared_before_keys_were_handed_over_is_taken_back_too() {
     let mut contact = contact();
     let new = found(&ALICE, 2, &BOB_ENCRYPTION, vec![link(&BOB, &ALICE)]);

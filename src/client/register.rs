@@ -16,7 +16,7 @@ use super::password::{self, Secret};
 use super::prompt::Terminal;
 use super::reason::Asked;
 use super::server_error::ServerError;
-use super::{Error, account_keys, invite, json, output, progress, servers, session};
+use super::{Error, account_keys, invite, json, output, progress, restored, servers, session};
 use crate::crypto::{bundle, scram};
 use crate::names::UserName;
 use crate::wire::{Code, ToClient, ToServer};
@@ -153,8 +153,9 @@ impl NewAccount<'_> {
         let Self { config, name, secret, .. } = *self;
         let key_error = |why| Error::Account(AccountError::Key { path: "identity.pem".into(), why });
         let verifier = scram::verifier(secret.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;
-        let bundle =
-            bundle::make(name, &keys.identity, keys.encryption.public(), FIRST_BUNDLE).map_err(key_error)?.encode();
+        // Others refuse one that is older than what they have seen.
+        let number = restored::known_bundle(&config.account_state(name))?;
+        let bundle = bundle::make(name, &keys.identity, keys.encryption.public(), number).map_err(key_error)?.encode();
         let connected = connect(config)?;
         let server = connected.identity;
         let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
@@ -189,6 +190,3 @@ pub fn registered(config: &Config, name: &UserName, before: Before) -> String {
         ),
     }
 }
-
-/// Number of an identity's first bundle.
-const FIRST_BUNDLE: u64 = 1;

@@ -12,7 +12,7 @@ use super::next_keys::NextKeys;
 use super::password::Secret;
 use super::session::Session;
 use super::trust_error::TrustError;
-use super::{Error, account_keys, directory, history_key, json, output, progress, session};
+use super::{Error, account_keys, directory, history_key, json, output, progress, restored, session};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::RETIRED_KEYS_MAX;
@@ -59,21 +59,30 @@ pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Se
         return Ok(());
     }
     let (keys, next) = (folder.load(secret)?, folder.load_next(secret)?);
+    let kept = |salt: &[u8; 16], rounds| restored::former_password(folder, &keys, secret, salt, rounds);
     let log_in_with = |identity: &PrivateKey| -> Result<Dialogue, Error> {
         let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string()).over_at(config.until);
-        log_in(&mut dialogue, name, identity, secret.password(), Mode::Errand)?;
+        log_in(&mut dialogue, name, identity, secret.password(), &kept, Mode::Errand)?;
         Ok(dialogue)
     };
-    let (mut dialogue, identity) = match (session::patiently(config, || log_in_with(&keys.identity)), &next.identity) {
-        (Err(Error::Refused(refusal)), Some(identity)) if refusal.code() == Some(Code::LoginRefused) => {
-            (session::patiently(config, || log_in_with(identity))?, identity)
+    let mut logged_in = session::patiently(config, || log_in_with(&keys.identity));
+    let mut identity = keys.identity.public().clone();
+    let mut try_other = |other: &PrivateKey| {
+        if let Err(Error::Refused(refusal)) = &logged_in
+            && refusal.code() == Some(Code::LoginRefused)
+        {
+            logged_in = session::patiently(config, || log_in_with(other));
+            identity = other.public().clone();
         }
-        (logged_in, _) => (logged_in?, &keys.identity),
     };
+    next.identity.iter().for_each(&mut try_other);
+    // One that was set back knows neither of them.
+    folder.load_former_identities(secret).for_each(|former| try_other(&former));
+    let mut dialogue = logged_in?;
     let account = directory::look_up(&mut dialogue, name)?.bundle;
     dialogue.link().finish();
     // The login says which identity counts. A bundle of another one is an old one, or nobody's: nothing is dropped for it.
-    if account.identity != *identity.public() {
+    if account.identity != identity {
         return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
     }
     folder.settle_next(&next, &account, secret)

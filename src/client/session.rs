@@ -13,19 +13,23 @@ use super::contacts::Contacts;
 use super::dialogue::Dialogue;
 use super::group_file::GroupFile;
 use super::group_file_error::GroupFileError;
-use super::login::{Welcome, log_in};
+use super::login::{LoggedIn, Welcome, log_in};
 use super::member::Member;
 use super::password::{self, Secret};
 use super::reason::{Asked, Refusal};
 use super::reconnect::Again;
+use super::restored::{self, Arrival};
 use super::{Error, output, renewal, servers};
 use crate::crypto::group_key::GroupKeys;
+use crate::crypto::keys::PrivateKey;
+use crate::crypto::scram::Salted;
 use crate::error::{Exit, Explain};
 use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::private;
 use crate::text::visible;
+use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
 use crate::wire::{Code, Fingerprint};
 
@@ -39,6 +43,8 @@ pub struct Session {
     pub contacts: Contacts,
     /// How many are here.
     pub welcome: Welcome,
+    /// What the password was derived to.
+    pub salted: Salted,
 }
 
 /// Logs in for one errand: chooses the account, gets the password, connects.
@@ -119,17 +125,40 @@ pub fn with_secret(
     sweep(config, name, &folder);
     loop {
         let begun = folder.stamp();
-        match log_in_with(config, &folder, name, &secret, mode) {
+        match log_in_with(config, &folder, name, &secret, mode, None) {
             // Another program of this account may have set a password or new keys between the look at the files and the login.
             Err(Error::Refused(refusal)) if is_outdated(&refusal) => {
                 folder.wait_for_others();
                 if folder.stamp() == begun {
-                    return Err(Error::Refused(refusal));
+                    return log_in_as_before(config, &folder, name, &secret, mode, refusal);
                 }
             }
             result => return result,
         }
     }
+}
+
+/// The server does not take the account's keys. One that was set back knows the identity from before.
+fn log_in_as_before(
+    config: &Config,
+    folder: &KeyFolder,
+    name: &UserName,
+    secret: &Arc<Secret>,
+    mode: Mode,
+    refusal: Refusal,
+) -> Result<Session, Error> {
+    for identity in folder.load_former_identities(secret) {
+        match log_in_with(config, folder, name, secret, mode, Some(&identity)) {
+            Err(Error::Refused(refusal)) if refusal.code() == Some(Code::LoginRefused) => {}
+            result => return result,
+        }
+    }
+    Err(match refusal.code() {
+        Some(Code::LoginRefused) if restored::has_logged_in(&config.account_state(name)) => {
+            Error::Account(AccountError::NoLongerKnown { name: name.clone(), server: config.server.to_string() })
+        }
+        _ => Error::Refused(refusal),
+    })
 }
 
 fn is_outdated(refusal: &Refusal) -> bool {
@@ -142,6 +171,7 @@ fn log_in_with(
     name: &UserName,
     secret: &Arc<Secret>,
     mode: Mode,
+    former: Option<&PrivateKey>,
 ) -> Result<Session, Error> {
     // What was interrupted is put in order by one who logs in with the lock in hand; where another process is at it, that one
     // knows better.
@@ -153,25 +183,30 @@ fn log_in_with(
     let retired = if mode == Mode::Receiving { folder.load_retired(secret) } else { Vec::new() };
     let group = if mode == Mode::Receiving { GroupFile::open(config)? } else { GroupFile::default() };
     let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
-    let (dialogue, welcome) = patiently(config, || {
+    let kept = |salt: &[u8; 16], rounds| restored::former_password(folder, &keys, secret, salt, rounds);
+    let (mut dialogue, server, logged_in) = patiently(config, || {
         let connected = connect(config)?;
         let server = connected.identity;
         if mode == Mode::Receiving && config.password != PasswordSource::Terminal {
             introduce(config, &connected);
         }
         let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
-        let welcome = log_in(&mut dialogue, name, &keys.identity, secret.password(), mode)?;
+        let identity = former.unwrap_or(&keys.identity);
+        let logged_in = log_in(&mut dialogue, name, identity, secret.password(), &kept, mode)?;
         servers::belongs(config, name, server)?;
-        Ok((dialogue, welcome))
+        Ok((dialogue, server, logged_in))
     })?;
-    if let Some(lock) = unsettled {
-        folder.settle(&keys, &lock)?;
+    if let Some(lock) = &unsettled {
+        folder.settle(&keys, lock)?;
     }
+    let arrival = Arrival { config, folder, name, keys: &keys, secret, server, logged_in: &logged_in };
+    arrival.settle(&mut dialogue, unsettled.as_ref())?;
+    let LoggedIn { welcome, salted, .. } = logged_in;
     let AccountKeys { identity, encryption, .. } = keys;
     let former = if mode == Mode::Receiving { folder.load_former() } else { Vec::new() };
     let member = Member { name: name.clone(), identity, encryption, retired, former, group };
     let again = Again { member: Arc::new(member), secret: Arc::clone(secret), mode };
-    Ok(Session { dialogue, again, contacts, welcome })
+    Ok(Session { dialogue, again, contacts, welcome, salted })
 }
 
 /// Removes the unfinished files of processes that were killed.
@@ -185,8 +220,24 @@ pub fn log_in_again(config: &Config, again: &Again) -> Result<Dialogue, Error> {
     let connected = connect(config)?;
     let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
     let Member { name, identity, .. } = &*again.member;
-    log_in(&mut dialogue, name, identity, again.secret.password(), again.mode)?;
-    Ok(dialogue)
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    let logged_in = log_in(&mut dialogue, name, identity, again.secret.password(), &|_, _| None, again.mode);
+    match logged_in {
+        Ok(logged_in) if !folder.before_or_nothing().is_ahead_of(logged_in.welcome.bundle) => Ok(dialogue),
+        // Perhaps it was set back meanwhile. It must be these keys that are brought to it, or the session is another one.
+        Err(Error::Refused(refusal)) if refusal.code() != Some(Code::LoginRefused) => Err(Error::Refused(refusal)),
+        Ok(_) | Err(Error::Refused(_)) => {
+            dialogue.link().finish();
+            let session = with_secret(config, name, Arc::clone(&again.secret), again.mode)?;
+            match session.again.member.identity.public() == identity.public() {
+                true => Ok(session.dialogue),
+                false => {
+                    Err(Error::Refused(Refusal { asked: Asked::Session, reason: Reason::new(Code::KeysReplaced) }))
+                }
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The account to use: the one named, or the only one on this machine.

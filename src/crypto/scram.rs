@@ -10,7 +10,8 @@ use openssl::hash::MessageDigest;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use super::{digest, random};
+use super::keys::{KeyError, PrivateKey, PublicKey};
+use super::{digest, direct, random};
 use crate::limits::{
     PASSWORD_MAX, PASSWORD_MIN, SCRAM_ITERATIONS, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN, SCRAM_NONCE_MAX,
 };
@@ -129,6 +130,37 @@ pub fn fake_verifier(secret: &[u8; 32], name: &UserName) -> Verifier {
     Verifier { salt, iterations: SCRAM_ITERATIONS, stored_key: derive("stored key"), server_key: derive("server key") }
 }
 
+/// `SaltedPassword` with what it was made with. A client may keep it in place of the password (RFC 5802, section 3): it logs in
+/// where the password had this salt, and nowhere else. No `Debug`.
+#[derive(Clone)]
+pub struct Salted {
+    /// The account's.
+    pub salt: [u8; 16],
+    /// PBKDF2's rounds.
+    pub iterations: u32,
+    password: Zeroizing<[u8; 32]>,
+}
+
+impl Salted {
+    /// Takes some tenths of a second, on purpose.
+    pub(crate) fn derive(password: &[u8], salt: [u8; 16], iterations: u32) -> Result<Self, ScramError> {
+        Ok(Self { salt, iterations, password: salted_password(password, &salt, iterations)? })
+    }
+
+    /// As it may lie on disk: whoever has the private half of `key` can open it.
+    pub fn lock(&self, key: &PublicKey) -> Result<Vec<u8>, KeyError> {
+        direct::encrypt(key, &Zeroizing::new([&self.password[..], &self.salt].concat()))
+    }
+
+    /// Opens what [`Self::lock`] made of one with this salt; `None` if it is anything else.
+    pub fn unlock(key: &PrivateKey, salt: [u8; 16], iterations: u32, locked: &[u8]) -> Option<Self> {
+        let opened = direct::decrypt(key, locked).filter(|opened| opened.whole)?;
+        let (password, with) = opened.plaintext.split_at_checked(32)?;
+        let password = Zeroizing::new(password.try_into().ok()?);
+        (*with == salt).then_some(Self { salt, iterations, password })
+    }
+}
+
 /// The client has said who it is.
 pub struct ClientFirst {
     gs2_header: &'static str,
@@ -150,11 +182,25 @@ impl ClientFirst {
 
     /// Answers the server's challenge. Takes some tenths of a second, on purpose.
     pub fn answer(self, server_first: &str, password: &Password) -> Result<ClientFinal, ScramError> {
+        self.answer_with(server_first, password, |_, _| None)
+    }
+
+    /// The same with what `kept` has for its salt and rounds, if it has anything.
+    pub fn answer_with(
+        self,
+        server_first: &str,
+        password: &Password,
+        kept: impl FnOnce(&[u8; 16], u32) -> Option<Salted>,
+    ) -> Result<ClientFinal, ScramError> {
         let challenge = Challenge::parse(server_first)?;
         if !(SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX).contains(&challenge.iterations) {
             return Err(ScramError::Iterations { found: challenge.iterations });
         }
-        self.answer_challenge(&challenge, password.as_bytes())
+        let kept = kept(&challenge.salt, challenge.iterations);
+        let is_kept = kept.is_some();
+        let derive = || Salted::derive(password.as_bytes(), challenge.salt, challenge.iterations);
+        let salted = kept.map_or_else(derive, Ok)?;
+        self.answer_challenge(&challenge, salted, is_kept)
     }
 
     fn with(gs2_header: &'static str, name: &UserName, exporter: Vec<u8>, nonce: String) -> Self {
@@ -162,7 +208,12 @@ impl ClientFirst {
         Self { gs2_header, exporter, nonce, message }
     }
 
-    fn answer_challenge(self, challenge: &Challenge<'_>, password: &[u8]) -> Result<ClientFinal, ScramError> {
+    fn answer_challenge(
+        self,
+        challenge: &Challenge<'_>,
+        salted: Salted,
+        is_kept: bool,
+    ) -> Result<ClientFinal, ScramError> {
         match challenge.nonce.strip_prefix(&self.nonce) {
             None | Some("") => return Err(ScramError::Nonce),
             Some(_servers_part) => {}
@@ -172,12 +223,13 @@ impl ClientFirst {
         let without_proof = format!("{binding},r={}", challenge.nonce);
         let auth_message = format!("{bare},{},{without_proof}", challenge.message);
 
-        let salted = salted_password(password, &challenge.salt, challenge.iterations)?;
-        let proof = proof(&client_key(&salted), &auth_message);
+        let proof = proof(&client_key(&salted.password), &auth_message);
         Ok(ClientFinal {
             message: format!("{without_proof},p={}", BASE64.encode(&proof)),
-            server_signature: digest::hmac(&server_key(&salted)[..], auth_message.as_bytes()),
+            server_signature: digest::hmac(&server_key(&salted.password)[..], auth_message.as_bytes()),
             auth_message,
+            salted,
+            is_kept,
         })
     }
 }
@@ -187,6 +239,8 @@ pub struct ClientFinal {
     message: String,
     auth_message: String,
     server_signature: [u8; 32],
+    salted: Salted,
+    is_kept: bool,
 }
 
 impl ClientFinal {
@@ -198,6 +252,11 @@ impl ClientFinal {
     /// `AuthMessage`: what the identity key signs besides.
     pub fn auth_message(&self) -> &str {
         &self.auth_message
+    }
+
+    /// What it was answered with, and whether that was kept from before.
+    pub fn into_salted(self) -> (Salted, bool) {
+        (self.salted, self.is_kept)
     }
 
     /// Checks `server-final-message`: only then is this the server that the account was made on.
@@ -400,6 +459,7 @@ fn xor(a: &[u8; 32], b: &[u8; 32]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::test_keys::{BOB_ENCRYPTION, CAROL_ENCRYPTION};
 
     const EXPORTER: [u8; 32] = [0x5a; 32];
 
@@ -421,7 +481,9 @@ mod tests {
 
     /// The client's answer without its look at the rounds.
     fn quick_answer(client: ClientFirst, server_first: &str, typed: &str) -> ClientFinal {
-        client.answer_challenge(&Challenge::parse(server_first).unwrap(), typed.as_bytes()).unwrap()
+        let challenge = Challenge::parse(server_first).unwrap();
+        let salted = Salted::derive(typed.as_bytes(), challenge.salt, challenge.iterations).unwrap();
+        client.answer_challenge(&challenge, salted, false).unwrap()
     }
 
     fn challenged(verifier: &Verifier) -> (ClientFirst, ServerChallenge) {
@@ -466,6 +528,25 @@ mod tests {
         assert!(outcome.proof_holds);
         assert_eq!(outcome.auth_message, client.auth_message());
         assert_eq!(client.verify(&outcome.server_final), Ok(()));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_former_password_logs_in_under_its_salt_alone_and_opens_with_its_key_alone() {
+        let former = quick_verifier("former password");
+        let salted = Salted::derive(b"former password", former.salt, former.iterations).unwrap();
+        let locked = salted.lock(BOB_ENCRYPTION.public()).unwrap();
+        let unlock = |key, salt| Salted::unlock(key, salt, former.iterations, &locked);
+        assert!(unlock(&CAROL_ENCRYPTION, former.salt).is_none());
+        assert!(unlock(&BOB_ENCRYPTION, [0; 16]).is_none());
+        assert!(Salted::unlock(&BOB_ENCRYPTION, former.salt, 4096, b"").is_none());
+        let kept = unlock(&BOB_ENCRYPTION, former.salt).unwrap();
+        let (client, server) = challenged(&former);
+        let challenge = Challenge::parse(server.message()).unwrap();
+        let last = client.answer_challenge(&challenge, kept, true).unwrap();
+        let outcome = server.check(last.message(), &EXPORTER).unwrap();
+        assert!(outcome.proof_holds);
+        assert_eq!(last.verify(&outcome.server_final), Ok(()));
+        assert!(last.into_salted().1);
     }
 
     #[test]

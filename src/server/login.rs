@@ -1,6 +1,7 @@
 //! The Login API: SCRAM-SHA-256 bound to the connection, and a signature by the identity key.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::accounts::Account;
@@ -166,15 +167,31 @@ impl Session<'_> {
         if mode == Mode::Receiving {
             self.line.receiver = Some(self.shared.store.attach(&account, self.id, &self.outbox));
         }
+        let bundle = account.keys().number;
         let seat = Seat::new(self.shared, self.id, account, mode);
         seat.say_arrived(self.source, seated.taken);
         self.reply(&ToClient::Welcome {
             server_final,
             seats_taken: count(seated.taken),
             seats: count(self.shared.settings.max_clients),
+            bundle,
+            kept: self.shared.store.kept(),
         });
         self.logged_in(seat);
         Ok(())
+    }
+
+    /// `Seen`: a client's word is no proof, but the owner who restored a backup learns what that has taken back, and one who did not,
+    /// that something is wrong with the disk. One line is enough.
+    pub(super) fn seen(&self, kept: u64) {
+        let State::Member(seat) = &self.state else { return };
+        let here = self.shared.store.kept();
+        if kept > here && !self.shared.was_set_back.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{} was here when the log went up to message {kept}, and now it ends at {here}: the data folder is an older copy",
+                seat.account.name()
+            );
+        }
     }
 
     fn still_holds(&self, proved: &Account) -> Result<(), Code> {

@@ -33,6 +33,7 @@ pub(super) fn verdict(phase: Phase, frame: &ToServer) -> Verdict {
         | ToServer::DeleteAccount { .. }
         | ToServer::List { .. }
         | ToServer::Lookup { .. }
+        | ToServer::Seen { .. }
         | ToServer::Send { .. }
         | ToServer::SetPassword { .. }
         | ToServer::UpdateKeys { .. }
@@ -87,6 +88,7 @@ mod tests {
                 invite: String::new(),
                 proof: Vec::new(),
             },
+            ToServer::Seen { kept: 1 },
             ToServer::Send { envelope: Vec::new() },
             ToServer::SetPassword { request: 1, verifier },
             ToServer::UpdateKeys { request: 1, bundle: Vec::new(), handover: Vec::new(), proof: Vec::new() },
@@ -122,6 +124,7 @@ mod tests {
             "Lookup",
             "Ping",
             "Pong",
+            "Seen",
             "Send",
             "SetPassword",
             "UpdateKeys",

@@ -242,6 +242,7 @@ impl<'a> Session<'a> {
             ToServer::Register { bundle, verifier, invite, proof } => {
                 return self.register(bundle, verifier, &invite, &proof);
             }
+            ToServer::Seen { kept } => self.seen(kept),
             ToServer::Send { envelope } => return self.send(&envelope),
             ToServer::SetPassword { request, verifier } => self.set_password(request, verifier),
             ToServer::UpdateKeys { request, bundle, handover, proof } => {

@@ -1,6 +1,7 @@
 //! What all sessions of one server share, and its settings.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -134,6 +135,8 @@ pub(super) struct Shared {
     pub(super) secret: [u8; 32],
     /// Read and checked in place of an unknown name's key, so that both refusals take the same time.
     pub(super) decoy: Vec<u8>,
+    /// It was told that the data folder is an older copy than one that was here before.
+    pub(super) was_set_back: AtomicBool,
     hub: Mutex<Hub<Presence>>,
     throttle: Mutex<Throttle>,
 }
@@ -162,6 +165,7 @@ impl Shared {
             proxies: Proxies::new(settings.trust_proxy.clone()),
             hub: Mutex::new(Hub::new(settings.max_clients)),
             throttle: Mutex::new(Throttle::new(settings.slowness, !trusts_proxies)),
+            was_set_back: AtomicBool::new(false),
             registration,
             why_registration,
             address,

@@ -185,6 +185,10 @@ pub enum ToClient {
         seats_taken: u32,
         /// Seats in all.
         seats: u32,
+        /// Number of the account's key bundle.
+        bundle: u64,
+        /// Number of the last message that is safe on the server's disk.
+        kept: u64,
     },
 }
 
@@ -200,6 +204,8 @@ impl ToClient {
                 server_final: reader.str16("server_final", SCRAM_MESSAGE_MAX)?.to_owned(),
                 seats_taken: reader.u32("seats_taken")?,
                 seats: reader.u32("seats")?,
+                bundle: reader.u64("bundle")?,
+                kept: reader.u64("kept")?,
             },
             STATUS => read_status(&mut reader)?,
             REFUSED => Self::Refused { msg_id: MessageId(reader.array("msg_id")?), reason: Reason::read(&mut reader)? },
@@ -288,10 +294,12 @@ impl ToClient {
                 writer.u32(*reached);
                 writer.u32(*total);
             }
-            Self::Welcome { server_final, seats_taken, seats } => {
+            Self::Welcome { server_final, seats_taken, seats, bundle, kept } => {
                 writer.bytes16(server_final.as_bytes());
                 writer.u32(*seats_taken);
                 writer.u32(*seats);
+                writer.u64(*bundle);
+                writer.u64(*kept);
             }
         }
     }

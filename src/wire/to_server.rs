@@ -96,6 +96,11 @@ pub enum ToServer {
         /// By the identity key over [`signed::register`](super::signed::register).
         proof: Vec<u8>,
     },
+    /// How far the server's log went when this account was last here: further than it says now.
+    Seen {
+        /// From that Welcome.
+        kept: u64,
+    },
     /// A message.
     Send {
         /// An encoded [`Envelope`](super::Envelope).
@@ -157,6 +162,7 @@ impl ToServer {
             },
             WATCH => Self::Watch { on: reader.flag("on")? },
             ASK_POLICY => Self::AskPolicy { invite: reader.str8("invite", INVITE_MAX)?.to_owned() },
+            SEEN => Self::Seen { kept: reader.u64("kept")? },
             unknown => return Err(Error::BadValue { field: "frame type", value: unknown.into() }),
         };
         reader.end(message.field())?;
@@ -214,6 +220,7 @@ impl ToServer {
                 writer.bytes16(handover);
                 writer.bytes16(proof);
             }
+            Self::Seen { kept } => writer.u64(*kept),
             Self::Watch { on } => writer.flag(*on),
         }
     }
@@ -232,6 +239,7 @@ impl ToServer {
             Self::Ping { .. } => "Ping",
             Self::Pong { .. } => "Pong",
             Self::Register { .. } => "Register",
+            Self::Seen { .. } => "Seen",
             Self::Send { .. } => "Send",
             Self::SetPassword { .. } => "SetPassword",
             Self::UpdateKeys { .. } => "UpdateKeys",
@@ -252,6 +260,7 @@ impl ToServer {
             Self::Ping { .. } => PING,
             Self::Pong { .. } => PONG,
             Self::Register { .. } => REGISTER,
+            Self::Seen { .. } => SEEN,
             Self::Send { .. } => SEND,
             Self::SetPassword { .. } => SET_PASSWORD,
             Self::UpdateKeys { .. } => UPDATE_KEYS,
@@ -322,3 +331,4 @@ const BYE: u8 = 0x0c;
 const UPDATE_KEYS: u8 = 0x0d;
 const WATCH: u8 = 0x0e;
 const ASK_POLICY: u8 = 0x0f;
+const SEEN: u8 = 0x10;

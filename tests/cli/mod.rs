@@ -21,6 +21,7 @@ mod messages;
 mod mistakes;
 mod network;
 mod password_changes;
+pub mod restored;
 mod rpc;
 mod scripting;
 pub mod server;

@@ -143,7 +143,7 @@ impl Line {
     }
 
     pub fn welcome(&mut self, server_final: String) {
-        self.send(&ToClient::Welcome { server_final, seats_taken: 1, seats: 10 });
+        self.send(&ToClient::Welcome { server_final, seats_taken: 1, seats: 10, bundle: 1, kept: 0 });
     }
 
     /// Answers a lookup of any name with this bundle, whatever was asked for.

@@ -168,6 +168,11 @@ impl Store {
         Receiver::new(Arc::clone(&self.inner), account.name().clone(), id, position, skipped)
     }
 
+    /// Number of the last message that is safe on disk: no crash takes it back, but an older copy of the folder does.
+    pub(super) fn kept(&self) -> u64 {
+        self.inner.lock().safe
+    }
+
     /// A new account: it gets what comes from now on.
     pub(super) fn join(&self, account: &Account) {
         self.inner.change(|order, wakes| order.join(owner(account), wakes));
