@@ -10,7 +10,7 @@ use super::password::{self, Secret};
 use super::prompt::Terminal;
 use super::server_error::ServerError;
 use super::session::Session;
-use super::{Error, session};
+use super::{Error, restored, session};
 use crate::crypto::scram;
 use crate::wire::ToServer;
 use crate::wire::to_server::Mode;
@@ -79,6 +79,7 @@ pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
     let Session { mut dialogue, .. } = session::open(config, &name, Mode::Errand)?;
     dialogue.ask(&|request| ToServer::DeleteAccount { request })?;
     dialogue.link().finish();
+    restored::forget(&config.account_state(&name));
     let folder = KeyFolder::new(&config.users_dir(), &name);
     let shown = crate::text::visible(&folder.path().to_string_lossy()).into_owned();
     config.say(&format!("deleted {name} on {}. The key files stay in {shown}", config.server));

@@ -20,6 +20,7 @@ use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{self, Salted};
 use crate::names::UserName;
 use crate::storage::lock::Lock;
+use crate::storage::private;
 use crate::wire::{Fingerprint, ToServer};
 
 /// What the server said at the last login of an account: its numbers only grow.
@@ -50,6 +51,13 @@ impl Document for Known {
 /// Whether this account has logged in at its server from here.
 pub fn has_logged_in(folder: &Path) -> bool {
     folder.join(KNOWN).exists()
+}
+
+/// The account was deleted there: that it is unknown is as it should be.
+pub fn forget(folder: &Path) {
+    if let Err(error) = private::remove(&folder.join(KNOWN)) {
+        log::warn!("{error}");
+    }
 }
 
 /// Number of the account's key bundle that the server had last, at least 1.

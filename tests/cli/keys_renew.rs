@@ -28,12 +28,12 @@ fn made<'a>(finished: &'a Finished, what: &str) -> &'a str {
     without_contact(rest)
 }
 
-/// Names of the files in the account's folder and in `retired`, the lock apart.
+/// Names of the files in the account's folder and in `retired`, apart from the lock and what is kept for a server that is set back.
 fn files(home: &Home) -> (Vec<String>, Vec<String>) {
     let list = |folder: &str| {
         let entries = fs::read_dir(home.path(folder)).into_iter().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| !matches!(name.as_str(), "lock" | "retired" | "former"));
+        names.retain(|name| !matches!(name.as_str(), "before.json" | "lock" | "retired" | "former"));
         names.sort();
         names
     };
@@ -181,7 +181,9 @@ fn a_note_to_oneself_signed_by_the_old_identity_opens_after_the_renewal() {
     assert_eq!(home.run_in(&["send", "alice", "eggs"]).code, Some(0));
     assert_eq!(home.run_in(&[&SMALL[..], &["--identity"]].concat()).code, Some(0));
     let former = home.path(&format!("{FOLDER}/former"));
-    assert_eq!(fs::read_dir(&former).unwrap().count(), 2);
+    let names: Vec<_> = fs::read_dir(&former).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let publics = names.iter().filter(|name| name.to_string_lossy().ends_with(".pub.pem")).count();
+    assert_eq!((publics, names.len()), (2, 4), "{names:?}");
     fs::remove_dir_all(former).unwrap();
     let heard = home.run_in(&["listen", "--timeout", "1", "--json", "--quiet"]);
     let notice = json(heard.stdout.trim_end());
