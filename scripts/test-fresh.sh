@@ -148,6 +148,7 @@ inside() {
     grep -q hello "$received"
     kill "$server"
     wait "$server" || :
+    exec 3<&-
 
     # shellcheck disable=SC2086 # none at all if there are none
     typed make test ${ARGS:+"ARGS=$ARGS"}

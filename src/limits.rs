@@ -155,8 +155,7 @@ pub const REPLY_BACKLOG: usize = 64 * 1024;
 pub const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How long an ending connection may take to read its last frame: a round trip around the world, and a bit.
 pub const LINGER: Duration = Duration::from_millis(500);
-/// How long connections wait to be taken when the machine has no descriptor or thread left, or when those who have to go for them
-/// are not gone yet: keeps the CPU free.
+/// How long connections wait to be taken when the machine has no descriptor or thread left: keeps the CPU free.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Descriptors that connections leave free, so that the log and the accounts can open their files.
 pub const DESCRIPTORS_RESERVED: u64 = 8;
@@ -186,8 +185,9 @@ pub const ACCOUNTS_MAX: usize = 100_000;
 pub const SOCKET_PATH_MAX: usize = 107;
 /// Longest line on the admin socket, in bytes: a request takes under 100, the status under 1000.
 pub const ADMIN_LINE_MAX: u64 = 16 * 1024;
-/// Connections to the admin socket at a time, before the oldest goes: its owner has two hands.
-pub const ADMIN_CLIENTS: usize = 8;
+/// Connections to the admin socket at a time; whoever comes then waits in its queue. A script's commands in parallel, and no more memory than
+/// their answers take.
+pub const ADMIN_CLIENTS: usize = 32;
 /// How long a server may take to start or stop before whoever wants to ask it gives up.
 pub const ADMIN_FOUND_WITHIN: Duration = Duration::from_secs(2);
 /// How long a request at the admin socket may take to come, and its answer to go: programs talk there, not people.

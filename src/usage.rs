@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::io::Write;
 
 use clap::Command;
 use clap::builder::Styles;
@@ -23,7 +24,8 @@ pub fn tell(error: &clap::Error, command: Command, words: impl Iterator<Item = O
     match words.iter().all(is_harmless) && std::env::vars_os().filter_map(of_ours).all(|value| is_harmless(&value)) {
         // The same.
         true => drop(error.print()),
-        false => eprintln!("{}", harmless(error, command, words)),
+        // Whoever closed stderr wants no words.
+        false => drop(writeln!(std::io::stderr(), "{}", harmless(error, command, words))),
     }
     Exit::Usage
 }

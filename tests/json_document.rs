@@ -208,7 +208,9 @@ fn both_programs_print_what_the_page_says_and_all_of_it() {
         see("topchat-server", printed(&run(&owner, words)));
     }
     drop(server);
-    see("topchat-server", printed(&run(&owner, &["status", "--json"])));
+    let mut stopped = run(&owner, &["status", "--json"]);
+    assert_eq!(stopped.code.replace(0), Some(3), "{stopped:?}");
+    see("topchat-server", printed(&stopped));
     let told: BTreeSet<_> = sorts.keys().cloned().collect();
     assert_eq!(seen, told, "every sort of line on the page, and no other");
 }

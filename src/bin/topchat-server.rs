@@ -1,5 +1,6 @@
 //! `topchat-server`: parse, run, print the error with its remedy, exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -9,7 +10,7 @@ use topchat::server::options::Options;
 use topchat::server::surroundings::Surroundings;
 use topchat::server::{Durability, Registration, Server, ServerError, Settings, Why, admin, scheduling};
 use topchat::text::{quoted, visible};
-use topchat::transport::Stop;
+use topchat::transport::{Hangup, Stop};
 
 fn main() -> ExitCode {
     topchat::logging::start(log::LevelFilter::Info);
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            eprintln!("{}", environment::naming_variables(&as_typed(&describe(&error), &options)));
+            say(&environment::naming_variables(&as_typed(&describe(&error), &options)));
             error.exit().into()
         }
     }
@@ -40,12 +41,12 @@ fn run(options: &Options) -> Result<(), ServerError> {
 
 fn serve(options: &Options) -> Result<(), ServerError> {
     scheduling::wake_without_preemption();
-    let stop = Stop::on_signals(|| {}).map_err(|source| ServerError::Accept { source })?;
+    let stop = Stop::on_signals(Hangup::IsNothing, || {}).map_err(|source| ServerError::Accept { source })?;
     let settings = options.settings();
     let server = Server::open(&options.data_dir, &options.listen, settings.clone())?;
     greet(options, &settings, &server);
     server.run(&stop)?;
-    eprintln!("stopped");
+    say("stopped");
     Ok(())
 }
 
@@ -56,28 +57,33 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
     } else {
         "open to others".to_owned()
     };
-    eprintln!("topchat-server {}", env!("CARGO_PKG_VERSION"));
-    eprintln!("listening   {:VALUE$}   {reach}", address.to_string());
-    eprintln!("identity    {}   clients pin this at first contact", server.identity());
-    eprintln!("clients     {:VALUE$}   change with --max-clients", format!("0 of {}", settings.max_clients));
+    say(&format!("topchat-server {}", env!("CARGO_PKG_VERSION")));
+    say(&format!("listening   {:VALUE$}   {reach}", address.to_string()));
+    say(&format!("identity    {}   clients pin this at first contact", server.identity()));
+    say(&format!("clients     {:VALUE$}   change with --max-clients", format!("0 of {}", settings.max_clients)));
     if let [first, rest @ ..] = &settings.trust_proxy[..] {
         let all = rest.iter().fold(first.to_string(), |all, next| format!("{all}, {next}"));
-        eprintln!("proxies     {all:VALUE$}   must say for whom they connect (PROXY protocol, version 2)");
+        say(&format!("proxies     {all:VALUE$}   must say for whom they connect (PROXY protocol, version 2)"));
     }
     let accounts = server.accounts();
     let data = visible(&options.data_dir.to_string_lossy()).into_owned();
-    eprintln!("data        {data:VALUE$}   {accounts} accounts, registration {}", registration(server, options));
+    say(&format!("data        {data:VALUE$}   {accounts} accounts, registration {}", registration(server, options)));
     match settings.durability {
-        Durability::Disk => eprintln!("messages    wait on disk until they are delivered"),
-        Durability::Memory => eprintln!("messages    --durability memory: a crash may take accepted messages back"),
+        Durability::Disk => say("messages    wait on disk until they are delivered"),
+        Durability::Memory => say("messages    --durability memory: a crash may take accepted messages back"),
     }
-    eprintln!(
-        "The server passes on sealed messages and cannot read them. It does see who writes to whom, when, and how much."
+    say(
+        "The server passes on sealed messages and cannot read them. It does see who writes to whom, when, and how much.",
     );
-    eprintln!(
+    say(&format!(
         "ready. Next, in another terminal:  {}        (Ctrl-C stops the server)",
         client_command(&server.address_here().to_string())
-    );
+    ));
+}
+
+/// Words for the owner, on stderr. One that is full, closed or read by nobody keeps no server from its work.
+fn say(words: &str) {
+    let _ = writeln!(std::io::stderr(), "{words}");
 }
 
 /// What makes this server one for other machines, too.

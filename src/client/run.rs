@@ -14,7 +14,7 @@ use super::{
 };
 use crate::environment;
 use crate::limits::STOP_WITHIN;
-use crate::transport::{Stop, wait_input};
+use crate::transport::{Hangup, Stop, wait_input};
 
 /// Runs what was asked for.
 ///
@@ -24,7 +24,8 @@ pub fn run(options: Options) -> Result<(), Error> {
     let settings = Arc::new(Settings::remember());
     tidy_panics(Arc::clone(&settings));
     let at_once = Arc::clone(&settings);
-    let stop = Stop::on_signals(move || at_once.restore()).map_err(Error::system("watching for signals"))?;
+    let stop =
+        Stop::on_signals(Hangup::IsTheEnd, move || at_once.restore()).map_err(Error::system("watching for signals"))?;
     let over = Stop::new().map_err(Error::system("making a wake-up"))?;
     let in_session = Arc::new(AtomicBool::new(false));
     let command = {

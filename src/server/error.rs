@@ -89,6 +89,12 @@ pub enum ServerError {
         /// The data folder.
         folder: PathBuf,
     },
+    /// Asked how it is, and it does not run.
+    #[error("no server runs on {}", shown(.folder))]
+    NotRunning {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// Something else stands where the admin socket should be.
     #[error("{} is {found}, not a socket", shown(.path))]
     NotSocket {
@@ -171,6 +177,7 @@ impl Explain for ServerError {
             )),
             Self::OldFile { .. } => Some(version_hint(1, 2)),
             Self::Misunderstood { .. } => Some("use the topchat-server of the same version".to_owned()),
+            Self::NotRunning { .. } => Some("start it with the same --data-dir".to_owned()),
             Self::NotSocket { path, .. } => {
                 Some(format!("move it away: mv {0} {0}.old", quoted(&path.to_string_lossy())))
             }
@@ -198,9 +205,10 @@ impl Explain for ServerError {
             Self::Lock(error) => error.exit(),
             Self::Messages(error) => error.exit(),
             Self::Refused(Refusal::NoSuchUser { .. } | Refusal::NoSuchInvite { .. }) => Exit::Undelivered,
-            Self::Listen { source, .. } if is_wrong(source) => Exit::Configuration,
+            Self::Listen { source, .. } if !may_pass(source) => Exit::Configuration,
             Self::Listen { .. }
             | Self::Misunderstood { .. }
+            | Self::NotRunning { .. }
             | Self::NotSocket { .. }
             | Self::Output { .. }
             | Self::Refused(_)
@@ -255,9 +263,14 @@ fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy()).into_owned()
 }
 
-/// Whether the address is a wrong one, and not one that can't be had now.
-fn is_wrong(source: &io::Error) -> bool {
-    !matches!(source.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+/// Whether another try may help: the port is in use, or the address or the host's name is not there yet. A name that can't be looked up is an
+/// error without a number.
+fn may_pass(source: &io::Error) -> bool {
+    match source.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => true,
+        io::ErrorKind::InvalidInput => false,
+        _ => source.raw_os_error().is_none(),
+    }
 }
 
 fn listen_reason(source: &io::Error) -> String {
@@ -298,6 +311,17 @@ mod tests {
         let error = ServerError::Certificate { path: "tls.pem".into(), why: TransportError::Closed };
         let hint = "nothing was changed, and the file is whole: see what OpenSSL is told to refuse, in openssl.cnf";
         assert_eq!(error.hint().unwrap(), hint);
+    }
+
+    #[test]
+    fn an_address_that_may_come_is_tried_again_and_a_wrong_one_is_not() {
+        let codes = |source: io::Error| ServerError::Listen { address: String::new(), source }.exit();
+        let number = io::Error::from_raw_os_error;
+        // EADDRINUSE and EADDRNOTAVAIL; then EACCES, EAFNOSUPPORT and EINVAL.
+        assert_eq!([98, 99].map(|errno| codes(number(errno))), [Exit::Local; 2]);
+        assert_eq!([13, 97, 22].map(|errno| codes(number(errno))), [Exit::Configuration; 3]);
+        let unknown = std::net::ToSocketAddrs::to_socket_addrs("no-such-host.invalid:1").unwrap_err();
+        assert_eq!(codes(unknown), Exit::Local);
     }
 
     #[test]

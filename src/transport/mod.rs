@@ -16,6 +16,6 @@ pub use connection::{Connection, Received};
 pub use error::TransportError;
 pub use forwarded::{ForwardError, forwarded_for};
 pub use liveness::{Liveness, Pulse};
-pub use stop::Stop;
+pub use stop::{Hangup, Stop};
 pub use tls::{ClientTls, ServerTls, check_handshake, check_key_log};
-pub use wait::{Interest, Ready, Wakeup, Watch, wait, wait_input, wait_output};
+pub use wait::{Interest, Ready, Wakeup, Watch, has_hung_up, wait, wait_any, wait_input, wait_output};

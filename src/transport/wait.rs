@@ -69,9 +69,7 @@ impl AsFd for Wakeup {
 ///
 /// Without interest the socket is not looked at: it would tell of its peer's end again and again.
 pub fn wait(socket: &impl AsFd, interest: Interest, wakeup: &Wakeup, deadline: Option<Instant>) -> io::Result<Ready> {
-    let mut events = PollFlags::empty();
-    events.set(PollFlags::IN, interest.read);
-    events.set(PollFlags::OUT, interest.write);
+    let events = events(interest);
     let mut watched = [PollFd::new(wakeup, PollFlags::IN), PollFd::new(socket, events)];
     let watching = if events.is_empty() { 1 } else { watched.len() };
     poll_until(watched.get_mut(..watching).unwrap_or_default(), deadline)?;
@@ -85,6 +83,24 @@ pub fn wait(socket: &impl AsFd, interest: Interest, wakeup: &Wakeup, deadline: O
         wakeup.reset();
     }
     Ok(ready)
+}
+
+/// Waits until one of them is ready for what it is waited for, or `wakeup` is called, which it does not forget.
+pub fn wait_any<'a>(
+    sockets: impl IntoIterator<Item = (BorrowedFd<'a>, Interest)>,
+    wakeup: &'a Wakeup,
+    deadline: Option<Instant>,
+) -> io::Result<()> {
+    let mut watched = vec![PollFd::new(wakeup, PollFlags::IN)];
+    watched.extend(sockets.into_iter().map(|(socket, interest)| PollFd::from_borrowed_fd(socket, events(interest))));
+    poll_until(&mut watched, deadline)
+}
+
+/// Whether the other end is gone altogether, and not only done with sending.
+pub fn has_hung_up(socket: &impl AsFd) -> bool {
+    let mut watched = [PollFd::new(socket, PollFlags::empty())];
+    let looked = poll_until(&mut watched, Some(Instant::now()));
+    looked.is_ok() && watched.iter().any(|socket| socket.revents().contains(PollFlags::HUP))
 }
 
 /// Waits for input (a listening socket, a terminal, a pipe) or `wakeup`, which it does not forget.
@@ -101,6 +117,13 @@ pub fn wait_output(output: &impl AsFd, wakeup: &Wakeup, deadline: Option<Instant
     poll_until(&mut watched, deadline)?;
     let [woken, output] = watched.map(|watched| watched.revents());
     Ok(Ready { readable: false, writable: !output.is_empty(), woken: woken.contains(PollFlags::IN) })
+}
+
+fn events(interest: Interest) -> PollFlags {
+    let mut events = PollFlags::empty();
+    events.set(PollFlags::IN, interest.read);
+    events.set(PollFlags::OUT, interest.write);
+    events
 }
 
 /// An interrupted wait counts as one that found nothing: every caller looks again.

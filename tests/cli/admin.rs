@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
 use serde_json::Value;
+use topchat::names::UserName;
 use topchat::storage::folder::LockedFolder;
 use topchat::wire::to_client::{Reason, State};
 use topchat::wire::to_server::Mode;
@@ -163,7 +164,10 @@ fn every_command_speaks_json() {
         let id = made["id"].as_str().unwrap();
         let revoked = rows(&run(&home, &["user", "revoke", id, "--json"]));
         assert_eq!(revoked, [serde_json::json!({"v": 1, "type": "revoked", "id": id})]);
-        let status = rows(&run(&home, &["status", "--json"])).swap_remove(0);
+        let finished = run(&home, &["status", "--json"]);
+        let stopped = "error: no server runs on data\nhint: start it with the same --data-dir\n";
+        assert_eq!((finished.code, finished.stderr.as_str()), if running { (Some(0), "") } else { (Some(3), stopped) });
+        let status: Value = serde_json::from_str(&finished.stdout).unwrap();
         assert_eq!((&status["v"], &status["type"]), (&1.into(), &"status".into()));
         assert_eq!((status["accounts"].as_u64(), status["running"].is_object()), (Some(1), running));
         let account = rows(&run(&home, &["user", "list", "--json"])).swap_remove(0);
@@ -222,8 +226,10 @@ fn the_status_tells_how_the_server_is_and_who_is_here() {
     );
     assert_eq!((second["mode"].as_str(), second["waiting"].as_u64()), (Some("receiving"), Some(2)));
     drop(server);
-    let (_, stdout, _) = steady(&run(&home, &["status"]));
+    let (code, stdout, stderr) = steady(&run(&home, &["status"]));
     assert_eq!(stdout.lines().next(), Some(format!("topchat-server {version}   not running").as_str()));
+    let words = "error: no server runs on data\nhint: start it with the same --data-dir\n";
+    assert_eq!((code, stderr.as_str()), (Some(3), words));
 }
 
 #[test]
@@ -451,7 +457,7 @@ fn a_path_that_is_too_long_for_a_socket_is_told() {
     refused(&process::run(command.args(["--listen", "127.0.0.1:0", "--data-dir", &folder]), b""), 3, &stderr);
     // Within it there is no such limit.
     let mut command = process::command(SERVER, &home.path(&folder));
-    let finished = process::run(command.args(["--data-dir", ".", "status"]), b"");
+    let finished = process::run(command.args(["--data-dir", ".", "user", "list"]), b"");
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 
@@ -560,8 +566,7 @@ fn stuck_connections_to_the_socket_hold_up_nobody() {
     let server = server.as_mut().unwrap();
     let mut stuck: Vec<UnixStream> = (0..30).map(|_| knock(&home)).collect();
     for stream in &mut stuck {
-        // Some have been cut by then: others came after them.
-        let _ = stream.write_all(b"{\"v\":1,");
+        stream.write_all(b"{\"v\":1,").unwrap();
     }
     let begun = Instant::now();
     assert_eq!(rows(&run(&home, &["user", "list", "--json"])).len(), 2);
@@ -569,6 +574,59 @@ fn stuck_connections_to_the_socket_hold_up_nobody() {
     assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
     server.running.signal("TERM");
     assert_eq!(server.running.wait().code(), Some(0));
+}
+
+/// On a running server and on the files of a stopped one: what is reported as failed was not done, and nothing fails for want of room.
+#[test]
+fn requests_in_parallel_are_all_done_and_all_answered() {
+    for running in [true, false] {
+        let (home, mut server) = place(true);
+        let address = server.as_ref().unwrap().address;
+        let names: Vec<UserName> = (0..16).map(|number| format!("member{number}").parse().unwrap()).collect();
+        for name in &names {
+            let registered = RawClient::connect(address).register_as(&CAROL, name);
+            assert_eq!(registered, ToClient::Registered);
+        }
+        if !running {
+            let mut server = server.take().unwrap();
+            server.running.signal("TERM");
+            assert_eq!(server.running.wait().code(), Some(0));
+        }
+        // All but two are deleted, one of them several times; the rest is mixed in between.
+        let mut tasks: Vec<String> = names[2..].iter().map(|name| format!("user delete {name}")).collect();
+        tasks.extend(
+            ["user disable member0", "user delete bob", "user delete bob", "user delete bob"].map(str::to_owned),
+        );
+        tasks.extend(["user invite", "user invite", "status", "status"].map(str::to_owned));
+        tasks.extend(["user list", "user invites", "user enable alice", "user disable member1"].map(str::to_owned));
+        tasks.extend(["kick alice", "user list", "kick member0", "kick member1"].map(str::to_owned));
+        tasks.extend(["user invites", "user list"].map(str::to_owned));
+        assert_eq!(tasks.len(), 32);
+        let begun: Vec<_> = tasks.iter().map(|task| start(&home, &task.split(' ').collect::<Vec<_>>())).collect();
+        let ended: Vec<_> = begun.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+        let mut refused = 0;
+        for (task, output) in tasks.iter().zip(&ended) {
+            let words = String::from_utf8_lossy(&output.stderr);
+            if task == "user delete bob" && output.status.code() == Some(7) {
+                refused += 1;
+                assert!(words.contains("no user \"bob\" here"), "{words}");
+            } else {
+                let expected = if task == "status" && !running { 3 } else { 0 };
+                assert_eq!(output.status.code(), Some(expected), "{task}: {words}");
+            }
+        }
+        assert_eq!(refused, 2, "it can be deleted once");
+        let accounts = rows(&run(&home, &["user", "list", "--json"]));
+        let left: Vec<_> = accounts.iter().map(|row| (row["name"].as_str(), row["disabled"].as_bool())).collect();
+        let expected = [("alice", false), ("member0", true), ("member1", true)];
+        assert_eq!(left, expected.map(|(name, disabled)| (Some(name), Some(disabled))));
+        assert_eq!(rows(&run(&home, &["user", "invites", "--json"])).len(), 2);
+    }
+}
+
+fn start(home: &Home, words: &[&str]) -> std::process::Child {
+    let mut command = process::command(SERVER, home.folder.path());
+    command.args(["--data-dir", "data"]).args(words).spawn().unwrap()
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn one_thread_listens_and_one_sends() {
 fn signals_and_a_farewell_of_the_server_end_the_chat() {
     let server = TestServer::start();
     let home = Home::of_member(server.address, &ALICE);
-    for (signal, code) in [("INT", 130), ("TERM", 0)] {
+    for (signal, code) in [("INT", 130), ("TERM", 0), ("HUP", 0), ("QUIT", 0)] {
         let mut chat = home.chat();
         chat.running.signal(signal);
         assert_eq!(chat.running.wait().code(), Some(code), "{signal}");

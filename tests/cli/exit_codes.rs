@@ -50,10 +50,10 @@ fn endings_of_the_client() -> Vec<Ending> {
     endings
 }
 
-/// Something that should not happen: not one more file can be opened.
+/// Something that should not happen: not one more file can be opened, once the libraries are loaded.
 fn without_descriptors(home: &Home) -> Finished {
     let mut shell = process::command("sh", home.folder.path());
-    process::run(shell.args(["-c", &format!("ulimit -n 4 && exec {CLIENT} users")]), b"")
+    process::run(shell.args(["-c", &format!("ulimit -n 4 && exec {CLIENT} users 3<&-")]), b"")
 }
 
 fn ended(running: &mut Running) -> Finished {

@@ -1,6 +1,7 @@
 //! Sending and receiving from scripts: what is printed, what the exit code says, what the openssl command says.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -10,7 +11,7 @@ use topchat::wire::to_server::Mode;
 
 use super::home::{Home, Listening, printed, refused, without_contact, without_time};
 use crate::support::people::{ALICE, BOB, GROUP};
-use crate::support::process::Running;
+use crate::support::process::{self, Running};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -156,6 +157,24 @@ fn listening_ends_when_the_time_is_over_and_tells_whether_enough_came() {
 fn identity(home: &Home, server: SocketAddr) -> String {
     let pins: Value = serde_json::from_str(&home.read("state/servers.json")).unwrap();
     pins["servers"][server.to_string()]["identity"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_listener_started_to_outlive_its_terminal_does() {
+    let (_server, alice, bob) = pair();
+    let command = bob.topchat(&["listen", "--password-file", "password"]);
+    let mut shell = process::command("/bin/sh", bob.folder.path());
+    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut running = Running::start(&mut shell);
+    running.wait_for("listening as ");
+    running.signal("HUP");
+    assert_eq!(alice.run_in(&["send", "bob", "still there?"]).code, Some(0));
+    let mut line = String::new();
+    BufReader::new(running.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("still there?"), "{line}");
+    running.signal("TERM");
+    assert_eq!(running.wait().code(), Some(0));
 }
 
 #[test]

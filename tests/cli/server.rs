@@ -1,14 +1,15 @@
 //! `topchat-server`: what keeps it from starting, and the accounts of a stopped server.
 
 use std::fs::{self, Permissions};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use topchat::wire::ToClient;
 use topchat::wire::to_server::Mode;
 
 use super::home::{Home, printed, refused};
 use crate::support::people::{ALICE, BOB, CAROL};
-use crate::support::process::{self, Finished, SERVER, ServerProcess};
+use crate::support::process::{self, CLIENT, Finished, SERVER, ServerProcess, signal};
 use crate::support::raw::RawClient;
 
 fn home() -> Home {
@@ -113,8 +114,9 @@ fn a_port_in_use_is_told_with_another_one() {
         ),
     );
     refused(
+        // It may come later, as that of an interface that is not up yet.
         &run(&home(), &["--listen", "192.0.2.1:7777"]),
-        78,
+        3,
         "error: can't listen on 192.0.2.1:7777: Cannot assign requested address (os error 99)\n\
          hint: give an address of this machine as --listen HOST:PORT, for example --listen 127.0.0.1:7777\n",
     );
@@ -379,8 +381,114 @@ fn accounts_of_a_stopped_server_are_listed_closed_opened_and_deleted() {
 }
 
 #[test]
+fn signals_that_ask_for_nothing_here_are_a_line_in_the_log_and_nothing_else() {
+    let home = home();
+    let mut server = ServerProcess::start(home.folder.path());
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Receiving);
+    for (signal, words) in [
+        ("HUP", "SIGHUP: there is nothing to reload"),
+        ("USR1", "a signal that means nothing here: SIGUSR1"),
+        ("USR2", "a signal that means nothing here: SIGUSR2"),
+        ("HUP", "SIGHUP: there is nothing to reload"),
+    ] {
+        server.running.signal(signal);
+        server.running.wait_for(words);
+    }
+    alice.expect_nothing();
+    drop(RawClient::again(server.address, &ALICE, Mode::Errand));
+    server.running.signal("TERM");
+    assert_eq!(server.running.wait().code(), Some(0));
+}
+
+/// What systemd starts again, and what it leaves (`RestartPreventExitStatus` of the unit).
+#[test]
+fn the_unit_tries_again_what_may_pass_and_nothing_else() {
+    let unit =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/topchat-server.service")).unwrap();
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default();
+    let left: Vec<i32> = value("RestartPreventExitStatus").split(' ').map(|code| code.parse().unwrap()).collect();
+    let settings = ["Restart", "StartLimitIntervalSec", "SystemCallErrorNumber"].map(value);
+    assert_eq!(settings, ["on-failure", "0", "EPERM"]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (words, is_tried_again) in [
+        (&["--listen", &taken][..], true),
+        (&["--listen", "192.0.2.1:7777"], true),
+        (&["--listen", "127.0.0.1"], false),
+        (&["--listen", "127.0.0.1:0", "--max-clients", "100000"], false),
+        (&["--listn", "127.0.0.1:0"], false),
+    ] {
+        let finished = run(&home(), words);
+        let code = finished.code.unwrap();
+        assert_eq!(code != 0 && !left.contains(&code), is_tried_again, "{words:?}: {finished:?}");
+    }
+}
+
+/// Words are lost then, and nothing else: no panic, and the code is the same.
+#[test]
+fn a_stderr_that_is_full_closed_or_read_by_nobody_changes_no_exit_code() {
+    let home = home();
+    for dead in DEAD {
+        let ended = |program: &str, words: &[&str]| {
+            let mut child = with_dead_stderr(&home, program, words, dead).spawn().unwrap();
+            let mut stdout = String::new();
+            std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut stdout).unwrap();
+            (child.wait().unwrap().code(), stdout)
+        };
+        let data = ["--data-dir", "data"];
+        let asks = |words: &[&str]| ended(SERVER, &[&data, words].concat());
+        let serving = [&data[..], &["--listen", "127.0.0.1:0"]].concat();
+        let mut server = with_dead_stderr(&home, SERVER, &serving, dead).env("RUST_LOG", "trace").spawn().unwrap();
+        // Not asked before: a command that works on the files keeps a server from starting.
+        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+        while !home.path("data/admin.sock").exists() {
+            assert!(std::time::Instant::now() < deadline, "{dead}: {:?}", server.try_wait());
+            std::thread::yield_now();
+        }
+        let (code, stdout) = asks(&["status", "--json"]);
+        assert_eq!(code, Some(0), "{dead}");
+        let status: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        let address: SocketAddr = status["running"]["address"].as_str().unwrap().parse().unwrap();
+        let mut alice = RawClient::connect(address);
+        assert_eq!(alice.register(&ALICE), ToClient::Registered);
+        assert_eq!(asks(&["user", "disable", "alice"]), (Some(0), String::new()), "{dead}");
+        assert_eq!(asks(&["user", "disable", "zoe"]).0, Some(7), "{dead}");
+        assert_eq!(asks(&["user", "delete", "alice"]).0, Some(0), "{dead}");
+        assert_eq!(asks(&["--listn"]).0, Some(2), "{dead}");
+        assert_eq!(asks(&["--listen", "127.0.0.1"]).0, Some(78), "{dead}");
+        signal(server.id(), "TERM");
+        assert_eq!(server.wait().unwrap().code(), Some(0), "{dead}");
+
+        for (words, code) in [
+            (&["users", "--server", "127.0.0.1:1", "--user", "zoe", "--no-input"][..], 3),
+            (&["--nonsense"], 2),
+            (&["--version"], 0),
+            (&["fingerprint"], 2),
+        ] {
+            let usual = process::run(process::command(CLIENT, home.folder.path()).args(words), b"");
+            assert!(matches!(usual.code, Some(0..=78)), "{usual:?}");
+            let found = ended(CLIENT, words);
+            assert_eq!(found, (usual.code, usual.stdout), "{dead}: {words:?} is mostly {code}");
+        }
+    }
+}
+
+/// Nothing takes what is written to it: no room, no file, no reader.
+const DEAD: [&str; 3] = ["2>/dev/full", "2>&-", "no reader"];
+
+fn with_dead_stderr(home: &Home, program: &str, words: &[&str], dead: &str) -> std::process::Command {
+    let mut command = process::command("/bin/sh", home.folder.path());
+    let redirection = if dead == "no reader" { "" } else { dead };
+    command.args(["-c", &format!("exec \"$@\" {redirection}"), "sh", program]).args(words);
+    // Its other end is closed at once.
+    let (_, writer) = std::io::pipe().unwrap();
+    command.stderr(writer);
+    command
+}
+
+#[test]
 fn a_signal_ends_the_server_in_order() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "QUIT"] {
         let home = home();
         let mut server = ServerProcess::start(home.folder.path());
         server.running.signal(signal);

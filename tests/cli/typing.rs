@@ -67,9 +67,15 @@ fn commands_are_put_in_as_they_are_typed_before_lines_are_broken() {
 fn every_way_out_leaves_the_terminal_as_it_was() {
     let server = TestServer::start();
     let home = Home::of_member(server.address, &ALICE);
-    for (keys, signal, code) in
-        [("/quit\r", "", 0), ("\x04", "", 0), ("\x03\x03", "", 130), ("some text", "TERM", 0), ("", "INT", 130)]
-    {
+    for (keys, signal, code) in [
+        ("/quit\r", "", 0),
+        ("\x04", "", 0),
+        ("\x03\x03", "", 130),
+        ("some text", "TERM", 0),
+        ("", "INT", 130),
+        ("some text", "HUP", 0),
+        ("", "QUIT", 0),
+    ] {
         let mut terminal = chat(&home);
         assert!(!terminal.settings().local_modes.contains(LocalModes::ECHO));
         terminal.types(keys);

@@ -193,8 +193,11 @@ pub fn signal(id: u32, name: &str) {
         "HUP" => Signal::HUP,
         "INT" => Signal::INT,
         "KILL" => Signal::KILL,
+        "QUIT" => Signal::QUIT,
         "STOP" => Signal::STOP,
         "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
         other => panic!("no test has sent SIG{other} so far: add it here"),
     };
     kill_process(Pid::from_raw(id.cast_signed()).expect("no process has the number 0"), signal).unwrap();

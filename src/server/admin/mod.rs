@@ -35,18 +35,24 @@ pub const SOCKET_NAME: &str = "admin.sock";
 pub fn run(folder: &Path, command: &Command, out: &mut dyn Write, words: &mut dyn Write) -> Result<(), ServerError> {
     let (request, json) = requested(command);
     let mut printed = |row: Row| print(row, json, out, words);
-    let begun = Instant::now();
+    let (mut holder, mut since) = (None, Instant::now());
     loop {
-        match LockedFolder::open_existing(folder) {
+        let held = match LockedFolder::open_existing(folder) {
             Ok(folder) => return on_files(&folder, &request, &mut printed),
-            Err(held @ LockError::Held { .. }) => match ask::connect(&folder.join(SOCKET_NAME))? {
-                Some(socket) => return ask::ask(socket, folder, &request, &mut printed),
-                // Its holder starts or stops at this moment, or is another task that works on the files.
-                None if begun.elapsed() >= ADMIN_FOUND_WITHIN => return Err(held.into()),
-                None => thread::sleep(ADMIN_PAUSE),
-            },
-            Err(error) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let LockError::Held { pid, .. } = held else { return Err(held.into()) };
+        if let Some(socket) = ask::connect(&folder.join(SOCKET_NAME))? {
+            return ask::ask(socket, folder, &request, &mut printed);
         }
+        // Its holder starts or stops at this moment, or is another task that works on the files: many of them take turns.
+        if pid != holder {
+            (holder, since) = (pid, Instant::now());
+        }
+        if since.elapsed() >= ADMIN_FOUND_WITHIN {
+            return Err(held.into());
+        }
+        thread::sleep(ADMIN_PAUSE);
     }
 }
 
@@ -57,7 +63,11 @@ fn on_files(
 ) -> Result<(), ServerError> {
     let accounts = Accounts::open(folder, ACCOUNTS_MAX)?;
     let desk = Desk { folder: folder.path(), accounts: &accounts, live: None };
-    desk.carry_out(request)?.into_iter().try_for_each(printed)
+    desk.carry_out(request)?.into_iter().try_for_each(printed)?;
+    match request {
+        Request::Status => Err(ServerError::NotRunning { folder: folder.path().to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 fn requested(command: &Command) -> (Request, bool) {
@@ -86,7 +96,9 @@ fn print(row: Row, json: bool, out: &mut dyn Write, words: &mut dyn Write) -> Re
         out.write_all(&request::line(&Versioned { v: VERSION, row }))
     } else {
         let shown = show::show(&row);
-        out.write_all(shown.data.as_bytes()).and_then(|()| words.write_all(shown.words.as_bytes()))
+        // Whoever closed stderr wants no words.
+        let _ = words.write_all(shown.words.as_bytes());
+        out.write_all(shown.data.as_bytes())
     };
     written.and_then(|()| out.flush()).map_err(|source| ServerError::Output { source })
 }

@@ -1,30 +1,27 @@
 //! The socket of the running server: who connects is checked, asked what they want, and given the answer.
 //!
-//! Each connection has a thread of its own and deadlines, so whoever is stuck holds up nobody: neither others who
-//! ask nor the server's end. What is asked for is carried out by one thread for all, one request after the other.
+//! One thread does all of it and waits for nobody, so whoever is stuck holds up neither others who ask nor the server's end. Requests are
+//! carried out one after the other, and whoever's was carried out is answered.
 
 use std::fs::{self, Permissions};
-use std::io::{self, BufReader, Write};
-use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::SOCKET_NAME;
-use super::deadlined::{Deadlined, next_line};
 use super::desk::Desk;
 use super::request::{Answer, Refusal, Request, line};
-use crate::limits::{ACCEPT_PAUSE, ADMIN_CLIENTS, ADMIN_LINE_MAX, ADMIN_WITHIN, SOCKET_PATH_MAX};
+use crate::limits::{ACCEPT_PAUSE, ADMIN_CLIENTS, ADMIN_LINE_MAX, ADMIN_WITHIN, LINGER, SOCKET_PATH_MAX};
 use crate::server::ServerError;
 use crate::server::shared::Shared;
 use crate::storage::FileError;
-use crate::transport::{Stop, wait_input};
+use crate::transport::{Interest, Stop, Wakeup, has_hung_up, wait_any, wait_input};
 
 /// The listening socket. Its file goes with it.
 pub(in crate::server) struct Socket {
@@ -59,7 +56,7 @@ impl Drop for Socket {
     }
 }
 
-/// The threads that answer the owner. Ended by [`Self::end`].
+/// The thread that answers the owner. Ended by [`Self::end`].
 pub(in crate::server) struct Administration {
     stop: Stop,
     thread: JoinHandle<()>,
@@ -70,19 +67,14 @@ impl Administration {
     pub(in crate::server) fn begin(socket: Socket, folder: PathBuf, shared: Arc<Shared>) -> io::Result<Self> {
         let stop = Stop::new()?;
         let until = stop.clone();
-        let (jobs, received) = mpsc::channel();
-        let desk = thread::Builder::new().name("admin-desk".to_owned());
-        let desk = desk.spawn(move || work(&folder, &shared, &received))?;
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            Reception { socket, jobs, talks: Vec::new() }.receive(&until);
-            if desk.join().is_err() {
-                log::error!("the thread that answers the owner ended by a panic; please report it");
-            }
+            let desk = Desk { folder: &folder, accounts: &shared.accounts, live: Some(&shared) };
+            Reception { socket, askers: Vec::new() }.receive(&until, &|request| answer(&desk, request));
         })?;
         Ok(Self { stop, thread })
     }
 
-    /// Answers what was asked for already, and ends; nothing is changed after this.
+    /// Answers whoever has asked already, and ends; nothing is changed after this.
     pub(in crate::server) fn end(self) {
         self.stop.ask();
         if self.thread.join().is_err() {
@@ -91,130 +83,155 @@ impl Administration {
     }
 }
 
-/// A request and where its answer goes.
-struct Job {
-    request: Request,
-    answer: Sender<Vec<u8>>,
+/// Carries out a request; gives the lines that tell what came of it.
+fn answer(desk: &Desk<'_>, request: &Request) -> Vec<u8> {
+    let answers = match desk.carry_out(request) {
+        Ok(rows) => rows.into_iter().map(Answer::from).chain([Answer::Done]).collect(),
+        Err(refusal) => vec![Answer::Refused(refusal)],
+    };
+    answers.iter().flat_map(line).collect()
 }
 
-/// Carries out requests until nobody can make one any more.
-fn work(folder: &Path, shared: &Shared, jobs: &Receiver<Job>) {
-    let desk = Desk { folder, accounts: &shared.accounts, live: Some(shared) };
-    for Job { request, answer } in jobs {
-        let answers = match desk.carry_out(&request) {
-            Ok(rows) => rows.into_iter().map(Answer::from).chain([Answer::Done]).collect(),
-            Err(refusal) => vec![Answer::Refused(refusal)],
-        };
-        // Whoever asked may be gone; what was done stays done.
-        let _ = answer.send(answers.iter().flat_map(line).collect());
-    }
-}
-
-/// Takes connections, each on a thread of its own.
+/// Takes connections and answers them, one request after the other. Whoever is stuck holds up nobody: nothing here waits for one of them.
 struct Reception {
     socket: Socket,
-    jobs: Sender<Job>,
-    talks: Vec<Talk>,
-}
-
-/// A connection that is being served, the oldest first.
-struct Talk {
-    stream: UnixStream,
-    thread: JoinHandle<()>,
+    /// In the order in which they came.
+    askers: Vec<Asker>,
 }
 
 impl Reception {
-    fn receive(mut self, until: &Stop) {
+    fn receive(mut self, until: &Stop, answer: &dyn Fn(&Request) -> Vec<u8>) {
         while !until.is_asked() {
-            let waited = wait_input(&self.socket.listener, until.wakeup(), None);
-            if let Err(error) = waited.map(drop).and_then(|()| self.take_one(until)) {
+            if let Err(error) = self.wait(until).and_then(|()| self.take_in()) {
                 log::warn!("can't take a connection of the owner: {error}");
                 pause(until);
             }
+            self.askers.retain_mut(|asker| asker.goes_on(answer));
         }
-        for talk in &self.talks {
-            talk.cut();
-        }
-        self.talks.drain(..).for_each(Talk::join);
-    }
-
-    fn take_one(&mut self, until: &Stop) -> io::Result<()> {
-        let stream = match self.socket.listener.accept() {
-            Ok((stream, _)) => stream,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let uid = peer_uid(&stream)?;
-        if uid != own_uid() {
-            log::warn!("user id {uid} tried to use the admin socket");
-            return Ok(());
-        }
-        stream.set_nonblocking(false)?;
-        // Those who have to go are not gone at once, and whoever comes next waits in the socket's queue.
-        while !self.make_room() && !until.is_asked() {
-            pause(until);
-        }
-        let (jobs, own) = (self.jobs.clone(), stream.try_clone()?);
-        let thread = thread::Builder::new().name("admin-talk".to_owned()).spawn(move || {
-            if let Err(error) = talk(&own, &jobs) {
-                log::debug!("a connection to the admin socket ended: {error}");
+        // What was done is told, as far as somebody listens.
+        self.askers.retain(|asker| matches!(asker.state, State::Answering(_)));
+        let (last, never) = (Instant::now() + LINGER, Wakeup::new());
+        self.askers.iter_mut().for_each(|asker| asker.until = asker.until.min(last));
+        while let (false, Ok(never)) = (self.askers.is_empty(), &never) {
+            if wait_any(self.askers.iter().map(Asker::interest), never, Some(last)).is_err() {
+                return;
             }
-            // Not only closed: the other handle on it stays until the next one comes. It may be cut already.
-            let _ = own.shutdown(Shutdown::Both);
-        })?;
-        self.talks.push(Talk { stream, thread });
-        Ok(())
+            self.askers.retain_mut(|asker| asker.goes_on(answer));
+        }
     }
 
-    /// Whether one more can be served now. When there are too many, whoever came first goes; one that waits for the desk goes
-    /// only when it has its answer.
-    fn make_room(&mut self) -> bool {
-        let (done, going_on): (Vec<_>, Vec<_>) = self.talks.drain(..).partition(|talk| talk.thread.is_finished());
-        done.into_iter().for_each(Talk::join);
-        self.talks = going_on;
-        if let Some(first) = self.talks.len().checked_sub(ADMIN_CLIENTS).and_then(|cut| self.talks.get(cut)) {
-            first.cut();
+    /// Until something can go on. When there are too many, whoever comes next waits in the socket's queue.
+    fn wait(&self, until: &Stop) -> io::Result<()> {
+        let is_full = self.askers.len() >= ADMIN_CLIENTS;
+        let door = (self.socket.listener.as_fd(), Interest { read: true, write: false });
+        let door = Some(door).filter(|_| !is_full);
+        let next = self.askers.iter().map(|asker| asker.until).min();
+        wait_any(door.into_iter().chain(self.askers.iter().map(Asker::interest)), until.wakeup(), next)
+    }
+
+    fn take_in(&mut self) -> io::Result<()> {
+        while self.askers.len() < ADMIN_CLIENTS {
+            let stream = match self.socket.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let uid = peer_uid(&stream)?;
+            if uid != own_uid() {
+                log::warn!("user id {uid} tried to use the admin socket");
+                continue;
+            }
+            stream.set_nonblocking(true)?;
+            let until = Instant::now() + ADMIN_WITHIN;
+            self.askers.push(Asker { stream, state: State::Asking(Vec::new()), until });
         }
-        self.talks.len() < 2 * ADMIN_CLIENTS
+        Ok(())
     }
 }
 
-impl Talk {
-    fn cut(&self) {
-        // It has ended by itself if there is nothing to cut.
-        let _ = self.stream.shutdown(Shutdown::Both);
+/// A connection: one request, one answer.
+struct Asker {
+    stream: UnixStream,
+    state: State,
+    /// When it is over, however far it got.
+    until: Instant,
+}
+
+enum State {
+    /// What has come of the request.
+    Asking(Vec<u8>),
+    /// What is left of the answer.
+    Answering(Vec<u8>),
+}
+
+impl Asker {
+    fn interest(&self) -> (BorrowedFd<'_>, Interest) {
+        let write = matches!(self.state, State::Answering(_));
+        (self.stream.as_fd(), Interest { read: !write, write })
     }
 
-    fn join(self) {
-        if self.thread.join().is_err() {
-            log::error!("a thread of the admin socket ended by a panic; please report it");
+    /// Goes as far as it can now. False if it is over.
+    fn goes_on(&mut self, answer: &dyn Fn(&Request) -> Vec<u8>) -> bool {
+        let went = match &mut self.state {
+            State::Asking(come) => match read_line(&self.stream, come) {
+                // Whoever has given up was told that it failed: then it is not done.
+                Ok(true) if has_hung_up(&self.stream) => return false,
+                Ok(true) => {
+                    let request = come.strip_suffix(b"\n").and_then(Request::parse);
+                    let malformed = || line(&Answer::Refused(Refusal::Malformed));
+                    let answered = request.as_ref().map_or_else(malformed, answer);
+                    // What was done took its time: the answer has its own.
+                    self.until = Instant::now() + ADMIN_WITHIN;
+                    self.state = State::Answering(answered);
+                    return self.goes_on(answer);
+                }
+                went => went,
+            },
+            State::Answering(left) => write_all(&self.stream, left),
+        };
+        match went {
+            Ok(is_over) => !is_over && Instant::now() < self.until,
+            Err(error) => {
+                log::debug!("a connection to the admin socket ended: {error}");
+                false
+            }
         }
     }
+}
+
+/// Takes what is there. True once it is a line, or more than one can be.
+fn read_line(mut stream: &UnixStream, come: &mut Vec<u8>) -> io::Result<bool> {
+    let mut piece = [0; 1024];
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => come.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if come.ends_with(b"\n") || come.len() as u64 >= ADMIN_LINE_MAX {
+            return Ok(true);
+        }
+    }
+}
+
+/// Gives as much as is taken. True once nothing is left.
+fn write_all(mut stream: &UnixStream, left: &mut Vec<u8>) -> io::Result<bool> {
+    while !left.is_empty() {
+        match stream.write(left) {
+            Ok(count) => drop(left.drain(..count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 /// Keeps the CPU free for a moment. One that fails is only shorter.
 fn pause(until: &Stop) {
     let _ = wait_input(until.wakeup(), until.wakeup(), Some(Instant::now() + ACCEPT_PAUSE));
-}
-
-/// One request, one answer.
-fn talk(stream: &UnixStream, jobs: &Sender<Job>) -> io::Result<()> {
-    let asked = match next_line(&mut BufReader::new(Deadlined::new(stream, ADMIN_WITHIN)), ADMIN_LINE_MAX) {
-        Ok(Some(asked)) => asked,
-        Ok(None) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    let answers = match Request::parse(&asked) {
-        Some(request) => {
-            let (answer, answered) = mpsc::channel();
-            jobs.send(Job { request, answer }).map_err(|_| io::ErrorKind::BrokenPipe)?;
-            answered.recv().map_err(|_| io::ErrorKind::BrokenPipe)?
-        }
-        None => line(&Answer::Refused(Refusal::Malformed)),
-    };
-    // What was done took its time: the answer has its own.
-    Deadlined::new(stream, ADMIN_WITHIN).write_all(&answers)
 }
 
 /// The user on the other end.
@@ -251,40 +268,108 @@ const UNFINISHED_NAME: &str = "admin.new";
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::BufRead;
+    use std::net::Shutdown;
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn knock(folder: &Path) -> UnixStream {
-        let mut stream = UnixStream::connect(folder.join(SOCKET_NAME)).unwrap();
-        stream.write_all(&Request::Status.to_line()).unwrap();
-        stream
+    /// A reception whose desk says `done` to everybody, the first time when it is told to.
+    struct Office {
+        folder: tempfile::TempDir,
+        stop: Stop,
+        thread: JoinHandle<usize>,
+        /// That the first request is being carried out.
+        begun: mpsc::Receiver<()>,
+        finish: mpsc::Sender<()>,
     }
 
-    /// Those who must go for others wait for the desk, or on a busy machine for a moment to end: they are not gone at once.
-    #[test]
-    fn whoever_comes_when_too_many_are_still_here_waits_and_is_answered() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = Socket::bind(folder.path()).unwrap();
-        let (jobs, desk) = mpsc::channel();
-        let stop = Stop::new().unwrap();
-        let until = stop.clone();
-        let reception = thread::spawn(move || Reception { socket, jobs, talks: Vec::new() }.receive(&until));
-        let asked = || (knock(folder.path()), desk.recv_timeout(PATIENCE).unwrap());
-        let earlier: Vec<_> = (0..2 * ADMIN_CLIENTS).map(|_| asked()).collect();
-        let mut late = knock(folder.path());
-        late.set_read_timeout(Some(ACCEPT_PAUSE)).unwrap();
-        assert_eq!(late.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody is sent away");
-        earlier.into_iter().for_each(|(_, job)| job.answer.send(Vec::new()).unwrap());
-        desk.recv_timeout(PATIENCE).unwrap().answer.send(b"done".to_vec()).unwrap();
-        late.set_read_timeout(Some(PATIENCE)).unwrap();
+    impl Office {
+        fn open() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let socket = Socket::bind(folder.path()).unwrap();
+            let stop = Stop::new().unwrap();
+            let until = stop.clone();
+            let (begin, begun) = mpsc::channel();
+            let (finish, finished) = mpsc::channel();
+            let thread = thread::spawn(move || {
+                let done = std::cell::Cell::new(0);
+                Reception { socket, askers: Vec::new() }.receive(&until, &|_| {
+                    if done.replace(done.get() + 1) == 0 {
+                        begin.send(()).unwrap();
+                        finished.recv_timeout(PATIENCE).unwrap();
+                    }
+                    b"done\n".to_vec()
+                });
+                done.get()
+            });
+            Self { folder, stop, thread, begun, finish }
+        }
+
+        fn knock(&self) -> UnixStream {
+            let stream = UnixStream::connect(self.folder.path().join(SOCKET_NAME)).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream
+        }
+
+        fn ask(&self) -> UnixStream {
+            let mut stream = self.knock();
+            stream.write_all(&Request::Status.to_line()).unwrap();
+            stream
+        }
+
+        /// How many requests were carried out.
+        fn close(self) -> usize {
+            self.stop.ask();
+            self.thread.join().unwrap()
+        }
+    }
+
+    fn read(stream: UnixStream) -> String {
         let mut answer = String::new();
-        late.read_to_string(&mut answer).unwrap();
-        assert_eq!(answer, "done");
-        stop.ask();
-        reception.join().unwrap();
+        // Whoever is not taken in may see a reset for an end.
+        let _ = io::BufReader::new(stream).read_line(&mut answer);
+        answer
+    }
+
+    #[test]
+    fn however_many_ask_at_once_each_whose_request_is_done_is_answered() {
+        let office = Office::open();
+        let stuck: Vec<_> = (0..ADMIN_CLIENTS / 2).map(|_| office.knock()).collect();
+        let asking: Vec<_> = (0..3 * ADMIN_CLIENTS).map(|_| office.ask()).collect();
+        office.begun.recv_timeout(PATIENCE).unwrap();
+        office.finish.send(()).unwrap();
+        let answers: Vec<_> = asking.into_iter().map(read).collect();
+        assert_eq!(answers, vec!["done\n"; 3 * ADMIN_CLIENTS]);
+        drop(stuck);
+        assert_eq!(office.close(), 3 * ADMIN_CLIENTS);
+    }
+
+    #[test]
+    fn at_the_servers_end_what_is_done_is_still_told_and_nothing_more_is_done() {
+        let office = Office::open();
+        let first = office.ask();
+        office.begun.recv_timeout(PATIENCE).unwrap();
+        let late = office.ask();
+        office.stop.ask();
+        office.finish.send(()).unwrap();
+        assert_eq!([first, late].map(read), ["done\n", ""]);
+        assert_eq!(office.close(), 1);
+    }
+
+    #[test]
+    fn nothing_is_done_for_who_has_given_up_and_half_closed_is_not_given_up() {
+        let office = Office::open();
+        let first = office.ask();
+        office.begun.recv_timeout(PATIENCE).unwrap();
+        drop(office.ask());
+        let half = office.ask();
+        half.shutdown(Shutdown::Write).unwrap();
+        office.finish.send(()).unwrap();
+        assert_eq!([first, half].map(read), ["done\n", "done\n"]);
+        assert_eq!(office.close(), 2);
     }
 }
