@@ -14,7 +14,7 @@ use topchat::crypto::scram::ClientFirst;
 use topchat::limits::{FRAME_MAX_BEFORE_LOGIN, GROUP_MESSAGES, SENDS_UNANSWERED, UNACKNOWLEDGED};
 use topchat::names::UserName;
 use topchat::server::Settings;
-use topchat::server::throttle::Slowness;
+use topchat::server::net::throttle::Slowness;
 use topchat::wire::to_server::{Mode, Scope, ToServer};
 use topchat::wire::{Code, DeliveryId, Envelope, MessageId, ToClient};
 

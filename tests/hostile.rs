@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use topchat::crypto::{bundle, scram};
 use topchat::limits::UNACKNOWLEDGED;
 use topchat::server::Settings;
-use topchat::server::throttle::Slowness;
+use topchat::server::net::throttle::Slowness;
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{Bundle, Code, Envelope, MessageId, ToClient, ToServer, frame, signed};

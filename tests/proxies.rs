@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use topchat::server::Settings;
-use topchat::server::throttle::Slowness;
+use topchat::server::net::throttle::Slowness;
 use topchat::transport::TransportError;
 use topchat::wire::to_server::Mode;
 use topchat::wire::{Code, ToClient, ToServer};

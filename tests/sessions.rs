@@ -3,7 +3,7 @@
 use topchat::crypto::scram;
 use topchat::names::UserName;
 use topchat::server::accounts::{Accounts, Invite, InviteCode};
-use topchat::server::surroundings::Surroundings;
+use topchat::server::net::surroundings::Surroundings;
 use topchat::server::{Registration, Settings, Why};
 use topchat::storage::folder::LockedFolder;
 use topchat::wire::to_client::{Admission, Entry, Reason, State, ToClient};

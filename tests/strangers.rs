@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use topchat::crypto::scram::{ClientFirst, Password};
 use topchat::names::UserName;
 use topchat::server::Settings;
-use topchat::server::throttle::Slowness;
+use topchat::server::net::throttle::Slowness;
 use topchat::wire::to_server::Mode;
 use topchat::wire::{Code, ToClient, ToServer, frame, signed};
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use clap::Args;
 use topchat::limits::FRAME_MAX;
-use topchat::server::scheduling;
+use topchat::server::net::scheduling;
 use topchat::transport::{Connection, Interest, Received, ServerTls, Wakeup, wait};
 use topchat::wire::frame::FrameBuffer;
 

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 
 /// The command lines, with a version that doesn't depend on the OpenSSL of the machine that makes the pages.
 pub fn programs() -> [Command; 2] {
-    [topchat::client::options::Options::command(), topchat::server::options::Options::command()]
+    [topchat::client::cli::options::Options::command(), topchat::server::options::Options::command()]
         .map(|program| program.version(env!("CARGO_PKG_VERSION")))
 }
 

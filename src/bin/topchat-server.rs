@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use topchat::environment;
 use topchat::error::{Exit, Explain, describe};
+use topchat::server::net::scheduling;
+use topchat::server::net::surroundings::Surroundings;
 use topchat::server::options::Options;
-use topchat::server::surroundings::Surroundings;
-use topchat::server::{Durability, Registration, Server, ServerError, Settings, Why, admin, scheduling};
+use topchat::server::{Durability, Registration, Server, ServerError, Settings, Why, admin};
 use topchat::text::{quoted, visible};
 use topchat::transport::{Hangup, Stop};
 
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return topchat::usage::tell(&error, Options::command(), std::env::args_os()).into(),
     };
-    environment::warn_of_unknown_variables(&[Options::command(), topchat::client::options::Options::command()]);
+    environment::warn_of_unknown_variables(&[Options::command(), topchat::client::cli::options::Options::command()]);
     match run(&options) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use topchat::client::options::Options;
+use topchat::client::cli::options::Options;
 use topchat::client::{self, Error};
 use topchat::environment;
 use topchat::error::{Exit, Explain, describe};

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use etcetera::BaseStrategy;
 
-use super::address::ServerAddress;
-use super::contacts::NewKeys;
-use super::options::Global;
-use super::render::fitted;
-use super::server_error::ServerError;
-use super::until::Until;
-use super::{Error, output, screen, servers};
+use super::Error;
+use super::chat::screen;
+use super::cli::options::Global;
+use super::error::server::ServerError;
+use super::model::address::ServerAddress;
+use super::model::deadline::Until;
+use super::trust::contacts::NewKeys;
+use super::trust::servers;
+use super::ui::output;
+use super::ui::render::fitted;
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::event::{Mark, Opened};
-use super::group_file::GroupFile;
-use super::member::Member;
+use super::keys::group_file::GroupFile;
+use super::keys::member::Member;
+use super::model::event::{Mark, Opened};
 use crate::crypto::envelope::{self, SealWith};
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
 use crate::wire::{Envelope, Header, MessageId, Suite};
 
 /// Bob, who receives, with this group key file.
-pub(super) fn bob(group: GroupFile) -> Member {
+pub(crate) fn bob(group: GroupFile) -> Member {
     let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
     Member {
         name: "bob".parse().unwrap(),
@@ -26,7 +26,7 @@ pub(super) fn bob(group: GroupFile) -> Member {
 }
 
 /// What Alice writes to Bob.
-pub(super) fn header(seq: u64) -> Header {
+pub(crate) fn header(seq: u64) -> Header {
     Header {
         suite: Suite::Direct,
         sender: "alice".parse().unwrap(),
@@ -41,12 +41,12 @@ pub(super) fn header(seq: u64) -> Header {
 }
 
 /// The same with a text, sealed for Bob and signed by Alice.
-pub(super) fn sealed(header: Header, text: &str) -> Envelope {
+pub(crate) fn sealed(header: Header, text: &str) -> Envelope {
     envelope::seal(header, text, SealWith::Direct(BOB_ENCRYPTION.public()), &ALICE).unwrap()
 }
 
 /// The same as Bob sees it, who knows Alice's key.
-pub(super) fn opened(header: Header, text: &str) -> Opened {
+pub(crate) fn opened(header: Header, text: &str) -> Opened {
     let received_ms = i64::try_from(header.sent_ms).unwrap();
     let envelope = Envelope {
         header_bytes: Vec::new(),

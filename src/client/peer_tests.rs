@@ -2,14 +2,14 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use super::link::Link;
+use super::net::connection::Link;
 use crate::crypto::certificate;
 use crate::limits::FRAME_MAX;
 use crate::transport::{ClientTls, Connection, ServerTls, Wakeup, wait};
 use crate::wire::{ToClient, ToServer};
 
 /// Both ends of a connection, after the handshake.
-pub(super) fn pair() -> (Connection, Link) {
+pub(crate) fn pair() -> (Connection, Link) {
     let pem = certificate::self_signed().unwrap();
     let tls = ServerTls::new(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -25,13 +25,13 @@ pub(super) fn pair() -> (Connection, Link) {
 }
 
 /// Waits until the connection can go on.
-pub(super) fn wait_for(connection: &Connection) {
+pub(crate) fn wait_for(connection: &Connection) {
     let wakeup = Wakeup::new().unwrap();
     wait(connection, connection.interest(), &wakeup, None).unwrap();
 }
 
 /// The next frame that the client sent.
-pub(super) fn next(server: &mut Connection) -> ToServer {
+pub(crate) fn next(server: &mut Connection) -> ToServer {
     loop {
         if let Some((kind, body)) = server.next_frame(FRAME_MAX).unwrap() {
             return ToServer::decode(kind, body).unwrap();
@@ -43,7 +43,7 @@ pub(super) fn next(server: &mut Connection) -> ToServer {
 }
 
 /// Sends a frame to the client.
-pub(super) fn say(server: &mut Connection, frame: &ToClient) {
+pub(crate) fn say(server: &mut Connection, frame: &ToClient) {
     server.queue(&frame.encode());
     while !server.flush().unwrap() {
         wait_for(server);

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit};
 
-use super::guests::GuestPass;
-use super::hub::SessionId;
-use super::outbox::Outbox;
+use super::net::preauth::GuestPass;
+use super::net::send_queue::Outbox;
+use super::registry::hub::SessionId;
 use super::session::Session;
 use super::shared::Shared;
 use crate::limits::{
@@ -23,7 +23,7 @@ use crate::transport::{Connection, Stop, forwarded_for, wait_input};
 use crate::wire::Code;
 
 /// The accept loop and the threads that it started.
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
     listener: TcpListener,
     shared: Arc<Shared>,
     clients: HashMap<SessionId, Client>,
@@ -39,7 +39,7 @@ struct Client {
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Self> {
+    pub(crate) fn new(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self {
             listener,
@@ -52,7 +52,7 @@ impl Acceptor {
     }
 
     /// Accepts until asked to stop, then ends every session.
-    pub(super) fn run(mut self, stop: &Stop) -> io::Result<()> {
+    pub(crate) fn run(mut self, stop: &Stop) -> io::Result<()> {
         while !stop.is_asked() {
             wait_input(&self.listener, stop.wakeup(), None)?;
             self.join_finished();

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::AccountsError;
 use super::admin::Refusal;
-use super::capacity::Scarce;
 use super::folder;
-use super::listen::Lacks;
-use super::store::StoreError;
+use super::log::StoreError;
+use super::net::bind_address::Lacks;
+use super::net::capacity::Scarce;
 use crate::crypto::keys::KeyError;
 use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};

@@ -14,7 +14,7 @@ pub fn parts(folder: &Path) -> Manifest {
 }
 
 /// How the server ends because of its folder.
-pub(super) fn exit(error: &ManifestError) -> Exit {
+pub(crate) fn exit(error: &ManifestError) -> Exit {
     match error {
         ManifestError::Gone { .. } | ManifestError::Missing { .. } => Exit::Configuration,
         ManifestError::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => Exit::Configuration,
@@ -23,19 +23,19 @@ pub(super) fn exit(error: &ManifestError) -> Exit {
 }
 
 /// What is so without this part.
-pub(super) fn without(path: &Path) -> &'static str {
+pub(crate) fn without(path: &Path) -> &'static str {
     let part = LAYOUT.parts.iter().find(|part| path.ends_with(part.name));
     part.map_or("what it held is lost", |part| part.without)
 }
 
 /// Name of the file of cursors.
-pub(super) const CURSORS: &str = "cursors.jsonl";
+pub(crate) const CURSORS: &str = "cursors.jsonl";
 /// Name of the folder of the message log.
-pub(super) const MESSAGES: &str = "messages";
+pub(crate) const MESSAGES: &str = "messages";
 /// Name of the server's secret.
-pub(super) const SECRET: &str = "secret.key";
+pub(crate) const SECRET: &str = "secret.key";
 /// Name of the file with the TLS certificate and its key.
-pub(super) const TLS: &str = "tls.pem";
+pub(crate) const TLS: &str = "tls.pem";
 
 const LAYOUT: Layout = Layout {
     format: Format {

@@ -5,46 +5,25 @@
 mod acceptor;
 pub mod accounts;
 pub mod admin;
-mod capacity;
-mod chat;
-mod comings;
-mod directory;
 mod error;
-mod farewell;
 pub mod folder;
-mod guests;
-mod hub;
-mod identity;
-mod line;
-mod listen;
-mod login;
+mod log;
+pub mod net;
 pub mod options;
-mod outbox;
-mod pause;
-mod phase;
-mod presence;
-pub mod proxies;
-pub mod rate;
-mod register;
-mod renewal;
-pub mod scheduling;
-mod seat;
+mod registry;
 mod session;
 mod shared;
-mod store;
-pub mod surroundings;
-pub mod throttle;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
-pub use capacity::Scarce;
 pub use error::ServerError;
-pub use listen::Lacks;
+pub use log::{Durability, Quotas, StoreError};
+pub use net::bind_address::Lacks;
+pub use net::capacity::Scarce;
 pub use shared::{Registration, Settings, Why};
-pub use store::{Durability, Quotas, StoreError};
 
 use crate::crypto::keys::PublicKey;
 use crate::storage::folder::{LockedFolder, ensure_folder};
@@ -63,22 +42,18 @@ pub struct Server {
 impl Server {
     /// Takes the data folder, loads what is in it, or makes it, and binds `listen` (`HOST:PORT`, port 0 for any).
     pub fn open(folder: &Path, listen: &str, settings: Settings) -> Result<Self, ServerError> {
-        capacity::check(settings.max_clients)?;
+        crate::server::net::capacity::check(settings.max_clients)?;
         // Before anything is made in a folder for it.
-        listen::check(listen)?;
+        crate::server::net::bind_address::check(listen)?;
         let folder = LockedFolder::open(folder)?;
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
         let parts = folder::parts(folder.path());
         parts.ready(folder::MESSAGES, |path| ensure_folder(path).map_err(ServerError::from))?;
         parts.is_there(folder::CURSORS)?;
-        let store = store::Store::open(
-            folder.path(),
-            accounts.all().into_iter(),
-            settings.quotas.clone(),
-            settings.durability,
-        )?;
-        let tls = identity::load_tls(folder.path())?;
-        let secret = identity::load_secret(folder.path())?;
+        let store =
+            log::Store::open(folder.path(), accounts.all().into_iter(), settings.quotas.clone(), settings.durability)?;
+        let tls = crate::server::net::identity::load_tls(folder.path())?;
+        let secret = crate::server::net::identity::load_secret(folder.path())?;
         let listener = bind(listen)?;
         let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
         let address = listener.local_addr().map_err(bound)?;
@@ -125,7 +100,7 @@ impl Server {
         let folder = self.folder.path().to_owned();
         let administration =
             admin::Administration::begin(self.socket, folder, Arc::clone(&self.shared)).map_err(failed)?;
-        let comings = comings::Comings::begin(Arc::clone(&self.shared)).map_err(failed)?;
+        let comings = crate::server::registry::presence::Comings::begin(Arc::clone(&self.shared)).map_err(failed)?;
         let ended = self.acceptor.run(stop).map_err(failed);
         comings.end();
         administration.end();

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::proxies::Network;
-use super::store::days;
-use super::surroundings;
-use super::throttle::Whose;
+use super::log::days;
+use super::net::proxies::Network;
+use super::net::surroundings;
+use super::net::throttle::Whose;
 use super::{Durability, Quotas, Registration, Settings};
 use crate::environment;
 use crate::limits;

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::accounts::Accounts;
-use super::guests::Guests;
-use super::hub::Hub;
-use super::presence::Presence;
-use super::proxies::{Network, Proxies};
-use super::store::{Durability, Quotas, Store};
-use super::surroundings::Surroundings;
-use super::throttle::{Slowness, Throttle};
+use super::log::{Durability, Quotas, Store};
+use super::net::preauth::Guests;
+use super::net::proxies::{Network, Proxies};
+use super::net::surroundings::Surroundings;
+use super::net::throttle::{Slowness, Throttle};
+use super::registry::handle::Presence;
+use super::registry::hub::Hub;
 use crate::crypto::keys::PublicKey;
 use crate::limits;
 use crate::transport::ServerTls;
@@ -114,35 +114,35 @@ impl Default for Settings {
 
 /// State that every session's thread reaches. Each lock is held for a few instructions, never over input or output,
 /// and never together with another.
-pub(super) struct Shared {
-    pub(super) settings: Settings,
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
     /// Who may make an account.
-    pub(super) registration: Registration,
+    pub(crate) registration: Registration,
     /// Why, if nothing was said about it.
-    pub(super) why_registration: Option<Why>,
-    pub(super) proxies: Proxies,
+    pub(crate) why_registration: Option<Why>,
+    pub(crate) proxies: Proxies,
     /// Where it listens, with the real port.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// When it began, as Unix time in milliseconds.
-    pub(super) began_ms: u64,
-    pub(super) tls: ServerTls,
-    pub(super) accounts: Accounts,
-    pub(super) store: Store,
-    pub(super) guests: Arc<Guests>,
+    pub(crate) began_ms: u64,
+    pub(crate) tls: ServerTls,
+    pub(crate) accounts: Accounts,
+    pub(crate) store: Store,
+    pub(crate) guests: Arc<Guests>,
     /// Connections of trusted proxies, until they have said for whom.
-    pub(super) forwarded: Arc<Guests>,
+    pub(crate) forwarded: Arc<Guests>,
     /// Makes the salts of unknown names: steady, and not to be told from real ones.
-    pub(super) secret: [u8; 32],
+    pub(crate) secret: [u8; 32],
     /// Read and checked in place of an unknown name's key, so that both refusals take the same time.
-    pub(super) decoy: Vec<u8>,
+    pub(crate) decoy: Vec<u8>,
     /// It was told that the data folder is an older copy than one that was here before.
-    pub(super) was_set_back: AtomicBool,
+    pub(crate) was_set_back: AtomicBool,
     hub: Mutex<Hub<Presence>>,
     throttle: Mutex<Throttle>,
 }
 
 impl Shared {
-    pub(super) fn new(
+    pub(crate) fn new(
         settings: Settings,
         address: SocketAddr,
         tls: ServerTls,
@@ -179,18 +179,18 @@ impl Shared {
         }
     }
 
-    pub(super) fn hub(&self) -> MutexGuard<'_, Hub<Presence>> {
+    pub(crate) fn hub(&self) -> MutexGuard<'_, Hub<Presence>> {
         // No code that can panic runs under this lock, nor under the next.
         self.hub.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn throttle(&self) -> MutexGuard<'_, Throttle> {
+    pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Unix time in milliseconds; a clock before 1970 counts as 1970.
-pub(super) fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

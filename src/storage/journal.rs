@@ -522,5 +522,4 @@ const LINK_DIGITS: usize = 8;
 const HEAD: usize = LINK_DIGITS + 1 + SUM_DIGITS + 1;
 
 #[cfg(test)]
-#[path = "journal_tests.rs"]
 mod tests;

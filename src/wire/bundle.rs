@@ -1,6 +1,8 @@
 //! The key bundle: what others need to know to write to an account and to check what it wrote.
 
-use super::{Error, reader::Reader, writer::Writer};
+use super::Error;
+use super::reader::Reader;
+use super::writer::Writer;
 use crate::limits::{HANDOVER_MAX, LINEAGE_MAX, SIGNATURE_MAX, SPKI_MAX};
 use crate::names::UserName;
 

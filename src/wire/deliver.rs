@@ -35,8 +35,8 @@ const ENVELOPE: usize = BACKLOG + 1;
 
 #[cfg(test)]
 mod tests {
-    use super::super::ToClient;
     use super::*;
+    use crate::wire::ToClient;
 
     #[test]
     fn it_is_the_frame_that_values_give() {

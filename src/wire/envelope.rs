@@ -4,7 +4,9 @@ use std::fmt;
 
 use data_encoding::HEXLOWER;
 
-use super::{Error, Fingerprint, reader::Reader, signed, writer::Writer};
+use super::reader::Reader;
+use super::writer::Writer;
+use super::{Error, Fingerprint, signed};
 use crate::limits::{CIPHERTEXT_MAX, NAME_MAX, RSA_BITS_MIN, SIGNATURE_MAX};
 use crate::names::{Recipient, UserName};
 

@@ -3,7 +3,8 @@
 //! Each begins with a label of its own, so that nothing signed for one purpose serves another,
 //! and none is ever made over bytes that a server chose alone.
 
-use super::{Bundle, Fingerprint, writer::Writer};
+use super::writer::Writer;
+use super::{Bundle, Fingerprint};
 use crate::names::UserName;
 
 const BUNDLE: &[u8] = b"TopChat-bundle-v1\0";

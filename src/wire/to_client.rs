@@ -1,6 +1,8 @@
 //! Frames from server to client.
 
-use super::{Code, DeliveryId, Error, MessageId, Predecessor, frame, reader::Reader, writer::Writer};
+use super::reader::Reader;
+use super::writer::Writer;
+use super::{Code, DeliveryId, Error, MessageId, Predecessor, frame};
 use crate::limits::{FRAME_MAX, PAGE_NAMES, PRESENCE_NAMES, REASON_MAX, SCRAM_MESSAGE_MAX};
 use crate::names::UserName;
 

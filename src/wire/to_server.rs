@@ -1,6 +1,8 @@
 //! Frames from client to server.
 
-use super::{DeliveryId, Error, Fingerprint, Verifier, frame, reader::Reader, writer::Writer};
+use super::reader::Reader;
+use super::writer::Writer;
+use super::{DeliveryId, Error, Fingerprint, Verifier, frame};
 use crate::limits::{FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HANDOVER_MAX, INVITE_MAX, SCRAM_MESSAGE_MAX, SIGNATURE_MAX};
 use crate::names::UserName;
 

@@ -79,8 +79,8 @@ impl Home {
     /// A file of the client's state with a good checksum, in a folder that is made where it is missing.
     pub fn state(&self, name: &str, document: &serde_json::Value) {
         let path = self.path(name);
-        topchat::client::state_folder::parts(path.parent().unwrap()).begin().unwrap();
-        self.file(name, topchat::client::state_file::sealed(document).unwrap().as_bytes());
+        topchat::client::state::state_folder::parts(path.parent().unwrap()).begin().unwrap();
+        self.file(name, topchat::client::state::state_file::sealed(document).unwrap().as_bytes());
     }
 
     pub fn read(&self, name: &str) -> String {

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use topchat::client::contacts::{Contacts, NewKeys};
-use topchat::client::event::Notice;
-use topchat::client::inbox::Entry;
+use topchat::client::model::event::Notice;
 use topchat::client::receive::{Absent, Action, Receiver};
-use topchat::client::replay::Ledger;
+use topchat::client::state::inbox::Entry;
+use topchat::client::state::seen::Ledger;
+use topchat::client::trust::contacts::{Contacts, NewKeys};
 use topchat::wire::Envelope;
 
 use super::stage::{Stage, THE_END, shown, told};

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
-use topchat::client::group_file::GroupFile;
-use topchat::client::member::Member;
+use topchat::client::keys::group_file::GroupFile;
+use topchat::client::keys::member::Member;
 use topchat::crypto::group_key::GroupKeys;
 use topchat::crypto::keys::PrivateKey;
 

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
-use topchat::client::contacts::{Contacts, NewKeys};
-use topchat::client::inbox::Inbox;
-use topchat::client::servers;
+use topchat::client::state::inbox::Inbox;
+use topchat::client::trust::contacts::{Contacts, NewKeys};
+use topchat::client::trust::servers;
 use topchat::crypto::group_key::GroupKeys;
 use topchat::server::accounts::{self, Accounts};
 use topchat::server::{Server, Settings};
@@ -172,7 +172,7 @@ fn log(data: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
     (segments, cursors)
 }
 
-/// A record with a good checksum (`server/store/record.rs`) and fields that need not make sense.
+/// A record with a good checksum (`server/log/record.rs`) and fields that need not make sense.
 fn record(choices: &mut Choices<'_>, segment: &mut Vec<u8>) {
     let mut body = Vec::new();
     for _ in 0..4 {
@@ -206,10 +206,10 @@ pub fn pins_load(data: &[u8]) {
     let place = lock(&FOLDER);
     let content = document(data);
     let (contacts, server) = (place.path().join("contacts.json"), place.path().join("servers.json"));
-    topchat::client::state_folder::parts(place.path()).begin().unwrap();
+    topchat::client::state::state_folder::parts(place.path()).begin().unwrap();
     put(&contacts, &content);
     if let Ok(found) = Contacts::open(place.path(), NewKeys::First) {
-        let pinned = topchat::client::keyring::Keyring::pinned(&found, &BOB.name).unwrap();
+        let pinned = topchat::client::model::pin::Keyring::pinned(&found, &BOB.name).unwrap();
         assert!(pinned.is_none() || content.windows(3).any(|part| part == b"bob"));
     }
     assert_eq!(fs::read(&contacts).unwrap(), content, "reading changed the file");
@@ -240,7 +240,7 @@ fn document(data: &[u8]) -> Vec<u8> {
         choices.change(&mut content);
     }
     // With a good checksum, if it is JSON yet.
-    let sealed = |value: serde_json::Value| topchat::client::state_file::sealed(&value).ok();
+    let sealed = |value: serde_json::Value| topchat::client::state::state_file::sealed(&value).ok();
     let mut content = serde_json::from_slice(&content).ok().and_then(sealed).map_or(content, String::into_bytes);
     if choices.byte() & 3 == 0 {
         choices.change(&mut content);
@@ -253,7 +253,7 @@ pub fn inbox_load(data: &[u8]) {
     static FOLDER: LazyLock<Mutex<TempDir>> = LazyLock::new(|| Mutex::new(folder()));
     let place = lock(&FOLDER);
     let (path, content) = (place.path().join("inbox"), journal(data));
-    topchat::client::state_folder::parts(place.path()).begin().unwrap();
+    topchat::client::state::state_folder::parts(place.path()).begin().unwrap();
     put(&path, &content);
     match Inbox::open(place.path()) {
         Ok((inbox, _)) => {

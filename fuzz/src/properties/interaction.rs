@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use topchat::client::contacts::{Contacts, NewKeys};
-use topchat::client::inbox::Entry;
-use topchat::client::member::Member;
+use topchat::client::keys::member::Member;
 use topchat::client::receive::{Absent, Action, Receiver};
-use topchat::client::render::Page;
-use topchat::client::replay::Ledger;
+use topchat::client::state::inbox::Entry;
+use topchat::client::state::seen::Ledger;
+use topchat::client::trust::contacts::{Contacts, NewKeys};
+use topchat::client::ui::render::Page;
 use topchat::crypto::envelope::{self, SealWith};
 use topchat::wire::bundle::Predecessor;
 use topchat::wire::{Envelope, Header, MessageId, signed};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use topchat::server::Settings;
-use topchat::server::throttle::Slowness;
+use topchat::server::net::throttle::Slowness;
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{Code, DeliveryId, Fingerprint, ToClient, ToServer};

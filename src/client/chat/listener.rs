@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use super::Chat;
 use crate::client::Error;
-use crate::client::dialogue::answered;
-use crate::client::event::{Notice, Opened};
-use crate::client::listening::Audience;
-use crate::client::output::now_ms;
-use crate::client::reconnect::Follower;
-use crate::client::render::Page;
-use crate::client::{presence, send};
+use crate::client::model::event::{Notice, Opened};
+use crate::client::net::reconnect::Follower;
+use crate::client::net::request::answered;
+use crate::client::receive::listen_loop::Audience;
+use crate::client::send::deliver;
+use crate::client::ui::output::now_ms;
+use crate::client::ui::presence;
+use crate::client::ui::render::Page;
 use crate::limits::PRESENCE_EVERY;
 use crate::names::UserName;
 use crate::wire::to_client::Entry;
@@ -93,7 +94,7 @@ impl Audience for Listener<'_> {
             ToClient::Refused { msg_id, reason } => {
                 chat.answered(msg_id, false)?;
                 chat.history.iter().for_each(|history| history.refused(msg_id));
-                let told = chat.pending().refused(msg_id, |to| send::refused(to, reason).to_string());
+                let told = chat.pending().refused(msg_id, |to| deliver::refused(to, reason).to_string());
                 chat.heard.notify_all();
                 told.map_or(Ok(()), |told| chat.tell_of(msg_id, told))
             }

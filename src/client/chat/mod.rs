@@ -1,8 +1,13 @@
 //! The interactive chat: what its two threads share, and how they begin and end.
 
+pub(crate) mod commands;
+pub(crate) mod input;
 mod listener;
-mod manners;
 mod outgoing;
+mod peers;
+pub(crate) mod pending;
+pub(crate) mod screen;
+pub(crate) mod terminal;
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -10,47 +15,47 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::listener::{Listener, ListeningEnded};
-use self::manners::Manners;
-use self::outgoing::Outgoing;
 use super::Error;
-use super::bell::Bell;
-use super::blocked::Blocked;
-use super::circuit::Circuit;
-use super::conduct::{Part, conduct};
 use super::config::Config;
-use super::contacts::Contacts;
-use super::event::Notice;
-use super::history::History;
-use super::inbox::Inbox;
-use super::listening::Receiving;
-use super::member::Member;
-use super::outbox::Outbox;
-use super::output::now_ms;
-use super::pending::Pending;
-use super::prompt;
+use super::keys::member::Member;
+use super::model::event::Notice;
+use super::net::circuit::Circuit;
+use super::net::reconnect::listen_on;
+use super::net::session::Session;
+use super::net::threads::{Part, conduct};
 use super::receive::Receiver;
-use super::reconnect::listen_on;
-use super::screen::Screen;
-use super::sending::Sending;
-use super::sequence::Sequence;
-use super::session::Session;
+use super::receive::listen_loop::Receiving;
+use super::state::bell::Bell;
+use super::state::blocked::Blocked;
+use super::state::history::History;
+use super::state::inbox::Inbox;
+use super::state::outbox::Outbox;
+use super::state::sequence::Sequence;
+use super::trust::contacts::Contacts;
+use super::ui::output::now_ms;
+use super::ui::prompt;
 use crate::limits::{STOP_WITHIN, TYPING_ENDED};
 use crate::logging::{self, Elsewhere};
 use crate::names::UserName;
 use crate::transport::Stop;
 use crate::wire::{Fingerprint, ToClient};
+use input::Sending;
+use listener::{Listener, ListeningEnded};
+use outgoing::Outgoing;
+use peers::Manners;
+use pending::Pending;
+use screen::Screen;
 
 /// What the listening and the sending thread share. No lock of it is held over the network; over the terminal only the screen's.
-pub(in crate::client) struct Chat<'a> {
-    pub(in crate::client) config: &'a Config,
-    pub(in crate::client) member: &'a Member,
-    pub(in crate::client) contacts: &'a Contacts,
-    pub(in crate::client) sequence: Sequence,
-    pub(in crate::client) history: Option<History>,
-    pub(in crate::client) circuit: &'a Circuit,
-    pub(in crate::client) screen: Arc<Screen>,
-    pub(in crate::client) blocked: Blocked,
+pub(crate) struct Chat<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) member: &'a Member,
+    pub(crate) contacts: &'a Contacts,
+    pub(crate) sequence: Sequence,
+    pub(crate) history: Option<History>,
+    pub(crate) circuit: &'a Circuit,
+    pub(crate) screen: Arc<Screen>,
+    pub(crate) blocked: Blocked,
     manners: Mutex<Manners>,
     outbox: Mutex<Outgoing>,
     pending: Mutex<Pending>,
@@ -116,7 +121,7 @@ pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error>
 
 /// Panics if a test asks for it in this thread. Release builds know nothing of it.
 #[cfg(debug_assertions)]
-pub(in crate::client) fn panic_if_asked(thread: &str) {
+pub(crate) fn panic_if_asked(thread: &str) {
     assert!(std::env::var("TOPCHAT_TEST_PANIC").as_deref() != Ok(thread), "a test asked for this");
 }
 
@@ -144,12 +149,12 @@ impl Chat<'_> {
     }
 
     /// Says something of the program itself.
-    pub(in crate::client) fn remark(&self, words: &str) -> Result<(), Error> {
+    pub(crate) fn remark(&self, words: &str) -> Result<(), Error> {
         self.screen.line(&self.screen.page().remark(words, now_ms()))
     }
 
     /// Says that something is wrong.
-    pub(in crate::client) fn notice(&self, notice: &Notice) -> Result<(), Error> {
+    pub(crate) fn notice(&self, notice: &Notice) -> Result<(), Error> {
         self.screen.line(&self.screen.page().notice(notice, now_ms()))?;
         if let Notice::KeyChanged(change) = notice {
             self.shown().insert(change.name.clone(), change.now);
@@ -158,12 +163,12 @@ impl Chat<'_> {
     }
 
     /// The changed keys whose fingerprints the person has seen in this chat: the last one of each name.
-    pub(in crate::client) fn shown(&self) -> MutexGuard<'_, HashMap<UserName, Fingerprint>> {
+    pub(crate) fn shown(&self) -> MutexGuard<'_, HashMap<UserName, Fingerprint>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Before something goes to ALL: the group key file may have changed, and without one nothing can.
-    pub(in crate::client) fn have_group_key(&self) -> Result<(), Error> {
+    pub(crate) fn have_group_key(&self) -> Result<(), Error> {
         if let Some(notice) = self.member.group.look_again() {
             self.notice(&notice)?;
         }
@@ -171,7 +176,7 @@ impl Chat<'_> {
     }
 
     /// Sends the answer to the request with this number to `answer`. False if no answer will come.
-    pub(in crate::client) fn expect_answer(&self, request: u32, answer: Sender<ToClient>) -> bool {
+    pub(crate) fn expect_answer(&self, request: u32, answer: Sender<ToClient>) -> bool {
         let mut answers = self.answers();
         let open = !answers.ended;
         if open {
@@ -181,23 +186,23 @@ impl Chat<'_> {
     }
 
     /// Nobody waits for that answer any more.
-    pub(in crate::client) fn forget_answer(&self, request: u32) {
+    pub(crate) fn forget_answer(&self, request: u32) {
         self.answers().waiting.remove(&request);
     }
 
     /// The messages on their way.
-    pub(in crate::client) fn pending(&self) -> MutexGuard<'_, Pending> {
+    pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until at most `most` messages are without an answer, for `time` at most.
-    pub(in crate::client) fn wait_until_settled(&self, most: usize, time: Duration) {
+    pub(crate) fn wait_until_settled(&self, most: usize, time: Duration) {
         let awaited = |pending: &mut Pending| pending.awaited() > most;
         drop(self.heard.wait_timeout_while(self.pending(), time, awaited).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Every message's fate is told before the end, if the server tells it soon.
-    pub(in crate::client) fn wait_for_the_last(&self) {
+    pub(crate) fn wait_for_the_last(&self) {
         if self.circuit.link().is_some() {
             self.wait_until_settled(0, STOP_WITHIN);
         }

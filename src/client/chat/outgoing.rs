@@ -4,11 +4,11 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::Chat;
+use super::pending::{Sent, Told};
 use crate::client::Error;
-use crate::client::outbox::Outbox;
-use crate::client::pending::{Sent, Told};
-use crate::client::render::Own;
-use crate::client::trust_error::TrustError;
+use crate::client::error::trust::TrustError;
+use crate::client::state::outbox::Outbox;
+use crate::client::ui::render::Own;
 use crate::limits::{UNANSWERED_MAX, WAITING_MESSAGES};
 use crate::names::{Recipient, UserName};
 use crate::wire::{Envelope, MessageId, ToServer};
@@ -28,13 +28,13 @@ impl Outgoing {
 
 impl Chat<'_> {
     /// What waits for the server. The lock covers the outbox's file, too.
-    pub(in crate::client) fn outbox(&self) -> OutboxGuard<'_> {
+    pub(crate) fn outbox(&self) -> OutboxGuard<'_> {
         OutboxGuard(self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends what waits, in order. If the other thread is doing that, it takes along what came since.
     /// Without a connection all of it stays, and is shown as waiting.
-    pub(in crate::client) fn send_what_waits(&self) -> Result<(), Error> {
+    pub(crate) fn send_what_waits(&self) -> Result<(), Error> {
         self.take_back()?;
         while let Some(link) = self.circuit.link() {
             let mut outbox = self.outbox();
@@ -80,7 +80,7 @@ impl Chat<'_> {
     }
 
     /// What an earlier run has not got rid of.
-    pub(in crate::client) fn take_up(&self) -> Result<(), Error> {
+    pub(crate) fn take_up(&self) -> Result<(), Error> {
         let earlier: Vec<_> = self.outbox().waiting();
         if !earlier.is_empty() {
             self.remark(&format!("{} sent now", of_earlier(earlier.len())))?;
@@ -91,7 +91,7 @@ impl Chat<'_> {
         Ok(())
     }
 
-    pub(in crate::client) fn tell_what_waits(&self) {
+    pub(crate) fn tell_what_waits(&self) {
         match self.outbox().waiting().len() {
             0 => {}
             1 => self.config.say("1 message was not sent: it waits here, and is sent when you chat the next time"),
@@ -101,13 +101,13 @@ impl Chat<'_> {
         }
     }
 
-    pub(in crate::client) fn show_waiting(&self) -> Result<(), Error> {
+    pub(crate) fn show_waiting(&self) -> Result<(), Error> {
         let waiting = self.pending().waiting();
         waiting.into_iter().try_for_each(|(id, told)| self.tell_of(id, told))
     }
 
     /// The server has answered a message: it need not go out again. `taken`: it has it.
-    pub(in crate::client) fn answered(&self, id: MessageId, taken: bool) -> Result<(), Error> {
+    pub(crate) fn answered(&self, id: MessageId, taken: bool) -> Result<(), Error> {
         let first = self.outbox().answered(id);
         if let Some((to, seq)) = first {
             if taken && let Err(error) = self.sequence.accepted(&to, seq) {
@@ -123,7 +123,7 @@ impl Chat<'_> {
     }
 
     /// Shows what became of a message of one's own.
-    pub(in crate::client) fn tell_of(&self, id: MessageId, told: Told) -> Result<(), Error> {
+    pub(crate) fn tell_of(&self, id: MessageId, told: Told) -> Result<(), Error> {
         let line = |sent: &Sent, state: &str| {
             let own = Own { from: &self.member.name, to: &sent.to, text: &sent.text, sent_ms: sent.sent_ms, state };
             self.screen.page().own(&own)
@@ -140,11 +140,11 @@ impl Chat<'_> {
 }
 
 /// The outbox, while nobody else has it.
-pub(in crate::client) struct OutboxGuard<'a>(MutexGuard<'a, Outgoing>);
+pub(crate) struct OutboxGuard<'a>(MutexGuard<'a, Outgoing>);
 
 impl OutboxGuard<'_> {
     /// A new message; it is on disk when this returns.
-    pub(in crate::client) fn add(&mut self, envelope: &Envelope) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, envelope: &Envelope) -> Result<(), Error> {
         match self.0.outbox.has_room() {
             true => self.0.outbox.add(envelope),
             false => Err(Error::OutboxFull { count: WAITING_MESSAGES }),
@@ -161,7 +161,7 @@ impl OutboxGuard<'_> {
         self.0.is_sending = false;
     }
 
-    pub(in crate::client) fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.0.outbox.lost();
     }
 

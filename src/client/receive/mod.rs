@@ -9,24 +9,28 @@
 //! A sender seen for the first time is pinned when a signature holds under the key that the server gave, not before:
 //! made-up names leave nothing behind.
 
-mod lookups;
-mod opening;
-mod waiting;
+mod deferred;
+pub(crate) mod feed;
+pub(crate) mod kept;
+mod key_lookup;
+pub(crate) mod listen_loop;
+mod open;
+pub(crate) mod skip_backlog;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-pub use self::lookups::Absent;
-use self::lookups::Held;
 use super::Error;
-use super::event::{Mark, Notice, Opened};
-use super::inbox::Entry;
-use super::kept::{Kept, Standing, Until};
-use super::keyring::{Keyring, Pin};
-use super::member::Member;
-use super::replay::{Failures, Ledger, Place, Verdict};
+use super::keys::member::Member;
+use super::model::event::{Mark, Notice, Opened};
+use super::model::pin::{Keyring, Pin};
+use super::state::inbox::Entry;
+use super::state::seen::{Failures, Ledger, Place, Verdict};
 use crate::names::{Recipient, UserName};
 use crate::wire::{Fingerprint, Header};
+use kept::{Kept, Standing, Until};
+pub use key_lookup::Absent;
+use key_lookup::Held;
 
 /// What the receiver wants done, in this order.
 pub enum Action {
@@ -89,7 +93,7 @@ impl<'a> Receiver<'a> {
             keyring,
             own: Pin { former: member.former.clone(), ..Pin::new(member.identity.public().clone(), Mark::Verified) },
             held: HashMap::new(),
-            last_request: lookups::REQUESTS_FROM,
+            last_request: key_lookup::REQUESTS_FROM,
             ledger,
             failures: Failures::default(),
             kept: Kept::default(),

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::{Error, json, output};
 use super::request::{Fault, Id};
+use crate::client::Error;
+use crate::client::ui::{json, output};
 use crate::error::Explain;
 
 /// An error as JSON-RPC has it.
@@ -97,8 +98,8 @@ mod tests {
 
     /// That of a request.
     fn id(json: &str) -> Id {
-        use super::super::super::lines::Line;
-        use super::super::request::{Asked, Request, parse};
+        use crate::client::rpc::request::{Asked, Request, parse};
+        use crate::client::ui::lines::Line;
         match parse(Line::Text(format!(r#"{{"id":{json}}}"#))) {
             Some(Asked::One(Request { id: Some(id), .. })) => id,
             other => panic!("{other:?}"),

@@ -5,7 +5,7 @@
 //! ([`subscription`]), in between.
 
 mod answer;
-mod desk;
+mod handler;
 mod open;
 mod request;
 mod stdout;
@@ -15,16 +15,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::desk::Desk;
-use self::open::Open;
-use self::stdout::Stdout;
-use super::circuit::Circuit;
-use super::conduct::{Part, conduct};
+use super::Error;
 use super::config::Config;
-use super::lines::Lines;
-use super::{Error, session};
+use super::net::circuit::Circuit;
+use super::net::session;
+use super::net::threads::{Part, conduct};
+use super::ui::lines::Lines;
 use crate::limits::{ERRAND_IDLE, INPUT_READ, REQUEST_ENDS_WITHIN};
 use crate::transport::{Stop, wait_input};
+use handler::Desk;
+use open::Open;
+use stdout::Stdout;
 
 /// Answers requests until stdin ends or somebody ends it.
 pub fn command(config: &Config, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::super::Error;
 use super::answer;
 use super::request::{Asked, Id, Request};
+use crate::client::Error;
 
 /// One line of requests at a time.
 #[derive(Default)]
@@ -80,9 +80,9 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::lines;
-    use super::super::request::parse;
     use super::*;
+    use crate::client::rpc::request::parse;
+    use crate::client::ui::lines;
 
     fn asked(line: &str) -> Asked {
         parse(lines::Line::Text(line.to_owned())).unwrap()

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::super::lines::Line;
+use crate::client::ui::lines::Line;
 
 /// What one line holds.
 #[derive(Debug, PartialEq)]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::super::Error;
+use crate::client::Error;
 use crate::limits::OUTPUT_CHUNK;
 use crate::transport::{Stop, wait_output};
 

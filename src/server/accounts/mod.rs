@@ -22,11 +22,11 @@ pub use invite::{Invite, InviteCode, InviteHash, InviteState};
 use table::Table;
 use writer::{Change, Request};
 
+use super::folder;
 use crate::crypto::digest;
 use crate::error::{Exit, Explain};
 use crate::limits::{ACCOUNT_BATCH, LINEAGE_MAX};
 use crate::names::UserName;
-use crate::server::folder;
 use crate::storage::folder::LockedFolder;
 use crate::storage::journal::JournalError;
 use crate::storage::manifest::ManifestError;

@@ -302,14 +302,14 @@ pub(super) mod base64 {
         }
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(in crate::server::accounts) fn serialize<S: Serializer>(
         bytes: &impl AsRef<[u8]>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(bytes.as_ref()))
     }
 
-    pub(in super::super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+    pub(in crate::server::accounts) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
     where
         D: Deserializer<'de>,
         T: TryFrom<Vec<u8>>,

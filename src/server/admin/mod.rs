@@ -3,23 +3,21 @@
 //! The lock of the data folder decides which: whoever holds it may change the files. Both ways lead to the same desk,
 //! so both have the same effects and the same output.
 
-mod ask;
+mod client;
 mod deadlined;
-mod desk;
-mod request;
-mod show;
-mod socket;
+mod handler;
+mod protocol;
+mod server;
+mod text;
 
 use std::io::Write;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-pub use request::Refusal;
-pub(super) use socket::{Administration, Socket};
+pub use protocol::Refusal;
+pub(crate) use server::{Administration, Socket};
 
-use self::desk::Desk;
-use self::request::{Request, Row, VERSION, Versioned};
 use super::ServerError;
 use super::accounts::Accounts;
 use super::options::{Command, UserTask};
@@ -27,6 +25,8 @@ use crate::limits::{ACCOUNTS_MAX, ADMIN_FOUND_WITHIN, ADMIN_PAUSE};
 use crate::names::UserName;
 use crate::storage::folder::LockedFolder;
 use crate::storage::lock::LockError;
+use handler::Desk;
+use protocol::{Request, Row, VERSION, Versioned};
 
 /// Name of the socket within the data folder.
 pub const SOCKET_NAME: &str = "admin.sock";
@@ -42,8 +42,8 @@ pub fn run(folder: &Path, command: &Command, out: &mut dyn Write, words: &mut dy
             Err(error) => error,
         };
         let LockError::Held { pid, .. } = held else { return Err(held.into()) };
-        if let Some(socket) = ask::connect(&folder.join(SOCKET_NAME))? {
-            return ask::ask(socket, folder, &request, &mut printed);
+        if let Some(socket) = client::connect(&folder.join(SOCKET_NAME))? {
+            return client::ask(socket, folder, &request, &mut printed);
         }
         // Its holder starts or stops at this moment, or is another task that works on the files: many of them take turns.
         if pid != holder {
@@ -93,9 +93,9 @@ fn requested(command: &Command) -> (Request, bool) {
 
 fn print(row: Row, json: bool, out: &mut dyn Write, words: &mut dyn Write) -> Result<(), ServerError> {
     let written = if json {
-        out.write_all(&request::line(&Versioned { v: VERSION, row }))
+        out.write_all(&protocol::line(&Versioned { v: VERSION, row }))
     } else {
-        let shown = show::show(&row);
+        let shown = text::show(&row);
         // Whoever closed stderr wants no words.
         let _ = words.write_all(shown.words.as_bytes());
         out.write_all(shown.data.as_bytes())

@@ -196,10 +196,10 @@ fn new_keys_that_the_old_ones_signed_are_told_calmly_and_messages_go_on() {
     assert_eq!(told(&actions), ["NewKeys", "alice: one (Known)"]);
     // What was on its way under the old key still counts, for a while.
     let mut late = entry(&by(&ALICE, 9, "late").encode());
-    late.received_ms = crate::client::output::now_ms();
+    late.received_ms = crate::client::ui::output::now_ms();
     assert_eq!(told(&receiver.arrived(late, Instant::now()).unwrap()), ["alice: late (Former)"]);
     let mut too_late = entry(&by(&ALICE, 10, "too late").encode());
-    too_late.received_ms = crate::client::output::now_ms() + 31 * 24 * 3600 * 1000;
+    too_late.received_ms = crate::client::ui::output::now_ms() + 31 * 24 * 3600 * 1000;
     assert_eq!(told(&receiver.arrived(too_late, Instant::now()).unwrap()), ["look up alice"]);
 }
 
@@ -243,7 +243,7 @@ fn what_was_written_before_new_keys_were_taken_is_shown_to_whoever_never_saw_the
         // Long after, it is no alarm either; nor does it begin to count again, though the server shows it once more.
         for seq in 4..6 {
             let mut late = entry(&by(&ALICE, seq, "late").encode());
-            late.received_ms = crate::client::output::now_ms() + 31 * 24 * 3600 * 1000;
+            late.received_ms = crate::client::ui::output::now_ms() + 31 * 24 * 3600 * 1000;
             let asked = request(&receiver.arrived(late, Instant::now()).unwrap());
             let actions = receiver.found(asked, &bundle_of("alice", &BOB), lineage.clone(), Instant::now()).unwrap();
             assert_eq!(told(&actions), ["GivenUp"]);

@@ -1,0 +1,4 @@
+//! Command line: options and dispatch.
+
+pub(crate) mod dispatch;
+pub mod options;

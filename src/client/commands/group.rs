@@ -1,0 +1,132 @@
+//! `topchat group rekey`, `list` and `forget`: the keys of the group, in the file that its members share.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::client::Error;
+use crate::client::config::{Config, default_group_key};
+use crate::client::error::group_file::GroupFileError;
+use crate::client::net::session;
+use crate::client::ui::{json, output};
+use crate::crypto::group_key::{GroupKey, GroupKeys};
+use crate::limits::LOCK_WITHIN;
+use crate::storage::lock::Lock;
+use crate::storage::{FileError, private};
+use crate::text::visible;
+
+/// A new key that writes from now on; those before it still read. Makes the file if there is none.
+pub fn rekey(config: &Config) -> Result<(), Error> {
+    let path = path(config);
+    private::ensure_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    let _lock = lock(&path)?;
+    let key_error = |why| Error::GroupFile(GroupFileError::Bad { path: path.clone(), why });
+    let keys = match session::read_group_text(&path) {
+        Ok((mut keys, text)) => {
+            keys.rekey().map_err(key_error)?;
+            private::replace(&path, keys.rewrite(&text).as_bytes())?;
+            keys
+        }
+        Err(Error::File(FileError::Missing { .. })) => {
+            let keys = GroupKeys::generate().map_err(key_error)?;
+            private::create_new(&path, keys.to_text().as_bytes())?;
+            config.say(&format!(
+                "there was no group key in {}: this is a first one. If the group has one already, take a member's file instead",
+                visible(&path.to_string_lossy())
+            ));
+            keys
+        }
+        Err(error) => return Err(error),
+    };
+    let (shown, new) = (visible(&path.to_string_lossy()).into_owned(), keys.writer().short_id());
+    let older = match keys.entries().count() - 1 {
+        0 => String::new(),
+        1 => "; the one before still reads".to_owned(),
+        count => format!("; {count} older ones still read"),
+    };
+    config.say(&format!("group key {new} in {shown} writes from now on{older}"));
+    config
+        .say(&format!("give {shown} to every member by a safe way: without it they can't read what you write to ALL"));
+    if config.json { print(config, &keys) } else { Ok(()) }
+}
+
+/// The ids of all keys, the one that writes first.
+pub fn list(config: &Config) -> Result<(), Error> {
+    print(config, &read(&path(config))?.0)
+}
+
+/// Removes the key whose id begins with these digits: what was sealed with it can't be read any more.
+pub fn forget(config: &Config, digits: &str, force: bool) -> Result<(), Error> {
+    let path = path(config);
+    let _lock = lock(&path)?;
+    let (mut keys, text) = read(&path)?;
+    let id = one_of(&keys, digits)
+        .ok_or_else(|| Error::GroupFile(GroupFileError::NoSuchKey { text: digits.to_owned(), path: path.clone() }))?;
+    let is_only = keys.entries().count() == 1;
+    if !force && (is_only || keys.writer().id == id) {
+        return Err(Error::GroupFile(GroupFileError::Needed { id: short(id), path, is_only }));
+    }
+    let shown = visible(&path.to_string_lossy()).into_owned();
+    match keys.remove(&id) {
+        true => {
+            private::replace(&path, keys.rewrite(&text).as_bytes())?;
+            let writer = keys.writer().short_id();
+            config.say(&format!("group key {} is gone from {shown}; {writer} writes", short(id)));
+        }
+        false => {
+            private::remove(&path)?;
+            config.say(&format!("group key {} is gone, and with it {shown}", short(id)));
+        }
+    }
+    Ok(())
+}
+
+fn print(config: &Config, keys: &GroupKeys) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Listed {
+        r#type: &'static str,
+        id: String,
+        writes: bool,
+    }
+    let line = |key: &GroupKey| {
+        let (id, writes) = (key.id_hex(), key.id == keys.writer().id);
+        match config.json {
+            true => json::line(&Listed { r#type: "group-key", id, writes }) + "\n",
+            false => format!("{id}  {}\n", if writes { "writes" } else { "reads" }),
+        }
+    };
+    output::write(&keys.entries().map(line).collect::<String>())
+}
+
+fn path(config: &Config) -> PathBuf {
+    config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir))
+}
+
+fn read(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
+    session::read_group_text(path).map_err(|error| match error {
+        Error::File(FileError::Missing { .. }) => Error::GroupFile(GroupFileError::Missing { path: path.to_owned() }),
+        error => error,
+    })
+}
+
+fn lock(path: &Path) -> Result<Lock, Error> {
+    Ok(Lock::acquire_within(&path.with_extension("lock"), LOCK_WITHIN)?)
+}
+
+/// The one id that begins with these digits, if they are enough to mean one.
+fn one_of(keys: &GroupKeys, digits: &str) -> Option<[u8; 16]> {
+    let digits = digits.to_ascii_lowercase();
+    let mut fitting = keys.entries().filter(|key| digits.len() >= SHORT && key.id_hex().starts_with(&digits));
+    match (fitting.next(), fitting.next()) {
+        (Some(key), None) => Some(key.id),
+        _ => None,
+    }
+}
+
+fn short(id: [u8; 16]) -> String {
+    id.iter().take(SHORT / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Digits of an id that are shown everywhere, and the fewest that name one.
+const SHORT: usize = 4;

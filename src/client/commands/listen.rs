@@ -1,0 +1,160 @@
+//! `topchat listen`: messages on stdout as they come.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::export;
+use crate::client::Error;
+use crate::client::chat::screen;
+use crate::client::config::Config;
+use crate::client::model::event::{Notice, Opened};
+use crate::client::net::circuit::Circuit;
+use crate::client::net::reconnect::{Follower, listen_on};
+use crate::client::net::session;
+use crate::client::net::session::Session;
+use crate::client::net::threads::{Part, conduct};
+use crate::client::receive::Receiver;
+use crate::client::receive::listen_loop::{Audience, Receiving};
+use crate::client::receive::skip_backlog::Left;
+use crate::client::state::history::History;
+use crate::client::state::inbox::Inbox;
+use crate::client::ui::output::now_ms;
+use crate::client::ui::render::Page;
+use crate::client::ui::{json, output};
+use crate::transport::Stop;
+use crate::wire::ToClient;
+use crate::wire::to_server::Mode;
+
+/// What is wanted.
+pub struct Wanted {
+    /// End after so many messages.
+    pub count: Option<u64>,
+    /// Write each message's parts here.
+    pub export: Option<PathBuf>,
+    /// Leave what waited already.
+    pub no_backlog: bool,
+}
+
+/// Prints messages until there are enough, the time is over, or somebody ends it. A lost connection is got back.
+pub fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
+    let name = session::choose(config)?;
+    wanted.export.as_deref().map(export::check).transpose()?;
+    let Session { dialogue, again, contacts, .. } = session::open(config, &name, Mode::Receiving)?;
+    begun();
+    let folder = config.account_state(&name);
+    let (inbox, ledger) = Inbox::open(&folder)?;
+    config.say(&format!("listening as {name}"));
+    let history = History::for_session(config, &again.member);
+    let receiver = Receiver::new(&again.member, &contacts, ledger);
+    let mut receiving = Receiving::new(&folder, inbox, receiver, history.as_ref());
+    receiving.left = Left::new(wanted.no_backlog);
+    let circuit = Circuit::default();
+    let begun = Instant::now();
+    let until = config.timeout.map(|timeout| begun + timeout);
+    let page = screen::page(&std::io::stdout());
+    let mut printer = Printer { config, wanted, page, got: 0, begun, until };
+    let printing = &mut printer;
+    let interrupted = conduct(
+        &circuit,
+        stop,
+        vec![Part {
+            name: "listening",
+            run: Box::new(|over| listen_on(config, &again, dialogue, &circuit, &mut receiving, printing, over)),
+        }],
+    );
+    match (interrupted, printer.missing()) {
+        // Asked to end politely, but before the work was done.
+        (Ok(()), true) if stop.is_asked() => Err(Error::Interrupted),
+        (Ok(()), true) => Err(printer.timed_out()),
+        (result, _) => result,
+    }
+}
+
+struct Printer<'a> {
+    config: &'a Config,
+    wanted: Wanted,
+    page: Page,
+    got: u64,
+    begun: Instant,
+    until: Option<Instant>,
+}
+
+impl Printer<'_> {
+    fn missing(&self) -> bool {
+        self.wanted.count.is_some_and(|count| self.got < count)
+    }
+
+    fn timed_out(&self) -> Error {
+        let secs = Duration::as_secs(&self.begun.elapsed());
+        Error::ListenTimedOut { got: self.got, wanted: self.wanted.count.unwrap_or(0), secs }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.wanted.count.is_some_and(|count| self.got >= count)
+    }
+
+    /// What went wrong is said even to those who want few words.
+    fn plain(&self) -> Page {
+        Page { colour: false, ..self.page.clone() }
+    }
+}
+
+impl Audience for Printer<'_> {
+    /// What came in the same moment as the last message wanted stays in the inbox: exactly so many are printed.
+    fn room(&self) -> Option<u64> {
+        self.wanted.count.map(|count| count.saturating_sub(self.got))
+    }
+
+    fn message(&mut self, opened: &Opened) -> Result<(), Error> {
+        if let Some(dir) = &self.wanted.export {
+            // A copy from an earlier run is there already.
+            export::export(dir, opened).or_else(|error| match error {
+                Error::File(crate::storage::FileError::Exists { .. }) => {
+                    log::warn!("{error}");
+                    Ok(())
+                }
+                error => Err(error),
+            })?;
+        }
+        output::line(&match self.config.json {
+            true => json::message(opened),
+            false => self.page.message(opened, now_ms()),
+        })?;
+        self.got += 1;
+        Ok(())
+    }
+
+    fn notice(&mut self, notice: &Notice) -> Result<(), Error> {
+        if self.config.json {
+            return output::line(&json::notice(notice));
+        }
+        output::words(&format!("{}\n", self.plain().notice(notice, now_ms())));
+        Ok(())
+    }
+
+    fn other(&mut self, _frame: ToClient) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    fn due(&mut self, now: Instant) -> Result<bool, Error> {
+        Ok(!self.has_enough() && self.until.is_none_or(|until| now < until))
+    }
+}
+
+impl Follower for Printer<'_> {
+    fn connected(&mut self, is_back: bool) -> Result<(), Error> {
+        if is_back {
+            self.config.say(&self.plain().remark("connected again", now_ms()));
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, words: &str) -> Result<(), Error> {
+        output::words(&format!("{}\n", self.plain().remark(words, now_ms())));
+        Ok(())
+    }
+}

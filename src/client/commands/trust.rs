@@ -1,0 +1,114 @@
+//! `topchat verify`, `topchat unverify`, `topchat trust` and `topchat forget`: what a person decides about a key.
+
+use std::sync::Arc;
+
+use super::users;
+use crate::client::Error;
+use crate::client::chat::screen;
+use crate::client::config::Config;
+use crate::client::error::trust::TrustError;
+use crate::client::model::event::Notice;
+use crate::client::model::pin::Keyring;
+use crate::client::net::directory::{Contacted, Meant};
+use crate::client::net::{directory, session};
+use crate::client::trust::contacts::Contacts;
+use crate::client::trust::pins::Choice;
+use crate::client::trust::verification::Comparison;
+use crate::client::ui::output;
+use crate::client::ui::output::now_ms;
+use crate::client::ui::prompt::{Terminal, is_yes};
+use crate::limits::VERIFIED_DIGITS_MIN;
+use crate::names::UserName;
+use crate::wire::Fingerprint;
+
+/// Pins the key that a contact has now: the one with this fingerprint, else the changed one, which the person is shown and
+/// asked about.
+pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
+    let meant = match typed {
+        Some(typed) => Meant::typed(typed)?,
+        None => Meant::Shown(Some(agree(config, name)?)),
+    };
+    let now = session::errand(config, |session| {
+        directory::trust(&mut session.dialogue, &session.contacts, name, meant.clone())
+    })?;
+    config.say(&format!("{name} is trusted with this key from now on:"));
+    users::show("trusted", config, name, now, None)
+}
+
+/// Shows the changed key of a contact, and asks whether to go on with it.
+fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
+    let own = session::choose(config)?;
+    let pin = Contacts::open(&config.account_state(&own), config.new_keys)?.pinned(name)?;
+    let change = pin
+        .and_then(|pin| pin.change(name))
+        .ok_or_else(|| Error::Trust(TrustError::NotChanged { name: name.clone() }))?;
+    let terminal = Terminal::open(config, "a confirmation", "topchat trust NAME FINGERPRINT")?;
+    let now = change.now;
+    terminal.say(&screen::page(&std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;
+    match is_yes(&terminal.ask(&format!("Go on with {name}'s new key, which nobody has compared? (y)es or (n)o "))?) {
+        true => Ok(now),
+        false => Err(Error::Declined),
+    }
+}
+
+/// Compares the key that a contact has now with what the contact says, and marks it as verified: with the fingerprint that
+/// was typed, else by asking the person.
+pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
+    let given = typed.map(|typed| directory::digits(typed, VERIFIED_DIGITS_MIN)).transpose()?;
+    let terminal = match given {
+        Some(_) => None,
+        None => Some(Terminal::open(config, "a comparison", "--fingerprint FINGERPRINT")?),
+    };
+    let (member, Contacted { bundle, notice }) = session::errand(config, |session| {
+        let found = directory::to_compare(&mut session.dialogue, &session.contacts, name)?;
+        Ok((Arc::clone(&session.again.member), found))
+    })?;
+    let (own, key) = (member.name.clone(), member.identity.public().fingerprint());
+    let now = bundle.identity.fingerprint();
+    if let Some(notice) = &notice {
+        output::words(&format!("{}\n", screen::page(&std::io::stderr()).notice(notice, now_ms())));
+    }
+    match (given, terminal) {
+        (Some(digits), _) => directory::compare(name, now, &digits)?,
+        (None, Some(terminal)) => ask(&terminal, name, &Comparison::new((&own, key), (name, now)))?,
+        (None, None) => return Err(Error::Declined),
+    }
+    Contacts::open(&config.account_state(&own), config.new_keys)?.choose(&bundle, Choice::Verified)?;
+    config.say(&format!("{name}'s key is verified from now on:"));
+    users::show("verified", config, name, now, None)
+}
+
+/// Takes back that a contact's key was compared. Needs no password and no server.
+pub fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    let was = Contacts::open(&config.account_state(&own), config.new_keys)?.unverify(name)?;
+    config.say(&unverified(name, was));
+    Ok(())
+}
+
+/// Takes a contact out. Needs no password and no server.
+pub fn forget(config: &Config, name: &UserName) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    Contacts::open(&config.account_state(&own), config.new_keys)?.forget(name)?;
+    config.say(&format!("{name} is forgotten: the next key of that name is one seen for the first time"));
+    Ok(())
+}
+
+/// What was done about a contact whose key is to be no longer verified.
+pub fn unverified(name: &UserName, was: bool) -> String {
+    match was {
+        true => format!("{name}'s key is no longer verified. It stays pinned."),
+        false => format!("{name}'s key was not verified. Nothing was changed."),
+    }
+}
+
+fn ask(terminal: &Terminal, name: &UserName, comparison: &Comparison) -> Result<(), Error> {
+    for line in comparison.whole(screen::page(&std::io::stderr()).colour, screen::height(&std::io::stderr())) {
+        terminal.say(&line)?;
+    }
+    match is_yes(&terminal.ask(&format!("Is it the same for {name}? (y)es marks the key as verified, (n)o does not "))?)
+    {
+        true => Ok(()),
+        false => Err(Error::Declined),
+    }
+}

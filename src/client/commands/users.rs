@@ -1,0 +1,159 @@
+//! `topchat users`, `topchat contacts` and `topchat fingerprint`.
+
+use std::io::{IsTerminal as _, stdout};
+
+use serde::Serialize;
+
+use crate::client::Error;
+use crate::client::chat::screen;
+use crate::client::config::Config;
+use crate::client::keys::folder::KeyFolder;
+use crate::client::model::pin::{Keyring, Pin};
+use crate::client::net::{directory, session};
+use crate::client::trust::contacts::Contacts;
+use crate::client::trust::verification::Comparison;
+use crate::client::ui::render::date;
+use crate::client::ui::{json, output};
+use crate::names::UserName;
+use crate::wire::Fingerprint;
+use crate::wire::to_client::Entry;
+use crate::wire::to_server::Scope;
+
+/// Who there is, one per line.
+pub fn users(config: &Config, online: bool) -> Result<(), Error> {
+    let scope = if online { Scope::Online } else { Scope::All };
+    let entries = session::errand(config, |session| directory::list(&mut session.dialogue, scope))?;
+    let lines = entries.iter().map(|entry| match config.json {
+        true => user_object(entry) + "\n",
+        false => format!("{:<32} {}\n", entry.name.as_str(), if entry.online { "here" } else { "away" }),
+    });
+    output::write(&lines.collect::<String>())
+}
+
+/// Whose keys are pinned and what is known of them, one per line. Needs no password and no server.
+pub fn contacts(config: &Config) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    let all = Contacts::open(&config.account_state(&own), config.new_keys)?.list()?;
+    if all.is_empty() {
+        config.say("no contacts yet: a key is pinned when you first write to somebody, or they to you");
+    }
+    let lines = all.iter().map(|(name, pin)| match config.json {
+        true => contact_object(name, pin) + "\n",
+        false => contact_line(name, pin),
+    });
+    output::write(&lines.collect::<String>())
+}
+
+/// One's own fingerprint, which needs no password and no server, or a contact's with the safety number: the pinned one, or
+/// the one that the server gives if there was no contact so far.
+pub fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    let key = KeyFolder::new(&config.users_dir(), &own).public_identity()?.fingerprint();
+    let Some(name) = name.filter(|name| **name != own) else { return show("fingerprint", config, &own, key, None) };
+    let theirs = fingerprint_of(config, name, &own)?;
+    let comparison = Comparison::new((&own, key), (name, theirs));
+    // The code is as high as many a terminal: what is to be read stands below it.
+    if code && !config.json {
+        output::line(&comparison.code(screen::page(&stdout()).colour).join("\n"))?;
+    }
+    show("fingerprint", config, name, theirs, Some(&comparison))
+}
+
+/// A fingerprint on stdout, and the safety number if there is one.
+pub fn show(
+    kind: &'static str,
+    config: &Config,
+    name: &UserName,
+    fingerprint: Fingerprint,
+    comparison: Option<&Comparison>,
+) -> Result<(), Error> {
+    output::line(&match (config.json, comparison) {
+        (true, _) => fingerprint_object(kind, name, fingerprint, comparison),
+        (false, Some(comparison)) if stdout().is_terminal() => comparison.rows().join("\n"),
+        (false, Some(comparison)) => comparison.lines().join("\n"),
+        (false, None) => format!("{name}  {}", fingerprint.grouped()),
+    })
+}
+
+/// The same as a line of JSON.
+pub fn fingerprint_object(
+    kind: &'static str,
+    name: &UserName,
+    fingerprint: Fingerprint,
+    comparison: Option<&Comparison>,
+) -> String {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        fingerprint: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        safety: Option<&'a str>,
+    }
+    let (name, safety) = (name.as_str(), comparison.map(Comparison::digits));
+    json::line(&Shown { r#type: kind, name, fingerprint: fingerprint.to_hex(), safety })
+}
+
+/// An account as a line of JSON.
+pub fn user_object(entry: &Entry) -> String {
+    #[derive(Serialize)]
+    struct User<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        online: bool,
+    }
+    json::line(&User { r#type: "user", name: entry.name.as_str(), online: entry.online })
+}
+
+fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fingerprint, Error> {
+    if let Some(pin) = Contacts::open(&config.account_state(own), config.new_keys)?.pinned(name)? {
+        if let Some(change) = pin.change(name) {
+            config.say(&format!(
+                "{name}'s key has changed, and you have not chosen yet. This is the old one; the other one is\n  {}",
+                change.now.grouped()
+            ));
+        }
+        return Ok(pin.key.fingerprint());
+    }
+    let found = session::errand(config, |session| directory::contact(&mut session.dialogue, &session.contacts, name))?;
+    config.say(&format!("{name} was seen for the first time and pinned. Compare, by voice:"));
+    Ok(found.bundle.identity.fingerprint())
+}
+
+fn contact_line(name: &UserName, pin: &Pin) -> String {
+    let mark = if pin.changed.is_some() { "CHANGED" } else { pin.mark.word() };
+    let verified = pin.verified_ms.map_or(String::new(), |verified| format!(", verified {}", date(verified)));
+    let line = format!(
+        "{:<32} {mark:<8} {}  pinned {}{verified}\n",
+        name.as_str(),
+        pin.key.fingerprint().grouped(),
+        date(pin.since_ms)
+    );
+    let now = pin.changed.map(|now| format!("{:<41} {}  seen in its place\n", "", now.grouped()));
+    line + &now.unwrap_or_default()
+}
+
+/// A contact as a line of JSON.
+pub fn contact_object(name: &UserName, pin: &Pin) -> String {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        key: &'static str,
+        fingerprint: String,
+        first_seen: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        verified: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changed: Option<String>,
+    }
+    json::line(&Listed {
+        r#type: "contact",
+        name: name.as_str(),
+        key: if pin.changed.is_some() { "changed" } else { pin.mark.word() },
+        fingerprint: pin.key.fingerprint().to_hex(),
+        first_seen: json::time(pin.since_ms),
+        verified: pin.verified_ms.map(json::time),
+        changed: pin.changed.map(Fingerprint::to_hex),
+    })
+}

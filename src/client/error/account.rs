@@ -1,0 +1,185 @@
+//! Why an account's own keys can't be used, changed or moved.
+
+use std::path::{Path, PathBuf};
+
+use crate::client::Error;
+use crate::client::keys::export_file::BackupError;
+use crate::crypto::keys::KeyError;
+use crate::error::{Exit, Explain};
+use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
+use crate::names::UserName;
+use crate::storage::FileKind;
+use crate::text::visible;
+
+/// Why an account's own keys can't be used, changed or moved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// An exported account that is not believed.
+    #[error("{} can't be imported: {why}. Nothing was changed.", visible(&.path.to_string_lossy()))]
+    Backup {
+        /// Where it came from.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: BackupError,
+    },
+    /// A key file.
+    #[error("the key file {}: {why}", visible(&.path.to_string_lossy()))]
+    Key {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: KeyError,
+    },
+    /// A size that RSA keys here can't have.
+    #[error("keys of {bits} bits are not possible, {RSA_BITS_MIN} to {RSA_BITS_MAX} are")]
+    KeySize {
+        /// As asked for.
+        bits: u32,
+    },
+    /// Another process has changed the account's keys meanwhile.
+    #[error("the keys in {} were changed by another program meanwhile. Nothing was changed by this one.", visible(&.folder.to_string_lossy()))]
+    KeysBusy {
+        /// Where.
+        folder: PathBuf,
+    },
+    /// The files of an account that is not on this machine.
+    #[error("no keys of {name} on this machine (looked in {})", visible(&.folder.to_string_lossy()))]
+    KeysMissing {
+        /// Whose.
+        name: UserName,
+        /// Where they were looked for.
+        folder: PathBuf,
+    },
+    /// A change of the keys or of the password was interrupted, so it is not known which files count.
+    #[error("a change of the keys in {} was interrupted", visible(&.folder.to_string_lossy()))]
+    KeysUnsettled {
+        /// Where.
+        folder: PathBuf,
+    },
+    /// No account on this machine.
+    #[error("no account on this machine yet (looked in {})", visible(&.folder.to_string_lossy()))]
+    NoAccount {
+        /// Where accounts were looked for.
+        folder: PathBuf,
+    },
+    /// A server that has let this account in before does so no more.
+    #[error("{server} does not let {name} in any more, with keys and a password that have logged in there")]
+    NoLongerKnown {
+        /// Whose.
+        name: UserName,
+        /// Where.
+        server: String,
+    },
+    /// A server that was set back did not take the changes again.
+    #[error(
+        "the server was set back to before a change of {name}'s keys or password, and did not take it again: {why}"
+    )]
+    NotBroughtBack {
+        /// Whose.
+        name: UserName,
+        /// What came in place of the answer.
+        why: Box<Error>,
+    },
+    /// Something other than a file where an exported account should be.
+    #[error("{} is {found}, not a file that topchat keys export wrote", visible(&.path.to_string_lossy()))]
+    NotDocument {
+        /// Where.
+        path: PathBuf,
+        /// What stands there.
+        found: FileKind,
+    },
+    /// An account of that name with another identity is here.
+    #[error("{name} has other keys on this machine, in {}. Nothing was changed.", visible(&.folder.to_string_lossy()))]
+    OtherKeys {
+        /// Whose.
+        name: UserName,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// New keys were sent to the server, and no answer came.
+    #[error("it is not known whether the server has taken the new keys: {why}")]
+    RenewalUnknown {
+        /// What came in place of the answer.
+        why: Box<Error>,
+    },
+    /// Several accounts, none chosen.
+    #[error("several accounts on this machine: {}", .names.iter().map(UserName::as_str).collect::<Vec<_>>().join(", "))]
+    WhichUser {
+        /// All of them.
+        names: Vec<UserName>,
+    },
+    /// The password opens no key file.
+    #[error("wrong name or password: it does not open {}", visible(&.path.to_string_lossy()))]
+    WrongPassphrase {
+        /// Which one.
+        path: PathBuf,
+    },
+}
+
+impl Explain for AccountError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Backup { why: BackupError::Passphrase, .. } => {
+                "it is locked with the password that the account had when it was exported".to_owned()
+            }
+            Self::Backup { .. } => "take another copy, or export it again: topchat keys export".to_owned(),
+            Self::Key { why, path } => key_remedy(why, path),
+            Self::KeySize { .. } => "leave the size out for keys of 3072 bits".to_owned(),
+            Self::KeysBusy { .. } | Self::NotBroughtBack { .. } => "try again".to_owned(),
+            Self::KeysMissing { name, .. } => format!(
+                "make the account with: topchat register {name}    or name the folder of its keys with --keys-dir"
+            ),
+            Self::KeysUnsettled { .. } => {
+                "any command that logs in puts that in order, for example: topchat users".to_owned()
+            }
+            Self::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
+            Self::NoLongerKnown { name, .. } => format!(
+                "if its data was set back to before the account, make it again with the same keys: topchat register {name}    \
+                 If the password or the keys were changed on another machine: topchat keys export there, then topchat keys import FILE here"
+            ),
+            Self::NotDocument { found: FileKind::Folder, .. } => "name a file in it".to_owned(),
+            Self::NotDocument { found: FileKind::Fifo, .. } => {
+                "give it as input: topchat keys import - < PIPE".to_owned()
+            }
+            Self::NotDocument { .. } => "name the file, or - for stdin".to_owned(),
+            Self::OtherKeys { folder, .. } => {
+                format!("import it under another --keys-dir, or move {} away", visible(&folder.to_string_lossy()))
+            }
+            Self::RenewalUnknown { .. } => "both the old and the new ones stay here; \
+                 the next command that logs in asks the server which ones count"
+                .to_owned(),
+            Self::WhichUser { .. } => "choose one with --user NAME".to_owned(),
+            Self::WrongPassphrase { .. } => "the password of the account also locks its key files".to_owned(),
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::KeySize { .. } | Self::NotDocument { .. } | Self::WhichUser { .. } => Exit::Usage,
+            Self::Backup { why: BackupError::Passphrase, .. }
+            | Self::NoLongerKnown { .. }
+            | Self::WrongPassphrase { .. } => Exit::Refused,
+            Self::Backup { why: BackupError::Changed, .. } => Exit::Identity,
+            Self::Backup { .. }
+            | Self::Key { .. }
+            | Self::KeysBusy { .. }
+            | Self::KeysMissing { .. }
+            | Self::KeysUnsettled { .. }
+            | Self::NoAccount { .. }
+            | Self::NotBroughtBack { .. }
+            | Self::OtherKeys { .. }
+            | Self::RenewalUnknown { .. } => Exit::Local,
+        }
+    }
+}
+
+fn key_remedy(why: &KeyError, path: &Path) -> String {
+    let path = visible(&path.to_string_lossy()).into_owned();
+    match why {
+        KeyError::TooSmall { .. } | KeyError::TooLarge { .. } | KeyError::NotRsa | KeyError::Exponent => {
+            format!("make new keys in another folder (--keys-dir); {path} was left as it is")
+        }
+        _ => format!("it should be as scripts/gen-user-keys.sh or topchat register make it; {path} was left as it is"),
+    }
+}

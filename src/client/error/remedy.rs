@@ -1,0 +1,112 @@
+//! What a person can do about an error (the flag, the file, the command), and how the program ends because of it.
+
+use crate::client::Error;
+use crate::client::state::state_folder;
+use crate::error::{Exit, Explain};
+use crate::names::NameError;
+use crate::storage::FileKind;
+use crate::text::quoted;
+
+/// The remedy, in one line.
+pub(crate) fn remedy(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Away { .. } => "nothing is stored; send it again when they are here (topchat users --online)",
+        Error::BacklogFull { .. } => "read them: topchat listen --timeout 5",
+        Error::InviteEmpty { .. } => "the code belongs into its first line, as the server's owner gave it",
+        Error::Name { why: NameError::Reserved, .. } => {
+            "take another name; to write to everybody, write ALL in capitals"
+        }
+        Error::Name { .. } => "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters",
+        Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir",
+        Error::NoSuchUser { .. } => "see who there is: topchat users",
+        Error::NoTerminal { flag, .. } => return Some(format!("give it with {flag}")),
+        Error::NotSent(why) => return remedy(why),
+        Error::NotKnown { .. } => "it may have arrived; send it again, or wait longer with --timeout SECONDS",
+        Error::OutboxFull { .. } => "wait until the connection is back",
+        Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL",
+        Error::PasswordCommand { .. } | Error::PasswordEmpty { .. } => {
+            "the first line of the file, or of the command's output, is the password"
+        }
+        Error::PasswordNotFile { as_new: true, .. } => "give it as input with --new-password-file -",
+        Error::PasswordNotFile { .. } => "give it as input with --password-file -, or with --password-command COMMAND",
+        Error::Account(error) => return error.hint(),
+        Error::Environment(error) => return error.hint(),
+        Error::File(error) | Error::Inbox(error) => return error.hint(),
+        Error::GroupFile(error) => return error.hint(),
+        Error::History(error) => return error.hint(),
+        Error::Lock(error) => return error.hint(),
+        Error::Server(error) => return error.hint(),
+        Error::Folder(error) => return error.hint(),
+        Error::Journal(error) => return error.hint(),
+        Error::Trust(error) => return error.hint(),
+        Error::Refused(refusal) => return refusal.hint(),
+        Error::State { path, .. } => {
+            return Some(state_folder::remedy(path));
+        }
+        Error::TextEmpty | Error::TextMissing => "topchat send NAME TEXT, or: echo TEXT | topchat send NAME",
+        Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it",
+        Error::TextNotFile { path, .. } => {
+            let path = path.to_string_lossy();
+            return Some(format!("read it as input: topchat send NAME < {}", quoted(&path)));
+        }
+        Error::TextTooLong => "split it, or send a file some other way",
+        Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again",
+        Error::Declined
+        | Error::Input { .. }
+        | Error::Interrupted
+        | Error::ListenTimedOut { .. }
+        | Error::Output { .. }
+        | Error::OutputClosed
+        | Error::OutputUnread
+        | Error::PasswordsDiffer
+        | Error::Seal { .. }
+        | Error::System { .. }
+        | Error::TextNotUtf8 => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// How the program ends because of it.
+pub(crate) fn exit(error: &Error) -> Exit {
+    match error {
+        Error::Away { .. } | Error::NoSuchUser { .. } | Error::Unconfirmed { .. } => Exit::Undelivered,
+        Error::Declined
+        | Error::InviteEmpty { .. }
+        | Error::Name { .. }
+        | Error::NoTerminal { .. }
+        | Error::Password { .. }
+        | Error::PasswordEmpty { .. }
+        | Error::PasswordNotFile { .. }
+        | Error::PasswordsDiffer
+        | Error::TextEmpty
+        | Error::TextMissing
+        | Error::TextNotFile { .. }
+        | Error::TextNotUtf8
+        | Error::TextTooLong => Exit::Usage,
+        Error::BacklogFull { .. }
+        | Error::Input { .. }
+        | Error::ListenTimedOut { .. }
+        | Error::NoHome { .. }
+        | Error::NotKnown { .. }
+        | Error::OutboxFull { .. }
+        | Error::Output { .. }
+        | Error::OutputUnread
+        | Error::PasswordCommand { .. }
+        | Error::State { .. } => Exit::Local,
+        Error::Interrupted => Exit::Interrupted,
+        Error::NotSent(why) => exit(why),
+        Error::OutputClosed => Exit::Done,
+        Error::Account(error) => error.exit(),
+        Error::Environment(error) => error.exit(),
+        Error::File(error) | Error::Inbox(error) => error.exit(),
+        Error::Folder(error) => error.exit(),
+        Error::Journal(error) => error.exit(),
+        Error::GroupFile(error) => error.exit(),
+        Error::History(error) => error.exit(),
+        Error::Lock(error) => error.exit(),
+        Error::Server(error) => error.exit(),
+        Error::Trust(error) => error.exit(),
+        Error::Refused(refusal) => refusal.exit(),
+        Error::Seal { .. } | Error::System { .. } => Exit::Unexpected,
+    }
+}

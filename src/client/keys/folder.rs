@@ -1,0 +1,408 @@
+//! The key files of an account: `KEYS_DIR/users/NAME/{identity,encryption}.pem`, locked with the account's password.
+//!
+//! `scripts/gen-user-keys.sh` makes the same files. During a change of the password each key lies there twice, once
+//! under either password, so that a crash at any moment locks nobody out: after the next login the file that opened
+//! stays.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
+use super::password::Secret;
+use super::rotation::{NEXT, PUBLIC};
+use crate::client::Error;
+use crate::client::error::account::AccountError;
+use crate::client::state::state_file::Stamp;
+use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
+use crate::crypto::scram::Salted;
+use crate::limits::{CHANGED_WITHIN, LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
+use crate::names::UserName;
+use crate::storage::FileError;
+use crate::storage::lock::{FolderLock, Lock, LockError};
+use crate::storage::private;
+
+/// The folder of one account's key files.
+#[derive(Clone, Debug)]
+pub struct KeyFolder {
+    name: UserName,
+    folder: PathBuf,
+}
+
+/// The opened keys of an account, and which files they came from.
+pub struct AccountKeys {
+    /// Signs.
+    pub identity: PrivateKey,
+    /// Opens direct messages.
+    pub encryption: PrivateKey,
+    from_new: [bool; 2],
+    made: [bool; 2],
+}
+
+/// Names of the two key files, without their ending.
+pub(crate) const PARTS: [&str; 2] = ["identity", "encryption"];
+
+impl KeyFolder {
+    /// The folder of `name` among those of all accounts.
+    pub fn new(users_dir: &Path, name: &UserName) -> Self {
+        Self { name: name.clone(), folder: users_dir.join(name.as_str()) }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the account's identity is here.
+    pub fn exists(&self) -> bool {
+        self.has(PARTS[0], "pem")
+    }
+
+    /// Whether one of the key files is here, so that there is a password already.
+    pub fn has_any(&self) -> bool {
+        PARTS.iter().any(|part| self.has(part, "pem"))
+    }
+
+    /// Whether there is nothing to be made.
+    pub fn has_all(&self) -> bool {
+        PARTS.iter().all(|part| self.has(part, "pem"))
+    }
+
+    /// Opens both keys, as they were at one moment. Each must fit its public half; one that is missing is written again.
+    pub fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
+        let found = self.look(PARTS)?;
+        let [identity, encryption] = found.each_ref().map(|found| self.open_found(found, secret));
+        let ((identity, new_identity), (encryption, new_encryption)) = (identity?, encryption?);
+        for (found, key) in found.iter().zip([&identity, &encryption]) {
+            self.check_public(found, key)?;
+        }
+        Ok(AccountKeys { identity, encryption, from_new: [new_identity, new_encryption], made: [false; 2] })
+    }
+
+    /// Opens the keys that are there and makes those that are not. What was made is on disk when this returns.
+    pub fn load_or_make(&self, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
+        check_size(bits)?;
+        private::ensure_folder(&self.folder)?;
+        let made = PARTS.map(|part| !self.has(part, "pem"));
+        for (part, missing) in PARTS.into_iter().zip(made) {
+            if missing {
+                let path = self.file(part, "pem");
+                let key = PrivateKey::generate(bits).map_err(|why| Error::Account(AccountError::Key { path, why }))?;
+                self.write(part, "pem", &key, secret)?;
+                private::replace(&self.file(part, PUBLIC), key.public().to_pem().as_bytes())?;
+            }
+        }
+        Ok(AccountKeys { made, ..self.load(secret)? })
+    }
+
+    /// Keeps other processes from [settling](Self::settle) what this one is changing.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        Ok(Lock::acquire_within(&self.lock_file(), LOCK_WITHIN)?)
+    }
+
+    /// Before a whole folder comes here: an empty one, or one with a lock that nobody holds, is in nobody's way. Keys of any kind
+    /// are.
+    pub fn make_way(&self) -> Result<(), Error> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
+        if entries.flatten().any(|entry| entry.path() != self.lock_file()) {
+            return Err(Error::Account(AccountError::OtherKeys {
+                name: self.name.clone(),
+                folder: self.folder.clone(),
+            }));
+        }
+        let _lock = self.lock()?;
+        Ok(private::remove(&self.lock_file())?)
+    }
+
+    /// Writes all keys a second time, locked with a new password. The old files stay until [`Self::settle`].
+    pub fn write_new(&self, keys: &AccountKeys, old: &Secret, secret: &Secret, salted: &Salted) -> Result<(), Error> {
+        self.remove_new()?;
+        let mut before = self.before()?;
+        before.add_password(salted, keys.encryption.public())?;
+        self.keep_before_new(&before)?;
+        for part in self.side_parts() {
+            match self.open(&self.file(&part, "pem"), old) {
+                Ok(key) => self.write(&part, NEW, &key, secret)?,
+                Err(error) => log::warn!("a former key stays as it is: {error}"),
+            }
+        }
+        self.write(PARTS[0], NEW, &keys.identity, secret)?;
+        self.write(PARTS[1], NEW, &keys.encryption, secret)
+    }
+
+    /// The new password counts: the second files take the place of the first. Those of the two that log in come last:
+    /// as long as one of them is left, a login finds out that there is something to be put in order.
+    pub fn promote_new(&self) -> Result<(), Error> {
+        let _alone = FolderLock::alone(&self.folder)?;
+        match fs::rename(self.before_new_file(), self.before_file()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(FileError::Io { doing: "renaming", path: self.before_new_file(), source: error }.into());
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let side = self.side_parts();
+        side.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
+        let places = side.iter().filter_map(|part| self.folder.join(part).parent().map(Path::to_owned));
+        places.collect::<BTreeSet<_>>().iter().try_for_each(|place| private::sync_folder(place))?;
+        PARTS.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
+        Ok(private::sync_folder(&self.folder)?)
+    }
+
+    /// Removes the second files.
+    pub fn remove_new(&self) -> Result<(), Error> {
+        match private::remove(&self.before_new_file()) {
+            Ok(()) | Err(FileError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.all_parts().iter().try_for_each(|part| self.remove_if_there(part, NEW))
+    }
+
+    /// Removes the key files that [`Self::load_or_make`] made, of an account that does not exist. Others stay.
+    pub fn remove_made(&self, keys: &AccountKeys) -> Result<(), Error> {
+        for (part, _) in PARTS.iter().zip(keys.made).filter(|(_, made)| *made) {
+            private::remove(&self.file(part, "pem"))?;
+            private::remove(&self.file(part, PUBLIC))?;
+        }
+        match fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+            removed => {
+                removed.map_err(|source| FileError::Io { doing: "removing", path: self.folder.clone(), source }.into())
+            }
+        }
+    }
+
+    /// After a login with `keys`: what an interrupted change of the password left is put in order.
+    ///
+    /// The lock must have been held since before the login: what a login proves that began before somebody else's change
+    /// was interrupted may be outdated by that change.
+    pub fn settle(&self, keys: &AccountKeys, _lock: &Lock) -> Result<(), Error> {
+        match self.has_new() {
+            true if keys.from_new.contains(&true) => self.promote_new(),
+            true => self.remove_new(),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until no other process is changing the keys or the password. One that takes too long is not waited for, and where nothing
+    /// can be locked nobody changes anything.
+    pub fn wait_for_others(&self) {
+        let _ = Lock::acquire_within(&self.lock_file(), CHANGED_WITHIN);
+    }
+
+    /// Which files of the keys there are: tells if they were changed.
+    pub fn stamp(&self) -> Vec<(String, Option<Stamp>)> {
+        let endings = ["pem", NEW, NEXT];
+        let files = PARTS.iter().flat_map(|part| endings.map(|ending| format!("{part}.{ending}")));
+        files.map(|file| (file.clone(), Stamp::of(&self.folder.join(file)))).collect()
+    }
+
+    /// Whether second files are there.
+    pub(crate) fn has_new(&self) -> bool {
+        self.all_parts().iter().any(|part| self.has(part, NEW))
+    }
+
+    /// The lock, or `None` if another process has it.
+    pub fn try_lock(&self) -> Result<Option<Lock>, Error> {
+        match Lock::try_acquire(&self.lock_file()) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Held { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The public half of the identity, which needs no password.
+    pub fn public_identity(&self) -> Result<PublicKey, Error> {
+        self.public(PARTS[0])
+    }
+
+    /// The public half of the encryption key, which needs no password either.
+    pub fn public_encryption(&self) -> Result<PublicKey, Error> {
+        self.public(PARTS[1])
+    }
+
+    pub(crate) fn public(&self, part: &str) -> Result<PublicKey, Error> {
+        let path = self.file(part, PUBLIC);
+        let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
+        read_pem(&pem).map_err(|why| Error::Account(AccountError::Key { path, why }))
+    }
+
+    fn check_public(&self, found: &Found, key: &PrivateKey) -> Result<(), Error> {
+        let path = self.file(&found.part, PUBLIC);
+        let public = match &found.public {
+            Ok(pem) => read_pem(pem).map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?,
+            Err(FileError::Missing { .. }) => {
+                // Only those who look at it miss it.
+                if let Err(error) = private::replace(&path, key.public().to_pem().as_bytes()) {
+                    log::warn!("{error}");
+                }
+                return Ok(());
+            }
+            Err(_) => return self.public(&found.part).map(drop),
+        };
+        match public == *key.public() {
+            true => Ok(()),
+            // It is that of the key which is about to take this one's place: somebody was interrupted in between.
+            false if found.has_next => Ok(()),
+            false => Err(Error::State { path, why: format!("not the public half of {}.pem", found.part) }),
+        }
+    }
+
+    /// The files of these parts, all as they were at the same moment: nobody puts new keys in their place meanwhile. To open
+    /// them takes long, and is done afterwards.
+    fn look<const N: usize>(&self, parts: [&str; N]) -> Result<[Found; N], Error> {
+        let _shared = FolderLock::shared(&self.folder)?;
+        Ok(parts.map(|part| Found {
+            part: part.to_owned(),
+            pem: self.read(&self.file(part, "pem")),
+            new: self.has(part, NEW).then(|| self.read(&self.file(part, NEW))),
+            has_next: self.has(part, NEXT),
+            public: private::read_public(&self.file(part, PUBLIC), SMALL_FILE_MAX),
+        }))
+    }
+
+    /// Every key file without its ending, those that log in last.
+    fn all_parts(&self) -> Vec<String> {
+        let mut parts = self.side_parts();
+        parts.extend(PARTS.map(str::to_owned));
+        parts
+    }
+
+    /// The key, and whether it came from the second file.
+    pub(crate) fn load_part(&self, part: &str, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
+        let [found] = self.look([part])?;
+        self.open_found(&found, secret)
+    }
+
+    fn open_found(&self, found: &Found, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
+        let open = |ending, pem: &Result<Bytes, Error>| match pem {
+            Ok(pem) => unlock(&self.file(&found.part, ending), pem, secret),
+            // For the error as it is now.
+            Err(_) => self.open(&self.file(&found.part, ending), secret),
+        };
+        match (open("pem", &found.pem), &found.new) {
+            (Err(Error::Account(AccountError::WrongPassphrase { .. })), Some(new)) => {
+                open(NEW, new).map(|key| (key, true))
+            }
+            (opened, _) => opened.map(|key| (key, false)),
+        }
+    }
+
+    pub(crate) fn open(&self, path: &Path, secret: &Secret) -> Result<PrivateKey, Error> {
+        unlock(path, &self.read(path)?, secret)
+    }
+
+    pub(crate) fn read(&self, path: &Path) -> Result<Bytes, Error> {
+        let bytes = private::read(path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
+        Ok(Zeroizing::new(bytes))
+    }
+
+    fn unreadable(&self, error: FileError) -> Error {
+        match error {
+            FileError::Missing { .. } if !self.has_any() => {
+                Error::Account(AccountError::KeysMissing { name: self.name.clone(), folder: self.folder.clone() })
+            }
+            error => error.into(),
+        }
+    }
+
+    pub(crate) fn write(&self, part: &str, ending: &str, key: &PrivateKey, secret: &Secret) -> Result<(), Error> {
+        let path = self.file(part, ending);
+        let pem = key
+            .to_pem(secret.password().as_bytes())
+            .map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?;
+        Ok(private::create_new(&path, pem.as_bytes())?)
+    }
+
+    /// The file with this ending takes the place of the key file.
+    pub(crate) fn rename(&self, part: &str, ending: &str) -> Result<(), Error> {
+        let (new, path) = (self.file(part, ending), self.file(part, "pem"));
+        match fs::rename(&new, &path) {
+            // Somebody was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound && self.has(part, "pem") => Ok(()),
+            renamed => renamed.map_err(|source| FileError::Io { doing: "renaming", path: new, source }.into()),
+        }
+    }
+
+    pub(crate) fn remove_if_there(&self, part: &str, ending: &str) -> Result<(), Error> {
+        match private::remove(&self.file(part, ending)) {
+            Ok(()) | Err(FileError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn has(&self, part: &str, ending: &str) -> bool {
+        fs::symlink_metadata(self.file(part, ending)).is_ok()
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.folder.join("lock")
+    }
+
+    pub(crate) fn file(&self, part: &str, ending: &str) -> PathBuf {
+        self.folder.join(format!("{part}.{ending}"))
+    }
+}
+
+/// The files of one key as they were at one moment.
+struct Found {
+    part: String,
+    pem: Result<Bytes, Error>,
+    new: Option<Result<Bytes, Error>>,
+    has_next: bool,
+    public: Result<Vec<u8>, FileError>,
+}
+
+type Bytes = Zeroizing<Vec<u8>>;
+
+fn unlock(path: &Path, pem: &[u8], secret: &Secret) -> Result<PrivateKey, Error> {
+    secret.unlock(pem).map_err(|why| {
+        let path = path.to_owned();
+        Error::Account(match why {
+            KeyError::Passphrase => AccountError::WrongPassphrase { path },
+            why => AccountError::Key { path, why },
+        })
+    })
+}
+
+/// Ending of a key file under the new password, while the password is being changed.
+const NEW: &str = "pem.new";
+
+/// Whether keys of that many bits are possible.
+pub fn check_size(bits: u32) -> Result<(), Error> {
+    match bits {
+        RSA_BITS_MIN..=RSA_BITS_MAX => Ok(()),
+        bits => Err(Error::Account(AccountError::KeySize { bits })),
+    }
+}
+
+/// The accounts whose keys are on this machine, in alphabetical order.
+pub fn accounts(users_dir: &Path) -> Vec<UserName> {
+    let Ok(entries) = fs::read_dir(users_dir) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut names: Vec<UserName> = names.filter(|name| KeyFolder::new(users_dir, name).exists()).collect();
+    names.sort();
+    names
+}
+
+/// The public key in a PEM text, if it is one.
+pub(crate) fn pem_key(pem: &[u8]) -> Option<PublicKey> {
+    read_pem(pem).ok()
+}
+
+fn read_pem(pem: &[u8]) -> Result<PublicKey, KeyError> {
+    PublicKey::from_der(&pem_body(pem).ok_or(KeyError::Malformed)?)
+}
+
+/// What stands between the first and the last line of a PEM text (RFC 7468).
+fn pem_body(pem: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(pem).ok()?;
+    let body = text.trim().strip_prefix("-----BEGIN PUBLIC KEY-----")?.strip_suffix("-----END PUBLIC KEY-----")?;
+    let digits: String = body.split_ascii_whitespace().collect();
+    BASE64.decode(digits.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! The group key file as a long session has it: read again when it has changed.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::client::Error;
+use crate::client::config::{Config, default_group_key};
+use crate::client::error::group_file::GroupFileError;
+use crate::client::model::event::Notice;
+use crate::client::net::session;
+use crate::crypto::group_key::GroupKeys;
+use crate::storage::FileError;
+
+/// The keys that were read last, and whether the file still is the one that they were read from.
+#[derive(Default)]
+pub struct GroupFile {
+    path: Option<PathBuf>,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    keys: Option<Arc<GroupKeys>>,
+    /// Of the file when it was last looked at.
+    stamp: Option<Stamp>,
+    /// It could not be used then.
+    is_bad: bool,
+}
+
+/// What changes whenever a file is replaced or written to; or why there is none.
+type Stamp = Result<(u64, u64, u64, [i64; 4]), ErrorKind>;
+
+impl GroupFile {
+    /// The file that the settings name, read; the usual one may be missing.
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        match &config.group_key {
+            Some(path) => {
+                let file = Self::at(path)?;
+                match file.keys() {
+                    Some(_) => Ok(file),
+                    None => Err(Error::GroupFile(GroupFileError::Missing { path: path.clone() })),
+                }
+            }
+            None => Self::at(&default_group_key(&config.keys_dir)),
+        }
+    }
+
+    /// The file at this path, read; it may be missing.
+    pub(crate) fn at(path: &Path) -> Result<Self, Error> {
+        // Before it is read: whatever is written meanwhile is found the next time.
+        let stamp = Some(stamp(path));
+        let keys = match session::read_group_key(path) {
+            Err(Error::File(FileError::Missing { .. })) => None,
+            read => Some(Arc::new(read?)),
+        };
+        Ok(Self { path: Some(path.to_owned()), last: Mutex::new(Last { keys, stamp, is_bad: false }) })
+    }
+
+    /// Keys without a file.
+    pub fn fixed(keys: Option<GroupKeys>) -> Self {
+        Self { path: None, last: Mutex::new(Last { keys: keys.map(Arc::new), ..Last::default() }) }
+    }
+
+    /// The keys that were read last.
+    pub fn keys(&self) -> Option<Arc<GroupKeys>> {
+        self.last().keys.clone()
+    }
+
+    /// The same, if the key with this id is among them.
+    pub fn with(&self, id: &[u8; 16]) -> Option<Arc<GroupKeys>> {
+        self.keys().filter(|keys| keys.find(id).is_some())
+    }
+
+    /// Reads the file again if it has changed. One that can't be used changes nothing: the keys read before stay. Gives what
+    /// is to be told, to one of those who look at the same time.
+    pub fn look_again(&self) -> Option<Notice> {
+        let path = self.path.as_ref()?;
+        let stamp = Some(stamp(path));
+        if self.last().stamp == stamp {
+            return None;
+        }
+        let read = session::read_group_key(path);
+        let mut last = self.last();
+        if last.stamp == stamp {
+            return None;
+        }
+        last.stamp = stamp;
+        match read {
+            Ok(keys) => last.take(keys),
+            Err(error) => {
+                last.is_bad = true;
+                Some(Notice::GroupKeyBad { why: error.to_string(), writes: last.writer() })
+            }
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Last {
+    /// What is to be told, unless it is the same file written once more.
+    fn take(&mut self, keys: GroupKeys) -> Option<Notice> {
+        let ids = |keys: &GroupKeys| keys.entries().map(|key| key.id).collect::<Vec<_>>();
+        let is_news = self.is_bad || self.keys.as_deref().map(ids) != Some(ids(&keys));
+        self.is_bad = false;
+        self.keys = Some(Arc::new(keys));
+        is_news.then(|| self.writer().map(|writes| Notice::GroupKeyRead { writes })).flatten()
+    }
+
+    fn writer(&self) -> Option<String> {
+        self.keys.as_ref().map(|keys| keys.writer().short_id())
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let of = |file: fs::Metadata| {
+        (file.dev(), file.ino(), file.size(), [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
+    };
+    fs::symlink_metadata(path).map(of).map_err(|error| error.kind())
+}

@@ -1,0 +1,43 @@
+//! Who this client speaks for.
+
+use std::sync::Arc;
+
+use super::group_file::GroupFile;
+use crate::client::Error;
+use crate::client::config::{Config, default_group_key};
+use crate::client::error::group_file::GroupFileError;
+use crate::client::model::pin::Former;
+use crate::crypto::group_key::GroupKeys;
+use crate::crypto::keys::PrivateKey;
+use crate::names::UserName;
+use crate::wire::Fingerprint;
+
+/// An account with its opened keys. No `Debug`: it would show them.
+pub struct Member {
+    /// The account's name.
+    pub name: UserName,
+    /// Signs.
+    pub identity: PrivateKey,
+    /// Opens direct messages.
+    pub encryption: PrivateKey,
+    /// Those before it, for messages that were sealed before it was made known.
+    pub retired: Vec<PrivateKey>,
+    /// Identity keys of one's own that were replaced, while what they signed still counts.
+    pub former: Vec<Former>,
+    /// Seals and opens group messages, as far as this member has the key file.
+    pub group: GroupFile,
+}
+
+impl Member {
+    /// The key that opens direct messages which were sealed for this one.
+    pub fn decryption_key(&self, sealed_for: Fingerprint) -> Option<&PrivateKey> {
+        let mut keys = std::iter::once(&self.encryption).chain(&self.retired);
+        keys.find(|key| key.public().fingerprint() == sealed_for)
+    }
+
+    /// The keys of which one writes new group messages; without a key file nothing can be sent to ALL.
+    pub fn group_keys(&self, config: &Config) -> Result<Arc<GroupKeys>, Error> {
+        let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
+        self.group.keys().ok_or_else(missing)
+    }
+}

@@ -1,0 +1,7 @@
+//! Values that the whole client shares: addresses, events, deadlines, pins, refusals.
+
+pub(crate) mod address;
+pub(crate) mod deadline;
+pub mod event;
+pub mod pin;
+pub(crate) mod refusal;

@@ -1,0 +1,168 @@
+//! From the server's address to a connection whose other end is the pinned one.
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::connection::Link;
+use crate::client::Error;
+use crate::client::config::Config;
+use crate::client::error::cause::ConnectError;
+use crate::client::error::server::ServerError;
+use crate::client::model::deadline::Until;
+use crate::client::trust::servers::{self, Seen};
+use crate::crypto::random;
+use crate::limits::{BUSY_PAUSE_FIRST, BUSY_PAUSE_MAX, CONNECT_WITHIN};
+use crate::transport::{ClientTls, Connection, TransportError, Wakeup, wait};
+use crate::wire::Fingerprint;
+
+/// A connection to a server whose identity was checked, before a byte of a login has left.
+pub struct Connected {
+    /// The connection.
+    pub link: Link,
+    /// The server's identity.
+    pub identity: Fingerprint,
+    /// How it compares with what was known.
+    pub seen: Seen,
+}
+
+/// Connects within [`CONNECT_WITHIN`], and while the command has time. A server that closes before TLS is done is busy: it is tried again.
+pub fn connect(config: &Config) -> Result<Connected, Error> {
+    if let Some(name) = &config.account {
+        servers::admit(config, name, None)?;
+    }
+    let until = Until::step(CONNECT_WITHIN, config.until);
+    let tls = ClientTls::new()?;
+    let addresses = resolve(config, until)?;
+    let mut pause = BUSY_PAUSE_FIRST;
+    loop {
+        let socket = reach(config, &addresses, until)?;
+        match handshake(Connection::connect(socket, &tls)?, until.at) {
+            Ok(Some(connection)) => return check(config, connection),
+            Ok(None) => return Err(no_answer(config, until)),
+            Err(TransportError::Closed) => {}
+            Err(error) => return Err(other_side(config, error)),
+        }
+        pause = jittered(pause * 2).min(BUSY_PAUSE_MAX);
+        if Instant::now() + pause >= until.at {
+            return Err(Error::Server(ServerError::Busy { address: config.server.to_string() }));
+        }
+        std::thread::sleep(pause);
+    }
+}
+
+/// Says whom one is connected to, if [`connect`] has not said so already because the identity was new.
+pub fn introduce(config: &Config, connected: &Connected) {
+    if connected.seen == Seen::Before {
+        config.say(&describe(config, connected));
+    }
+}
+
+/// The server and what is known of it: `connected to HOST:PORT   identity SHA256:… seen for the first time, pinned`.
+fn describe(config: &Config, connected: &Connected) -> String {
+    let seen = match connected.seen {
+        Seen::First => " seen for the first time, pinned",
+        Seen::Before => "",
+        Seen::Given => " as given, pinned in place of the one before",
+    };
+    format!("connected to {}   identity {}{seen}", config.server, connected.identity)
+}
+
+/// A time between half of this one and all of it, so that many who wait don't come at once.
+pub fn jittered(pause: Duration) -> Duration {
+    let part = u32::from(random::bytes::<1>()[0]);
+    pause / 2 + pause / 2 * part / 255
+}
+
+/// All addresses of the server's name. The system's resolver knows no deadline, so a thread of its own waits for it.
+fn resolve(config: &Config, until: Until) -> Result<Vec<SocketAddr>, Error> {
+    let name = (config.server.host().to_owned(), config.server.port());
+    let (answer, answers) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("resolver".to_owned())
+        .spawn(move || {
+            // Nobody waits any more if this fails.
+            let _ = answer.send(name.to_socket_addrs().map(Vec::from_iter));
+        })
+        .map_err(Error::system("starting a thread"))?;
+    match answers.recv_timeout(until.left()) {
+        Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+        Ok(_) => Err(failed(config, ConnectError::NoSuchHost)),
+        Err(_) => Err(no_answer(config, until)),
+    }
+}
+
+/// A TCP connection to the first address that takes one. The time left is shared among those not yet tried.
+fn reach(config: &Config, addresses: &[SocketAddr], until: Until) -> Result<TcpStream, Error> {
+    let mut last = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = until.left();
+        let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        if left.is_zero() {
+            break;
+        }
+        match TcpStream::connect_timeout(address, left / untried) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) if error.kind() != std::io::ErrorKind::TimedOut => Err(failed(config, ConnectError::Io(error))),
+        _ => Err(no_answer(config, until)),
+    }
+}
+
+/// The connection after its handshake; `None` if the time is over.
+fn handshake(mut connection: Connection, deadline: Instant) -> Result<Option<Connection>, TransportError> {
+    let waiting = |source| TransportError::Io { doing: "waiting", source };
+    let wakeup = Wakeup::new().map_err(waiting)?;
+    while !connection.handshake()? {
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        wait(&connection, connection.interest(), &wakeup, Some(deadline)).map_err(waiting)?;
+    }
+    Ok(Some(connection))
+}
+
+fn check(config: &Config, connection: Connection) -> Result<Connected, Error> {
+    let address = config.server.to_string();
+    let identity = connection
+        .peer_identity()
+        .ok_or_else(|| Error::Server(ServerError::NotTopChat { address: address.clone() }))?;
+    // A server that is refused is not pinned either. One that has changed is told as that.
+    let has_changed = servers::known(&config.state_dir, &address)?.is_some_and(|pinned| pinned != identity);
+    if let Some(name) = config.account.as_ref().filter(|_| !has_changed) {
+        servers::admit(config, name, Some(identity))?;
+    }
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let seen = servers::check(&config.state_dir, &address, identity, config.expected, now_ms)?;
+    let connected = Connected { link: Link::new(connection)?, identity, seen };
+    if seen != Seen::Before {
+        config.say(&describe(config, &connected));
+    }
+    Ok(connected)
+}
+
+fn other_side(config: &Config, error: TransportError) -> Error {
+    let address = config.server.to_string();
+    match error {
+        TransportError::NotTopChat | TransportError::Tls { .. } | TransportError::Frame(_) => {
+            Error::Server(ServerError::NotTopChat { address })
+        }
+        TransportError::OtherProtocol => Error::Server(ServerError::OtherVersion { address }),
+        TransportError::Io { source, .. } => failed(config, ConnectError::Io(source)),
+        why => Error::Server(ServerError::Lost { why }),
+    }
+}
+
+fn no_answer(config: &Config, until: Until) -> Error {
+    failed(config, ConnectError::TimedOut { secs: until.secs() })
+}
+
+fn failed(config: &Config, why: ConnectError) -> Error {
+    Error::Server(ServerError::Connect { address: config.server.to_string(), why })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! From settings to a logged-in session.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::connect::{connect, introduce, jittered};
+use super::login::{LoggedIn, Welcome, log_in};
+use super::reconnect::Again;
+use super::request::Dialogue;
+use super::restored::{self, Arrival};
+use crate::client::Error;
+use crate::client::commands::keys;
+use crate::client::config::{Config, PasswordSource, default_group_key};
+use crate::client::error::account::AccountError;
+use crate::client::error::group_file::GroupFileError;
+use crate::client::keys::folder::{AccountKeys, KeyFolder, accounts};
+use crate::client::keys::group_file::GroupFile;
+use crate::client::keys::member::Member;
+use crate::client::keys::password::{self, Secret};
+use crate::client::model::refusal::{Asked, Refusal};
+use crate::client::trust::contacts::Contacts;
+use crate::client::trust::servers;
+use crate::client::ui::output;
+use crate::crypto::group_key::GroupKeys;
+use crate::crypto::keys::PrivateKey;
+use crate::crypto::scram::Salted;
+use crate::error::{Exit, Explain};
+use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
+use crate::names::UserName;
+use crate::storage::FileError;
+use crate::storage::private;
+use crate::text::visible;
+use crate::wire::to_client::Reason;
+use crate::wire::to_server::Mode;
+use crate::wire::{Code, Fingerprint};
+
+/// A logged-in session.
+pub struct Session {
+    /// The connection.
+    pub dialogue: Dialogue,
+    /// Who is logged in, and what logs in once more.
+    pub again: Again,
+    /// Whom they know.
+    pub contacts: Contacts,
+    /// How many are here.
+    pub welcome: Welcome,
+    /// What the password was derived to.
+    pub salted: Salted,
+}
+
+/// Logs in for one errand: chooses the account, gets the password, connects.
+pub fn for_errand(config: &Config) -> Result<Session, Error> {
+    open(config, &choose(config)?, Mode::Errand)
+}
+
+/// Logs in as `name`.
+pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Error> {
+    let secret = secret_of(config, name)?;
+    with_secret(config, name, secret, mode)
+}
+
+/// The password of an account whose keys are here.
+pub fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    if !folder.exists() {
+        return Err(Error::Account(AccountError::KeysMissing { name: name.clone(), folder: folder.path().to_owned() }));
+    }
+    servers::admit(config, name, None)?;
+    match password::given(config)? {
+        Some(secret) => Ok(secret),
+        None => {
+            look(config)?;
+            password::get(config)
+        }
+    }
+}
+
+/// Before a question: a changed server is noticed before anybody is asked; while somebody is asked, no connection is
+/// held open.
+pub fn look(config: &Config) -> Result<(), Error> {
+    let connected = connect(config)?;
+    introduce(config, &connected);
+    connected.link.finish();
+    Ok(())
+}
+
+/// Does an errand in a session of its own: again in a new one, if another program of this account has put new keys in the place of
+/// those that this one had begun with.
+pub fn errand<T>(config: &Config, mut errand: impl FnMut(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+    let mut session = for_errand(config)?;
+    loop {
+        let result = errand(&mut session);
+        session.dialogue.link().finish();
+        match result {
+            Err(error) if are_replaced(&error) => session = renewed(config, &session)?,
+            result => return result,
+        }
+    }
+}
+
+/// Whether a session ended because its account has other keys now.
+pub fn are_replaced(error: &Error) -> bool {
+    match error {
+        Error::Refused(refusal) => refusal.code() == Some(Code::KeysReplaced),
+        Error::NotSent(why) => are_replaced(why),
+        _ => false,
+    }
+}
+
+/// The same session once more, with the keys that are there when whoever replaces them is done.
+pub fn renewed(config: &Config, session: &Session) -> Result<Session, Error> {
+    let Again { member, secret, mode } = &session.again;
+    KeyFolder::new(&config.users_dir(), &member.name).wait_for_others();
+    with_secret(config, &member.name, Arc::clone(secret), *mode)
+}
+
+/// Logs in as `name` with this password.
+pub fn with_secret(
+    config: &Config,
+    name: &UserName,
+    secret: impl Into<Arc<Secret>>,
+    mode: Mode,
+) -> Result<Session, Error> {
+    let secret = secret.into();
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    sweep(config, name, &folder);
+    loop {
+        let begun = folder.stamp();
+        match log_in_with(config, &folder, name, &secret, mode, None) {
+            // Another program of this account may have set a password or new keys between the look at the files and the login.
+            Err(Error::Refused(refusal)) if is_outdated(&refusal) => {
+                folder.wait_for_others();
+                if folder.stamp() == begun {
+                    return log_in_as_before(config, &folder, name, &secret, mode, refusal);
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The server does not take the account's keys. One that was set back knows the identity from before.
+fn log_in_as_before(
+    config: &Config,
+    folder: &KeyFolder,
+    name: &UserName,
+    secret: &Arc<Secret>,
+    mode: Mode,
+    refusal: Refusal,
+) -> Result<Session, Error> {
+    for identity in folder.load_former_identities(secret) {
+        match log_in_with(config, folder, name, secret, mode, Some(&identity)) {
+            Err(Error::Refused(refusal)) if refusal.code() == Some(Code::LoginRefused) => {}
+            result => return result,
+        }
+    }
+    Err(match refusal.code() {
+        Some(Code::LoginRefused) if restored::has_logged_in(&config.account_state(name)) => {
+            Error::Account(AccountError::NoLongerKnown { name: name.clone(), server: config.server.to_string() })
+        }
+        _ => Error::Refused(refusal),
+    })
+}
+
+fn is_outdated(refusal: &Refusal) -> bool {
+    matches!(refusal.asked, Asked::Login(_)) && matches!(refusal.code(), Some(Code::LoginRefused | Code::KeysReplaced))
+}
+
+fn log_in_with(
+    config: &Config,
+    folder: &KeyFolder,
+    name: &UserName,
+    secret: &Arc<Secret>,
+    mode: Mode,
+    former: Option<&PrivateKey>,
+) -> Result<Session, Error> {
+    // What was interrupted is put in order by one who logs in with the lock in hand; where another process is at it, that one
+    // knows better.
+    let unsettled = if folder.is_unsettled() { folder.try_lock()? } else { None };
+    if unsettled.is_some() {
+        keys::recover(config, name, folder, secret)?;
+    }
+    let keys = folder.load(secret)?;
+    let retired = if mode == Mode::Receiving { folder.load_retired(secret) } else { Vec::new() };
+    let group = if mode == Mode::Receiving { GroupFile::open(config)? } else { GroupFile::default() };
+    let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
+    let kept = |salt: &[u8; 16], rounds| restored::former_password(folder, &keys, secret, salt, rounds);
+    let (mut dialogue, server, logged_in) = patiently(config, || {
+        let connected = connect(config)?;
+        let server = connected.identity;
+        if mode == Mode::Receiving && config.password != PasswordSource::Terminal {
+            introduce(config, &connected);
+        }
+        let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
+        let identity = former.unwrap_or(&keys.identity);
+        let logged_in = log_in(&mut dialogue, name, identity, secret.password(), &kept, mode)?;
+        servers::belongs(config, name, server)?;
+        Ok((dialogue, server, logged_in))
+    })?;
+    if let Some(lock) = &unsettled {
+        folder.settle(&keys, lock)?;
+    }
+    let arrival = Arrival { config, folder, name, keys: &keys, secret, server, logged_in: &logged_in };
+    arrival.settle(&mut dialogue, unsettled.as_ref())?;
+    let LoggedIn { welcome, salted, .. } = logged_in;
+    let AccountKeys { identity, encryption, .. } = keys;
+    let former = if mode == Mode::Receiving { folder.load_former() } else { Vec::new() };
+    let member = Member { name: name.clone(), identity, encryption, retired, former, group };
+    let again = Again { member: Arc::new(member), secret: Arc::clone(secret), mode };
+    Ok(Session { dialogue, again, contacts, welcome, salted })
+}
+
+/// Removes the unfinished files of processes that were killed.
+fn sweep(config: &Config, name: &UserName, folder: &KeyFolder) {
+    let others = [config.keys_dir.clone(), config.state_dir.clone(), config.account_state(name)];
+    folder.places().iter().chain(&others).for_each(|place| private::sweep(place));
+}
+
+/// Logs in once more, as part of a session that lost its connection.
+pub fn log_in_again(config: &Config, again: &Again) -> Result<Dialogue, Error> {
+    let connected = connect(config)?;
+    let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
+    let Member { name, identity, .. } = &*again.member;
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    let logged_in = log_in(&mut dialogue, name, identity, again.secret.password(), &|_, _| None, again.mode);
+    match logged_in {
+        Ok(logged_in) if !folder.before_or_nothing().is_ahead_of(logged_in.welcome.bundle) => Ok(dialogue),
+        // Perhaps it was set back meanwhile. It must be these keys that are brought to it, or the session is another one.
+        Err(Error::Refused(refusal)) if refusal.code() != Some(Code::LoginRefused) => Err(Error::Refused(refusal)),
+        Ok(_) | Err(Error::Refused(_)) => {
+            dialogue.link().finish();
+            let session = with_secret(config, name, Arc::clone(&again.secret), again.mode)?;
+            match session.again.member.identity.public() == identity.public() {
+                true => Ok(session.dialogue),
+                false => {
+                    Err(Error::Refused(Refusal { asked: Asked::Session, reason: Reason::new(Code::KeysReplaced) }))
+                }
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The account to use: the one named, or the only one on this machine.
+pub fn choose(config: &Config) -> Result<UserName, Error> {
+    if let Some(name) = &config.user {
+        return Ok(name.clone());
+    }
+    let mut names = accounts(&config.users_dir());
+    match (names.pop(), names.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(Error::Account(AccountError::NoAccount { folder: config.users_dir() })),
+        (Some(last), false) => {
+            names.push(last);
+            Err(Error::Account(AccountError::WhichUser { names }))
+        }
+    }
+}
+
+/// Where several accounts are, hints name this one from now on, or leave the name to the reader.
+pub fn name_in_hints(config: &Config, name: Option<&UserName>) {
+    if accounts(&config.users_dir()).len() > 1 {
+        output::name_account(name.map_or("NAME", UserName::as_str));
+    }
+}
+
+/// The group key file: one that was named must be there, the usual one may be missing.
+pub fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
+    let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
+    match read_group_key(&path) {
+        Err(Error::File(FileError::Missing { .. })) if config.group_key.is_none() => Ok(None),
+        Err(Error::File(FileError::Missing { .. })) => Err(Error::GroupFile(GroupFileError::Missing { path })),
+        read => read.map(Some),
+    }
+}
+
+/// The keys in this group key file.
+pub fn read_group_key(path: &Path) -> Result<GroupKeys, Error> {
+    read_group_text(path).map(|(keys, _)| keys)
+}
+
+/// The same with the file's text.
+pub fn read_group_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
+    let bytes = Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
+    // Bytes that are no text are found as what they are: wrong characters in a line.
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    let keys =
+        GroupKeys::parse(&text).map_err(|why| Error::GroupFile(GroupFileError::Bad { path: path.to_owned(), why }))?;
+    Ok((keys, text))
+}
+
+/// The group key file where nothing works without it.
+pub fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
+    let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
+    group_key(config)?.ok_or_else(missing)
+}
+
+/// One's own fingerprint, in words for a person.
+pub fn own_fingerprint(fingerprint: Fingerprint) -> String {
+    format!(
+        "your fingerprint    {}\n                    (friends can compare it; shown again by: topchat fingerprint)",
+        fingerprint.grouped()
+    )
+}
+
+/// The group key and what it is worth, in words for a person.
+pub fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
+    match group {
+        Some(keys) => format!(
+            "group ALL           key {} loaded. DES is weak (56 bits): good against a curious look, not against a lab.",
+            keys.writer().short_id()
+        ),
+        None => format!(
+            "group ALL           no key: get the file from a member and put it at {}",
+            visible(&default_group_key(&config.keys_dir).to_string_lossy())
+        ),
+    }
+}
+
+/// With `--wait`, tries again as long as the server is full or busy and there is time.
+pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut told = false;
+    loop {
+        match attempt() {
+            Err(error) if config.wait && error.exit() == Exit::Busy && has_time(config) => {
+                if !told {
+                    config.say(&format!("{}. Waiting...", busy(&error)));
+                    told = true;
+                }
+                let pause = jittered(QUEUE_PAUSE);
+                std::thread::sleep(config.until.map_or(pause, |until| pause.min(until.left())));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn has_time(config: &Config) -> bool {
+    config.until.is_none_or(|until| !until.left().is_zero())
+}
+
+/// What a person who waits anyway needs to know.
+fn busy(error: &Error) -> String {
+    match error {
+        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => refusal.waited_for(),
+        error => error.to_string().trim_end_matches('.').to_owned(),
+    }
+}

@@ -1,0 +1,269 @@
+//! The listening thread: receives frames, puts messages on disk, acknowledges, verifies, opens and shows.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Instant;
+
+use super::feed::Feed;
+use super::skip_backlog::Left;
+use super::{Absent, Action, Receiver};
+use crate::client::Error;
+use crate::client::model::event::{Notice, Opened};
+use crate::client::model::refusal::{Asked, Refusal};
+use crate::client::net::connection::{Link, Reading};
+use crate::client::net::request::answered;
+use crate::client::state::history::History;
+use crate::client::state::inbox::{Inbox, Incoming};
+use crate::client::ui::json;
+use crate::client::ui::output::now_ms;
+use crate::limits::CHOICE_LOOKED_FOR;
+use crate::transport::Stop;
+use crate::wire::to_client::Reason;
+use crate::wire::{Code, DeliveryId, Envelope, ToClient, ToServer};
+
+/// Who looks at what comes.
+pub trait Audience {
+    /// How many more messages are wanted; `None` for all.
+    fn room(&self) -> Option<u64>;
+
+    /// A message.
+    fn message(&mut self, opened: &Opened) -> Result<(), Error>;
+
+    /// Something other than a message.
+    fn notice(&mut self, notice: &Notice) -> Result<(), Error>;
+
+    /// A frame that is no delivery and nothing that the receiver asked for.
+    fn other(&mut self, frame: ToClient) -> Result<(), Error>;
+
+    /// When [`Self::due`] is to be called, if nothing comes before.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Since when something waits for the server's answer that a person has sent.
+    fn unanswered(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Called after everything that came, and at the deadline. False ends the listening.
+    fn due(&mut self, now: Instant) -> Result<bool, Error>;
+}
+
+/// What stays the same over all connections of a run.
+pub struct Receiving<'a> {
+    /// Who else is told. Before the inbox, so that it is gone when the next client has that.
+    pub feed: Option<Feed>,
+    /// What came, on disk.
+    pub inbox: Inbox,
+    /// What to make of it.
+    pub receiver: Receiver<'a>,
+    /// Where it is kept, if it is.
+    pub history: Option<&'a History>,
+    /// What of it is left for a later run.
+    pub left: Left,
+}
+
+impl<'a> Receiving<'a> {
+    /// In this folder of the account, with a feed of it, leaving nothing.
+    pub fn new(folder: &Path, inbox: Inbox, receiver: Receiver<'a>, history: Option<&'a History>) -> Self {
+        Self { feed: Feed::offer(folder, &inbox), inbox, receiver, history, left: Left::new(false) }
+    }
+
+    /// Tells the other programs of this account's owner.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(feed) = &mut self.feed {
+            feed.tell(line);
+        }
+    }
+}
+
+/// Listens until the audience has enough, the server says goodbye, or `over` is asked.
+pub fn listen(
+    link: &Link,
+    mut reading: Reading,
+    mut waiting: VecDeque<ToClient>,
+    receiving: &mut Receiving<'_>,
+    audience: &mut dyn Audience,
+    over: &Stop,
+) -> Result<(), Error> {
+    let mut turn = Turn { link, receiving, audience };
+    turn.take_up()?;
+    loop {
+        turn.take(waiting.drain(..))?;
+        let given_up = turn.receiving.receiver.due(Instant::now());
+        turn.perform(given_up)?;
+        turn.look_again()?;
+        turn.welcome();
+        if over.is_asked() || !turn.audience.due(Instant::now())? {
+            return Ok(());
+        }
+        let choice = turn.receiving.receiver.waits_for_a_person().then(|| Instant::now() + CHOICE_LOOKED_FOR);
+        let welcome = turn.receiving.feed.as_ref().and_then(Feed::deadline);
+        let receiver = turn.receiving.receiver.deadline();
+        let deadlines = turn.audience.deadline().into_iter().chain(receiver).chain(choice).chain(welcome);
+        reading.owed(turn.audience.unanswered());
+        waiting.extend(link.receive(&mut reading, deadlines.min())?);
+    }
+}
+
+/// A delivery as it came.
+struct Delivered {
+    delivery: DeliveryId,
+    backlog: bool,
+    envelope: Vec<u8>,
+}
+
+struct Turn<'a, 'r> {
+    link: &'a Link,
+    receiving: &'a mut Receiving<'r>,
+    audience: &'a mut dyn Audience,
+}
+
+impl Turn<'_, '_> {
+    /// What an earlier run, or an earlier connection, left in the inbox.
+    fn take_up(&mut self) -> Result<(), Error> {
+        let Receiving { inbox, receiver, left, .. } = &mut *self.receiving;
+        receiver.restart();
+        let mut actions = Vec::new();
+        let entries = inbox.entries();
+        left.connected(entries.iter().map(|entry| entry.entry));
+        for entry in entries {
+            if !receiver.keeps(entry.entry) && !left.is_settled(entry.entry) {
+                actions.extend(receiver.arrived(entry, Instant::now())?);
+            }
+        }
+        self.perform(actions)
+    }
+
+    /// What was kept until the person has chosen a key, in this process or another one, or brought the group key file.
+    fn look_again(&mut self) -> Result<(), Error> {
+        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
+        let (released, mut actions) = receiver.released()?;
+        if released.is_empty() && actions.is_empty() {
+            return Ok(());
+        }
+        for entry in inbox.entries().into_iter().filter(|entry| released.contains(&entry.entry)) {
+            actions.extend(receiver.arrived(entry, Instant::now())?);
+        }
+        self.perform(actions)
+    }
+
+    /// Whoever wants to read the feed. A server that is pinged now and then makes sure that nobody waits for long.
+    fn welcome(&mut self) {
+        if let Some(feed) = &mut self.receiving.feed {
+            feed.welcome();
+        }
+    }
+
+    /// Frames that came together: messages that follow each other cost one write.
+    fn take(&mut self, frames: impl Iterator<Item = ToClient>) -> Result<(), Error> {
+        let mut deliveries = Vec::new();
+        for frame in frames {
+            match frame {
+                ToClient::Deliver { delivery, backlog, envelope } => {
+                    deliveries.push(Delivered { delivery, backlog, envelope });
+                }
+                frame => {
+                    self.deliver(std::mem::take(&mut deliveries))?;
+                    self.other(frame)?;
+                }
+            }
+        }
+        self.deliver(deliveries)
+    }
+
+    /// Steps 1 and 2, then the others.
+    fn deliver(&mut self, deliveries: Vec<Delivered>) -> Result<(), Error> {
+        let Some(last) = deliveries.last().map(|last| last.delivery) else { return Ok(()) };
+        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
+        let (mut incoming, mut actions) = (Vec::new(), Vec::new());
+        for Delivered { delivery, backlog, envelope } in deliveries {
+            match Envelope::parse(&envelope) {
+                Ok(envelope) => incoming.push(Incoming { delivery, backlog, envelope }),
+                Err(_) => actions.push(receiver.malformed()),
+            }
+        }
+        let entries = inbox.receive(incoming, now_ms())?;
+        // What is on disk is shown, whatever has become of the connection meanwhile.
+        let acknowledged = self.link.send(&ToServer::Ack(last));
+        for entry in entries {
+            actions.extend(receiver.arrived(entry, Instant::now())?);
+        }
+        self.perform(actions).and(acknowledged)
+    }
+
+    fn other(&mut self, frame: ToClient) -> Result<(), Error> {
+        let receiver = &mut self.receiving.receiver;
+        let actions = match frame {
+            ToClient::Bye(reason) => return Err(Error::Refused(Refusal { asked: Asked::Session, reason })),
+            ToClient::Skipped { count } => vec![Action::Tell(Notice::Passed { count })],
+            frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
+                ToClient::Found { request, bundle, lineage } => {
+                    receiver.found(request, &bundle, lineage, Instant::now())?
+                }
+                ToClient::Error { request, reason } => match absent(&reason) {
+                    Some(absent) => receiver.not_found(request, absent, Instant::now())?,
+                    None => receiver.not_told(request, Instant::now()),
+                },
+                frame => receiver.not_told(answered(&frame).unwrap_or_default(), Instant::now()),
+            },
+            frame => return self.audience.other(frame),
+        };
+        self.perform(actions)
+    }
+
+    /// What is shown is recorded before; what the audience has no room for stays in the inbox.
+    fn perform(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
+        actions.extend(self.receiving.receiver.news(Instant::now())?);
+        let mut room = self.audience.room().map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
+        let left = &mut self.receiving.left;
+        actions.retain(|action| !matches!(action, Action::Show(entry, opened) if left.takes(*entry, opened.backlog)));
+        left.check()?;
+        actions.retain(|action| {
+            let stays = room > 0 || !matches!(action, Action::Show(..));
+            room -= usize::from(stays && matches!(action, Action::Show(..)));
+            stays
+        });
+        let shows = actions.iter().filter_map(|action| match action {
+            Action::Show(entry, _) => Some(*entry),
+            _ => None,
+        });
+        self.receiving.inbox.opened(&shows.collect::<Vec<_>>())?;
+        if let Some(history) = self.receiving.history {
+            history.received(actions.iter().filter_map(Action::shown));
+        }
+        let mut done = Vec::new();
+        let result = actions.into_iter().try_for_each(|action| self.act(action, &mut done));
+        self.receiving.inbox.done(&done, self.receiving.receiver.ledger());
+        result
+    }
+
+    fn act(&mut self, action: Action, done: &mut Vec<(u64, bool)>) -> Result<(), Error> {
+        match action {
+            Action::Done { entry, counted } => done.push((entry, counted)),
+            Action::Lookup { request, name, fingerprint } => {
+                self.link.send(&ToServer::Lookup { request, name, fingerprint: Some(fingerprint) })?;
+            }
+            Action::Show(entry, opened) => {
+                self.audience.message(&opened)?;
+                self.receiving.tell(|| json::message(&opened));
+                done.push((entry, true));
+            }
+            Action::Tell(notice) => {
+                self.audience.notice(&notice)?;
+                self.receiving.tell(|| json::notice(&notice));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the server says that it does not have; nothing if it can't answer now.
+fn absent(reason: &Reason) -> Option<Absent> {
+    match reason.code? {
+        Code::NoSuchKey => Some(Absent::Key),
+        Code::NoSuchUser => Some(Absent::Account),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

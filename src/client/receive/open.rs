@@ -1,0 +1,117 @@
+//! Steps 5 to 10: from a message whose sender's key is at hand to what is shown of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Action, Receiver, Signed, done};
+use crate::client::model::event::{Mark, Notice, Opened};
+use crate::client::state::inbox::Entry;
+use crate::client::state::seen::Seen;
+use crate::crypto::digest::sha256;
+use crate::crypto::envelope::{self, OpenWith};
+use crate::crypto::group_key::GroupKeys;
+use crate::crypto::keys::PublicKey;
+use crate::names::Recipient;
+use crate::wire::Header;
+
+impl<'a> Receiver<'a> {
+    /// Steps 5 and 6.
+    pub(super) fn verify(
+        &mut self,
+        message: Entry,
+        key: &Arc<PublicKey>,
+        mark: Mark,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let header = &message.envelope.header;
+        let (from, id) = (header.sender.clone(), header.msg_id);
+        if !envelope::verify(&message.envelope, key) {
+            return self.fail(&message, Notice::Rejected { from, id }, Signed::No, now, actions);
+        }
+        let digest = sha256(&message.envelope.encode());
+        match self.ledger.seen.get(header) {
+            // Itself, after a crash or a failed write before it was shown.
+            Some(seen) if seen.entry == message.entry => self.open(message, (key, mark), seen, now, actions),
+            Some(seen) if seen.digest != digest => {
+                self.fail(&message, Notice::Reused { from, id }, Signed::Yes, now, actions);
+            }
+            // The server did not hear that it came: nobody's fault.
+            Some(seen) if seen.number == message.number => actions.push(done(&message, Signed::Yes)),
+            Some(seen) => {
+                let notice = Notice::Copy { from, id, first_ms: seen.first_ms };
+                self.fail(&message, notice, Signed::Yes, now, actions);
+            }
+            None => {
+                let counted = self.places.remove(&message.entry);
+                let place = counted.unwrap_or_else(|| self.ledger.counters.count(header));
+                let (first_ms, number, entry) = (message.received_ms, message.number, message.entry);
+                self.open(message, (key, mark), Seen { digest, first_ms, number, entry, place }, now, actions);
+            }
+        }
+    }
+
+    /// Steps 7 to 10.
+    fn open(
+        &mut self,
+        message: Entry,
+        (key, mark): (&Arc<PublicKey>, Mark),
+        seen: Seen,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let header = &message.envelope.header;
+        let (from, id) = (header.sender.clone(), header.msg_id);
+        if seen.place.missing {
+            let to = header.recipient.clone();
+            actions.push(Action::Tell(Notice::Missing { from: from.clone(), to }));
+        }
+        let group = self.group_keys_for(header, actions);
+        let Some(with) = self.key_for(header, group.as_deref()) else {
+            return self.keep_for_key(&message, seen.place, actions);
+        };
+        let Ok(text) = envelope::open(&message.envelope, with) else {
+            return self.fail(&message, Notice::NotOpened { from, id }, Signed::Yes, now, actions);
+        };
+        self.ledger.seen.record(header.sender_fp, header.msg_id, seen);
+        let Entry { entry, backlog, received_ms, is_repeated, envelope, .. } = message;
+        let opened = Opened {
+            envelope,
+            sender: Arc::clone(key),
+            mark,
+            text,
+            backlog,
+            received_ms,
+            is_late: seen.place.late,
+            is_repeated,
+        };
+        actions.push(Action::Show(entry, Box::new(opened)));
+    }
+
+    /// The keys with the one that a group message names. If it is not among them, the file may have changed.
+    fn group_keys_for(&self, header: &Header, actions: &mut Vec<Action>) -> Option<Arc<GroupKeys>> {
+        let id = (header.recipient == Recipient::All).then(|| group_id(header))?;
+        self.member.group.with(&id).or_else(|| {
+            actions.extend(self.look_for_group_keys());
+            self.member.group.with(&id)
+        })
+    }
+
+    /// `None` if it is not on this machine.
+    fn key_for<'k>(&self, header: &Header, group: Option<&'k GroupKeys>) -> Option<OpenWith<'k>>
+    where
+        'a: 'k,
+    {
+        match header.recipient {
+            Recipient::User(_) => self.member.decryption_key(header.recipient_fp).map(OpenWith::Direct),
+            Recipient::All => group?.find(&group_id(header)).map(OpenWith::Group),
+        }
+    }
+}
+
+/// Which group key a message to ALL names.
+pub(super) fn group_id(header: &Header) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.iter_mut().zip(header.recipient_fp.0).for_each(|(to, from)| *to = from);
+    id
+}

@@ -1,0 +1,279 @@
+//! The history of an account: what it received and wrote, sealed entry by entry, if its owner wants one.
+//!
+//! An entry is on disk before its message is shown, and there once: what is shown again after a crash is looked for first.
+//! Several programs of the account may add to the file; each takes the lock and looks at what is there now.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::history_key::Settings;
+use super::state_folder;
+use crate::client::Error;
+use crate::client::config::Config;
+use crate::client::error::account::AccountError;
+use crate::client::keys::member::Member;
+use crate::client::model::event::Opened;
+use crate::client::ui::output::now_ms;
+use crate::crypto::history::HistoryKey;
+use crate::crypto::keys::PrivateKey;
+use crate::limits::LOCK_WITHIN;
+use crate::storage::FileError;
+use crate::storage::append::{AppendFile, ReadError, Records};
+use crate::storage::lock::Lock;
+use crate::storage::manifest::Manifest;
+use crate::storage::private;
+use crate::wire::{Envelope, MessageId};
+
+/// An open history, to be added to by any thread.
+pub struct History {
+    path: PathBuf,
+    key: HistoryKey,
+    end: Mutex<Option<End>>,
+}
+
+/// Where the file ended when this program last looked, and what it was.
+struct End {
+    file: AppendFile,
+    inode: u64,
+    /// Entries in it.
+    count: u64,
+}
+
+/// What stands before the text of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "is", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Head {
+    /// A message, received or written.
+    Message {
+        /// Its id, in hex.
+        id: String,
+        /// Who signed it.
+        from: String,
+        /// A name, or ALL.
+        to: String,
+        /// When it came or was written, as Unix time in milliseconds.
+        ms: i64,
+        /// What was known of the key that signed it; nothing of one's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+    },
+    /// A message of one's own was not taken by the server, or never went out.
+    Refused {
+        /// Its id, in hex.
+        id: String,
+    },
+}
+
+/// One entry.
+pub struct Past {
+    /// What is known of it.
+    pub head: Head,
+    /// What was written.
+    pub text: Zeroizing<String>,
+}
+
+/// All entries that open, and the lines of those that don't.
+pub struct Read {
+    /// In the order in which they were added.
+    pub entries: Vec<Past>,
+    /// From 1.
+    pub damaged: Vec<u64>,
+}
+
+impl History {
+    /// The history that a session adds to, if one is wanted. A session goes on without one that can't be had, and says so.
+    pub fn for_session(config: &Config, member: &Member) -> Option<Self> {
+        let folder = config.account_state(&member.name);
+        let own: Vec<_> = std::iter::once(&member.encryption).chain(&member.retired).collect();
+        let wanted = Settings::of(&folder).and_then(|settings| Ok(config.history || settings.is_on()?));
+        match wanted.and_then(|wanted| wanted.then(|| Self::open(&folder, &own)).transpose()) {
+            Ok(history) => history,
+            Err(error) => {
+                log::warn!("no history is kept now: {error}");
+                None
+            }
+        }
+    }
+
+    /// The history in this state folder; the first of `own` is the present encryption key.
+    pub(crate) fn open(folder: &Path, own: &[&PrivateKey]) -> Result<Self, Error> {
+        let key = Settings::of(folder)?.key(own)?;
+        Ok(Self { path: file(folder), key, end: Mutex::default() })
+    }
+
+    /// These messages are about to be shown. That the history is not written keeps nobody from reading them.
+    pub fn received<'a>(&self, messages: impl Iterator<Item = &'a Opened>) {
+        let messages: Vec<_> = messages.collect();
+        let known = match messages.iter().any(|message| message.is_repeated) {
+            true => self.known(),
+            false => HashSet::new(),
+        };
+        let entries: Vec<_> = messages.into_iter().map(received).collect();
+        let new = entries.iter().filter(|(head, _)| !known.contains(&head.message()));
+        self.add(&new.map(|(head, text)| (head, *text)).collect::<Vec<_>>());
+    }
+
+    /// This message of one's own goes out.
+    pub fn sent(&self, envelope: &Envelope, text: &str) {
+        let header = &envelope.header;
+        let head = Head::Message {
+            id: header.msg_id.to_hex(),
+            from: header.sender.to_string(),
+            to: header.recipient.as_str().to_owned(),
+            ms: now_ms(),
+            key: None,
+        };
+        self.add(&[(&head, text)]);
+    }
+
+    /// It was not taken.
+    pub fn refused(&self, id: MessageId) {
+        self.add(&[(&Head::Refused { id: id.to_hex() }, "")]);
+    }
+
+    /// Everything in it; nothing if there is no file.
+    pub(crate) fn read(&self) -> Result<Read, Error> {
+        let mut read = Read { entries: Vec::new(), damaged: Vec::new() };
+        if !parts(&self.path).is_there(FILE)? {
+            return Ok(read);
+        }
+        let mut records = Records::open(&self.path)?;
+        check_title(&mut records, &self.path)?;
+        let mut place = 0;
+        while let Some(line) = records.read_next().map_err(|error| unreadable(&self.path, error))? {
+            place += 1;
+            match self.opened(place, line) {
+                Some(past) => read.entries.push(past),
+                None => read.damaged.push(place + 1),
+            }
+        }
+        Ok(read)
+    }
+
+    fn opened(&self, place: u64, line: &[u8]) -> Option<Past> {
+        let plaintext = self.key.open(place, &BASE64.decode(line).ok()?)?;
+        let (head, text) = std::str::from_utf8(&plaintext).ok()?.split_once('\n')?;
+        Some(Past { head: serde_json::from_str(head).ok()?, text: Zeroizing::new(text.to_owned()) })
+    }
+
+    fn known(&self) -> HashSet<(String, String)> {
+        let entries = self.read().map(|read| read.entries).unwrap_or_default();
+        entries.into_iter().map(|past| past.head.message()).collect()
+    }
+
+    fn add(&self, entries: &[(&Head, &str)]) {
+        if let Err(error) = self.append(entries) {
+            log::warn!("this is missing in the history: {error}");
+        }
+    }
+
+    /// One write for all of them; on disk when this returns.
+    fn append(&self, entries: &[(&Head, &str)]) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = Lock::acquire_within(&self.path.with_extension("sealed.lock"), LOCK_WITHIN)?;
+        let known = end.take().filter(|end| end.is_still(&self.path));
+        let mut now = known.map_or_else(|| End::find(&self.path), Ok)?;
+        let mut lines = Vec::new();
+        for (place, (head, text)) in (now.count + 1..).zip(entries) {
+            lines.extend(self.line(place, head, text)?);
+        }
+        now.file.append(&lines)?;
+        now.count += entries.len() as u64;
+        *end = Some(now);
+        Ok(())
+    }
+
+    fn line(&self, place: u64, head: &Head, text: &str) -> Result<Vec<u8>, Error> {
+        let json = serde_json::to_string(head).expect("a head has text keys only");
+        let plaintext = Zeroizing::new([json.as_bytes(), b"\n", text.as_bytes()].concat());
+        let sealed = self
+            .key
+            .seal(place, &plaintext)
+            .map_err(|why| Error::Account(AccountError::Key { path: self.path.clone(), why }))?;
+        Ok((BASE64.encode(&sealed) + "\n").into_bytes())
+    }
+}
+
+impl Head {
+    /// Which message, and whose: ids are chosen by senders.
+    fn message(&self) -> (String, String) {
+        match self {
+            Self::Message { id, from, .. } => (id.clone(), from.clone()),
+            Self::Refused { id } => (id.clone(), String::new()),
+        }
+    }
+}
+
+impl End {
+    /// Whether nobody has added to the file or removed it since.
+    fn is_still(&self, path: &Path) -> bool {
+        let found = fs::symlink_metadata(path);
+        found.is_ok_and(|found| found.ino() == self.inode && found.len() == self.file.length())
+    }
+
+    /// Looks at the file, which is made if it is missing. What a crash left of an entry is cut off.
+    fn find(path: &Path) -> Result<Self, Error> {
+        parts(path).ready(FILE, |path| Ok::<_, Error>(private::create_new(path, format!("{TITLE}\n").as_bytes())?))?;
+        let mut records = Records::open(path)?;
+        check_title(&mut records, path)?;
+        while records.read_next().map_err(|error| unreadable(path, error))?.is_some() {}
+        let count = records.count() - 1;
+        let file = records.finish()?;
+        let inode = fs::symlink_metadata(path).map_err(FileError::io("looking at", path))?.ino();
+        Ok(Self { file, inode, count })
+    }
+}
+
+/// The file of the history in an account's state folder.
+pub(crate) fn file(folder: &Path) -> PathBuf {
+    folder.join(FILE)
+}
+
+/// What the folder of this history must hold.
+pub(crate) fn parts(path: &Path) -> Manifest {
+    state_folder::parts(path.parent().unwrap_or(path))
+}
+
+/// Its name.
+pub(crate) const FILE: &str = "history.sealed";
+
+fn received(opened: &Opened) -> (Head, &str) {
+    let header = &opened.envelope.header;
+    let head = Head::Message {
+        id: header.msg_id.to_hex(),
+        from: header.sender.to_string(),
+        to: header.recipient.as_str().to_owned(),
+        ms: opened.received_ms,
+        key: Some(opened.mark.word().to_owned()),
+    };
+    (head, &opened.text)
+}
+
+fn check_title(records: &mut Records, path: &Path) -> Result<(), Error> {
+    match records.read_next().map_err(|error| unreadable(path, error))? {
+        Some(line) if line == TITLE.as_bytes() => Ok(()),
+        _ => Err(Error::State { path: path.to_owned(), why: "line 1: this is no history".to_owned() }),
+    }
+}
+
+fn unreadable(path: &Path, error: ReadError) -> Error {
+    match error {
+        ReadError::File(error) => error.into(),
+        error => Error::State { path: path.to_owned(), why: error.to_string() },
+    }
+}
+
+const TITLE: &str = "topchat history v1";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+//! Durable state of an account: inbox, outbox, counters, replay ledger, history, chat settings.
+
+pub(crate) mod archive;
+pub(crate) mod bell;
+pub(crate) mod blocked;
+pub(crate) mod history;
+pub(crate) mod history_key;
+pub mod inbox;
+pub(crate) mod journal;
+pub(crate) mod outbox;
+pub mod seen;
+pub(crate) mod sequence;
+pub mod state_file;
+pub mod state_folder;

@@ -1,0 +1,311 @@
+//! What the file of contacts holds, and what a key that was seen makes of it. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::client::Error;
+use crate::client::error::trust::TrustError;
+use crate::client::model::event::{KeyChange, Mark};
+use crate::client::model::pin::{Former, Found, Met, Pin};
+use crate::client::state::state_file::Document;
+use crate::client::ui::json;
+use crate::crypto::bundle::{self, VerifiedBundle};
+use crate::crypto::keys::PublicKey;
+use crate::limits::{CONTACTS_FILE_MAX, FORMER_KEYS, FORMER_MS, OTHER_KEYS};
+use crate::names::UserName;
+use crate::wire::Fingerprint;
+
+/// All contacts of one account on one server.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pins {
+    v: u32,
+    pub(crate) contacts: BTreeMap<String, Contact>,
+}
+
+/// One of them.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Contact {
+    /// 64 hex digits, for people who look into the file.
+    fingerprint: String,
+    /// DER SubjectPublicKeyInfo in hex.
+    identity: String,
+    first_seen: String,
+    /// When the person compared it.
+    #[serde(default)]
+    verified: Option<String>,
+    /// When the person compared one that has led to it by handovers, the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verified_before: Option<String>,
+    /// The person gave its fingerprint when they chose it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    named: bool,
+    /// The highest bundle number that was seen of this identity; 0 if none is known.
+    #[serde(default)]
+    bundle: u64,
+    /// The fingerprint of that bundle's encryption key.
+    #[serde(default)]
+    encryption: Option<String>,
+    #[serde(default)]
+    former: Vec<FormerKey>,
+    #[serde(default)]
+    changed: Option<Changed>,
+    /// Fingerprints of other keys that were seen in this name, the newest last.
+    #[serde(default)]
+    others: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FormerKey {
+    identity: String,
+    /// When it handed over.
+    since: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Changed {
+    fingerprint: String,
+    seen: String,
+}
+
+/// What a person decided about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// To go on with it, though nobody has compared it.
+    Trusted,
+    /// To go on with it: its fingerprint was given.
+    Named,
+    /// That it is the contact's: it was compared.
+    Verified,
+}
+
+impl Default for Pins {
+    fn default() -> Self {
+        Self { v: VERSION, contacts: BTreeMap::new() }
+    }
+}
+
+impl Document for Pins {
+    const VERSION: u32 = VERSION;
+    const LONGEST: u64 = CONTACTS_FILE_MAX;
+
+    fn version(&self) -> u32 {
+        self.v
+    }
+}
+
+impl Contact {
+    /// A contact seen for the first time, or one whose key was replaced.
+    pub(crate) fn new(bundle: &VerifiedBundle, now_ms: i64) -> Self {
+        Self {
+            fingerprint: bundle.identity.fingerprint().to_hex(),
+            identity: HEXLOWER.encode(bundle.identity.to_der()),
+            first_seen: json::time(now_ms),
+            verified: None,
+            verified_before: None,
+            named: false,
+            bundle: bundle.number,
+            encryption: Some(bundle.encryption.fingerprint().to_hex()),
+            former: Vec::new(),
+            changed: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// What is held, read strictly; the error says what is wrong.
+    pub(crate) fn pin(&self) -> Result<Pin, String> {
+        let key = key(&self.identity)?;
+        if key.fingerprint().to_hex() != self.fingerprint {
+            return Err("the fingerprint is not that of the identity".to_owned());
+        }
+        let former = |former: &FormerKey| {
+            let until_ms = millisecond(&former.since)?.saturating_add(FORMER_MS);
+            Ok(Former { key: Arc::new(self::key(&former.identity)?), until_ms })
+        };
+        let verified_ms = self.verified.as_deref().map(millisecond).transpose()?;
+        Ok(Pin {
+            key: Arc::new(key),
+            mark: if verified_ms.is_some() { Mark::Verified } else { Mark::Known },
+            since_ms: millisecond(&self.first_seen)?,
+            verified_ms,
+            verified_before_ms: self.verified_before.as_deref().map(millisecond).transpose()?,
+            former: self.former.iter().map(former).collect::<Result<_, String>>()?,
+            changed: self.changed.as_ref().map(|changed| fingerprint(&changed.fingerprint)).transpose()?,
+            others: self.others.iter().map(|other| fingerprint(other)).collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// Whether the person gave the key's fingerprint when they chose it.
+    pub(crate) fn was_named(&self) -> bool {
+        self.named
+    }
+
+    /// Whether [`Self::meet`] would only repeat what stands here.
+    pub(crate) fn has_met(&self, bundle: &VerifiedBundle) -> bool {
+        let is = |known: &str| known == bundle.identity.fingerprint().to_hex();
+        match &self.changed {
+            Some(changed) => is(&changed.fingerprint) || is(&self.fingerprint),
+            None => is(&self.fingerprint) && self.number_of(bundle) == Number::Same,
+        }
+    }
+
+    /// Compares what a server gave with `held`, which stands here. An open change stays open whatever the server gives.
+    pub(crate) fn meet(&mut self, held: &Pin, found: &Found, now_ms: i64) -> Result<Met, Error> {
+        let Found { bundle, lineage } = found;
+        let (pinned, given) = (held.key.fingerprint(), bundle.identity.fingerprint());
+        if let Some(change) = held.change(&bundle.name) {
+            return Ok(Met::Changed(if given == pinned {
+                change
+            } else {
+                self.other(&bundle.name, held, given, now_ms)
+            }));
+        }
+        if given == pinned {
+            return self.same(bundle);
+        }
+        // As a server has it that was set back: nothing is sent under it, but nobody has changed anything.
+        if held.former.iter().any(|former| former.key.fingerprint() == given) {
+            let (name, given, known) = (bundle.name.clone(), bundle.number, self.bundle);
+            return Err(Error::Trust(TrustError::OldBundle { name, given, known }));
+        }
+        match bundle::succession(bundle, lineage, pinned) {
+            Ok(former) => {
+                self.moved(bundle, &former, now_ms);
+                Ok(Met::Moved)
+            }
+            Err(why) => {
+                log::info!("{}: {why}", bundle.name);
+                Ok(Met::Changed(self.other(&bundle.name, held, given, now_ms)))
+            }
+        }
+    }
+
+    /// Another key was seen, that nothing leads to.
+    pub(crate) fn other(&mut self, name: &UserName, held: &Pin, now: Fingerprint, now_ms: i64) -> KeyChange {
+        let fingerprint = now.to_hex();
+        self.remember(&fingerprint);
+        self.changed = Some(Changed { fingerprint, seen: json::time(now_ms) });
+        held.change_to(name, now)
+    }
+
+    /// The key `by`, if it is pinned, vouches for keys that it has replaced. They count no longer than if they had handed over
+    /// when it was pinned, however often a server shows them.
+    pub(crate) fn vouched(&mut self, by: Fingerprint, former: &[PublicKey]) {
+        if by.to_hex() != self.fingerprint {
+            return;
+        }
+        for identity in former.iter().map(|key| HEXLOWER.encode(key.to_der())) {
+            if self.former.len() < FORMER_KEYS && !self.former.iter().any(|known| known.identity == identity) {
+                self.former.push(FormerKey { identity, since: self.first_seen.clone() });
+            }
+        }
+    }
+
+    /// The person has chosen this key. What was seen beside it is remembered as not chosen.
+    /// True if it was pinned already.
+    pub(crate) fn choose(&mut self, bundle: &VerifiedBundle, choice: Choice, now_ms: i64) -> bool {
+        let now = bundle.identity.fingerprint().to_hex();
+        let stays = now == self.fingerprint;
+        if !stays {
+            let was = self.fingerprint.clone();
+            self.remember(&was);
+            let others = std::mem::take(&mut self.others);
+            *self = Self { others, ..Self::new(bundle, now_ms) };
+        }
+        self.others.retain(|other| *other != now);
+        self.changed = None;
+        self.named |= choice != Choice::Trusted;
+        if choice == Choice::Verified {
+            self.verified = Some(json::time(now_ms));
+        }
+        stays
+    }
+
+    /// The person takes back that they compared it. False if they never had.
+    pub(crate) fn unverify(&mut self) -> bool {
+        // What was compared before keys were handed over is taken back with it: it would go on vouching for the new one.
+        let before = self.verified_before.take();
+        self.verified.take().or(before).is_some()
+    }
+
+    fn same(&mut self, bundle: &VerifiedBundle) -> Result<Met, Error> {
+        let (name, given) = (bundle.name.clone(), bundle.number);
+        match self.number_of(bundle) {
+            Number::Older => Err(Error::Trust(TrustError::OldBundle { name, given, known: self.bundle })),
+            Number::Reused => Err(Error::Trust(TrustError::BundleReused { name, number: given })),
+            Number::Same => Ok(Met::Stays),
+            Number::Newer => {
+                self.bundle = given;
+                self.encryption = Some(bundle.encryption.fingerprint().to_hex());
+                Ok(Met::Stays)
+            }
+        }
+    }
+
+    fn number_of(&self, bundle: &VerifiedBundle) -> Number {
+        let same_key = self.encryption.as_deref() == Some(bundle.encryption.fingerprint().to_hex().as_str());
+        match bundle.number.cmp(&self.bundle) {
+            std::cmp::Ordering::Less => Number::Older,
+            std::cmp::Ordering::Greater => Number::Newer,
+            std::cmp::Ordering::Equal if same_key => Number::Same,
+            std::cmp::Ordering::Equal => Number::Reused,
+        }
+    }
+
+    /// The keys in `former` have handed over, the newest first. Nobody has compared the new one.
+    fn moved(&mut self, bundle: &VerifiedBundle, former: &[PublicKey], now_ms: i64) {
+        let since = json::time(now_ms);
+        let old = former.iter().map(|key| HEXLOWER.encode(key.to_der()));
+        let mut all: Vec<_> = old.map(|identity| FormerKey { identity, since: since.clone() }).collect();
+        all.extend(std::mem::take(&mut self.former));
+        let counts = |former: &FormerKey| millisecond(&former.since).is_ok_and(|since| now_ms - since <= FORMER_MS);
+        all.retain(counts);
+        all.truncate(FORMER_KEYS);
+        let others = std::mem::take(&mut self.others);
+        let verified_before = self.verified.take().or_else(|| self.verified_before.take());
+        *self = Self { former: all, others, verified_before, ..Self::new(bundle, now_ms) };
+    }
+
+    fn remember(&mut self, other: &str) {
+        self.others.retain(|known| known != other);
+        self.others.push(other.to_owned());
+        let surplus = self.others.len().saturating_sub(OTHER_KEYS);
+        self.others.drain(..surplus);
+    }
+}
+
+/// How a bundle stands among those of its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Number {
+    Newer,
+    Same,
+    /// The same number for other keys.
+    Reused,
+    Older,
+}
+
+fn key(hex: &str) -> Result<PublicKey, String> {
+    let der = HEXLOWER.decode(hex.as_bytes()).map_err(|_| "the identity is not hex".to_owned())?;
+    PublicKey::from_der(&der).map_err(|why| why.to_string())
+}
+
+fn fingerprint(hex: &str) -> Result<Fingerprint, String> {
+    Fingerprint::from_hex(hex).ok_or_else(|| "a fingerprint that is none".to_owned())
+}
+
+fn millisecond(time: &str) -> Result<i64, String> {
+    let read: Result<jiff::Timestamp, _> = time.parse();
+    read.map(|time| time.as_millisecond()).map_err(|_| "a time that is none".to_owned())
+}
+
+/// The first one had no more than the key and when it was seen.
+const VERSION: u32 = 3;
+
+#[cfg(test)]
+mod tests;

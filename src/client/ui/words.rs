@@ -1,0 +1,214 @@
+//! What is told besides messages, in words. Pure; `render` sets it off.
+
+use super::render::{Page, date};
+use crate::client::model::event::{KeyChange, Notice};
+use crate::limits::CONTACTS_MAX;
+use crate::names::{Recipient, UserName};
+use crate::wire::{Fingerprint, MessageId};
+
+impl Page {
+    /// The lines of a notice.
+    pub(crate) fn words(&self, notice: &Notice) -> Vec<String> {
+        let line = match notice {
+            Notice::KeyChanged(change) => return self.key_changed(change),
+            Notice::HeldUnpinned { from, now, count, lost } => {
+                return self.held_unpinned(from, *now, held(*count, *lost));
+            }
+            Notice::Held { from, count, lost } => {
+                format!("{} under another key of {from}: {}", held(*count, *lost), self.after_choosing(from))
+            }
+            Notice::Copy { from, id, first_ms } => self.copy(from, *id, *first_ms),
+            Notice::GivenUp { from, id } => under_a_key(from, *id, &format!("that {from} gave up long ago")),
+            Notice::GroupKeyBad { why, writes } => group_key_bad(why, writes.as_deref()),
+            Notice::GroupKeyRead { writes } => format!("the group key file was read again: key {writes} writes"),
+            Notice::HeldBack { from } => held_back(from.as_ref()),
+            Notice::KeyNotGiven { from, count } => key_not_given(from, *count),
+            Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
+            Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
+            Notice::NewKeys { name, now } => return self.new_keys(name, *now),
+            Notice::NoAccount { from, id } => no_account(from, *id),
+            Notice::NoRoom { from, id } => no_room(from, *id),
+            Notice::NotChosen { from, id } => under_a_key(from, *id, &format!("of {from} that you decided against")),
+            Notice::NotForMe { from, id } => format!("{} is not for you. It was not shown.", marked(from, *id)),
+            Notice::NotOpened { from, id } => format!("a message from {from} (#{}) could not be opened", id.short()),
+            Notice::OtherGroupKey { from, theirs, ours, count, lost } => {
+                other_group_key(from, theirs, ours.as_deref(), *count) + &dropped(*lost)
+            }
+            Notice::OwnKeyMissing { from, key, count, lost } => own_key_missing(from, *key, *count) + &dropped(*lost),
+            Notice::Passed { count } => passed(*count),
+            Notice::Rejected { from, id } => rejected(from, *id),
+            Notice::Reused { from, id } => reused(from, *id),
+            Notice::UnknownSender { from, id } => unknown_sender(from, *id),
+        };
+        vec![line]
+    }
+
+    fn new_keys(&self, name: &UserName, now: Fingerprint) -> Vec<String> {
+        let verify = format!("{}verify {name}", self.before_commands);
+        vec![
+            format!("{name} has new keys, signed by the old ones: all goes on as before. To compare them:  {verify}"),
+            format!("  now {}", now.grouped()),
+        ]
+    }
+
+    fn copy(&self, from: &UserName, id: MessageId, first_ms: i64) -> String {
+        format!("ignored a copy of {from}'s message #{} (already received {})", id.short(), self.time(first_ms))
+    }
+
+    fn key_changed(&self, change: &KeyChange) -> Vec<String> {
+        let KeyChange { name, pinned, now, .. } = change;
+        let before = self.before_commands;
+        vec![
+            format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()),
+            format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()),
+            format!("The old one was {}.", what_was_known(change)),
+            format!(
+                "They made new keys, or someone (the server's owner could) stands in their place. \
+                 Sending to {name} is stopped."
+            ),
+            format!("  compare by voice, then  {before}verify {name}       or go on unverified:  {before}trust {name}"),
+        ]
+    }
+
+    fn held_unpinned(&self, from: &UserName, now: Fingerprint, held: String) -> Vec<String> {
+        let before = self.before_commands;
+        vec![
+            format!("{held} under a key of {from} that is not pinned (--accept-new-keys never)"),
+            format!("  {}", now.grouped()),
+            format!("  compare it by voice, then  {before}trust {from} {}", now.to_hex()),
+        ]
+    }
+
+    fn after_choosing(&self, name: &UserName) -> String {
+        let before = self.before_commands;
+        format!("shown after  {before}verify {name}  or  {before}trust {name}")
+    }
+}
+
+fn marked(from: &UserName, id: MessageId) -> String {
+    format!("a message marked from {from} (#{})", id.short())
+}
+
+fn under_a_key(from: &UserName, id: MessageId, which: &str) -> String {
+    format!("{} is under a key {which}. It was not shown.", marked(from, id))
+}
+
+fn rejected(from: &UserName, id: MessageId) -> String {
+    format!("REJECTED {}: the signature does not match {from}'s key. It was not shown.", marked(from, id))
+}
+
+fn reused(from: &UserName, id: MessageId) -> String {
+    format!("REJECTED a message from {from} (#{}): that id was used for other text before", id.short())
+}
+
+fn unknown_sender(from: &UserName, id: MessageId) -> String {
+    format!("{} was not shown: the server gives no key of {from} that holds", marked(from, id))
+}
+
+fn no_account(from: &UserName, id: MessageId) -> String {
+    let message = marked(from, id);
+    format!("{message} was not shown: the server has no account {from} any more, so it could not be verified")
+}
+
+fn no_room(from: &UserName, id: MessageId) -> String {
+    let id = id.short();
+    format!("a message from {from} (#{id}) was not shown: there are {CONTACTS_MAX} contacts already, {from} is not one")
+}
+
+fn held_back(from: Option<&UserName>) -> String {
+    let senders = from.map_or("unknown senders".to_owned(), ToString::to_string);
+    let about = if from.is_some() { "marked from" } else { "from" };
+    format!("further lines about messages {about} {senders} are held back for an hour: there are too many")
+}
+
+fn key_not_given(from: &UserName, count: usize) -> String {
+    let messages = match count {
+        1 => format!("a message marked from {from} was"),
+        count => format!("{count} messages marked from {from} were"),
+    };
+    format!("{messages} not shown: the server did not give {from}'s key in time")
+}
+
+fn group_key_bad(why: &str, writes: Option<&str>) -> String {
+    match writes {
+        Some(writes) => format!("{why}. The keys read before stay in use: {writes} writes."),
+        None => format!("{why}. You have no group key."),
+    }
+}
+
+fn other_group_key(from: &UserName, theirs: &str, ours: Option<&str>, count: usize) -> String {
+    let (messages, use_it) = match count {
+        0 | 1 => ("a message".to_owned(), "uses"),
+        count => (format!("{count} messages"), "use"),
+    };
+    let ours = match ours {
+        Some(ours) => format!("yours is {ours}. Ask {from} for the new key file."),
+        None => format!("you have none. Ask {from} for the key file."),
+    };
+    format!("{messages} to ALL from {from} {use_it} group key {theirs}; {ours}")
+}
+
+fn own_key_missing(from: &UserName, key: Fingerprint, count: usize) -> String {
+    let (messages, are, wait) = match count {
+        0 | 1 => ("a message".to_owned(), "is", "It waits here"),
+        count => (format!("{count} messages"), "are", "They wait here"),
+    };
+    format!(
+        "{messages} from {from} {are} sealed for a key ({}) that is not on this machine. {wait}: if another \
+         machine of yours has it, topchat keys export there, topchat keys import FILE here, then start again.",
+        key.short()
+    )
+}
+
+fn passed(count: u64) -> String {
+    match count {
+        1 => "1 message waited too long, or too many came after it: it won't come any more".to_owned(),
+        count => format!("{count} messages waited too long, or too many came after them: they won't come any more"),
+    }
+}
+
+/// The alarm as a command's error: both keys, and what is known of the old one.
+pub(crate) fn key_change(change: &KeyChange) -> String {
+    format!(
+        "{}'S KEY HAS CHANGED.\n  was {}\n  now {}\n  the old one was {}",
+        change.name.as_str().to_uppercase(),
+        change.pinned.grouped(),
+        change.now.grouped(),
+        what_was_known(change)
+    )
+}
+
+fn what_was_known(change: &KeyChange) -> String {
+    let verified = match (change.verified_ms, change.verified_before_ms) {
+        (Some(verified), _) => format!("verified {}", date(verified)),
+        (None, Some(before)) => format!("signed by one that was verified {}", date(before)),
+        (None, None) => "never verified".to_owned(),
+    };
+    format!("pinned {}, {verified}", date(change.since_ms))
+}
+
+/// `3 messages are held (and 2 were dropped for want of room)`
+fn held(count: usize, lost: usize) -> String {
+    let held = match count {
+        1 => "1 message is held".to_owned(),
+        count => format!("{count} messages are held"),
+    };
+    match lost {
+        0 => held,
+        lost => format!("{held} (and {lost} dropped: no room for more)"),
+    }
+}
+
+fn dropped(lost: usize) -> String {
+    match lost {
+        0 => String::new(),
+        lost => format!(" {lost} more dropped: no room."),
+    }
+}
+
+fn whom(to: &Recipient) -> &str {
+    match to {
+        Recipient::All => "ALL",
+        Recipient::User(_) => "you",
+    }
+}

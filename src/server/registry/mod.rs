@@ -1,0 +1,6 @@
+//! Sessions that are logged in: hub, seats, handles, presence broadcast.
+
+pub(crate) mod handle;
+pub(crate) mod hub;
+pub(crate) mod presence;
+pub(crate) mod seat;
