@@ -224,16 +224,24 @@ pub const RECENT_BYTES: usize = 16 * 1024 * 1024;
 pub const HELD_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of messages that one write and one fsync carry.
 pub const LOG_BATCH: usize = 1024 * 1024;
-/// Bytes after which a new segment of the log begins: an old message keeps no more than one segment on the disk.
+/// Bytes after which a new segment of the log begins: what is still needed of old ones moves together.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 /// Longest segment: one that was nearly full when a batch came.
 pub const SEGMENT_MAX: u64 = SEGMENT_BYTES + 2 * LOG_BATCH as u64;
+/// Segments that don't grow any more beyond which what is needed of the oldest is put together at once, and not within the hour.
+pub const SEGMENTS_SEALED: usize = 8;
+/// Segments that are put together at once: messages wait meanwhile.
+pub const COMPACT_AT_ONCE: usize = 32;
 /// How long acknowledgements may wait to be written: what a crash takes back is delivered again, and recognised.
 pub const CURSORS_WITHIN: Duration = Duration::from_millis(100);
 /// How long accepted messages may be written only, if acceptance does not wait for the disk.
 pub const SYNC_WITHIN: Duration = Duration::from_secs(1);
-/// Outdated lines below which the file of cursors is not rewritten.
-pub const CURSORS_OUTDATED: u64 = 1000;
+/// How often the time that the server ran is written at least: what a crash takes back of it.
+pub const CLOCK_EVERY: Duration = Duration::from_secs(600);
+/// A wall clock that lags so much behind the time that passed went back: less is done by adjusting it slowly.
+pub const CLOCK_BACK: Duration = Duration::from_secs(1);
+/// A wall clock that is so much ahead of the time that passed leapt.
+pub const CLOCK_AHEAD: Duration = Duration::from_secs(60);
 /// How often messages over their age are looked for.
 pub const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 

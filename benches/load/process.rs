@@ -108,7 +108,7 @@ pub fn register(folder: &Path, keys: &Keys, members: usize) -> io::Result<()> {
     for member in 0..members {
         let bundle = keys.bundle(&name(member)).encode();
         records.push(serde_json::json!({
-            "op": "register", "name": name(member).as_str(), "created_ms": 1_795_000_000_000_u64,
+            "op": "register", "name": name(member).as_str(), "created_ms": 1_795_000_000_000_u64, "joined": 0,
             "salt": BASE64.encode(&salt), "iterations": iterations, "stored_key": BASE64.encode(&stored_key),
             "server_key": BASE64.encode(&server_key), "bundle": BASE64.encode(&bundle),
         }));

@@ -5,6 +5,7 @@
 mod acceptor;
 pub mod accounts;
 pub mod admin;
+pub mod clock;
 mod error;
 pub mod folder;
 mod log;
@@ -46,12 +47,19 @@ impl Server {
         // Before anything is made in a folder for it.
         crate::server::net::bind_address::check(listen)?;
         let folder = LockedFolder::open(folder)?;
+        let clock = Arc::new(clock::RunClock::after(log::run_ms(folder.path())?));
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
         let parts = folder::parts(folder.path());
         parts.ready(folder::MESSAGES, |path| ensure_folder(path).map_err(ServerError::from))?;
         parts.is_there(folder::CURSORS)?;
-        let store =
-            log::Store::open(folder.path(), accounts.all().into_iter(), settings.quotas.clone(), settings.durability)?;
+        let store = log::Store::open(
+            folder.path(),
+            accounts.all().into_iter(),
+            settings.quotas.clone(),
+            settings.durability,
+            clock,
+        )?;
+        parts.made(folder::CURSORS)?;
         let tls = crate::server::net::identity::load_tls(folder.path())?;
         let secret = crate::server::net::identity::load_secret(folder.path())?;
         let listener = bind(listen)?;

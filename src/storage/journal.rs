@@ -235,6 +235,11 @@ impl Stored {
         self.founding
     }
 
+    /// Whether something stands behind the last good record, known once all were replayed.
+    pub fn is_torn(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
     /// Gives all records in their order. What `each` refuses is damage.
     pub fn replay<R: DeserializeOwned, E: ToString>(
         &mut self,
@@ -303,9 +308,7 @@ impl Stored {
         let cut = match tail.len() as u64 {
             0 => None,
             bytes => {
-                let copy = torn_copy(&path, place.offset);
-                disk.replace(&copy, &tail)?;
-                remove_old_copies(&path, &copy, disk);
+                let copy = keep_torn(&path, place.offset, &tail, disk)?;
                 Some(Cut { path: path.clone(), offset: place.offset, bytes, copy })
             }
         };
@@ -486,6 +489,14 @@ fn json_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let words = text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words);
     format!("{} (column {})", crate::text::visible(words), HEAD + error.column())
+}
+
+/// Puts what is about to be cut off a file in a copy beside it, and tells where.
+pub fn keep_torn(path: &Path, offset: u64, tail: &[u8], disk: &mut dyn Disk) -> Result<PathBuf, FileError> {
+    let copy = torn_copy(path, offset);
+    disk.replace(&copy, tail)?;
+    remove_old_copies(path, &copy, disk);
+    Ok(copy)
 }
 
 fn torn_copy(path: &Path, offset: u64) -> PathBuf {

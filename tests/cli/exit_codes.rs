@@ -136,9 +136,9 @@ fn damaged_files_of_the_server_are_bad_configuration_with_a_remedy() {
         (
             "data/cursors.jsonl",
             b"hello\nhello\n",
-            "error: data/cursors.jsonl, line 1: not a cursor\n\
-             hint: nothing was changed: restore the file from a backup, or move it away (data/cursors.jsonl): \
-             messages are delivered again then, and clients know those that they have\n"
+            "error: data/cursors.jsonl, line 1: this is no file of cursors\n\
+             hint: nothing was changed, and this file holds how far everybody has read, without which messages are delivered \
+             again: put it back from a backup\n"
                 .to_owned(),
         ),
         (
@@ -146,7 +146,8 @@ fn damaged_files_of_the_server_are_bad_configuration_with_a_remedy() {
             &[0xff; 4096],
             format!(
                 "error: {log}, byte 0: the message log is damaged\n\
-                 hint: nothing was changed: restore the file from a backup, or move it away ({log}): its messages are lost then\n"
+                 hint: nothing was changed: put it back from a backup, or if there is none: touch {log}.lost \
+                 (then all messages in it that wait for somebody are lost)\n"
             ),
         ),
     ] {

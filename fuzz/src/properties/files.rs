@@ -140,11 +140,11 @@ fn log(data: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
     let raw = choices.byte();
     if raw & 1 == 0 {
         let cursors = choices.bytes(usize::from(raw >> 1)).to_vec();
-        return (vec![[&b"TCLOG\0\0\x01"[..], choices.rest()].concat()], cursors);
+        return (vec![[&b"TCLOG\0\0\x02"[..], choices.rest()].concat()], cursors);
     }
     let mut segments = Vec::new();
     for _ in 0..choices.below(3) {
-        let mut segment = b"TCLOG\0\0\x01".to_vec();
+        let mut segment = b"TCLOG\0\0\x02".to_vec();
         for _ in 0..choices.below(5) {
             record(&mut choices, &mut segment);
         }
@@ -156,16 +156,22 @@ fn log(data: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
         }
         segments.push(segment);
     }
-    let mut cursors = Vec::new();
+    let mut records = Vec::new();
     for _ in 0..choices.below(3) {
         let identity = BOB.identity.public().fingerprint().to_hex();
         let [number, group, passed] = [(), (), ()].map(|()| choices.byte());
+        let joined = choices.byte() & 1;
         let line = format!(
-            r#"{{"v":1,"name":"bob","identity":"{identity}","number":{number},"group":{group},"passed":{passed}}}"#
+            r#"{{"is":"cursor","name":"bob","identity":"{identity}","joined":{joined},"number":{number},"group":{group},"passed":{passed}}}"#
         );
-        cursors.extend(line.into_bytes());
-        cursors.push(b'\n');
+        records.push(line.into_bytes());
+        if choices.byte() & 3 == 0 {
+            let [first, safe, run_ms, unix_ms] = [(), (), (), ()].map(|()| choices.byte());
+            let line = format!(r#"{{"is":"log","first":{first},"safe":{safe},"run_ms":{run_ms},"unix_ms":{unix_ms}}}"#);
+            records.push(line.into_bytes());
+        }
     }
+    let mut cursors = sealed("cursors", 0, &records);
     if choices.byte() & 3 == 0 {
         choices.change(&mut cursors);
     }
@@ -182,6 +188,7 @@ fn record(choices: &mut Choices<'_>, segment: &mut Vec<u8>) {
     body.extend([0, 0, 0, choices.byte() & 3]);
     let to_bob = choices.byte() & 1 == 0;
     body.extend(if to_bob { BOB.identity.public().fingerprint().0 } else { [0; 32] });
+    body.extend(u64::from(choices.byte() & 1).to_be_bytes());
     body.extend([choices.byte(); 16]);
     let mut envelope = if to_bob { ENVELOPES.0.clone() } else { ENVELOPES.1.clone() };
     if choices.byte() & 3 == 0 {

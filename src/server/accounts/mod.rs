@@ -37,6 +37,8 @@ use crate::wire::{self, Bundle, Fingerprint, Predecessor, Verifier};
 pub struct Account {
     name: UserName,
     created_ms: u64,
+    /// Where it began in the log of messages.
+    joined: u64,
     verifier: Verifier,
     bundle: Vec<u8>,
     identity: Fingerprint,
@@ -56,7 +58,13 @@ impl Account {
         let keys = Bundle::parse(&bundle)?;
         let identity = Fingerprint(digest::sha256(&keys.identity));
         let (origin, lineage) = (identity, Vec::new());
-        Ok(Self { name: keys.name, created_ms, verifier, bundle, identity, origin, lineage, disabled: false })
+        let (joined, disabled) = (0, false);
+        Ok(Self { name: keys.name, created_ms, joined, verifier, bundle, identity, origin, lineage, disabled })
+    }
+
+    /// The same, which begins behind this number of the log of messages. No two accounts of one name begin at the same.
+    pub(super) fn joining(self, joined: u64) -> Self {
+        Self { joined, ..self }
     }
 
     /// The same account with the keys of a newer bundle. `handover` is the old identity's signature that names the new one,
@@ -88,9 +96,14 @@ impl Account {
         &self.name
     }
 
-    /// When it was registered, as Unix time in milliseconds.
+    /// When it was registered, as Unix time in milliseconds: to be shown, nothing depends on it.
     pub fn created_ms(&self) -> u64 {
         self.created_ms
+    }
+
+    /// It gets messages behind this number of the log. With the name it tells the account from earlier and later ones.
+    pub fn joined(&self) -> u64 {
+        self.joined
     }
 
     /// What is kept of its password.

@@ -3,7 +3,7 @@
 //! One JSON object a record, one record a change, in the order of the changes; bytes are in base64 (RFC 4648):
 //!
 //! ```text
-//! {"op":"register","name":"alice","created_ms":1700000000000,"salt":…,"iterations":600000,"stored_key":…,"server_key":…,"bundle":…}
+//! {"op":"register","name":"alice","created_ms":1700000000000,"joined":0,"salt":…,"iterations":600000,"stored_key":…,"server_key":…,"bundle":…}
 //! {"op":"password","name":"alice","salt":…,"iterations":600000,"stored_key":…,"server_key":…}
 //! {"op":"keys","name":"alice","bundle":…,"handover":""}
 //! {"op":"disable","name":"alice"}      also "enable" and "delete"
@@ -90,6 +90,7 @@ pub(super) enum Record {
         #[serde(with = "name")]
         name: UserName,
         created_ms: u64,
+        joined: u64,
         #[serde(with = "base64")]
         salt: [u8; 16],
         iterations: u32,
@@ -142,6 +143,7 @@ impl Record {
         Self::Register {
             name: account.name.clone(),
             created_ms: account.created_ms,
+            joined: account.joined,
             salt,
             iterations,
             stored_key,

@@ -91,9 +91,9 @@ impl Table {
             Record::Password { name, salt, iterations, stored_key, server_key } => {
                 self.change(name, |account| account.verifier = Verifier { salt, iterations, stored_key, server_key })
             }
-            Record::Register { name, created_ms, salt, iterations, stored_key, server_key, bundle, invite } => {
+            Record::Register { name, created_ms, joined, salt, iterations, stored_key, server_key, bundle, invite } => {
                 let verifier = Verifier { salt, iterations, stored_key, server_key };
-                let account = Account::new(bundle, verifier, created_ms).map_err(Damage::Bundle)?;
+                let account = Account::new(bundle, verifier, created_ms).map_err(Damage::Bundle)?.joining(joined);
                 self.use_invite(invite)?;
                 self.add(name, account)
             }

@@ -1,158 +1,156 @@
-//! How far each account has acknowledged, on disk: a line for each change, the last one of an account counts.
+//! How far each account has acknowledged, and how far the log went: a journal whose last record of each counts.
 //!
 //! ```text
-//! {"v":1,"name":"bob","identity":"…64 hex digits…","number":17,"group":5,"passed":0}
+//! {"is":"cursor","name":"bob","identity":"…64 hex digits…","joined":4,"number":17,"group":5,"passed":0}
+//! {"is":"log","first":1,"safe":21,"run_ms":86400000,"unix_ms":1700000000000}
 //! ```
 //!
-//! Written now and then, not for every acknowledgement: what a crash takes back is delivered again, and the recipient
-//! knows it by its id.
+//! Cursors are written now and then, not for every acknowledgement: what a crash takes back is delivered again, and the
+//! recipient knows it by its id. What is told of the log proves later that nothing is missing at either end of it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use super::mailboxes::Cursor;
-use crate::limits::CURSORS_OUTDATED;
+use super::mailboxes::{Cursor, Line};
+use super::{CURSORS_NAME, StoreError};
+use crate::crypto::digest;
 use crate::names::UserName;
+use crate::server::clock::Reading;
 use crate::storage::FileError;
-use crate::storage::append::{AppendFile, Medium, ReadError, Records};
 use crate::storage::disk::Disk;
+use crate::storage::journal::{Format, Journal, JournalError, Stored};
 use crate::wire::Fingerprint;
 
-/// An account's name, whose it is, and its cursor.
-pub(super) type Line = (UserName, Fingerprint, Cursor);
-
-/// The last line of each name.
-pub(super) type Latest = HashMap<UserName, (Fingerprint, Cursor)>;
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fields {
-    v: u8,
-    name: String,
-    identity: String,
-    number: u64,
-    group: u64,
-    passed: i64,
+/// How far the log went when this was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The first number that the oldest segment may hold.
+    pub(super) first: u64,
+    /// The last message that was on disk.
+    pub(super) safe: u64,
+    /// What the clocks showed.
+    pub(super) reading: Reading,
 }
 
-/// The file, open for more lines. It comes into being with the first ones.
+/// What the file held.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The last cursor of each name.
+    pub(super) cursors: HashMap<UserName, Line>,
+    pub(super) mark: Option<Mark>,
+    /// The last record is damaged: it may have been a newer mark.
+    pub(super) is_torn: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase", deny_unknown_fields)]
+enum Record {
+    Cursor { name: String, identity: String, joined: u64, number: u64, group: u64, passed: i64 },
+    Log { first: u64, safe: u64, run_ms: u64, unix_ms: u64 },
+}
+
+/// The file: as it was read, and open for more once it is settled.
 pub(super) struct Cursors {
     path: PathBuf,
-    disk: Box<dyn Disk>,
-    exists: bool,
-    file: Option<AppendFile<Box<dyn Medium + Send>>>,
-    lines: u64,
-    /// The file as it was read; nothing of it was changed yet.
-    unsettled: Option<Records>,
+    stored: Option<Stored>,
+    journal: Option<Journal>,
+}
+
+/// How long the server on this data folder ran, as far as the file of cursors tells.
+pub(crate) fn run_ms(folder: &Path) -> Result<u64, StoreError> {
+    let (_, found) = Cursors::read(folder.join(CURSORS_NAME))?;
+    Ok(found.mark.map_or(0, |mark| mark.reading.run_ms))
 }
 
 impl Cursors {
-    /// Reads the last line of every account. Nothing is changed before [`Self::settle`].
-    pub(super) fn open(path: PathBuf, disk: Box<dyn Disk>) -> Result<(Self, Latest), StoreError> {
-        let mut found = Latest::new();
-        let mut records = match Records::open(&path) {
-            Ok(records) => records,
-            Err(FileError::Missing { .. }) => {
-                return Ok((Self { path, disk, exists: false, file: None, lines: 0, unsettled: None }, found));
+    /// Reads the file, if there is one. Nothing is changed before [`Self::settle`].
+    pub(super) fn read(path: PathBuf) -> Result<(Self, Found), JournalError> {
+        let mut found = Found::default();
+        let mut stored = match Stored::open(&path, &FORMAT) {
+            Ok(stored) => stored,
+            Err(JournalError::File(FileError::Missing { .. })) => {
+                return Ok((Self { path, stored: None, journal: None }, found));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
-        loop {
-            let line = records.count() + 1;
-            let damaged = || StoreError::Cursors { path: path.clone(), line };
-            match records.read_next() {
-                Ok(Some(bytes)) => {
-                    let (name, identity, cursor) = parse(bytes).ok_or_else(damaged)?;
-                    found.insert(name, (identity, cursor));
+        stored.replay(|record| found.take(record).ok_or("not a cursor"))?;
+        found.is_torn = stored.is_torn();
+        Ok((Self { path, stored: Some(stored), journal: None }, found))
+    }
+
+    /// Makes the file, or cuts a torn last record off and puts the rest on disk, once all else was found good: a start that is
+    /// refused changes nothing.
+    pub(super) fn settle(&mut self, disk: Box<dyn Disk>, mark: Mark) -> Result<(), JournalError> {
+        self.journal = Some(match self.stored.take() {
+            None => Journal::create(&self.path, &FORMAT, disk, &[Record::from(&mark)])?,
+            Some(stored) => {
+                let (journal, cut) = stored.settle(disk)?;
+                if let Some(cut) = cut {
+                    log::warn!("{cut}: some messages may be delivered again, and their recipients know them");
                 }
-                Ok(None) => break,
-                Err(ReadError::TooLong { .. }) => return Err(damaged()),
-                Err(ReadError::File(error)) => return Err(error.into()),
+                journal
             }
-        }
-        let lines = records.count();
-        Ok((Self { path, disk, exists: true, file: None, lines, unsettled: Some(records) }, found))
-    }
-
-    /// Cuts a torn last line off and puts the rest on disk, once all else was found good: a start that is refused
-    /// changes nothing. The file is opened anew for the first line that is added.
-    pub(super) fn settle(&mut self) -> Result<(), FileError> {
-        let Some(records) = self.unsettled.take() else { return Ok(()) };
-        if let Some(torn) = records.torn() {
-            log::warn!("cursors: cut off a torn last line, {} bytes at byte {}", torn.bytes, torn.offset);
-        }
-        records.finish().map(drop)
-    }
-
-    /// Adds lines; when this returns `Ok`, all of them are on disk, else none counts.
-    pub(super) fn append(&mut self, changed: &[Line]) -> Result<(), FileError> {
-        let lines = text(changed);
-        if !self.exists {
-            self.disk.create(&self.path, &lines)?;
-            self.exists = true;
-        } else {
-            self.open_file()?.append(&lines)?;
-        }
-        self.lines += changed.len() as u64;
+        });
         Ok(())
     }
 
-    /// Whether most lines are outdated, if there are so many accounts.
-    pub(super) fn is_long(&self, accounts: usize) -> bool {
-        self.lines > CURSORS_OUTDATED + 2 * accounts as u64
+    /// Adds cursors, and how far the log went; when this returns `Ok`, all of it is on disk, else none counts.
+    pub(super) fn append(&mut self, changed: &[Line], mark: Option<&Mark>) -> Result<(), JournalError> {
+        let records: Vec<_> = changed.iter().map(Record::from).chain(mark.map(Record::from)).collect();
+        self.journal().append(&records)
     }
 
-    /// Rewrites the file with one line for each account.
-    pub(super) fn rewrite(&mut self, all: &[Line]) -> Result<(), FileError> {
-        if let Some(file) = &mut self.file {
-            file.mend()?;
-        }
-        // The name may stand for the new file even after a failure, so it is opened anew in any case.
-        self.file = None;
-        self.disk.replace(&self.path, &text(all))?;
-        self.lines = all.len() as u64;
-        Ok(())
+    /// Whether most records are outdated.
+    pub(super) fn is_long(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::has_grown)
     }
 
-    fn open_file(&mut self) -> Result<&mut AppendFile<Box<dyn Medium + Send>>, FileError> {
-        match &mut self.file {
-            Some(file) => Ok(file),
-            closed => {
-                let medium = self.disk.open(&self.path)?;
-                let length = length(&self.path)?;
-                Ok(closed.insert(AppendFile::new(&self.path, medium, length)))
+    /// Rewrites the file with one cursor for each account.
+    pub(super) fn rewrite(&mut self, all: &[Line], mark: &Mark) -> Result<(), JournalError> {
+        let records = all.iter().map(Record::from).chain([Record::from(mark)]);
+        self.journal().rewrite(all.len() as u64 + 1, records)
+    }
+
+    fn journal(&mut self) -> &mut Journal {
+        self.journal.as_mut().expect("nothing is written before the file is settled")
+    }
+}
+
+impl Found {
+    fn take(&mut self, record: Record) -> Option<()> {
+        match record {
+            Record::Cursor { name, identity, joined, number, group, passed } => {
+                let (name, identity): (UserName, _) = (name.parse().ok()?, Fingerprint::from_hex(&identity)?);
+                self.cursors.insert(name.clone(), (name, identity, joined, Cursor { number, group, passed }));
+            }
+            Record::Log { first, safe, run_ms, unix_ms } => {
+                self.mark = Some(Mark { first, safe, reading: Reading { run_ms, unix_ms } });
             }
         }
+        Some(())
     }
 }
 
-fn length(path: &Path) -> Result<u64, FileError> {
-    std::fs::metadata(path).map(|found| found.len()).map_err(FileError::io("looking at", path))
-}
-
-fn text(lines: &[Line]) -> Vec<u8> {
-    let mut text = Vec::new();
-    for (name, identity, cursor) in lines {
-        let fields = Fields {
-            v: 1,
-            name: name.as_str().to_owned(),
-            identity: identity.to_hex(),
-            number: cursor.number,
-            group: cursor.group,
-            passed: cursor.passed,
-        };
-        serde_json::to_writer(&mut text, &fields).expect("plain fields, and a Vec takes every byte");
-        text.push(b'\n');
+impl From<&Line> for Record {
+    fn from((name, identity, joined, cursor): &Line) -> Self {
+        let Cursor { number, group, passed } = *cursor;
+        let (name, identity) = (name.as_str().to_owned(), identity.to_hex());
+        Self::Cursor { name, identity, joined: *joined, number, group, passed }
     }
-    text
 }
 
-fn parse(line: &[u8]) -> Option<Line> {
-    let Fields { v: 1, name, identity, number, group, passed } = serde_json::from_slice(line).ok()? else {
-        return None;
-    };
-    Some((name.parse().ok()?, Fingerprint::from_hex(&identity)?, Cursor { number, group, passed }))
+impl From<&Mark> for Record {
+    fn from(mark: &Mark) -> Self {
+        let Mark { first, safe, reading: Reading { run_ms, unix_ms } } = *mark;
+        Self::Log { first, safe, run_ms, unix_ms }
+    }
 }
+
+const FORMAT: Format = Format {
+    name: "cursors",
+    version: 2,
+    stake: "how far everybody has read, without which messages are delivered again",
+    digest: digest::sha256,
+};

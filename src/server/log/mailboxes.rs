@@ -28,16 +28,25 @@ pub(super) struct Owner {
     pub(super) name: UserName,
     /// Its first one: an account that changes its keys stays the same account.
     pub(super) identity: Fingerprint,
-    pub(super) created_ms: u64,
+    /// It gets messages behind this number: no other account of that name began there.
+    pub(super) joined: u64,
     pub(super) disabled: bool,
 }
 
 impl Owner {
     /// Whether it is the same account: a name can be deleted and registered again, even with the same keys.
     pub(super) fn is(&self, other: &Self) -> bool {
-        (&self.name, self.identity, self.created_ms) == (&other.name, other.identity, other.created_ms)
+        self.is_whose(&other.name, other.identity, other.joined)
+    }
+
+    /// Whether it is this account, of those that had its name.
+    pub(super) fn is_whose(&self, name: &UserName, identity: Fingerprint, joined: u64) -> bool {
+        (&self.name, self.identity, self.joined) == (name, identity, joined)
     }
 }
+
+/// An account's name, what tells it from others of that name (its first identity, and where it began), and its cursor.
+pub(super) type Line = (UserName, Fingerprint, u64, Cursor);
 
 /// A message that waits.
 #[derive(Clone, Debug)]
@@ -45,7 +54,7 @@ struct Waiting {
     number: u64,
     sender: Arc<UserName>,
     size: u32,
-    stored_ms: u64,
+    run_ms: u64,
     place: Option<Place>,
 }
 
@@ -57,6 +66,14 @@ struct Shared {
     /// How many group messages there were, this one included.
     ordinal: u64,
     place: Option<Place>,
+    /// It could not be kept: nobody gets it, and nobody misses it.
+    is_withdrawn: bool,
+}
+
+impl Shared {
+    fn is_for(&self, name: &UserName) -> bool {
+        !self.is_withdrawn && *self.sender != *name
+    }
 }
 
 struct Mailbox {
@@ -99,14 +116,14 @@ impl Index {
         Self { quotas, mailboxes, active: 0, group, ordinal: 0, dirty }
     }
 
-    /// An account with what the file of cursors says of it, if anything.
+    /// An account with what the file of cursors says of it, if anything; else it begins where it joined.
     pub(super) fn add(&mut self, owner: Owner, cursor: Option<Cursor>) {
         let name = Arc::new(owner.name.clone());
         self.active += usize::from(!owner.disabled);
         let mailbox = Mailbox {
             name: Arc::clone(&name),
+            cursor: cursor.unwrap_or(Cursor { number: owner.joined, ..Cursor::default() }),
             owner,
-            cursor: cursor.unwrap_or_default(),
             is_dirty: false,
             direct: VecDeque::new(),
             bytes: 0,
@@ -115,10 +132,10 @@ impl Index {
         self.mailboxes.insert((*name).clone(), mailbox);
     }
 
-    /// A new account begins at the end of the log.
-    pub(super) fn join(&mut self, owner: Owner, end: u64) {
-        let name = owner.name.clone();
-        self.add(owner, Some(Cursor { number: end, group: self.ordinal, passed: 0 }));
+    /// A new account begins where it joined, which is the end of the log or was it a moment ago.
+    pub(super) fn join(&mut self, owner: Owner) {
+        let (name, number) = (owner.name.clone(), owner.joined);
+        self.add(owner, Some(Cursor { number, group: self.group_until(number), passed: 0 }));
         if let Some(mailbox) = self.mailboxes.get_mut(&name) {
             mailbox.mark(&mut self.dirty);
         }
@@ -141,17 +158,15 @@ impl Index {
 
     /// How many direct messages wait for their recipients, and how many group messages are kept.
     pub(super) fn waiting(&self) -> (usize, usize) {
-        (self.mailboxes.values().map(|mailbox| mailbox.direct.len()).sum(), self.group.len())
+        (
+            self.mailboxes.values().map(|mailbox| mailbox.direct.len()).sum(),
+            self.group.iter().filter(|shared| !shared.is_withdrawn).count(),
+        )
     }
 
     /// Which account has that name.
     pub(super) fn owner(&self, name: &UserName) -> Option<&Owner> {
         self.mailboxes.get(name).map(|mailbox| &mailbox.owner)
-    }
-
-    /// Whom a direct message to this name is for.
-    pub(super) fn identity(&self, name: &UserName) -> Option<Fingerprint> {
-        self.mailboxes.get(name).map(|mailbox| mailbox.owner.identity)
     }
 
     /// How many get a group message: all accounts that are not disabled, but the sender's.
@@ -181,8 +196,8 @@ impl Index {
             mailbox.bytes += new.size;
             *mailbox.by_sender.entry(Arc::clone(&sender)).or_default() += 1;
             let size = u32::try_from(new.size).unwrap_or(u32::MAX);
-            let New { number, stored_ms, place, .. } = new;
-            mailbox.direct.push_back(Waiting { number, sender, size, stored_ms, place });
+            let New { number, run_ms, place, .. } = new;
+            mailbox.direct.push_back(Waiting { number, sender, size, run_ms, place });
         }
     }
 
@@ -190,16 +205,14 @@ impl Index {
     pub(super) fn add_group(&mut self, new: New<'_>) {
         self.ordinal += 1;
         let (sender, ordinal) = (self.shared_name(new.sender), self.ordinal);
-        self.group.push_back(Shared { number: new.number, sender, ordinal, place: new.place });
+        self.group.push_back(Shared { number: new.number, sender, ordinal, place: new.place, is_withdrawn: false });
     }
 
     /// A message of an earlier run, from the log. True if it waits for the account it names.
-    pub(super) fn restore_direct(&mut self, to: &UserName, identity: Fingerprint, new: New<'_>) -> bool {
+    pub(super) fn restore_direct(&mut self, to: &UserName, identity: Fingerprint, joined: u64, new: New<'_>) -> bool {
         let waits = self.mailboxes.get(to).is_some_and(|mailbox| {
             // The name may have a new owner since: with other keys, or with the same ones but later.
-            mailbox.owner.identity == identity
-                && mailbox.owner.created_ms <= new.stored_ms
-                && mailbox.cursor.number < new.number
+            mailbox.owner.is_whose(to, identity, joined) && mailbox.cursor.number < new.number
         });
         if waits {
             self.add_direct(to, new);
@@ -210,6 +223,7 @@ impl Index {
     /// A group message of an earlier run, from the log.
     pub(super) fn restore_group(&mut self, ordinal: u64, new: New<'_>) {
         self.ordinal = ordinal.saturating_sub(1);
+        self.restore_withdrawn(&new);
         self.add_group(new);
         // As in the earlier run, whose cursors count already what was let go then.
         if self.is_trim_due() {
@@ -219,33 +233,54 @@ impl Index {
         }
     }
 
+    /// Those that are counted between the last group message in the log and this one, were never kept.
+    fn restore_withdrawn(&mut self, next: &New<'_>) {
+        let Some((number, ordinal)) = self.group.back().map(|last| (last.number, last.ordinal)) else { return };
+        let count = self.ordinal.saturating_sub(ordinal);
+        if count > WITHDRAWN || count >= next.number.saturating_sub(number) {
+            return;
+        }
+        let sender = self.shared_name(next.sender);
+        for behind in 1..=count {
+            let (number, ordinal) = (number + behind, ordinal + behind);
+            let sender = Arc::clone(&sender);
+            self.group.push_back(Shared { number, sender, ordinal, place: None, is_withdrawn: true });
+        }
+    }
+
     /// The log may have lost its end, cursors then count messages that are gone: new ones count on behind them,
     /// or those who had the lost ones would be taken to have these.
     pub(super) fn count_on_from(&mut self, group: u64) {
         self.ordinal = self.ordinal.max(group);
     }
 
-    /// Accounts without a line in the file of cursors begin where they were made: at their time in the log.
-    pub(super) fn restore_start(&mut self, name: &UserName, cursor: Cursor) {
+    /// An account without a line in the file of cursors begins where it joined: so many group messages there were by then.
+    pub(super) fn restore_start(&mut self, name: &UserName) {
         if let Some(mailbox) = self.mailboxes.get_mut(name) {
-            mailbox.cursor = cursor;
+            mailbox.cursor.group = self.ordinal;
             mailbox.mark(&mut self.dirty);
         }
     }
 
-    /// A message is on disk now. Nothing happens if nobody waits for it any more.
+    /// A message is on disk now, or elsewhere on it. Nothing happens if nobody waits for it any more.
     pub(super) fn set_place(&mut self, number: u64, to: Option<&UserName>, place: Place) {
-        let slot = match to {
-            None => position(&self.group, number, |shared| shared.number)
-                .and_then(|position| self.group.get_mut(position))
-                .map(|shared| &mut shared.place),
-            Some(name) => self.mailboxes.get_mut(name).and_then(|mailbox| {
+        if let Some(slot) = self.place(number, to) {
+            *slot = Some(place);
+        }
+    }
+
+    /// Where a message is that somebody waits for.
+    pub(super) fn place(&mut self, number: u64, to: Option<&UserName>) -> Option<&mut Option<Place>> {
+        match to {
+            None => {
+                let position = position(&self.group, number, |shared| shared.number)?;
+                self.group.get_mut(position).map(|shared| &mut shared.place)
+            }
+            Some(name) => {
+                let mailbox = self.mailboxes.get_mut(name)?;
                 let position = position(&mailbox.direct, number, |waiting| waiting.number)?;
                 mailbox.direct.get_mut(position).map(|waiting| &mut waiting.place)
-            }),
-        };
-        if let Some(slot) = slot {
-            *slot = Some(place);
+            }
         }
     }
 
@@ -253,8 +288,10 @@ impl Index {
     pub(super) fn withdraw(&mut self, number: u64, to: Option<&UserName>) {
         match to {
             None => {
-                if let Some(position) = position(&self.group, number, |shared| shared.number) {
-                    self.group.remove(position);
+                // It stays counted, since those behind it are counted already.
+                let position = position(&self.group, number, |shared| shared.number);
+                if let Some(shared) = position.and_then(|position| self.group.get_mut(position)) {
+                    shared.is_withdrawn = true;
                 }
             }
             Some(name) => {
@@ -271,7 +308,7 @@ impl Index {
         let Cursor { number, group, passed } = mailbox.cursor;
         let first = self.group.len().saturating_sub(self.quotas.group);
         let before = self.group.get(first).map_or(self.ordinal, |shared| shared.ordinal - 1);
-        let own = |shared: &&Shared| shared.number > number && *shared.sender == *name;
+        let own = |shared: &&Shared| shared.number > number && !shared.is_for(name);
         let own = self.group.iter().take(first).filter(own).count();
         let over = i128::from(before.saturating_sub(group)) + i128::from(passed) - own as i128;
         Start { number, group: before.max(group), skipped: u64::try_from(over).unwrap_or_default() }
@@ -283,7 +320,7 @@ impl Index {
             mailbox.direct.range(mailbox.direct.partition_point(|waiting| waiting.number <= number)..)
         });
         let begin = self.group.partition_point(|shared| shared.number <= number || shared.ordinal <= group);
-        let mut shared = self.group.range(begin..).filter(|shared| *shared.sender != *name).peekable();
+        let mut shared = self.group.range(begin..).filter(|shared| shared.is_for(name)).peekable();
         let mut direct = direct.peekable();
         std::iter::from_fn(move || {
             let is_direct = match (direct.peek(), shared.peek()) {
@@ -331,7 +368,7 @@ impl Index {
         }
         let first = self.group.partition_point(|shared| shared.number <= before);
         let shared = self.group.range(first..).take_while(|shared| shared.number <= number);
-        covered.extend(shared.filter(|shared| *shared.sender != *name).map(|shared| shared.number));
+        covered.extend(shared.filter(|shared| shared.is_for(name)).map(|shared| shared.number));
         mailbox.cursor = Cursor { number, group: group_until.max(mailbox.cursor.group), passed: 0 };
         mailbox.mark(&mut self.dirty);
         covered
@@ -343,7 +380,7 @@ impl Index {
         let after = number.max(mailbox.cursor.number);
         let direct = mailbox.direct.iter().map(|waiting| waiting.number).filter(|number| *number > after);
         let first = self.group.partition_point(|shared| shared.number <= after);
-        let shared = self.group.range(first..).filter(|shared| *shared.sender != *name).map(|shared| shared.number);
+        let shared = self.group.range(first..).filter(|shared| shared.is_for(name)).map(|shared| shared.number);
         direct.chain(shared).collect()
     }
 
@@ -357,20 +394,20 @@ impl Index {
         while self.group.len() > self.quotas.group {
             let is_over = self.group.len() > self.quotas.group_lag.max(self.quotas.group);
             let Some(old) = pop_if(&mut self.group, |old| is_over || is_done(old.number)) else { return };
-            // Its own messages don't count as passed over for their sender.
-            let mailbox = self.mailboxes.get_mut(&*old.sender);
-            if let Some(mailbox) = mailbox.filter(|mailbox| mailbox.cursor.number < old.number) {
-                mailbox.cursor.passed -= 1;
-                mailbox.mark(&mut self.dirty);
+            // Its own messages don't count as passed over for their sender, nor for anybody those that were never kept.
+            if old.is_withdrawn {
+                self.mailboxes.values_mut().for_each(|mailbox| mailbox.discount(old.number, &mut self.dirty));
+            } else if let Some(mailbox) = self.mailboxes.get_mut(&*old.sender) {
+                mailbox.discount(old.number, &mut self.dirty);
             }
         }
     }
 
-    /// Lets direct messages go that were stored before `before_ms`.
+    /// Lets direct messages go that came before the server had run for `before_ms`.
     pub(super) fn expire(&mut self, before_ms: u64) -> Vec<u64> {
         let mut expired = Vec::new();
         for mailbox in self.mailboxes.values_mut() {
-            while let Some(waiting) = pop_if(&mut mailbox.direct, |waiting| waiting.stored_ms < before_ms) {
+            while let Some(waiting) = pop_if(&mut mailbox.direct, |waiting| waiting.run_ms < before_ms) {
                 mailbox.release(&waiting);
                 mailbox.cursor.passed += 1;
                 mailbox.mark(&mut self.dirty);
@@ -381,7 +418,7 @@ impl Index {
     }
 
     /// Takes the cursors that changed, as far as everything up to them is on disk.
-    pub(super) fn take_changed(&mut self, safe: u64) -> Vec<(UserName, Fingerprint, Cursor)> {
+    pub(super) fn take_changed(&mut self, safe: u64) -> Vec<Line> {
         let mut changed = Vec::new();
         let mailboxes = &mut self.mailboxes;
         self.dirty.retain(|name| {
@@ -389,7 +426,7 @@ impl Index {
             let waits = mailbox.cursor.number > safe;
             if !waits && mailbox.is_dirty {
                 mailbox.is_dirty = false;
-                changed.push((mailbox.owner.name.clone(), mailbox.owner.identity, mailbox.cursor));
+                changed.push(mailbox.line());
             }
             waits
         });
@@ -397,7 +434,7 @@ impl Index {
     }
 
     /// These could not be written: they are to be taken again.
-    pub(super) fn put_back(&mut self, changed: &[(UserName, Fingerprint, Cursor)]) {
+    pub(super) fn put_back(&mut self, changed: &[Line]) {
         for (name, ..) in changed {
             if let Some(mailbox) = self.mailboxes.get_mut(name) {
                 mailbox.mark(&mut self.dirty);
@@ -411,13 +448,8 @@ impl Index {
     }
 
     /// The cursors of all accounts, if everything up to them is on disk.
-    pub(super) fn cursors(&self, safe: u64) -> Option<Vec<(UserName, Fingerprint, Cursor)>> {
-        let line = |mailbox: &Mailbox| (mailbox.owner.name.clone(), mailbox.owner.identity, mailbox.cursor);
-        self.mailboxes.values().map(|mailbox| (mailbox.cursor.number <= safe).then(|| line(mailbox))).collect()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.mailboxes.len()
+    pub(super) fn cursors(&self, safe: u64) -> Option<Vec<Line>> {
+        self.mailboxes.values().map(|mailbox| (mailbox.cursor.number <= safe).then(|| mailbox.line())).collect()
     }
 
     pub(super) fn quotas(&self) -> &Quotas {
@@ -431,6 +463,10 @@ impl Index {
 }
 
 impl Mailbox {
+    fn line(&self) -> Line {
+        (self.owner.name.clone(), self.owner.identity, self.owner.joined, self.cursor)
+    }
+
     fn withdraw(&mut self, number: u64) {
         let position = position(&self.direct, number, |waiting| waiting.number);
         if let Some(waiting) = position.and_then(|position| self.direct.remove(position)) {
@@ -448,6 +484,14 @@ impl Mailbox {
         }
     }
 
+    /// A group message that is let go is none of those that were passed over.
+    fn discount(&mut self, number: u64, dirty: &mut Vec<Arc<UserName>>) {
+        if self.cursor.number < number {
+            self.cursor.passed -= 1;
+            self.mark(dirty);
+        }
+    }
+
     fn mark(&mut self, dirty: &mut Vec<Arc<UserName>>) {
         if !self.is_dirty {
             self.is_dirty = true;
@@ -462,7 +506,8 @@ pub(super) struct New<'a> {
     pub(super) number: u64,
     pub(super) sender: &'a UserName,
     pub(super) size: usize,
-    pub(super) stored_ms: u64,
+    /// How long the server had run when it came, in milliseconds.
+    pub(super) run_ms: u64,
     pub(super) place: Option<Place>,
 }
 
@@ -484,3 +529,5 @@ fn pop_if<T>(queue: &mut VecDeque<T>, may: impl FnOnce(&T) -> bool) -> Option<T>
 
 /// How many group messages may come before old ones are let go.
 const TRIM_EVERY: u64 = 64;
+/// More group messages in a row than a disk refuses before somebody looks: more are missing for another reason.
+const WITHDRAWN: u64 = 1024;

@@ -21,30 +21,35 @@ mod segment;
 mod sequence_map;
 mod writer;
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 pub(crate) use batch::Submissions;
+pub(crate) use cursors::run_ms;
+use cursors::{Cursors, Mark};
 use mailboxes::Owner;
 use order::{Order, Starts, Wakes};
 pub use quotas::Quotas;
 pub(crate) use quotas::days;
 pub(crate) use reader::{NotDelivered, Receiver};
+use segment::{Proof, Segments};
 use writer::Writer;
 
 use super::accounts::Account;
+use super::clock::{Reading, RunClock, Step};
 use super::net::send_queue::Outbox;
 use super::registry::hub::SessionId;
 use super::shared::unix_ms;
+use crate::crypto::random;
 use crate::error::{Exit, Explain};
 use crate::limits::{ACKNOWLEDGE_WITHIN, SEGMENT_BYTES};
-use crate::names::UserName;
+use crate::names::{Recipient, UserName};
 use crate::storage::FileError;
 use crate::storage::disk::{Disk, RealDisk};
-use crate::text::visible;
+use crate::storage::journal::{JournalError, version_hint};
+use crate::text::{quoted, visible};
 use crate::wire::{Code, MessageId};
 
 /// Folder of the segments within the data folder.
@@ -73,7 +78,9 @@ struct Inner {
     order: Mutex<Order>,
     /// There is something to write.
     work: Condvar,
+    /// Tells this run's deliveries from those of others.
     epoch: u64,
+    clock: Arc<RunClock>,
 }
 
 impl Store {
@@ -83,8 +90,9 @@ impl Store {
         accounts: impl Iterator<Item = Arc<Account>>,
         quotas: Quotas,
         durability: Durability,
+        clock: Arc<RunClock>,
     ) -> Result<Self, StoreError> {
-        Self::on(folder, accounts, quotas, durability, SEGMENT_BYTES, || Box::new(RealDisk))
+        Self::on(folder, accounts, quotas, durability, clock, SEGMENT_BYTES, || Box::new(RealDisk))
     }
 
     /// The same on any disk.
@@ -93,53 +101,65 @@ impl Store {
         accounts: impl Iterator<Item = Arc<Account>>,
         quotas: Quotas,
         durability: Durability,
+        clock: Arc<RunClock>,
         segment_bytes: u64,
         disk: impl Fn() -> Box<dyn Disk>,
     ) -> Result<Self, StoreError> {
-        let epoch = unix_ms();
-        let (mut cursors, found) = cursors::Cursors::open(folder.join(CURSORS_NAME), disk())?;
+        let epoch = u64::from_be_bytes(random::bytes());
+        let (mut cursors, found) = Cursors::read(folder.join(CURSORS_NAME))?;
+        let before = found.mark.map(|mark| mark.reading).unwrap_or_default();
+        clock.raise(before.run_ms);
         let mut order = Order::new(quotas, durability, epoch);
-        let mut unknown = HashMap::new();
-        let (mut last, mut group) = (0, 0);
+        let mut unknown = Vec::new();
+        // Of accounts that are gone, too: numbers go on behind all that were ever used.
+        let ends = found.cursors.values().map(|(.., joined, cursor)| (cursor.number, *joined, cursor.group));
+        let (acknowledged, mut last, group) = ends.fold((0, 0, 0), |(number, last, group), (at, joined, of_group)| {
+            let message = if at == joined { 0 } else { at };
+            (message.max(number), at.max(joined).max(last), of_group.max(group))
+        });
         for account in accounts {
             let owner = owner(&account);
-            let cursor = found.get(&owner.name).filter(|(identity, _)| *identity == owner.identity);
-            match cursor {
-                Some((_, cursor)) => {
-                    last = last.max(cursor.number);
-                    group = group.max(cursor.group);
-                }
-                None => drop(unknown.insert(owner.name.clone(), owner.created_ms)),
+            last = last.max(owner.joined);
+            let line = found.cursors.get(&owner.name);
+            let line = line.filter(|(name, identity, joined, _)| owner.is_whose(name, *identity, *joined));
+            if line.is_none() {
+                unknown.push((owner.joined, owner.name.clone()));
             }
-            order.index().add(owner, cursor.map(|(_, cursor)| *cursor));
+            order.index().add(owner, line.map(|(.., cursor)| *cursor));
         }
-        let acknowledged = last;
-        let mut starts = Starts::new(&unknown);
-        let segments =
-            segment::Segments::open(folder.join(FOLDER_NAME), disk(), segment_bytes, |meta, envelope, place| {
-                while let Some(name) = starts.due(meta.stored_ms) {
-                    order.restore_start(&name, meta.number.saturating_sub(1));
-                }
-                match order::header_of(envelope) {
-                    Some(header) => order.restore(&meta, &header, envelope.len(), place),
-                    None => log::error!("message {} of the log is no envelope; nobody will get it", meta.number),
-                }
-            })?;
-        cursors.settle()?;
-        let safe = segments.safe();
-        if acknowledged > safe {
-            log::warn!(
-                "the log ends at message {safe}, but {acknowledged} was acknowledged: part of it was taken away"
-            );
+        let mut starts = Starts::new(unknown);
+        let proof = Proof {
+            // One that is torn may have told that some are deleted since.
+            first: found.mark.filter(|_| !found.is_torn).map(|mark| mark.first),
+            safe: found.mark.map_or(0, |mark| mark.safe).max(acknowledged),
+        };
+        let path = folder.join(FOLDER_NAME);
+        let segments = Segments::open(path, disk(), segment_bytes, proof, |meta, envelope, place| {
+            clock.raise(meta.run_ms);
+            let header = order::header_of(envelope);
+            let is_group = header.as_ref().is_some_and(|header| header.recipient == Recipient::All);
+            order.index().count_on_from(meta.group.saturating_sub(is_group.into()));
+            while let Some(name) = starts.due(meta.number) {
+                order.index().restore_start(&name);
+            }
+            match header {
+                Some(header) => order.restore(&meta, &header, envelope.len(), place),
+                None => log::error!("message {} of the log is no envelope; nobody will get it", meta.number),
+            }
+        })?;
+        let reading = Reading { run_ms: clock.now_ms(), unix_ms: unix_ms() };
+        if let Some(step) = Step::since_last_run(before, reading) {
+            log::warn!("{step}");
         }
-        last = last.max(safe);
+        cursors.settle(disk(), Mark { first: segments.first(0), safe: segments.safe(), reading })?;
+        last = last.max(segments.safe());
         order.index().count_on_from(group);
         while let Some(name) = starts.due(u64::MAX) {
-            order.restore_start(&name, last);
+            order.index().restore_start(&name);
         }
-        order.restored(last, last);
-        let inner = Arc::new(Inner { order: Mutex::new(order), work: Condvar::new(), epoch });
-        let writer = Writer::new(Arc::clone(&inner), segments, cursors);
+        order.restored(last, segments.safe());
+        let inner = Arc::new(Inner { order: Mutex::new(order), work: Condvar::new(), epoch, clock });
+        let writer = Writer::new(Arc::clone(&inner), segments, cursors, reading);
         let thread = std::thread::Builder::new().name("messages".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(StoreError::Thread)?;
         Ok(Self { inner, writer: Mutex::new(Some(thread)) })
@@ -153,10 +173,10 @@ impl Store {
         receiver: Option<&mut Receiver>,
         origin: &Arc<Outbox>,
     ) -> Vec<(MessageId, Code)> {
-        let now_ms = unix_ms();
+        let run_ms = self.inner.clock.now_ms();
         let refused = self.inner.change(|order, wakes| {
             receiver.into_iter().for_each(|receiver| receiver.settle(order, wakes));
-            order.submit(messages, now_ms, origin, wakes)
+            order.submit(messages, run_ms, origin, wakes)
         });
         messages.clear();
         refused
@@ -170,10 +190,15 @@ impl Store {
 
     /// Number of the last message that is safe on disk: no crash takes it back, but an older copy of the folder does.
     pub(crate) fn kept(&self) -> u64 {
-        self.inner.lock().safe
+        self.inner.lock().kept
     }
 
-    /// A new account: it gets what comes from now on.
+    /// Where a new account begins, which is not in the log yet.
+    pub(crate) fn next_start(&self) -> u64 {
+        self.inner.lock().next_start()
+    }
+
+    /// A new account: it gets what comes behind its start.
     pub(crate) fn join(&self, account: &Account) {
         self.inner.change(|order, wakes| order.join(owner(account), wakes));
     }
@@ -239,7 +264,7 @@ fn owner(account: &Account) -> Owner {
     Owner {
         name: account.name().clone(),
         identity: account.origin(),
-        created_ms: account.created_ms(),
+        joined: account.joined(),
         disabled: account.is_disabled(),
     }
 }
@@ -248,14 +273,9 @@ fn owner(account: &Account) -> Owner {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A line of the file of cursors is not what this program wrote.
-    #[error("{}, line {line}: not a cursor", visible(&path.to_string_lossy()))]
-    Cursors {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-    },
+    /// The file of cursors is not what this program wrote.
+    #[error(transparent)]
+    Cursors(#[from] JournalError),
     /// A segment is not what this program wrote.
     #[error("{}, byte {offset}: the message log is damaged", visible(&path.to_string_lossy()))]
     Damaged {
@@ -267,6 +287,34 @@ pub enum StoreError {
     /// A file can't be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A segment is gone.
+    #[error("{}: messages {first} to {last} are missing", visible(&path.to_string_lossy()))]
+    Missing {
+        /// The file, or its place.
+        path: PathBuf,
+        /// The first number that is missing.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// The last segment ends too early.
+    #[error("{}, byte {offset}: the message log ends with message {found}, but {proven} was on disk", visible(&path.to_string_lossy()))]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// Where it ends.
+        offset: u64,
+        /// The last message there.
+        found: u64,
+        /// The last message that is known to have been there.
+        proven: u64,
+    },
+    /// Another program wrote it.
+    #[error("{} is of version 1 of its format, and this program reads version 2", visible(&path.to_string_lossy()))]
+    Version {
+        /// The file.
+        path: PathBuf,
+    },
     /// No thread for writing.
     #[error("can't start a thread: {0}")]
     Thread(io::Error),
@@ -275,15 +323,11 @@ pub enum StoreError {
 impl Explain for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Cursors { path, .. } => Some(format!(
-                "nothing was changed: restore the file from a backup, or move it away ({}): messages are delivered again then, \
-                 and clients know those that they have",
-                visible(&path.to_string_lossy())
-            )),
-            Self::Damaged { path, .. } => Some(format!(
-                "nothing was changed: restore the file from a backup, or move it away ({}): its messages are lost then",
-                visible(&path.to_string_lossy())
-            )),
+            Self::Cursors(error) => error.hint(),
+            Self::Damaged { path, .. } => Some(without(path, "all messages in it that wait for somebody are lost")),
+            Self::Missing { path, .. } => Some(without(path, "those of them that wait for somebody are lost")),
+            Self::Short { path, .. } => Some(without(path, "all messages in it that wait for somebody are lost")),
+            Self::Version { .. } => Some(version_hint(1, 2)),
             Self::File(error) => error.hint(),
             Self::Thread(_) => Some("raise the limit of processes: ulimit -u".to_owned()),
         }
@@ -291,11 +335,25 @@ impl Explain for StoreError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Cursors { .. } | Self::Damaged { .. } => Exit::Configuration,
+            Self::Cursors(JournalError::File(error)) => error.exit(),
+            Self::Cursors(_)
+            | Self::Damaged { .. }
+            | Self::Missing { .. }
+            | Self::Short { .. }
+            | Self::Version { .. } => Exit::Configuration,
             Self::File(error) => error.exit(),
             Self::Thread(_) => Exit::Local,
         }
     }
+}
+
+/// What to do about a segment, and what it costs to do without.
+fn without(path: &Path, lost: &str) -> String {
+    let marker = segment::lost(path);
+    format!(
+        "nothing was changed: put it back from a backup, or if there is none: touch {} (then {lost})",
+        quoted(&marker.to_string_lossy())
+    )
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Everything here runs under one lock, in memory only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
@@ -13,7 +13,7 @@ use super::batch::{Submission, Submissions};
 use super::cache::Memory;
 use super::dedup::{Ids, Key, Known};
 use super::frames::Frames;
-use super::mailboxes::{Cursor, Index, New, Next, Owner};
+use super::mailboxes::{Index, New, Next, Owner};
 use super::quotas::Quotas;
 use super::receipts::{Effects, Receipts, Sent, Told};
 use super::record::Meta;
@@ -119,6 +119,10 @@ pub(super) struct Order {
     last: u64,
     /// The last number that is on disk.
     pub(super) safe: u64,
+    /// The last message that is: a number that only an account begins with may come again after a crash.
+    pub(super) kept: u64,
+    /// The last number that the disk refused.
+    refused: u64,
     pub(super) is_stopping: bool,
     /// Memory that is used again.
     effects: Effects<Weak<Outbox>>,
@@ -140,6 +144,8 @@ impl Order {
             durability,
             last: 0,
             safe: 0,
+            kept: 0,
+            refused: 0,
             is_stopping: false,
             effects: Effects::default(),
             frame: Vec::new(),
@@ -151,16 +157,17 @@ impl Order {
     }
 
     /// The log was read: numbers go on behind it.
-    pub(super) fn restored(&mut self, last: u64, safe: u64) {
+    pub(super) fn restored(&mut self, last: u64, kept: u64) {
         self.last = last;
-        self.safe = safe;
+        self.safe = last;
+        self.kept = kept;
     }
 
     /// Takes messages of one session, and gives those that are refused.
     pub(super) fn submit(
         &mut self,
         submissions: &mut Submissions,
-        now_ms: u64,
+        run_ms: u64,
         origin: &Arc<Outbox>,
         wakes: &mut Wakes,
     ) -> Vec<(MessageId, Code)> {
@@ -168,7 +175,7 @@ impl Order {
         let (mut entered, mut refused) = (Vec::with_capacity(messages.len()), Vec::new());
         let Some(first) = messages.first() else { return refused };
         for message in messages.iter() {
-            match self.enter(message, now_ms, origin, wakes) {
+            match self.enter(message, run_ms, origin, wakes) {
                 Ok(None) => {}
                 Ok(Some(new)) => {
                     let delivery = DeliveryId { epoch: self.epoch, number: new.meta.number };
@@ -187,7 +194,7 @@ impl Order {
     fn enter(
         &mut self,
         message: &Submission,
-        now_ms: u64,
+        run_ms: u64,
         origin: &Arc<Outbox>,
         wakes: &mut Wakes,
     ) -> Result<Option<Entered>, Code> {
@@ -197,14 +204,14 @@ impl Order {
             return self.enter_again(known, message, origin, wakes).map(|()| None);
         }
         let size = message.size;
-        let (to, recipient) = self.check(header, size)?;
+        let (to, recipient, joined) = self.check(header, size)?;
         let number = self.last + 1;
         self.last = number;
         let total = match &to {
             Some(_) => 1,
             None => u32::try_from(self.index.members(&header.sender)).unwrap_or(u32::MAX),
         };
-        let new = New { number, sender: &header.sender, size, stored_ms: now_ms, place: None };
+        let new = New { number, sender: &header.sender, size, run_ms, place: None };
         match &to {
             Some(name) => self.index.add_direct(name, new),
             None => self.index.add_group(new),
@@ -220,7 +227,7 @@ impl Order {
             self.with_effects(wakes, |order, effects| order.receipts.kept(number, effects));
         }
         let (group, digest) = (self.index.ordinal(), message.digest);
-        let meta = Meta { number, safe: 0, stored_ms: now_ms, group, total, recipient, digest };
+        let meta = Meta { number, safe: 0, run_ms, group, total, recipient, joined, digest };
         if to.is_none() && self.index.is_trim_due() {
             self.trim();
         }
@@ -252,7 +259,7 @@ impl Order {
         let name = &owner.name;
         let start = self.index.begin(name);
         let position = Position { number: start.number, group: start.group, backlog_until: self.last };
-        if outbox.closing().is_some() || self.index.identity(name) != Some(owner.identity) {
+        if outbox.closing().is_some() || !self.index.owner(name).is_some_and(|present| present.is(owner)) {
             return (position, 0);
         }
         // Those who wait for an acknowledgement of the replaced session wait for the new one's.
@@ -333,15 +340,25 @@ impl Order {
         });
     }
 
-    /// An account begins at the end of the log. What waits for an earlier one of that name, whose deletion is still to
+    /// Where the next account begins: a number of its own, which no message has.
+    pub(super) fn next_start(&mut self) -> u64 {
+        let is_settled = self.safe == self.last;
+        self.last += 1;
+        if is_settled {
+            self.safe = self.last;
+        }
+        self.last
+    }
+
+    /// An account begins where it joined. What waits for an earlier one of that name, whose deletion is still to
     /// be told, goes first.
     pub(super) fn join(&mut self, owner: Owner, wakes: &mut Wakes) {
         match self.index.owner(&owner.name).cloned() {
-            Some(present) if present.is(&owner) || present.created_ms > owner.created_ms => return,
+            Some(present) if present.is(&owner) || present.joined > owner.joined => return,
             Some(earlier) => self.remove(&earlier, wakes),
             None => {}
         }
-        self.index.join(owner, self.last);
+        self.index.join(owner);
     }
 
     /// An account is gone. If its name has a new owner by now, that one keeps what is his.
@@ -397,9 +414,16 @@ impl Order {
         !self.unwritten.is_empty()
     }
 
-    /// These messages are written, and all up to `safe` are on disk.
-    pub(super) fn written(&mut self, batch: Vec<Unwritten>, places: Vec<Place>, safe: u64, wakes: &mut Wakes) {
-        self.safe = safe;
+    /// All messages up to this number are on disk; numbers behind it that no message waits with are as good.
+    pub(super) fn settled(&mut self, safe: u64, is_all: bool) {
+        self.kept = safe;
+        let before_next = self.unwritten.first().map_or(self.last, |next| next.meta.number - 1);
+        // Whoever has one that was never kept has not acknowledged more than is on disk.
+        self.safe = if is_all && self.refused <= safe { safe.max(before_next) } else { safe };
+    }
+
+    /// These messages are written.
+    pub(super) fn written(&mut self, batch: Vec<Unwritten>, places: Vec<Place>, wakes: &mut Wakes) {
         for (unwritten, place) in batch.iter().zip(places) {
             self.index.set_place(unwritten.meta.number, unwritten.to.as_deref(), place);
             self.memory.written(unwritten.meta.number, RECENT_BYTES);
@@ -418,6 +442,7 @@ impl Order {
             self.unwritten = batch;
             return;
         }
+        self.refused = batch.last().map_or(self.refused, |last| last.meta.number);
         self.with_effects(wakes, |order, effects| {
             batch.iter().for_each(|unwritten| order.receipts.failed(unwritten.meta.number, effects));
         });
@@ -438,7 +463,7 @@ impl Order {
         self.durability
     }
 
-    /// Lets direct messages go that were stored before `before_ms`.
+    /// Lets direct messages go that came before the server had run for `before_ms`.
     pub(super) fn expire(&mut self, before_ms: u64) {
         for number in self.index.expire(before_ms) {
             self.receipts.forget(number);
@@ -447,13 +472,13 @@ impl Order {
 
     /// A message of an earlier run, from the log.
     pub(super) fn restore(&mut self, meta: &Meta, header: &Header, size: usize, place: Place) {
-        let Meta { number, stored_ms, total, digest, .. } = *meta;
+        let Meta { number, run_ms, total, digest, .. } = *meta;
         self.ids.add(self.ids.key(header.sender_fp, header.msg_id), Known { number, digest, total });
-        let new = New { number, sender: &header.sender, size, stored_ms, place: Some(place) };
+        let new = New { number, sender: &header.sender, size, run_ms, place: Some(place) };
         match &header.recipient {
             Recipient::All => self.index.restore_group(meta.group, new),
             Recipient::User(name) => {
-                if self.index.restore_direct(name, meta.recipient, new) {
+                if self.index.restore_direct(name, meta.recipient, meta.joined, new) {
                     let (sender, to) = (self.index.shared_name(&header.sender), Some(self.index.shared_name(name)));
                     let sent = Sent { sender, to, msg_id: header.msg_id, total, awaited: 0 };
                     self.receipts.restore(number, sent);
@@ -462,22 +487,17 @@ impl Order {
         }
     }
 
-    /// Accounts without a line in the file of cursors.
-    pub(super) fn restore_start(&mut self, name: &UserName, number: u64) {
-        let group = self.index.ordinal();
-        self.index.restore_start(name, Cursor { number, group, passed: 0 });
-    }
-
-    /// Whom a message is for, with that account's identity; none and zeros for the group.
-    fn check(&self, header: &Header, size: usize) -> Result<(Option<Arc<UserName>>, Fingerprint), Code> {
+    /// Whom a message is for, with that account's first identity and where it began; none and zeros for the group.
+    fn check(&self, header: &Header, size: usize) -> Result<(Option<Arc<UserName>>, Fingerprint, u64), Code> {
         if self.memory.held_bytes() > limits::HELD_BYTES {
             return Err(Code::Storage);
         }
-        let Recipient::User(name) = &header.recipient else { return Ok((None, Fingerprint([0; 32]))) };
-        let identity = self.index.identity(name).ok_or(Code::NoSuchUser)?;
+        let Recipient::User(name) = &header.recipient else { return Ok((None, Fingerprint([0; 32]), 0)) };
+        let owner = self.index.owner(name).ok_or(Code::NoSuchUser)?;
+        let (identity, joined) = (owner.identity, owner.joined);
         let is_connected = self.attached.contains_key(name);
         match self.index.admits(name, &header.sender, size, is_connected) {
-            true => Ok((Some(self.index.shared_name(name)), identity)),
+            true => Ok((Some(self.index.shared_name(name)), identity, joined)),
             false => Err(Code::MailboxFull),
         }
     }
@@ -568,8 +588,9 @@ impl Order {
             is_told = true;
             wakes.say(&origin, &self.frame, saying);
         }
+        // To that one it is no answer, since it has not asked.
         if let Some(attached) = self.attached.get(&*told.sender).filter(|_| !is_told) {
-            wakes.say(&attached.outbox, &self.frame, saying);
+            wakes.say(&attached.outbox, &self.frame, Saying::News);
         }
     }
 }
@@ -608,21 +629,20 @@ fn forgotten(header: &Header, known: Known, origin: &Weak<Outbox>, effects: &mut
     }
 }
 
-/// Accounts by the time they were made, to find where each begins in the log.
+/// Accounts without a line in the file of cursors, by where they began: they are told as the log is read past it.
 pub(super) struct Starts {
     /// Latest first.
-    by_time: Vec<(u64, UserName)>,
+    by_number: Vec<(u64, UserName)>,
 }
 
 impl Starts {
-    pub(super) fn new(owners: &HashMap<UserName, u64>) -> Self {
-        let mut by_time: Vec<_> = owners.iter().map(|(name, created_ms)| (*created_ms, name.clone())).collect();
-        by_time.sort_unstable_by(|a, b| b.cmp(a));
-        Self { by_time }
+    pub(super) fn new(mut by_number: Vec<(u64, UserName)>) -> Self {
+        by_number.sort_unstable_by(|a, b| b.cmp(a));
+        Self { by_number }
     }
 
-    /// Those who were there when a message came at this time, and were not told before.
-    pub(super) fn due(&mut self, stored_ms: u64) -> Option<UserName> {
-        self.by_time.pop_if(|(created_ms, _)| *created_ms <= stored_ms).map(|(_, name)| name)
+    /// Those who began before this message, and were not told before.
+    pub(super) fn due(&mut self, number: u64) -> Option<UserName> {
+        self.by_number.pop_if(|(joined, _)| *joined < number).map(|(_, name)| name)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! u32 length of all that follows the checksum   u32 CRC-32 of that length and all that follows
-//! u64 number   u64 safe   u64 stored_ms   u64 group   u32 total   [32] recipient   [16] digest   envelope
+//! u64 number   u64 safe   u64 run_ms   u64 group   u32 total   [32] recipient   u64 joined   [16] digest   envelope
 //! ```
 //!
 //! Big-endian. Numbers only grow; there may be gaps. `safe` is the last number that was on disk when this record was
@@ -18,14 +18,16 @@ pub(super) struct Meta {
     pub(super) number: u64,
     /// The last number that was on disk when this was written.
     pub(super) safe: u64,
-    /// When it came, as Unix time in milliseconds.
-    pub(super) stored_ms: u64,
+    /// How long the server had run when it came, in milliseconds.
+    pub(super) run_ms: u64,
     /// How many group messages there were so far, this one included.
     pub(super) group: u64,
     /// How many recipients it has.
     pub(super) total: u32,
-    /// Identity of the recipient when it came, so that no later owner of the name gets it; zeros for the group.
+    /// First identity of the recipient and where it began in the log, so that no later owner of the name gets it; zeros for the
+    /// group.
     pub(super) recipient: Fingerprint,
+    pub(super) joined: u64,
     /// Tells a resend from other bytes under the same id.
     pub(super) digest: [u8; 16],
 }
@@ -45,11 +47,12 @@ pub(super) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
     let begin = out.len();
     out.extend(length);
     out.extend([0; 4]);
-    for number in [meta.number, meta.safe, meta.stored_ms, meta.group] {
+    for number in [meta.number, meta.safe, meta.run_ms, meta.group] {
         out.extend(number.to_be_bytes());
     }
     out.extend(meta.total.to_be_bytes());
     out.extend(meta.recipient.0);
+    out.extend(meta.joined.to_be_bytes());
     out.extend(meta.digest);
     out.extend(envelope);
     let written = out.get_mut(begin..).and_then(|record| record.split_first_chunk_mut::<HEAD>());
@@ -63,6 +66,12 @@ pub(super) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
 /// Reads the record that begins here, if there is a whole and undamaged one.
 pub(super) fn read(bytes: &[u8]) -> Found<'_> {
     try_read(bytes).unwrap_or(Found::Nothing)
+}
+
+/// Whether what begins here has the length that it says, and is not cut short: its content is wrong then.
+pub(super) fn is_as_long_as_it_says(bytes: &[u8]) -> bool {
+    let size = bytes.first_chunk::<4>().and_then(|length| usize::try_from(u32::from_be_bytes(*length)).ok());
+    size.is_some_and(|size| (FIELDS..=FIELDS + FRAME_MAX).contains(&size) && HEAD + size <= bytes.len())
 }
 
 fn try_read(bytes: &[u8]) -> Option<Found<'_>> {
@@ -79,10 +88,11 @@ fn try_read(bytes: &[u8]) -> Option<Found<'_>> {
     let meta = Meta {
         number: u64::from_be_bytes(take(&mut body)?),
         safe: u64::from_be_bytes(take(&mut body)?),
-        stored_ms: u64::from_be_bytes(take(&mut body)?),
+        run_ms: u64::from_be_bytes(take(&mut body)?),
         group: u64::from_be_bytes(take(&mut body)?),
         total: u32::from_be_bytes(take(&mut body)?),
         recipient: Fingerprint(take(&mut body)?),
+        joined: u64::from_be_bytes(take(&mut body)?),
         digest: take(&mut body)?,
     };
     Some(Found::Record { meta, envelope: body, length: HEAD + size })
@@ -104,7 +114,7 @@ fn checksum(length: [u8; 4], body: &[u8]) -> u32 {
 /// Length and checksum.
 const HEAD: usize = 8;
 /// All fields between checksum and envelope.
-const FIELDS: usize = 4 * 8 + 4 + 32 + 16;
+const FIELDS: usize = 4 * 8 + 4 + 32 + 8 + 16;
 
 #[cfg(test)]
 mod tests {
@@ -112,7 +122,7 @@ mod tests {
 
     fn meta() -> Meta {
         let (recipient, digest) = (Fingerprint([5; 32]), [6; 16]);
-        Meta { number: 1, safe: 0, stored_ms: 2, group: 3, total: 4, recipient, digest }
+        Meta { number: 1, safe: 0, run_ms: 2, group: 3, total: 4, recipient, joined: 5, digest }
     }
 
     #[test]

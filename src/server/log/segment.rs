@@ -1,7 +1,11 @@
 //! The files of the log: reading them at start, adding to the last one, beginning the next.
 //!
-//! A segment is named by the first number that it may hold. Only the last one grows; each earlier one ends with a mark, so
-//! that a cut shows. A segment that nobody refers to any more is deleted.
+//! A segment is named by the first number that it may hold, and begins where the one before it ends: so a missing one shows.
+//! Only the last one grows; each earlier one ends with a mark, so that a cut shows. The oldest are deleted when nobody refers
+//! to them any more. If little of them is still needed, that goes to one file in their place, named by the first and the last
+//! number that it stands for: it is whole before they are deleted, and counts as soon as it is there.
+//!
+//! Who has no copy of a damaged or missing segment says so by an empty file beside its place, `NAME.lost`.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,9 +15,10 @@ use std::sync::Arc;
 
 use super::record::{self, Found, Meta};
 use super::{Durability, StoreError};
-use crate::limits::SEGMENT_MAX;
+use crate::limits::{COMPACT_AT_ONCE, SEGMENT_BYTES, SEGMENT_MAX, SEGMENTS_SEALED};
 use crate::storage::append::{AppendFile, Medium};
 use crate::storage::disk::Disk;
+use crate::storage::journal::keep_torn;
 use crate::storage::{FileError, private};
 use crate::text::visible;
 
@@ -59,13 +64,38 @@ impl Place {
     }
 }
 
+/// A segment, and what is known of it.
+struct Known {
+    segment: Arc<Segment>,
+    /// The first number that it may hold.
+    first: u64,
+    /// The last one.
+    last: u64,
+    messages: usize,
+    bytes: u64,
+}
+
+impl Known {
+    fn new(path: PathBuf, first: u64) -> Self {
+        let (last, bytes) = (first.saturating_sub(1), MAGIC.len() as u64);
+        Self { segment: Arc::new(Segment { path }), first, last, messages: 0, bytes }
+    }
+
+    /// How many of its messages somebody refers to; somebody may do so more than once.
+    fn needed(&self) -> usize {
+        Arc::strong_count(&self.segment) - 1
+    }
+}
+
 /// All segments, and the last one open for more.
 pub(super) struct Segments {
     folder: PathBuf,
     disk: Box<dyn Disk>,
     current: AppendFile<Box<dyn Medium + Send>>,
     /// Oldest first; the last one is `current`.
-    all: Vec<Arc<Segment>>,
+    all: Vec<Known>,
+    /// What was needed of these stands elsewhere: they are deleted when nobody reads them any more.
+    retired: Vec<Arc<Segment>>,
     /// The last number that is on disk.
     safe: u64,
     /// The last number that was written, and will be on disk with the next sync.
@@ -77,36 +107,81 @@ pub(super) struct Segments {
     buffer: Vec<u8>,
 }
 
+/// What is known from elsewhere of a log that is about to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Proof {
+    /// The first number that the oldest segment may hold.
+    pub(super) first: Option<u64>,
+    /// A message that was on disk: the log can't end before it.
+    pub(super) safe: u64,
+}
+
 impl Segments {
     /// Reads the whole log in order, one segment in memory at a time, and tells every message.
     ///
-    /// A torn end is cut off and logged: nothing in it was on disk when anything was answered. Damage anywhere else is
-    /// refused, and then nothing was changed.
+    /// A torn end is cut off, kept in a copy and logged, if nothing says that it was on disk when something was answered.
+    /// Damage anywhere else is refused, and then nothing was changed.
     pub(super) fn open(
         folder: PathBuf,
         mut disk: Box<dyn Disk>,
         limit: u64,
+        proof: Proof,
         mut tell: impl FnMut(Meta, &[u8], Place),
     ) -> Result<Self, StoreError> {
         private::ensure_folder(&folder)?;
-        let mut names = names(&folder)?;
-        if names.is_empty() {
-            disk.create(&path_of(&folder, 1), &MAGIC)?;
-            names.push(1);
+        let files = files(&folder)?;
+        let oldest = files.iter().find(|file| !file.is_lost).map_or(1, |file| file.first);
+        let mut safe = proof.first.unwrap_or(oldest).saturating_sub(1);
+        let (mut all, mut leftover, mut tail) = (Vec::new(), Vec::new(), None);
+        for (at, file) in files.iter().enumerate() {
+            let next = files.iter().skip(at + 1).map(|next| next.first).find(|first| *first > file.first);
+            if file.first <= safe {
+                leftover.extend((!file.is_lost && !lost(&file.path).exists()).then_some(&file.path));
+                continue;
+            }
+            if file.first > safe.saturating_add(1) {
+                return Err(missing(&folder, safe.saturating_add(1), file.first - 1));
+            }
+            if file.is_lost {
+                safe = next.map_or(proof.safe, |next| next - 1).max(file.first);
+                log::error!(
+                    "messages {} to {safe} are given up: {}",
+                    file.first,
+                    visible(&file.path.to_string_lossy())
+                );
+                tail = None;
+                continue;
+            }
+            let mut known = Known::new(file.path.clone(), file.first);
+            let is_last = next.is_none() && file.last.is_none();
+            let end = read_segment(&mut known, is_last, proof.safe, &mut tell)?;
+            safe = file.last.unwrap_or(known.last);
+            known.last = safe;
+            tail = is_last.then_some(end);
+            all.push(known);
         }
-        let (mut safe, mut end, mut all) = (0, 0, Vec::new());
-        let last = names.last().copied();
-        for first in names {
-            let segment = Arc::new(Segment { path: path_of(&folder, first) });
-            safe = safe.max(first.saturating_sub(1));
-            end = read_segment(&segment, Some(first) == last, &mut safe, &mut tell)?;
-            all.push(segment);
+        if safe < proof.safe && !files.is_empty() && tail.is_none() || files.is_empty() && proof.safe > 0 {
+            return Err(missing(&folder, safe.saturating_add(1), proof.safe));
         }
-        let path = path_of(&folder, last.unwrap_or(1));
+        let (path, end) = match (tail, all.last()) {
+            (Some(end), Some(known)) => (known.segment.path.clone(), end),
+            _ => {
+                let path = path_of(&folder, safe.saturating_add(1));
+                disk.create(&path, &MAGIC)?;
+                all.push(Known::new(path.clone(), safe.saturating_add(1)));
+                (path, MAGIC.len() as u64)
+            }
+        };
+        cut(&path, &mut *disk, end)?;
+        for path in leftover {
+            // It takes room, but harms nothing; the next try is at the next start.
+            let _ = disk.remove(path).inspect_err(|error| log::warn!("an old segment stays: {error}"));
+        }
         let mut medium = disk.open(&path)?;
-        cut(&path, medium.as_mut(), end)?;
+        medium.sync().map_err(FileError::io("syncing", &path))?;
         let current = AppendFile::new(&path, medium, end);
-        Ok(Self { folder, disk, current, all, safe, written: safe, limit, is_sealed: false, buffer: Vec::new() })
+        let (retired, buffer) = (Vec::new(), Vec::new());
+        Ok(Self { folder, disk, current, all, retired, safe, written: safe, limit, is_sealed: false, buffer })
     }
 
     /// The last number that is on disk.
@@ -152,7 +227,11 @@ impl Segments {
         if durability == Durability::Disk {
             self.safe = last;
         }
-        let segment = self.all.last().expect("there is always a segment");
+        let known = self.all.last_mut().expect("there is always a segment");
+        known.last = last;
+        known.messages += ends.len();
+        known.bytes = self.current.length();
+        let segment = &known.segment;
         let begins = std::iter::once(0).chain(ends.iter().copied());
         let place = |(from, to): (usize, usize)| Place {
             segment: Arc::clone(segment),
@@ -171,20 +250,101 @@ impl Segments {
         Ok(())
     }
 
-    /// Deletes segments that nobody refers to any more, oldest first, some at a time; but never the last.
-    pub(super) fn sweep(&mut self) {
-        let Self { disk, all, .. } = self;
-        let count = all.len();
-        let (mut index, mut deleted) = (0, 0);
-        all.retain(|segment| {
-            index += 1;
-            if index == count || Arc::strong_count(segment) > 1 || deleted == SWEEP {
+    /// How many of the oldest segments nobody refers to any more; never the last, and some at a time.
+    pub(super) fn unneeded(&self) -> usize {
+        self.sealed().iter().take(SWEEP).take_while(|known| known.needed() == 0).count()
+    }
+
+    /// The first number of the log, without so many of the oldest segments.
+    pub(super) fn first(&self, without: usize) -> u64 {
+        self.all.get(without).map_or(1, |known| known.first)
+    }
+
+    /// Deletes so many of the oldest segments, and what was retired.
+    pub(super) fn sweep(&mut self, unneeded: usize) {
+        let Self { disk, all, retired, .. } = self;
+        retired.extend(all.drain(..unneeded).map(|known| known.segment));
+        retired.retain(|segment| {
+            if Arc::strong_count(segment) > 1 {
                 return true;
             }
-            deleted += 1;
             // What can't be deleted now takes room, but harms nothing; the next try is at the next sweep.
             disk.remove(segment.path()).inspect_err(|error| log::warn!("an old segment stays: {error}")).is_err()
         });
+    }
+
+    /// Whether there are more segments than stay for long.
+    pub(super) fn are_many(&self) -> bool {
+        self.sealed().len() >= SEGMENTS_SEALED
+    }
+
+    /// Those that don't grow any more.
+    fn sealed(&self) -> &[Known] {
+        self.all.split_last().map_or(&[], |(_, sealed)| sealed)
+    }
+
+    /// Puts what is still needed of the oldest segments in one file in their place, if that is little. `is_needed` says of which
+    /// messages of a segment somebody refers to it there. Gives where they stand from then on.
+    ///
+    /// Their order does not change, and no crash takes anything: the file is whole before it has its name, and they are deleted
+    /// after it.
+    pub(super) fn compact(
+        &mut self,
+        mut is_needed: impl FnMut(&[Stored<'_>], &Arc<Segment>) -> Vec<bool>,
+    ) -> Result<Vec<(u64, Place)>, FileError> {
+        let run = self.worth_compacting();
+        let (mut count, mut bytes, mut kept) = (0_usize, MAGIC.to_vec(), Vec::new());
+        for known in self.all.iter().take(run) {
+            let before = (bytes.len(), kept.len());
+            if known.needed() > 0 {
+                let whole = private::read(&known.segment.path, SEGMENT_MAX)?;
+                let messages = messages(&whole);
+                let needed = is_needed(&messages, &known.segment);
+                for (message, _) in messages.iter().zip(needed).filter(|(_, is_needed)| *is_needed) {
+                    kept.push((message.number, bytes.len(), message.record.len()));
+                    bytes.extend_from_slice(message.record);
+                }
+            }
+            if count > 0 && bytes.len() as u64 > SEGMENT_BYTES {
+                bytes.truncate(before.0);
+                kept.truncate(before.1);
+                break;
+            }
+            count += 1;
+        }
+        let newest = count.checked_sub(1).and_then(|last| self.all.get(last));
+        let (Some(oldest), Some(newest)) = (self.all.first(), newest) else { return Ok(Vec::new()) };
+        let (first, last, length) = (oldest.first, newest.last, bytes.len() as u64);
+        bytes.extend(END);
+        let path = self.folder.join(format!("{first:020}-{last:020}{SUFFIX}"));
+        match self.disk.create(&path, &bytes) {
+            // A try that failed behind that: it may hold more than is needed by now.
+            Err(FileError::Exists { .. }) => self.disk.replace(&path, &bytes)?,
+            made => made?,
+        }
+        let segment = Arc::new(Segment { path });
+        let place = |(number, offset, length): &(u64, usize, usize)| {
+            let (offset, length) = (position(*offset as u64), position(*length as u64));
+            (*number, Place { segment: Arc::clone(&segment), offset, length })
+        };
+        let places = kept.iter().map(place).collect();
+        let compacted = Known { segment, first, last, messages: kept.len(), bytes: length };
+        let old = self.all.splice(..count, [compacted]);
+        self.retired.extend(old.map(|known| known.segment));
+        Ok(places)
+    }
+
+    /// How many of the oldest segments have so little that is needed that it is worth the work to put it elsewhere.
+    fn worth_compacting(&self) -> usize {
+        let (mut messages, mut needed, mut run) = (0, 0, 0);
+        for (at, known) in self.sealed().iter().take(COMPACT_AT_ONCE).enumerate() {
+            messages += known.messages;
+            needed += known.needed();
+            if needed * WORTH <= messages {
+                run = at + 1;
+            }
+        }
+        run
     }
 
     fn begin_segment(&mut self) -> Result<(), FileError> {
@@ -195,7 +355,8 @@ impl Segments {
             self.is_sealed = true;
             self.safe = self.written;
         }
-        let path = path_of(&self.folder, self.safe.saturating_add(1));
+        let first = self.safe.saturating_add(1);
+        let path = path_of(&self.folder, first);
         match self.disk.create(&path, &MAGIC) {
             // Made by an earlier try that failed later on: nothing was written to it.
             Ok(()) | Err(FileError::Exists { .. }) => {}
@@ -203,7 +364,7 @@ impl Segments {
         }
         let medium = self.disk.open(&path)?;
         self.current = AppendFile::new(&path, medium, MAGIC.len() as u64);
-        self.all.push(Arc::new(Segment { path }));
+        self.all.push(Known::new(path, first));
         self.is_sealed = false;
         Ok(())
     }
@@ -211,35 +372,68 @@ impl Segments {
 
 /// Tells the messages of one segment; gives where the last whole one ends.
 fn read_segment(
-    segment: &Arc<Segment>,
+    known: &mut Known,
     is_last: bool,
-    number: &mut u64,
+    proven: u64,
     tell: &mut impl FnMut(Meta, &[u8], Place),
 ) -> Result<u64, StoreError> {
-    let bytes = private::read(&segment.path, SEGMENT_MAX)?;
-    let damaged = |offset: usize| StoreError::Damaged { path: segment.path.clone(), offset: offset as u64 };
-    if !bytes.starts_with(&MAGIC) {
-        return Err(damaged(0));
+    let path = known.segment.path.clone();
+    let bytes = private::read(&path, SEGMENT_MAX)?;
+    let damaged = |offset: usize| StoreError::Damaged { path: path.clone(), offset: offset as u64 };
+    match bytes.split_first_chunk::<8>().map(|(magic, _)| magic) {
+        Some(&MAGIC) => {}
+        Some(&FORMER_MAGIC) => return Err(StoreError::Version { path }),
+        _ => return Err(damaged(0)),
     }
     let mut offset = MAGIC.len();
     loop {
         let rest = bytes.get(offset..).unwrap_or_default();
         match record::read(rest) {
-            Found::Record { meta, envelope, length } if meta.number > *number => {
-                *number = meta.number;
-                let segment = Arc::clone(segment);
+            Found::Record { meta, envelope, length } if meta.number > known.last => {
+                known.last = meta.number;
+                known.messages += 1;
+                let segment = Arc::clone(&known.segment);
                 let place = Place { segment, offset: position(offset as u64), length: position(length as u64) };
                 tell(meta, envelope, place);
                 offset += length;
+                known.bytes = offset as u64;
             }
-            Found::Nothing if rest == END => return Ok(offset as u64),
-            Found::Nothing if is_last && is_torn(rest, *number) => return Ok(offset as u64),
+            Found::Nothing if rest == END || is_last && is_torn(rest, known.last) => {
+                let (offset, found) = (offset as u64, known.last);
+                return match is_last && found < proven {
+                    // It is whole, so it was not the last one.
+                    true if rest == END => {
+                        Err(missing(path.parent().unwrap_or(&path), found.saturating_add(1), proven))
+                    }
+                    true => Err(StoreError::Short { path, offset, found, proven }),
+                    false => Ok(offset),
+                };
+            }
             Found::Record { .. } | Found::Nothing => return Err(damaged(offset)),
         }
     }
 }
 
-/// Whether what stands behind the last good record was never on disk as a whole: no record within says that it was.
+/// A message as it stands in a segment.
+pub(super) struct Stored<'a> {
+    pub(super) number: u64,
+    pub(super) envelope: &'a [u8],
+    record: &'a [u8],
+}
+
+/// The messages of a segment that is good.
+fn messages(bytes: &[u8]) -> Vec<Stored<'_>> {
+    let (mut found, mut rest) = (Vec::new(), bytes.get(MAGIC.len()..).unwrap_or_default());
+    while let Found::Record { meta, envelope, length } = record::read(rest) {
+        let (record, behind) = rest.split_at(length);
+        found.push(Stored { number: meta.number, envelope, record });
+        rest = behind;
+    }
+    found
+}
+
+/// Whether what stands behind the last good record can be what a crash leaves: no record within says that it was on disk as a
+/// whole.
 fn is_torn(rest: &[u8], number: u64) -> bool {
     !(1..rest.len()).any(|offset| {
         let found = record::read(rest.get(offset..).unwrap_or_default());
@@ -247,32 +441,68 @@ fn is_torn(rest: &[u8], number: u64) -> bool {
     })
 }
 
-/// Cuts a torn end off, and puts the rest on disk before anybody relies on it: what a killed process wrote may still be
-/// in memory only.
-fn cut(path: &Path, medium: &mut dyn Medium, end: u64) -> Result<(), FileError> {
-    let length = fs::metadata(path).map_err(FileError::io("looking at", path))?.len();
-    if length > end {
-        log::warn!(
-            "{}: cut off an unfinished or damaged end, {} bytes at byte {end}: what a crash leaves of a message that was not answered",
-            visible(&path.to_string_lossy()),
-            length - end
-        );
-        medium.set_len(end).map_err(FileError::io("cutting", path))?;
+/// Cuts a torn end off, after it was put in a copy.
+fn cut(path: &Path, disk: &mut dyn Disk, end: u64) -> Result<(), FileError> {
+    let bytes = private::read(path, SEGMENT_MAX)?;
+    let tail = bytes.get(usize::try_from(end).unwrap_or(usize::MAX)..).unwrap_or_default();
+    if tail.is_empty() {
+        return Ok(());
     }
-    medium.sync().map_err(FileError::io("syncing", path))
+    if tail != END {
+        let copy = keep_torn(path, end, tail, disk)?;
+        let what = match record::is_as_long_as_it_says(tail) {
+            true => "a message that is damaged: it may have been answered",
+            false => "what a crash leaves of a message that was not answered, unless the file was damaged later",
+        };
+        let (path, copy) = (path.to_string_lossy(), copy.to_string_lossy());
+        let (path, copy) = (visible(&path), visible(&copy));
+        log::warn!("{path}: cut off {} bytes at byte {end}, kept in {copy}: {what}", tail.len());
+    }
+    disk.open(path)?.set_len(end).map_err(FileError::io("cutting", path))
 }
 
-/// First numbers of the segments in a folder, ascending. Other files are not touched.
-fn names(folder: &Path) -> Result<Vec<u64>, FileError> {
+/// A segment's file, or the word that it is lost.
+#[derive(Debug)]
+struct Listed {
+    first: u64,
+    /// Of one that stands for several.
+    last: Option<u64>,
+    is_lost: bool,
+    path: PathBuf,
+}
+
+/// The segments in a folder, ascending; of those that begin at the same number, the one that counts comes first. Other files are
+/// not touched.
+fn files(folder: &Path) -> Result<Vec<Listed>, FileError> {
     let entries = fs::read_dir(folder).map_err(FileError::io("reading", folder))?;
-    let mut names = Vec::new();
+    let mut files = Vec::new();
     for entry in entries {
-        let name = entry.map_err(FileError::io("reading", folder))?.file_name();
-        names
-            .extend(name.to_str().and_then(|name| name.strip_suffix(SUFFIX)).and_then(|name| name.parse::<u64>().ok()));
+        let entry = entry.map_err(FileError::io("reading", folder))?;
+        files.extend(entry.file_name().to_str().and_then(|name| listed(name, entry.path())));
     }
-    names.sort_unstable();
-    Ok(names)
+    files.sort_by_key(|file| (file.first, !file.is_lost, std::cmp::Reverse(file.last)));
+    Ok(files)
+}
+
+fn listed(name: &str, path: PathBuf) -> Option<Listed> {
+    let (name, is_lost) = name.strip_suffix(LOST).map_or((name, false), |name| (name, true));
+    let name = name.strip_suffix(SUFFIX)?;
+    let (first, last) = match name.split_once('-') {
+        Some((first, last)) => (first, Some(last.parse().ok()?)),
+        None => (name, None),
+    };
+    Some(Listed { first: first.parse().ok()?, last, is_lost, path })
+}
+
+fn missing(folder: &Path, first: u64, last: u64) -> StoreError {
+    StoreError::Missing { path: path_of(folder, first), first, last }
+}
+
+/// The name that says that a segment is lost.
+pub(super) fn lost(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(LOST);
+    name.into()
 }
 
 fn path_of(folder: &Path, first: u64) -> PathBuf {
@@ -284,9 +514,14 @@ fn position(bytes: u64) -> u32 {
 }
 
 /// What every segment begins with; the last byte is the version.
-const MAGIC: [u8; 8] = *b"TCLOG\0\0\x01";
+const MAGIC: [u8; 8] = *b"TCLOG\0\0\x02";
+/// What those of the version before began with.
+const FORMER_MAGIC: [u8; 8] = *b"TCLOG\0\0\x01";
 /// What every segment but the last ends with.
 const END: [u8; 8] = *b"TCLOGEND";
 /// How many segments are deleted at once: messages wait meanwhile.
 const SWEEP: usize = 32;
+/// One message in so many may still be needed where the others are cleared away.
+const WORTH: usize = 4;
 const SUFFIX: &str = ".log";
+const LOST: &str = ".lost";

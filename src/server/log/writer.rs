@@ -1,13 +1,17 @@
 //! The one thread that writes messages and cursors.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cursors::{Cursors, Line};
-use super::order::{Unwritten, Wakes, WriterState};
-use super::segment::Segments;
+use super::cursors::{Cursors, Mark};
+use super::mailboxes::Line;
+use super::order::{Unwritten, Wakes, WriterState, header_of};
+use super::segment::{Segments, Stored};
 use super::{Durability, Inner};
-use crate::limits::{CURSORS_WITHIN, EXPIRE_EVERY, SYNC_WITHIN};
+use crate::limits::{CLOCK_EVERY, CURSORS_WITHIN, EXPIRE_EVERY, SYNC_WITHIN};
+use crate::names::{Recipient, UserName};
+use crate::server::clock::{Reading, Step, milliseconds};
 use crate::server::shared::unix_ms;
 
 pub(super) struct Writer {
@@ -17,6 +21,10 @@ pub(super) struct Writer {
     cursors: Cursors,
     /// When cursors were written last, or tried to be.
     flushed: Instant,
+    /// When it was written last how far the log goes, or tried.
+    marked: Option<Instant>,
+    /// What the clocks showed last.
+    reading: Reading,
     /// When messages were written last, or tried to be.
     written: Instant,
     /// When messages over their age were looked for last.
@@ -35,9 +43,20 @@ enum Work {
 }
 
 impl Writer {
-    pub(super) fn new(inner: Arc<Inner>, segments: Segments, cursors: Cursors) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, segments: Segments, cursors: Cursors, reading: Reading) -> Self {
         let (now, durability) = (Instant::now(), inner.lock().durability());
-        Self { inner, durability, segments, cursors, flushed: now, written: now, expired: None, failed: None }
+        Self {
+            inner,
+            durability,
+            segments,
+            cursors,
+            flushed: now,
+            marked: None,
+            reading,
+            written: now,
+            expired: None,
+            failed: None,
+        }
     }
 
     /// Works until the store is closed.
@@ -56,6 +75,7 @@ impl Writer {
                 self.expire();
             }
         }
+        self.marked = None;
         self.flush();
     }
 
@@ -74,7 +94,7 @@ impl Writer {
             let (state, patience) = match (order.has_unwritten(), has_unsettled) {
                 (true, _) => (WriterState::Resting, CURSORS_WITHIN.saturating_sub(self.tried().elapsed())),
                 (false, true) => (WriterState::Resting, self.flush_within().saturating_sub(self.flushed.elapsed())),
-                (false, false) => (WriterState::Idle, EXPIRE_EVERY),
+                (false, false) => (WriterState::Idle, CLOCK_EVERY),
             };
             order.writer = state;
             let (guard, timeout) =
@@ -95,7 +115,9 @@ impl Writer {
         match written {
             Ok(places) => {
                 self.failed = None;
-                self.inner.lock().written(batch, places, self.segments.safe(), &mut wakes);
+                let mut order = self.inner.lock();
+                order.settled(self.segments.safe(), self.segments.is_settled());
+                order.written(batch, places, &mut wakes);
             }
             Err(error) => {
                 log::error!("messages: {} could not be kept: {error}", batch.len());
@@ -126,20 +148,76 @@ impl Writer {
 
     fn flush(&mut self) {
         self.flushed = Instant::now();
-        self.segments.sweep();
+        self.look_at_the_clock();
         let (changed, all, until) = self.changed_cursors();
         if !self.settle(until) {
             self.inner.lock().index().put_back(&changed);
             return;
         }
+        // Where the log begins is on disk before the segments before that are gone.
+        let unneeded = self.segments.unneeded();
+        let is_due = unneeded > 0 || self.marked.is_none_or(|marked| marked.elapsed() >= CLOCK_EVERY);
+        let mark = Mark { first: self.segments.first(unneeded), safe: self.segments.safe(), reading: self.reading };
         let written = match all {
-            _ if changed.is_empty() => Ok(()),
-            Some(all) => self.cursors.rewrite(&all),
-            None => self.cursors.append(&changed),
+            Some(all) => self.cursors.rewrite(&all, &mark),
+            None if is_due => self.cursors.append(&changed, Some(&mark)),
+            None => self.cursors.append(&changed, None),
         };
-        if let Err(error) = written {
-            log::warn!("acknowledgements could not be written, so after a crash messages come again: {error}");
-            self.inner.lock().index().put_back(&changed);
+        match written {
+            Ok(()) => self.segments.sweep(unneeded),
+            Err(error) => {
+                log::warn!("acknowledgements could not be written, so after a crash messages come again: {error}");
+                self.inner.lock().index().put_back(&changed);
+            }
+        }
+        if is_due {
+            self.marked = Some(self.flushed);
+        }
+        if self.segments.are_many() {
+            self.compact();
+        }
+    }
+
+    /// Warns, once for each step.
+    fn look_at_the_clock(&mut self) {
+        let now = Reading { run_ms: self.inner.clock.now_ms(), unix_ms: unix_ms() };
+        if let Some(step) = Step::between(self.reading, now) {
+            log::warn!("{step}");
+        }
+        self.reading = now;
+    }
+
+    /// Puts together what is needed of old segments, so that one old message does not keep all that came with it.
+    fn compact(&mut self) {
+        let (inner, mut recipients) = (&self.inner, HashMap::new());
+        let moved = self.segments.compact(|messages, segment| {
+            let to: Vec<Option<Recipient>> =
+                messages.iter().map(|message| Some(header_of(message.envelope)?.recipient)).collect();
+            let mut order = inner.lock();
+            let is_needed = |(message, to): (&Stored<'_>, Option<Recipient>)| {
+                let Some(to) = to else { return false };
+                let place = order.index().place(message.number, name_in(&to)).and_then(|place| place.as_ref());
+                let is_needed = place.is_some_and(|place| Arc::ptr_eq(&place.segment, segment));
+                if is_needed {
+                    recipients.insert(message.number, to);
+                }
+                is_needed
+            };
+            messages.iter().zip(to).map(is_needed).collect()
+        });
+        match moved {
+            Ok(moved) => {
+                for some in moved.chunks(MOVED_AT_ONCE) {
+                    let mut order = self.inner.lock();
+                    for (number, place) in some {
+                        let to = recipients.get(number).and_then(name_in);
+                        order.index().set_place(*number, to, place.clone());
+                    }
+                }
+                drop(moved);
+                self.segments.sweep(0);
+            }
+            Err(error) => log::warn!("old segments take more room than what is needed of them: {error}"),
         }
     }
 
@@ -152,7 +230,7 @@ impl Writer {
             Durability::Memory => order.last(),
         };
         let changed = order.index().take_changed(until);
-        let is_long = self.cursors.is_long(order.index().len());
+        let is_long = self.cursors.is_long();
         let all = if is_long { order.index().cursors(until) } else { None };
         (changed, all, until)
     }
@@ -168,14 +246,25 @@ impl Writer {
         }
         let synced =
             self.segments.sync().inspect_err(|error| log::warn!("messages are not safe from a crash yet: {error}"));
-        self.inner.lock().safe = self.segments.safe();
+        self.inner.lock().settled(self.segments.safe(), self.segments.is_settled());
         synced.is_ok() && self.failed.is_none()
     }
 
     fn expire(&mut self) {
+        self.compact();
         self.expired = Some(Instant::now());
         let mut order = self.inner.lock();
-        let age = u64::try_from(order.index().quotas().age.as_millis()).unwrap_or(u64::MAX);
-        order.expire(unix_ms().saturating_sub(age));
+        let age = milliseconds(order.index().quotas().age);
+        order.expire(self.inner.clock.now_ms().saturating_sub(age));
     }
 }
+
+fn name_in(recipient: &Recipient) -> Option<&UserName> {
+    match recipient {
+        Recipient::All => None,
+        Recipient::User(name) => Some(name),
+    }
+}
+
+/// Messages whose new place is noted under one lock.
+const MOVED_AT_ONCE: usize = 256;

@@ -126,7 +126,7 @@ impl Session<'_> {
         if !bundle::check_proof(&checked.identity, &self.line.connection.exporter()?, &bytes, proof) {
             return Ok(Err(Reason::new(Code::BadSignature)));
         }
-        let account = Account::new(bytes, verifier, unix_ms())?;
+        let account = Account::new(bytes, verifier, unix_ms())?.joining(self.shared.store.next_start());
         let registered = if by_invite {
             self.shared.accounts.register_by_invite(account.clone(), code)
         } else {
@@ -136,7 +136,7 @@ impl Session<'_> {
             self.shared.store.join(&account);
             // Whoever deleted it at once may have told the store before.
             let present = self.shared.accounts.find(account.name());
-            if present.is_none_or(|present| present.created_ms() != account.created_ms()) {
+            if present.is_none_or(|present| present.joined() != account.joined()) {
                 self.shared.store.remove(&account);
             }
             log::info!("{} registered from {}", checked.name, self.source);

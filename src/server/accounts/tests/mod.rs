@@ -164,7 +164,7 @@ fn a_record_looks_as_documented() {
     let first = lines(&example()).swap_remove(0);
     let zeros = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     let begin = format!(
-        r#"{{"op":"register","name":"alice","created_ms":1700000000000,"salt":"AQEBAQEBAQEBAQEBAQEBAQ==","iterations":600000,"stored_key":"{zeros}","server_key":"{zeros}","bundle":""#
+        r#"{{"op":"register","name":"alice","created_ms":1700000000000,"joined":0,"salt":"AQEBAQEBAQEBAQEBAQEBAQ==","iterations":600000,"stored_key":"{zeros}","server_key":"{zeros}","bundle":""#
     );
     assert!(first.starts_with(&begin), "{first}");
     assert!(lines(&example()).contains(&r#"{"op":"disable","name":"bob"}"#.to_owned()));
