@@ -123,7 +123,7 @@ pub struct GroupKeys {
 impl GroupKeys {
     /// Reads the file's text. Parity bits are set to odd, so that spellings of one key that differ there are one key.
     pub fn parse(text: &str) -> Result<Self, GroupKeyError> {
-        let mut lines = (1..).zip(text.lines());
+        let mut lines = (1..).zip(without_mark(text).lines());
         if lines.next().is_none_or(|(_, first)| first != VERSION) {
             return Err(GroupKeyError::Version);
         }
@@ -168,6 +168,7 @@ impl GroupKeys {
     /// The text of a file that was read, with these entries in it and no others: what people wrote stays where it is.
     /// Entries that it did not have come before all others, below what every such file begins with.
     pub fn rewrite(&self, before: &str) -> Zeroizing<String> {
+        let before = without_mark(before);
         let has = |text: &str, entry: &GroupKey| entries_of(text).any(|id| id == entry.id_hex());
         let mut text =
             Zeroizing::new(String::with_capacity(before.len() + GROUP_KEYS_MAX * (ID_DIGITS + KEY_DIGITS + 2)));
@@ -270,6 +271,11 @@ fn is_comment(line: &str) -> bool {
 fn entries_of(text: &str) -> impl Iterator<Item = String> {
     let entries = text.lines().filter(|line| !is_comment(line));
     entries.filter_map(|line| line.split_once(' ')).map(|(id, _)| id.to_ascii_lowercase())
+}
+
+/// Some editors put a byte order mark first, which is none of the text (and write CR LF, which `lines` takes).
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn push_line(text: &mut String, line: &str) {
@@ -387,6 +393,18 @@ mod tests {
         assert_eq!(read.writer().id, made.writer().id);
         assert_eq!(read.writer().secret(), made.writer().secret());
         assert_ne!(GroupKeys::generate().unwrap().writer().id, made.writer().id);
+    }
+
+    #[test]
+    fn a_file_that_an_editor_wrote_in_its_own_way_is_the_same_file() {
+        let text = file(&format!("{ID} {KEY}\n"));
+        for edited in
+            [format!("\u{feff}{text}"), text.replace('\n', "\r\n"), format!("\u{feff}{}", text.replace('\n', "\r\n"))]
+        {
+            let keys = GroupKeys::parse(&edited).unwrap();
+            assert_eq!(keys.writer().id_hex(), ID);
+            assert_eq!(*keys.rewrite(&edited), text);
+        }
     }
 
     #[test]

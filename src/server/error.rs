@@ -179,7 +179,7 @@ impl Explain for ServerError {
             Self::Misunderstood { .. } => Some("use the topchat-server of the same version".to_owned()),
             Self::NotRunning { .. } => Some("start it with the same --data-dir".to_owned()),
             Self::NotSocket { path, .. } => {
-                Some(format!("move it away: mv {0} {0}.old", quoted(&path.to_string_lossy())))
+                Some(format!("keep it under another name: mv -i {0} {0}.old", quoted(&path.to_string_lossy())))
             }
             Self::Refused(refusal) => refusal_hint(refusal),
             Self::SocketPath { .. } => {

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::error::{Exit, Explain};
 use crate::text::{quoted, visible};
 
@@ -114,7 +116,8 @@ impl Explain for FileError {
     fn hint(&self) -> Option<String> {
         let path = quoted(&self.path().to_string_lossy());
         match self {
-            Self::Exists { .. } => Some(format!("move it away first: mv {path} {path}.old")),
+            Self::Exists { .. } => Some(format!("keep it under another name first: mv -i {path} {path}.old")),
+            Self::Io { source, doing, .. } if is_unsupported(source) => Some(unsupported_hint(doing)),
             Self::Io { source, .. } => io_hint(source, &path),
             Self::LooseFolder { .. } => Some(format!("chmod go-w {path}")),
             Self::LooseMode { .. } => Some(format!("chmod 600 {path}")),
@@ -123,8 +126,9 @@ impl Explain for FileError {
             Self::NotRegular { found: FileKind::Symlink, .. } => {
                 Some(format!("links are not followed: put the file itself at {path}"))
             }
-            Self::NotRegular { .. } => Some(format!("move it away: mv {path} {path}.old")),
-            Self::OtherOwner { .. } => Some(format!("run this as its owner, or: chown {} {path}", own_uid())),
+            Self::NotRegular { .. } => Some(format!("keep it under another name: mv -i {path} {path}.old")),
+            // Given to somebody else, it would be out of its owner's reach.
+            Self::OtherOwner { uid, .. } => Some(format!("run this as its owner: sudo -u '#{uid}' COMMAND")),
         }
     }
 
@@ -187,6 +191,21 @@ pub(super) fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy()).into_owned()
 }
 
+/// What file systems in a network answer that can't do it (flock(2), fsync(2)).
+pub(super) fn is_unsupported(source: &io::Error) -> bool {
+    [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL]
+        .iter()
+        .any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn unsupported_hint(doing: &str) -> String {
+    let what =
+        if doing.contains("lock") { "that file system can't lock files" } else { "that file system can't do it" };
+    format!(
+        "{what} (NFS, SMB, 9p?): name a folder on a local disk, the server's by --data-dir, a client's by --state-dir and --keys-dir"
+    )
+}
+
 fn io_hint(source: &io::Error, path: &str) -> Option<String> {
     match source.kind() {
         io::ErrorKind::PermissionDenied => Some(format!("see who may do that: ls -ld {path}")),
@@ -216,10 +235,13 @@ mod tests {
         let path = PathBuf::from("a/b");
         let refused = |kind: io::ErrorKind| FileError::io("writing", &path)(kind.into());
         for (error, hint) in [
-            (FileError::Exists { path: path.clone() }, "move it away first: mv a/b a/b.old".to_owned()),
+            (
+                FileError::Exists { path: path.clone() },
+                "keep it under another name first: mv -i a/b a/b.old".to_owned(),
+            ),
             (
                 FileError::OtherOwner { path: path.clone(), uid: 7 },
-                format!("run this as its owner, or: chown {} a/b", own_uid()),
+                "run this as its owner: sudo -u '#7' COMMAND".to_owned(),
             ),
             (
                 refused(io::ErrorKind::ReadOnlyFilesystem),
@@ -229,6 +251,23 @@ mod tests {
         ] {
             assert_eq!(error.hint(), Some(hint), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_system_that_can_not_lock_is_told_with_the_way_around_it() {
+        let refused = |errno: Errno| FileError::io("locking", Path::new("state/lock"))(errno.into()).hint().unwrap();
+        for errno in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS] {
+            assert_eq!(
+                refused(errno),
+                "that file system can't lock files (NFS, SMB, 9p?): name a folder on a local disk, the server's by --data-dir, \
+                 a client's by --state-dir and --keys-dir"
+            );
+        }
+        let other = FileError::io("syncing", Path::new("data/log"))(Errno::INVAL.into()).hint().unwrap();
+        assert!(
+            other.starts_with("that file system can't do it (NFS, SMB, 9p?): name a folder on a local disk"),
+            "{other}"
+        );
     }
 
     #[test]

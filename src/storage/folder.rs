@@ -4,9 +4,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use super::FileError;
-use super::error::own_uid;
+use super::error::{is_unsupported, own_uid, shown};
 use super::lock::{Lock, LockError};
 use super::private::{self, UNFINISHED};
 
@@ -73,7 +74,28 @@ pub fn check_folder(path: &Path) -> Result<(), FileError> {
 }
 
 /// Puts the names within a folder on disk: new, renamed and removed files are safe only after this.
+///
+/// Where a file system has no such thing for folders (SMB, 9p, some of FUSE), its names are safe at the other machine or not at all;
+/// the contents of files are synced there as anywhere. That is told once, and nothing is refused because of it.
 pub fn sync_folder(path: &Path) -> Result<(), FileError> {
+    match try_sync_folder(path) {
+        Err(FileError::Io { source, .. }) if is_unsupported(&source) => {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                log::warn!(
+                    "the file system of {} can't put a folder on disk by itself ({source}): \
+                     a crash of the machine may take new files back; better is a local disk",
+                    shown(path)
+                );
+            });
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// The same, which fails where the file system does not do it.
+pub fn try_sync_folder(path: &Path) -> Result<(), FileError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(FileError::io("syncing the folder", path))
 }
 
@@ -174,6 +196,15 @@ mod tests {
         }
         let below = ensure_folder(&place.path().join("file/below")).unwrap_err();
         assert!(matches!(below, FileError::Io { .. }), "{below}");
+    }
+
+    #[test]
+    fn a_file_system_that_can_not_sync_folders_is_put_up_with() {
+        // proc(5) answers EINVAL, as SMB and 9p do.
+        let refused = try_sync_folder(Path::new("/proc")).unwrap_err();
+        assert!(matches!(&refused, FileError::Io { source, .. } if is_unsupported(source)), "{refused}");
+        sync_folder(Path::new("/proc")).unwrap();
+        assert!(sync_folder(Path::new("/nowhere")).is_err());
     }
 
     #[test]

@@ -437,7 +437,7 @@ fn what_is_no_socket_is_neither_used_nor_removed() {
     drop(ServerProcess::start(home.folder.path()));
     let _ = fs::remove_file(home.path(SOCKET));
     home.file(SOCKET, b"precious");
-    let stderr = "error: data/admin.sock is a regular file, not a socket\nhint: move it away: mv data/admin.sock data/admin.sock.old\n";
+    let stderr = "error: data/admin.sock is a regular file, not a socket\nhint: keep it under another name: mv -i data/admin.sock data/admin.sock.old\n";
     refused(&run(&home, &["--listen", "127.0.0.1:0"]), 3, stderr);
     let _lock = LockedFolder::open(&home.path("data")).unwrap();
     refused(&run(&home, &["status"]), 3, stderr);

@@ -219,7 +219,7 @@ fn a_changed_history_is_told_and_the_rest_is_shown() {
         finished.stderr,
         format!(
             "error: {path}: line 3 can't be opened; the others are shown\n\
-             hint: take the file from a backup, or begin anew: topchat history erase\n"
+             hint: take history.sealed from a backup; what is not damaged stays in it, and is shown\n"
         )
     );
 }

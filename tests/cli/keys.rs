@@ -63,7 +63,7 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
         fs::remove_file(&path).unwrap();
         assert!(std::process::Command::new(make).arg(&path).status().unwrap().success());
         let stderr = format!(
-            "error: {IDENTITY} is {kind}, not a regular file\nhint: move it away: mv {IDENTITY} {IDENTITY}.old\n"
+            "error: {IDENTITY} is {kind}, not a regular file\nhint: keep it under another name: mv -i {IDENTITY} {IDENTITY}.old\n"
         );
         refuses_the_keys(&home, 3, &stderr);
         if kind == "a folder" {
@@ -81,7 +81,8 @@ fn a_key_file_that_may_not_be_read_is_refused() {
     command.env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
     let finished = process::run(command.args(["users", "--password-file", "password"]), b"");
     let stderr = format!(
-        "error: opening {IDENTITY}: Permission denied (os error 13)\nhint: see who may do that: ls -ld {IDENTITY}\n"
+        "error: opening {IDENTITY}: Permission denied (os error 13)\n\
+         hint: see who may do that: ls -ld {IDENTITY} (keys is from TOPCHAT_KEYS_DIR)\n"
     );
     refused(&finished, 3, &stderr);
 }
@@ -137,7 +138,8 @@ fn a_group_key_file_that_can_not_be_used_is_refused_with_its_line() {
     let home = alice();
     let id = "3f2a0102030405060708090a0b0c0d0e";
     let hint = format!(
-        "ask a member for the right file, or make a new one for everybody: mv {GROUP} {GROUP}.old && topchat group rekey --group-key {GROUP}"
+        "ask a member for the right file. If nobody has it, make another key, which everybody needs and under which what was sealed before \
+         can't be read: mv -i {GROUP} {GROUP}.old && topchat group rekey --group-key {GROUP}"
     );
     for (entry, why) in [
         (format!("{id} 133457799bbcdf"), "line 3: the key has 14 hex digits, exactly 16 are needed"),

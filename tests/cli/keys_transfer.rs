@@ -206,7 +206,7 @@ fn an_account_that_is_here_already_stays_as_it_is() {
     other.file(FILE, second.read(FILE).as_bytes());
     let before = other.read(&format!("{FOLDER}/identity.pem"));
     let stderr = "error: alice has other keys on this machine, in keys/users/alice. Nothing was changed.\n\
-                  hint: import it under another --keys-dir, or move keys/users/alice away\n";
+                  hint: import it under another --keys-dir; the keys in keys/users/alice stay as they are\n";
     refused(&other.run_in(&["keys", "import", FILE]), 3, stderr);
     assert_eq!(other.read(&format!("{FOLDER}/identity.pem")), before);
     // Another server than the one that is known here.
@@ -234,7 +234,7 @@ fn a_lock_that_was_left_behind_is_in_nobodys_way_and_a_retired_key_is_named() {
     second.file(&format!("{FOLDER}/retired/0000000001-91cc04d1e5f6a7b8.pem"), b"a key");
     let others = format!(
         "error: alice has other keys on this machine, in {FOLDER}. Nothing was changed.\n\
-         hint: import it under another --keys-dir, or move {FOLDER} away\n"
+         hint: import it under another --keys-dir; the keys in {FOLDER} stay as they are\n"
     );
     let finished = second.run_in(&["keys", "import", FILE]);
     assert_eq!(finished.stderr, others);

@@ -144,7 +144,10 @@ impl Explain for AccountError {
             }
             Self::NotDocument { .. } => "name the file, or - for stdin".to_owned(),
             Self::OtherKeys { folder, .. } => {
-                format!("import it under another --keys-dir, or move {} away", visible(&folder.to_string_lossy()))
+                format!(
+                    "import it under another --keys-dir; the keys in {} stay as they are",
+                    visible(&folder.to_string_lossy())
+                )
             }
             Self::RenewalUnknown { .. } => "both the old and the new ones stay here; \
                  the next command that logs in asks the server which ones count"

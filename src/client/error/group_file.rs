@@ -56,7 +56,8 @@ impl Explain for GroupFileError {
             Self::Bad { path, .. } => {
                 let path = quoted(&path.to_string_lossy());
                 format!(
-                    "ask a member for the right file, or make a new one for everybody: mv {path} {path}.old && {}",
+                    "ask a member for the right file. If nobody has it, make another key, which everybody needs and under which what \
+                     was sealed before can't be read: mv -i {path} {path}.old && {}",
                     making(&path)
                 )
             }

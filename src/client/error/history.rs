@@ -39,7 +39,9 @@ pub enum HistoryError {
 impl Explain for HistoryError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Damaged { .. } => "take the file from a backup, or begin anew: topchat history erase".to_owned(),
+            Self::Damaged { .. } => {
+                "take history.sealed from a backup; what is not damaged stays in it, and is shown".to_owned()
+            }
             Self::None { .. } => "keep one from now on: topchat history on".to_owned(),
             Self::OtherKey { .. } => "take the account's key files from a backup".to_owned(),
             Self::Since { .. } => "write it as 2026-11-23, \"2026-11-23 12:00\", or how long ago: 2d, 3h".to_owned(),
