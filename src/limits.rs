@@ -101,8 +101,10 @@ pub const PROXY_HEADER_MAX: usize = 4096;
 pub const LOGIN_TRIES: u32 = 3;
 /// Registrations per connection: one person, one account.
 pub const REGISTRATIONS_PER_CONNECTION: u32 = 1;
-/// Silence after which the other side is pinged: under the two minutes after which many NATs forget a flow.
-pub const PING_AFTER: Duration = Duration::from_secs(60);
+/// Silence after which the other side is pinged: half of the minute after which proxies cut a silent connection (nginx 60 s, HAProxy 50 s).
+pub const PING_AFTER: Duration = Duration::from_secs(30);
+/// Longest such silence that can be set, in seconds: beyond an hour no connection through a NAT is left.
+pub const PING_SECS_MAX: u64 = 3600;
 /// Silence after a ping that counts as a dead peer.
 pub const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// Time over which comings and goings are gathered before those who watch are told: a connection that is lost and comes back at once

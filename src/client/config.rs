@@ -60,6 +60,8 @@ pub struct Config {
     pub timeout: Option<Duration>,
     /// When all of the command must be done, connecting and logging in included.
     pub until: Option<Until>,
+    /// Silence after which the server is pinged.
+    pub ping_after: Duration,
     /// Wait for a seat.
     pub wait: bool,
     /// Keep a history in this run, whatever the account's setting.
@@ -94,6 +96,7 @@ impl Config {
             quiet: global.quiet,
             timeout: global.timeout.map(Duration::from_secs),
             until: None,
+            ping_after: Duration::from_secs(global.ping),
             wait: global.wait,
             history: global.history,
             new_keys: global.accept_new_keys,

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -44,6 +45,10 @@ struct Serving {
     #[arg(long, value_name = "N", default_value_t = limits::RATE_DEFAULT, env = "TOPCHAT_RATE",
         value_parser = clap::value_parser!(u32).range(0..=i64::from(limits::RATE_MAX)))]
     rate: u32,
+    /// Seconds of silence after which a client is asked whether it is there; 20 more without an answer, and its session ends
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::PING_AFTER.as_secs(), env = "TOPCHAT_PING",
+        value_parser = clap::value_parser!(u64).range(1..=limits::PING_SECS_MAX))]
+    ping: u64,
     /// What "accepted" waits for: disk loses nothing, memory may lose the last second in a crash
     #[arg(long, value_name = "WHERE", default_value = "disk", env = "TOPCHAT_DURABILITY")]
     durability: Durability,
@@ -206,6 +211,7 @@ impl Options {
             registration: self.serving.registration,
             surroundings: surroundings::look(),
             trust_proxy: self.serving.trust_proxy.clone(),
+            ping_after: Duration::from_secs(self.serving.ping),
             durability: self.serving.durability,
             quotas: self.serving.quotas(),
             ..Settings::default()

@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::client::trust::contacts::NewKeys;
 use crate::environment;
-use crate::limits::TIMEOUT_SECS_MAX;
+use crate::limits::{PING_AFTER, PING_SECS_MAX, TIMEOUT_SECS_MAX};
 
 /// What was typed behind `topchat`.
 #[derive(Debug, Parser)]
@@ -104,6 +104,11 @@ pub struct Global {
     /// What becomes of the key of a contact seen for the first time.
     #[arg(long, global = true, value_name = "WHEN", env = "TOPCHAT_ACCEPT_NEW_KEYS", value_enum, default_value_t)]
     pub accept_new_keys: NewKeys,
+    /// How long the server may be silent before it is asked whether it is there; 20 seconds more without an answer, and the connection is
+    /// taken for lost.
+    #[arg(long, global = true, value_name = "SECONDS", env = "TOPCHAT_PING", default_value_t = PING_AFTER.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=PING_SECS_MAX))]
+    pub ping: u64,
     /// If the server is full, wait for a seat.
     #[arg(long, global = true)]
     pub wait: bool,

@@ -46,7 +46,9 @@ impl FromStr for ServerAddress {
             None => PORT,
             Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(AddressError::Port)?,
         };
-        Ok(Self { host: host.to_ascii_lowercase(), port })
+        // A zone is the name of an interface, which has capitals of its own (RFC 4007, section 11).
+        let (name, zone) = host.find('%').map_or((host, ""), |at| host.split_at(at));
+        Ok(Self { host: name.to_ascii_lowercase() + zone, port })
     }
 }
 
@@ -95,6 +97,8 @@ mod tests {
         reads("chat.example.org:1", "chat.example.org:1");
         reads("[::1]:7778", "[::1]:7778");
         reads("::1", "[::1]:7777");
+        reads("[FE80::1%Eth0]:7778", "[fe80::1%Eth0]:7778");
+        reads("fe80::1%wlanUplink", "[fe80::1%wlanUplink]:7777");
     }
 
     #[test]

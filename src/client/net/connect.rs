@@ -1,5 +1,6 @@
 //! From the server's address to a connection whose other end is the pinned one.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -36,12 +37,12 @@ pub fn connect(config: &Config) -> Result<Connected, Error> {
     let addresses = resolve(config, until)?;
     let mut pause = BUSY_PAUSE_FIRST;
     loop {
-        let socket = reach(config, &addresses, until)?;
-        match handshake(Connection::connect(socket, &tls)?, until.at) {
-            Ok(Some(connection)) => return check(config, connection),
-            Ok(None) => return Err(no_answer(config, until)),
-            Err(TransportError::Closed) => {}
-            Err(error) => return Err(other_side(config, error)),
+        match reach(&tls, &addresses, until)? {
+            Ok(connection) => return check(config, connection),
+            Err(Failed::Closed) => {}
+            Err(Failed::Silent) => return Err(no_answer(config, until)),
+            Err(Failed::Refused(error)) => return Err(failed(config, ConnectError::Io(error))),
+            Err(Failed::Other(error)) => return Err(other_side(config, error)),
         }
         pause = jittered(pause * 2).min(BUSY_PAUSE_MAX);
         if Instant::now() + pause >= until.at {
@@ -92,24 +93,56 @@ fn resolve(config: &Config, until: Until) -> Result<Vec<SocketAddr>, Error> {
     }
 }
 
-/// A TCP connection to the first address that takes one. The time left is shared among those not yet tried.
-fn reach(config: &Config, addresses: &[SocketAddr], until: Until) -> Result<TcpStream, Error> {
-    let mut last = None;
+/// Why there is no connection to an address; what tells more comes later.
+enum Failed {
+    /// Nothing came back.
+    Silent,
+    /// The operating system refused.
+    Refused(io::Error),
+    /// Something answers that is no server of this kind.
+    Other(TransportError),
+    /// It closed before TLS was done, as busy servers do.
+    Closed,
+}
+
+impl Failed {
+    fn telling(&self) -> u8 {
+        match self {
+            Self::Silent => 0,
+            Self::Refused(_) => 1,
+            Self::Other(_) => 2,
+            Self::Closed => 3,
+        }
+    }
+}
+
+/// A connection after its handshake to the first address that has one, or the most telling of all failures. The time left is shared
+/// among the addresses not yet tried: one that accepts and says nothing must not take it all.
+fn reach(tls: &ClientTls, addresses: &[SocketAddr], until: Until) -> Result<Result<Connection, Failed>, Error> {
+    let mut most = Failed::Silent;
     for (tried, address) in addresses.iter().enumerate() {
-        let left = until.left();
         let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        if left.is_zero() {
+        let share = until.left() / untried;
+        if share.is_zero() {
             break;
         }
-        match TcpStream::connect_timeout(address, left / untried) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = Some(error),
+        let deadline = Instant::now() + share;
+        let failed = match TcpStream::connect_timeout(address, share) {
+            Ok(socket) => match handshake(Connection::connect(socket, tls)?, deadline) {
+                Ok(Some(connection)) => return Ok(Ok(connection)),
+                Ok(None) => Failed::Silent,
+                Err(TransportError::Closed) => Failed::Closed,
+                Err(TransportError::Io { source, .. }) => Failed::Refused(source),
+                Err(error) => Failed::Other(error),
+            },
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Failed::Silent,
+            Err(error) => Failed::Refused(error),
+        };
+        if failed.telling() >= most.telling() {
+            most = failed;
         }
     }
-    match last {
-        Some(error) if error.kind() != std::io::ErrorKind::TimedOut => Err(failed(config, ConnectError::Io(error))),
-        _ => Err(no_answer(config, until)),
-    }
+    Ok(Err(most))
 }
 
 /// The connection after its handshake; `None` if the time is over.
@@ -137,7 +170,7 @@ fn check(config: &Config, connection: Connection) -> Result<Connected, Error> {
     }
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let seen = servers::check(&config.state_dir, &address, identity, config.expected, now_ms)?;
-    let connected = Connected { link: Link::new(connection)?, identity, seen };
+    let connected = Connected { link: Link::new(connection)?.pinging(config.ping_after), identity, seen };
     if seen != Seen::Before {
         config.say(&describe(config, &connected));
     }

@@ -3,7 +3,7 @@
 //! Waiting happens on a second handle of the socket, without the lock; the lock is held for the TLS calls alone,
 //! which never block, and is given out [fairly](super::fair).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::fair::Fair;
 use crate::client::Error;
@@ -20,6 +20,7 @@ pub struct Link {
     connection: Fair<Connection>,
     watch: Watch,
     wakeup: Wakeup,
+    ping_after: Duration,
 }
 
 /// What the one thread that receives keeps between two calls.
@@ -34,9 +35,9 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The server was heard just now.
-    pub fn new() -> Self {
-        let liveness = Liveness::new(PING_AFTER, PONG_WITHIN, Instant::now());
+    /// The server was heard just now, and is pinged after so long a silence.
+    pub fn pinging(after: Duration) -> Self {
+        let liveness = Liveness::new(after, PONG_WITHIN, Instant::now());
         Self { liveness, more: true, limit: FRAME_MAX_BEFORE_LOGIN, ended: None }
     }
 }
@@ -50,7 +51,7 @@ impl Reading {
 
 impl Default for Reading {
     fn default() -> Self {
-        Self::new()
+        Self::pinging(PING_AFTER)
     }
 }
 
@@ -59,7 +60,17 @@ impl Link {
     pub fn new(connection: Connection) -> Result<Self, Error> {
         let watch = connection.watch();
         let wakeup = Wakeup::new().map_err(Error::system("making a wake-up"))?;
-        Ok(Self { connection: Fair::new(connection), watch, wakeup })
+        Ok(Self { connection: Fair::new(connection), watch, wakeup, ping_after: PING_AFTER })
+    }
+
+    /// The same, whose server is pinged after so long a silence.
+    pub fn pinging(self, after: Duration) -> Self {
+        Self { ping_after: after, ..self }
+    }
+
+    /// What the thread that receives keeps.
+    pub fn reading(&self) -> Reading {
+        Reading::pinging(self.ping_after)
     }
 
     /// The channel binding of this connection.

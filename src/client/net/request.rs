@@ -36,7 +36,7 @@ pub struct Dialogue {
 impl Dialogue {
     /// A dialogue with the server at `address`.
     pub fn new(link: Link, address: String) -> Self {
-        let (reading, waiting) = (Reading::new(), VecDeque::new());
+        let (reading, waiting) = (link.reading(), VecDeque::new());
         Self { link: Arc::new(link), reading, waiting, address, last_request: 0, asked: Asked::Session, until: None }
     }
 

@@ -98,6 +98,28 @@ fn a_busy_server_is_tried_again() {
 }
 
 #[test]
+fn every_address_is_tried_also_behind_one_that_accepts_and_closes_or_says_nothing() {
+    let tls = server_tls();
+    let (refused, closes, silent, good) = (listener(), listener(), listener(), listener());
+    let addresses: Vec<_> =
+        [&refused, &closes, &silent, &good].iter().map(|listener| listener.local_addr().unwrap()).collect();
+    drop(refused);
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(closes.accept().unwrap()));
+        scope.spawn(|| shake_hands(good.accept().unwrap().0, &tls));
+        let until = Until::step(CONNECT_WITHIN, None);
+        let reached = reach(&ClientTls::new().unwrap(), &addresses, until).unwrap();
+        assert_eq!(reached.ok().and_then(|connection| connection.peer_identity()), Some(tls.identity()));
+    });
+    // Who closes may be a busy server: that tells more than that nobody listens elsewhere.
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(closes.accept().unwrap()));
+        let reached = reach(&ClientTls::new().unwrap(), &addresses[..2], Until::step(CONNECT_WITHIN, None)).unwrap();
+        assert!(matches!(reached, Err(Failed::Closed)));
+    });
+}
+
+#[test]
 fn a_jittered_pause_is_at_least_half_and_never_more() {
     let pause = Duration::from_millis(1000);
     for _ in 0..100 {

@@ -14,7 +14,7 @@ fn pings_are_answered_without_anybody_knowing() {
     let (mut server, link) = pair();
     say(&mut server, &ToClient::Ping { token: 7 });
     say(&mut server, &ToClient::Registered);
-    let mut reading = Reading::new();
+    let mut reading = Reading::default();
     let mut frames = Vec::new();
     while frames.is_empty() {
         frames = link.receive(&mut reading, None).unwrap();
@@ -64,7 +64,7 @@ fn long_frames_are_for_those_who_are_logged_in() {
 
 /// Every frame until the end.
 fn all(link: &Link) -> (Vec<ToClient>, Error) {
-    let mut reading = Reading::new();
+    let mut reading = Reading::default();
     let mut frames = Vec::new();
     loop {
         match link.receive(&mut reading, None) {
@@ -78,7 +78,7 @@ fn all(link: &Link) -> (Vec<ToClient>, Error) {
 fn a_wake_up_ends_the_wait() {
     let (_server, link) = pair();
     link.wake();
-    assert_eq!(link.receive(&mut Reading { more: false, ..Reading::new() }, None).unwrap(), []);
+    assert_eq!(link.receive(&mut Reading { more: false, ..Reading::default() }, None).unwrap(), []);
 }
 
 /// A server that never stops sending, a thread that never stops receiving, and one that sends now and then:
@@ -90,7 +90,7 @@ fn a_reader_in_a_flood_never_starves_the_writer() {
     let (flood, flooded) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let (mut reading, flood) = (Reading::new(), flood);
+            let (mut reading, flood) = (Reading::default(), flood);
             while done.load(Ordering::Relaxed) == 0 {
                 let frames = match link.receive(&mut reading, None) {
                     // The server is gone as soon as it has heard all.

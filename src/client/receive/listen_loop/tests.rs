@@ -79,7 +79,7 @@ fn a_message_is_acknowledged_even_if_no_key_can_be_looked_at() {
         left: Left::new(false),
     };
     let over = Stop::new().unwrap();
-    let ended = listen(&link, Reading::new(), VecDeque::new(), &mut receiving, &mut Nobody, &over);
+    let ended = listen(&link, Reading::default(), VecDeque::new(), &mut receiving, &mut Nobody, &over);
     assert!(matches!(ended, Err(Error::Interrupted)));
     // Without an acknowledgement the server hears the end instead.
     drop(link);
