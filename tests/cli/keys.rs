@@ -78,7 +78,7 @@ fn a_key_file_that_may_not_be_read_is_refused() {
     let home = alice();
     fs::set_permissions(home.path(IDENTITY), Permissions::from_mode(0o000)).unwrap();
     let mut command = home.bound_by_modes(CLIENT);
-    command.env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state");
+    command.env("TOPCHAT_KEYS_DIR", "keys").env("TOPCHAT_STATE_DIR", "state").env("TOPCHAT_SERVER", "127.0.0.1:1");
     let finished = process::run(command.args(["users", "--password-file", "password"]), b"");
     let stderr = format!(
         "error: opening {IDENTITY}: Permission denied (os error 13)\n\
