@@ -304,7 +304,7 @@ pub const FEED_KEPT: usize = 64 * 1024;
 pub const FEED_PAUSE: Duration = Duration::from_secs(1);
 /// A session of `topchat rpc` that is asked nothing for so long is closed until the next request: below the server's
 /// [`PING_AFTER`], so that nobody has to answer pings, and no seat is held for nothing.
-pub const ERRAND_IDLE: Duration = Duration::from_secs(45);
+pub const ERRAND_IDLE: Duration = Duration::from_secs(20);
 /// Messages of one's own that may wait for the server: more than a person types while a connection is away.
 pub const WAITING_MESSAGES: usize = 1000;
 /// How long a message waits for whoever reads the output of `topchat rpc`, before the inbox is let go for another client of the
