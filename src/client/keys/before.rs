@@ -327,7 +327,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = KeyFolder::new(place.path(), &"alice".parse().unwrap());
         private::ensure_folder(folder.path()).unwrap();
-        for junk in ["", "{}", "{\"v\":2,\"bundles\":[],\"passwords\":[]}"] {
+        for junk in ["", "{}", "{\"v\":1,\"bundles\":[],\"passwords\":[]}"] {
             private::replace(&folder.before_file(), junk.as_bytes()).unwrap();
             assert!(matches!(folder.before(), Err(Error::State { .. })), "{junk}");
             assert!(!folder.before_or_nothing().is_ahead_of(0));
