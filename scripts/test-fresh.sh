@@ -110,8 +110,9 @@ enter() {
     mount -t sysfs -o ro sysfs sys
     lend "$FRESH_RUST" opt/rust
     lend "$FRESH_CRATES" root/.cargo/registry
+    # What is built there is built once: notes for the next time would be gigabytes for nothing.
     # No `exec`: the first process of a namespace has to take up whoever is orphaned, as this shell does.
-    env -i HOME=/root LC_ALL=C.UTF-8 CARGO_NET_OFFLINE=true ARGS="${ARGS:-}" \
+    env -i HOME=/root LC_ALL=C.UTF-8 CARGO_NET_OFFLINE=true CARGO_INCREMENTAL=0 ARGS="${ARGS:-}" \
         PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         chroot . /bin/sh -c 'cd /root/topchat && scripts/test-fresh.sh --inside' </dev/null
 }
@@ -190,8 +191,13 @@ for suite; do
     unpack "$suite"
     echo "== $suite: $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$root/etc/os-release"); all of it goes to $work/$suite.log" >&2
     code=0
+    # In the background, for unshare itself hears neither SIGINT nor SIGTERM.
     FRESH_ROOT=$root FRESH_RUST=$rust FRESH_CRATES=${CARGO_HOME:-$HOME/.cargo}/registry \
-        unshare --mount --pid --fork --kill-child "$0" --enter >"$work/$suite.log" 2>&1 || code=$?
+        unshare --mount --pid --fork --kill-child "$0" --enter >"$work/$suite.log" 2>&1 &
+    inside=$!
+    trap 'kill -KILL "$inside"; exit 130' INT TERM HUP
+    wait "$inside" || code=$?
+    trap - INT TERM HUP
     grep '^\$\|^test result\|^error\|^make\|^ready' "$work/$suite.log" >&2 || :
     if [ $code -eq 0 ]; then
         echo "== $suite: all held" >&2
