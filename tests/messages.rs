@@ -84,6 +84,8 @@ fn what_comes_after_the_log_was_lost_is_delivered() {
         assert_eq!(running.wait().code(), Some(0));
     }
     std::fs::remove_dir_all(folder.path().join("data/messages")).unwrap();
+    // Its owner said that there is no copy of it.
+    std::fs::write(folder.path().join("data/messages.lost"), "").unwrap();
     let server = ServerProcess::start(folder.path());
     let mut alice = RawClient::again(server.address, &ALICE, Mode::Errand);
     for id in 11..=13 {

@@ -1,8 +1,11 @@
 //! The server over real sockets: registration, login, seats, states.
 
+use std::sync::Arc;
+
 use topchat::crypto::scram;
 use topchat::names::UserName;
 use topchat::server::accounts::{Accounts, Invite, InviteCode};
+use topchat::server::clock::RunClock;
 use topchat::server::net::surroundings::Surroundings;
 use topchat::server::{Registration, Settings, Why};
 use topchat::storage::folder::LockedFolder;
@@ -298,7 +301,7 @@ fn a_server_by_invite_registers_whoever_has_a_code_and_says_nothing_else_to_othe
     let code = InviteCode::new();
     {
         let data = LockedFolder::open(&folder.path().join("data")).unwrap();
-        let accounts = Accounts::open(&data, 10).unwrap();
+        let accounts = Accounts::open(&data, 10, Arc::new(RunClock::after(0))).unwrap();
         accounts.add_invite(Invite::new(&code, 1, 0, u64::MAX)).unwrap();
     }
     let settings = Settings { registration: Some(Registration::Invite), ..Settings::default() };

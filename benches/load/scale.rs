@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
@@ -11,6 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use topchat::limits::{DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CLIENT};
 use topchat::server::accounts::{Account, Accounts};
+use topchat::server::clock::RunClock;
 use topchat::storage::folder::LockedFolder;
 
 use super::Common;
@@ -146,7 +148,8 @@ fn accounts(common: &Common, keys: &Keys) -> io::Result<(Table, Vec<serde_json::
         process::register(&data(&folder), keys, count)?;
         let one_more = {
             let locked = LockedFolder::open(&data(&folder)).map_err(io::Error::other)?;
-            let accounts = Accounts::open(&locked, 2 * count).map_err(io::Error::other)?;
+            let accounts =
+                Accounts::open(&locked, 2 * count, Arc::new(RunClock::after(0))).map_err(io::Error::other)?;
             let register = |member: usize| -> io::Result<f64> {
                 let bundle = keys.bundle(&name(member)).encode();
                 let account = Account::new(bundle, keys.verifier(), CREATED_MS).map_err(io::Error::other)?;

@@ -48,9 +48,14 @@ impl Server {
         crate::server::net::bind_address::check(listen)?;
         let folder = LockedFolder::open(folder)?;
         let clock = Arc::new(clock::RunClock::after(log::run_ms(folder.path())?));
-        let accounts = accounts::Accounts::open(&folder, settings.max_accounts)?;
+        let accounts = accounts::Accounts::open(&folder, settings.max_accounts, Arc::clone(&clock))?;
         let parts = folder::parts(folder.path());
-        parts.ready(folder::MESSAGES, |path| ensure_folder(path).map_err(ServerError::from))?;
+        parts.ready(folder::MESSAGES, |path| {
+            ensure_folder(path)?;
+            // Its owner said that it is lost, if this is not the first start.
+            let is_first = !path.with_file_name(folder::CURSORS).exists();
+            if is_first { Ok(()) } else { log::give_up(path).map_err(ServerError::from) }
+        })?;
         parts.is_there(folder::CURSORS)?;
         let store = log::Store::open(
             folder.path(),

@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 use topchat::client::state::inbox::Inbox;
@@ -13,6 +13,7 @@ use topchat::client::trust::contacts::{Contacts, NewKeys};
 use topchat::client::trust::servers;
 use topchat::crypto::group_key::GroupKeys;
 use topchat::server::accounts::{self, Accounts};
+use topchat::server::clock::RunClock;
 use topchat::server::{Server, Settings};
 use topchat::storage::folder::LockedFolder;
 use topchat::wire::Fingerprint;
@@ -33,13 +34,13 @@ pub fn db_load(data: &[u8]) {
     let path = folder.path().join(accounts::FILE_NAME);
     let content = database(data);
     put(&path, &content);
-    match Accounts::open(folder, 1000).map(|accounts| accounts.len()) {
+    match Accounts::open(folder, 1000, Arc::new(RunClock::after(0))).map(|accounts| accounts.len()) {
         Ok(found) => {
             let kept = fs::read(&path).unwrap();
             assert!(content.starts_with(&kept) && kept.last() == Some(&b'\n'), "more than a last line was cut off");
             let cut = content.get(kept.len()..).unwrap_or_default();
             assert!(!cut.strip_suffix(b"\n").unwrap_or(cut).contains(&b'\n'));
-            assert_eq!(Accounts::open(folder, 1000).unwrap().len(), found);
+            assert_eq!(Accounts::open(folder, 1000, Arc::new(RunClock::after(0))).unwrap().len(), found);
         }
         Err(_) => assert_eq!(fs::read(&path).unwrap(), content, "a refused file was changed"),
     }
@@ -92,7 +93,7 @@ fn sealed(name: &str, founding: usize, records: &[Vec<u8>]) -> Vec<u8> {
 static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let place = folder();
     let folder = LockedFolder::open(&place.path().join("genuine")).unwrap();
-    let accounts = Accounts::open(&folder, 1000).unwrap();
+    let accounts = Accounts::open(&folder, 1000, Arc::new(RunClock::after(0))).unwrap();
     for person in [&ALICE, &BOB] {
         accounts.register(accounts::Account::new(person.bundle(), VERIFIER.clone(), 5).unwrap()).unwrap();
         let account = accounts.find(&person.name).unwrap();

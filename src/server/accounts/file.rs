@@ -9,7 +9,7 @@ use super::table::Table;
 use super::writer::Store;
 use crate::crypto::digest;
 use crate::limits::OUTDATED_MIN;
-use crate::server::shared::unix_ms;
+use crate::server::clock::RunClock;
 use crate::storage::disk::RealDisk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
 
@@ -36,13 +36,13 @@ impl Store for Database {
         self.journal.append(records)
     }
 
-    fn tidy(&mut self, table: &RwLock<Table>) {
+    fn tidy(&mut self, table: &RwLock<Table>, clock: &RunClock) {
         if self.journal.count() < self.look_at {
             return;
         }
         let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
         if self.has_grown_old(&table) {
-            table.forget_spent_invites(unix_ms());
+            table.forget_spent_invites(clock.now_ms());
             // Accounts are shared: this copies names and pointers, and the disk is waited for without the lock.
             let snapshot = table.clone();
             drop(table);
@@ -79,7 +79,7 @@ pub(super) fn create(path: &Path) -> Result<(), AccountsError> {
 }
 
 /// All accounts of the file, and the file. Changes it only if all of it is good.
-pub(super) fn load(path: &Path) -> Result<(Table, Database), AccountsError> {
+pub(super) fn load(path: &Path, clock: &RunClock) -> Result<(Table, Database), AccountsError> {
     let (table, stored) = replay(path)?;
     let table = RwLock::new(table);
     let (journal, cut) = stored.settle(Box::new(RealDisk))?;
@@ -87,7 +87,7 @@ pub(super) fn load(path: &Path) -> Result<(Table, Database), AccountsError> {
         log::warn!("{cut}. If it was on disk before, what it did to an account is lost, though it was answered");
     }
     let mut database = Database { journal, look_at: OUTDATED_MIN };
-    database.tidy(&table);
+    database.tidy(&table, clock);
     Ok((table.into_inner().unwrap_or_else(PoisonError::into_inner), database))
 }
 

@@ -65,7 +65,7 @@ impl InviteHash {
 pub struct Invite {
     pub(super) hash: InviteHash,
     pub(super) created_ms: u64,
-    pub(super) expires_ms: u64,
+    pub(super) expires_run_ms: u64,
     pub(super) uses: u32,
     pub(super) used: u32,
 }
@@ -82,9 +82,10 @@ pub enum InviteState {
 }
 
 impl Invite {
-    /// An invite of this code for `uses` accounts. Times are Unix time in milliseconds.
-    pub fn new(code: &InviteCode, uses: u32, created_ms: u64, expires_ms: u64) -> Self {
-        Self { hash: code.hash(), created_ms, expires_ms, uses, used: 0 }
+    /// An invite of this code for `uses` accounts. `created_ms` is Unix time, to be shown; it expires when the server has
+    /// run for `expires_run_ms`.
+    pub fn new(code: &InviteCode, uses: u32, created_ms: u64, expires_run_ms: u64) -> Self {
+        Self { hash: code.hash(), created_ms, expires_run_ms, uses, used: 0 }
     }
 
     /// What is kept of its code.
@@ -97,9 +98,10 @@ impl Invite {
         self.created_ms
     }
 
-    /// From when on it makes no more accounts, as Unix time in milliseconds.
-    pub fn expires_ms(&self) -> u64 {
-        self.expires_ms
+    /// When the server has run for so long, in milliseconds, it makes no more accounts: no clock that leaps ends it, and none that goes
+    /// back prolongs it.
+    pub fn expires_run_ms(&self) -> u64 {
+        self.expires_run_ms
     }
 
     /// For how many accounts it is.
@@ -112,11 +114,11 @@ impl Invite {
         self.used
     }
 
-    /// What can be done with it at this time.
-    pub fn state(&self, now_ms: u64) -> InviteState {
+    /// What can be done with it when the server has run for so long.
+    pub fn state(&self, run_ms: u64) -> InviteState {
         if self.used >= self.uses {
             InviteState::Used
-        } else if now_ms >= self.expires_ms {
+        } else if run_ms >= self.expires_run_ms {
             InviteState::Expired
         } else {
             InviteState::Open

@@ -27,6 +27,7 @@ use crate::crypto::digest;
 use crate::error::{Exit, Explain};
 use crate::limits::{ACCOUNT_BATCH, LINEAGE_MAX};
 use crate::names::UserName;
+use crate::server::clock::RunClock;
 use crate::storage::folder::LockedFolder;
 use crate::storage::journal::JournalError;
 use crate::storage::manifest::ManifestError;
@@ -167,6 +168,7 @@ impl Account {
 #[derive(Debug)]
 pub struct Accounts {
     table: Arc<RwLock<Table>>,
+    clock: Arc<RunClock>,
     /// `None` only while being dropped.
     requests: Option<SyncSender<Request>>,
     writer: Option<JoinHandle<()>>,
@@ -177,22 +179,32 @@ impl Accounts {
     ///
     /// Anything but whole, known and consistent records is refused with its line, and the file left as it is.
     /// Only a torn or damaged last record is cut off, kept in a copy, and logged.
-    pub fn open(folder: &LockedFolder, max_accounts: usize) -> Result<Self, AccountsError> {
+    pub fn open(folder: &LockedFolder, max_accounts: usize, clock: Arc<RunClock>) -> Result<Self, AccountsError> {
         folder::parts(folder.path()).ready(FILE_NAME, file::create)?;
-        let (table, journal) = file::load(&folder.path().join(FILE_NAME))?;
-        Self::start(table, journal, max_accounts)
+        let (table, journal) = file::load(&folder.path().join(FILE_NAME), &clock)?;
+        Self::start(table, journal, max_accounts, clock)
     }
 
-    fn start(table: Table, store: impl writer::Store + 'static, max_accounts: usize) -> Result<Self, AccountsError> {
+    fn start(
+        table: Table,
+        store: impl writer::Store + 'static,
+        max_accounts: usize,
+        clock: Arc<RunClock>,
+    ) -> Result<Self, AccountsError> {
         let table = Arc::new(RwLock::new(table));
         // Every session waits for its answer, so no more requests wait than there are sessions.
         let (requests, received) = mpsc::sync_channel(ACCOUNT_BATCH);
-        let writer = writer::Writer::new(Arc::clone(&table), store, max_accounts);
+        let writer = writer::Writer::new(Arc::clone(&table), store, max_accounts, Arc::clone(&clock));
         let writer = thread::Builder::new()
             .name("accounts".to_owned())
             .spawn(move || writer.run(&received))
             .map_err(AccountsError::Thread)?;
-        Ok(Self { table, requests: Some(requests), writer: Some(writer) })
+        Ok(Self { table, clock, requests: Some(requests), writer: Some(writer) })
+    }
+
+    /// How long the server has run, in milliseconds: invites expire by that.
+    pub fn run_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     /// The account of this name.
@@ -247,9 +259,9 @@ impl Accounts {
         self.change(Change::Revoke(invite))
     }
 
-    /// Whether an invite makes an account at this time (Unix time in milliseconds).
-    pub fn admits(&self, invite: InviteHash, now_ms: u64) -> bool {
-        self.read().find_invite(&invite).is_some_and(|invite| invite.state(now_ms) == InviteState::Open)
+    /// Whether an invite makes an account now.
+    pub fn admits(&self, invite: InviteHash) -> bool {
+        self.read().find_invite(&invite).is_some_and(|invite| invite.state(self.run_ms()) == InviteState::Open)
     }
 
     /// All invites that are not forgotten yet, the oldest first.

@@ -7,7 +7,7 @@
 //! {"op":"password","name":"alice","salt":…,"iterations":600000,"stored_key":…,"server_key":…}
 //! {"op":"keys","name":"alice","bundle":…,"handover":""}
 //! {"op":"disable","name":"alice"}      also "enable" and "delete"
-//! {"op":"invite","code":…,"created_ms":1700000000000,"expires_ms":1700604800000,"uses":1}
+//! {"op":"invite","code":…,"created_ms":1700000000000,"expires_run_ms":604800000,"uses":1}
 //! {"op":"revoke","code":…}
 //! {"op":"lineage","name":"alice","origin":…,"former":[{"identity":…,"handover":…}]}
 //! ```
@@ -48,7 +48,7 @@ pub(super) enum Record {
     Invite {
         code: InviteHash,
         created_ms: u64,
-        expires_ms: u64,
+        expires_run_ms: u64,
         uses: u32,
         #[serde(default, skip_serializing_if = "is_none_yet")]
         used: u32,
@@ -154,8 +154,8 @@ impl Record {
     }
 
     pub(super) fn invite(invite: &Invite) -> Self {
-        let Invite { hash, created_ms, expires_ms, uses, used } = *invite;
-        Self::Invite { code: hash, created_ms, expires_ms, uses, used }
+        let Invite { hash, created_ms, expires_run_ms, uses, used } = *invite;
+        Self::Invite { code: hash, created_ms, expires_run_ms, uses, used }
     }
 
     pub(super) fn revoke(code: InviteHash) -> Self {

@@ -78,8 +78,8 @@ impl Table {
             },
             Record::Disable { name } => self.change(name, |account| account.disabled = true),
             Record::Enable { name } => self.change(name, |account| account.disabled = false),
-            Record::Invite { code, created_ms, expires_ms, uses, used } => {
-                self.add_invite(Invite { hash: code, created_ms, expires_ms, uses, used })
+            Record::Invite { code, created_ms, expires_run_ms, uses, used } => {
+                self.add_invite(Invite { hash: code, created_ms, expires_run_ms, uses, used })
             }
             Record::Keys { name, bundle, handover } => {
                 let account = self.accounts.get_mut(&name).ok_or_else(|| Damage::Unknown { name: name.clone() })?;

@@ -10,6 +10,7 @@ use super::table::Table;
 use super::{Account, ChangeError, Invite, InviteHash, InviteState, Outcome};
 use crate::limits::ACCOUNT_BATCH;
 use crate::names::UserName;
+use crate::server::clock::RunClock;
 use crate::storage::journal::JournalError;
 use crate::wire::Verifier;
 
@@ -19,7 +20,7 @@ pub(super) trait Store: Send {
     fn append(&mut self, records: &[Record]) -> Result<(), JournalError>;
 
     /// Makes room if most of what was added is outdated. A failure changes nothing.
-    fn tidy(&mut self, _table: &RwLock<Table>) {}
+    fn tidy(&mut self, _table: &RwLock<Table>, _clock: &RunClock) {}
 }
 
 /// What somebody wants changed. Where an account is given, it must still be there, with the same identity.
@@ -46,11 +47,12 @@ pub(super) struct Writer<S> {
     table: Arc<RwLock<Table>>,
     store: S,
     max_accounts: usize,
+    clock: Arc<RunClock>,
 }
 
 impl<S: Store> Writer<S> {
-    pub(super) fn new(table: Arc<RwLock<Table>>, store: S, max_accounts: usize) -> Self {
-        Self { table, store, max_accounts }
+    pub(super) fn new(table: Arc<RwLock<Table>>, store: S, max_accounts: usize, clock: Arc<RunClock>) -> Self {
+        Self { table, store, max_accounts, clock }
     }
 
     /// Works until nobody can send any more.
@@ -63,13 +65,13 @@ impl<S: Store> Writer<S> {
                 // Whoever asked may be gone; the change stands all the same.
                 let _ = answer.send(outcome);
             }
-            self.store.tidy(&self.table);
+            self.store.tidy(&self.table, &self.clock);
         }
     }
 
     /// Decides each change as if those before it were done, writes all, and only then shows them to everybody.
     pub(super) fn settle(&mut self, changes: Vec<Change>) -> Vec<Result<Outcome, ChangeError>> {
-        let mut draft = Draft::new(&self.table, self.max_accounts);
+        let mut draft = Draft::new(&self.table, self.max_accounts, self.clock.now_ms());
         let outcomes: Vec<_> = changes.into_iter().map(|change| draft.change(change)).collect();
         let Draft { changed, changed_invites, records, .. } = draft;
         if records.is_empty() {
@@ -94,6 +96,8 @@ impl<S: Store> Writer<S> {
 struct Draft<'a> {
     table: &'a RwLock<Table>,
     max_accounts: usize,
+    /// How long the server has run.
+    run_ms: u64,
     /// How many accounts there will be.
     count: usize,
     /// What the names of this batch will have.
@@ -104,10 +108,10 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(table: &'a RwLock<Table>, max_accounts: usize) -> Self {
+    fn new(table: &'a RwLock<Table>, max_accounts: usize, run_ms: u64) -> Self {
         let count = table.read().unwrap_or_else(PoisonError::into_inner).len();
         let (changed, changed_invites) = (BTreeMap::new(), BTreeMap::new());
-        Self { table, max_accounts, count, changed, changed_invites, records: Vec::new() }
+        Self { table, max_accounts, run_ms, count, changed, changed_invites, records: Vec::new() }
     }
 
     fn change(&mut self, change: Change) -> Result<Outcome, ChangeError> {
@@ -146,7 +150,7 @@ impl<'a> Draft<'a> {
         if self.find(&account.name).is_some_and(|holder| holder.has_same_keys(&account)) {
             return Ok(Outcome::Unchanged);
         }
-        let is_open = |invite: &Invite| invite.state(account.created_ms) == InviteState::Open;
+        let is_open = |invite: &Invite| invite.state(self.run_ms) == InviteState::Open;
         let invite = code.and_then(|code| self.find_invite(&code)).filter(is_open);
         let invite = invite.ok_or(ChangeError::InviteRefused)?;
         let registered = self.register(account, Some(invite.hash))?;

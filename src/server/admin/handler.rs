@@ -11,6 +11,7 @@ use super::when;
 use crate::limits::{INVITE_DAYS_MAX, INVITE_USES_MAX, PAGE_NAMES, SLOWED_SHOWN};
 use crate::names::UserName;
 use crate::server::accounts::{Account, Accounts, ChangeError, Invite, InviteCode, InviteState};
+use crate::server::clock::milliseconds;
 use crate::server::log::{FOLDER_NAME, days};
 use crate::server::net::throttle::{Kind, RetryAfter, Whose};
 use crate::server::shared::{Registration, Shared, unix_ms};
@@ -32,9 +33,7 @@ impl Desk<'_> {
             Request::Disable { name } => self.set_disabled(&self.account(name)?, true),
             Request::Enable { name } => self.set_disabled(&self.account(name)?, false),
             Request::Invite { days, uses } => self.invite(*days, *uses),
-            Request::Invites => {
-                Ok(self.accounts.invites().iter().map(|invite| invite_row(invite, unix_ms())).collect())
-            }
+            Request::Invites => Ok(self.accounts.invites().iter().map(|invite| self.invite_row(invite)).collect()),
             Request::Kick { name } => {
                 let account = self.account(name)?;
                 Ok(vec![self.changed(account.name(), Change::Kicked, Some(Code::Kicked))])
@@ -92,12 +91,11 @@ impl Desk<'_> {
         if !(1..=INVITE_DAYS_MAX).contains(&for_days) || !(1..=INVITE_USES_MAX).contains(&uses) {
             return Err(Refusal::Malformed);
         }
-        let now = unix_ms();
-        let lifetime = u64::try_from(days(for_days).as_millis()).unwrap_or(u64::MAX);
+        let expires = self.accounts.run_ms().saturating_add(milliseconds(days(for_days)));
         let code = self.new_code();
-        let invite = Invite::new(&code, uses, now, now.saturating_add(lifetime));
+        let invite = Invite::new(&code, uses, unix_ms(), expires);
         self.accounts.add_invite(invite).map_err(|_| Refusal::Storage)?;
-        let mut row = invite_row(&invite, now);
+        let mut row = self.invite_row(&invite);
         if let Row::Invite { code: shown, registration, .. } = &mut row {
             *shown = Some(code.to_string());
             *registration = self.live.map(|live| word(live.registration).to_owned());
@@ -113,6 +111,27 @@ impl Desk<'_> {
             if !taken.contains(&code.hash().id()) {
                 return code;
             }
+        }
+    }
+
+    /// It expires at the day that is told if the server runs until then.
+    fn invite_row(&self, invite: &Invite) -> Row {
+        let (now, run_ms) = (unix_ms(), self.accounts.run_ms());
+        let expires = now.saturating_add(invite.expires_run_ms()).saturating_sub(run_ms);
+        let state = match invite.state(run_ms) {
+            InviteState::Open => "open",
+            InviteState::Used => "used",
+            InviteState::Expired => "expired",
+        };
+        Row::Invite {
+            id: invite.hash().id(),
+            state: state.to_owned(),
+            created: when(invite.created_ms()),
+            expires: when(expires),
+            uses: invite.uses(),
+            used: invite.used(),
+            code: None,
+            registration: None,
         }
     }
 
@@ -150,9 +169,9 @@ impl Desk<'_> {
     }
 
     fn status(&self) -> Vec<Row> {
-        let now = unix_ms();
+        let (now, run_ms) = (unix_ms(), self.accounts.run_ms());
         let accounts = self.accounts.all();
-        let is_open = |invite: &&Invite| invite.state(now) == InviteState::Open;
+        let is_open = |invite: &&Invite| invite.state(run_ms) == InviteState::Open;
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.live.map(|live| running(live, now)),
@@ -223,24 +242,6 @@ fn account_row(account: &Account) -> Row {
         created: when(account.created_ms()),
         disabled: account.is_disabled(),
         fingerprint: account.identity().to_hex(),
-    }
-}
-
-fn invite_row(invite: &Invite, now: u64) -> Row {
-    let state = match invite.state(now) {
-        InviteState::Open => "open",
-        InviteState::Used => "used",
-        InviteState::Expired => "expired",
-    };
-    Row::Invite {
-        id: invite.hash().id(),
-        state: state.to_owned(),
-        created: when(invite.created_ms()),
-        expires: when(invite.expires_ms()),
-        uses: invite.uses(),
-        used: invite.used(),
-        code: None,
-        registration: None,
     }
 }
 

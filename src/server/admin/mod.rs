@@ -12,6 +12,7 @@ mod text;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -20,6 +21,7 @@ pub(crate) use server::{Administration, Socket};
 
 use super::ServerError;
 use super::accounts::Accounts;
+use super::clock::RunClock;
 use super::options::{Command, UserTask};
 use crate::limits::{ACCOUNTS_MAX, ADMIN_FOUND_WITHIN, ADMIN_PAUSE};
 use crate::names::UserName;
@@ -61,7 +63,8 @@ fn on_files(
     request: &Request,
     printed: &mut dyn FnMut(Row) -> Result<(), ServerError>,
 ) -> Result<(), ServerError> {
-    let accounts = Accounts::open(folder, ACCOUNTS_MAX)?;
+    let clock = Arc::new(RunClock::after(super::log::run_ms(folder.path())?));
+    let accounts = Accounts::open(folder, ACCOUNTS_MAX, clock)?;
     let desk = Desk { folder: folder.path(), accounts: &accounts, live: None };
     desk.carry_out(request)?.into_iter().try_for_each(printed)?;
     match request {

@@ -34,6 +34,7 @@ use order::{Order, Starts, Wakes};
 pub use quotas::Quotas;
 pub(crate) use quotas::days;
 pub(crate) use reader::{NotDelivered, Receiver};
+pub(crate) use segment::give_up;
 use segment::{Proof, Segments};
 use writer::Writer;
 

@@ -135,7 +135,8 @@ impl Segments {
         let (mut all, mut leftover, mut tail) = (Vec::new(), Vec::new(), None);
         for (at, file) in files.iter().enumerate() {
             let next = files.iter().skip(at + 1).map(|next| next.first).find(|first| *first > file.first);
-            if file.first <= safe {
+            let is_all_lost = file.is_lost && next.is_none() && all.is_empty();
+            if file.first <= safe && !is_all_lost {
                 leftover.extend((!file.is_lost && !lost(&file.path).exists()).then_some(&file.path));
                 continue;
             }
@@ -143,12 +144,9 @@ impl Segments {
                 return Err(missing(&folder, safe.saturating_add(1), file.first - 1));
             }
             if file.is_lost {
-                safe = next.map_or(proof.safe, |next| next - 1).max(file.first);
-                log::error!(
-                    "messages {} to {safe} are given up: {}",
-                    file.first,
-                    visible(&file.path.to_string_lossy())
-                );
+                let (first, name) = (safe.max(file.first), file.path.to_string_lossy());
+                safe = next.map_or(proof.safe, |next| next - 1).max(first);
+                log::error!("messages {first} to {safe} are given up: {}", visible(&name));
                 tail = None;
                 continue;
             }
@@ -511,6 +509,11 @@ fn path_of(folder: &Path, first: u64) -> PathBuf {
 
 fn position(bytes: u64) -> u32 {
     u32::try_from(bytes).expect("a segment is limited to a few MiB")
+}
+
+/// Says of a log that it is lost, whatever it held.
+pub(crate) fn give_up(folder: &Path) -> Result<(), FileError> {
+    private::create_new(&lost(&path_of(folder, 1)), b"")
 }
 
 /// What every segment begins with; the last byte is the version.

@@ -7,7 +7,7 @@ use super::close::End;
 use super::{Session, State};
 use crate::crypto::bundle::{self, BundleError};
 use crate::limits::SCRAM_ITERATIONS;
-use crate::server::accounts::{Account, ChangeError, Invite, InviteCode, InviteHash, InviteState, Outcome};
+use crate::server::accounts::{Account, ChangeError, InviteCode, Outcome};
 use crate::server::net::throttle::RetryAfter;
 use crate::server::shared::{Registration, unix_ms};
 use crate::wire::to_client::Reason;
@@ -48,7 +48,7 @@ impl Session<'_> {
         let mut throttle = self.shared.throttle();
         let throttled = |retry: RetryAfter| Reason::retry_after(Code::Throttled, retry.seconds());
         throttle.has_room_to_register(self.source, now).map_err(throttled)?;
-        match InviteCode::parse(invite).is_some_and(|code| self.shared.accounts.admits(code.hash(), unix_ms())) {
+        match InviteCode::parse(invite).is_some_and(|code| self.shared.accounts.admits(code.hash())) {
             true => Ok(()),
             false => {
                 throttle.may_register(self.source, now).map_err(throttled)?;
@@ -110,7 +110,7 @@ impl Session<'_> {
         let code = InviteCode::parse(invite).map(|code| code.hash());
         let by_invite = self.shared.registration == Registration::Invite;
         // Who has a good code pays for nobody else's tries at that address.
-        if !(by_invite && code.is_some_and(|code| self.is_good(code))) {
+        if !(by_invite && code.is_some_and(|code| self.shared.accounts.admits(code))) {
             let admitted = self.shared.throttle().may_register(self.source, Instant::now());
             if let Err(retry) = admitted {
                 return Ok(Err(Reason::retry_after(Code::Throttled, retry.seconds())));
@@ -142,11 +142,6 @@ impl Session<'_> {
             log::info!("{} registered from {}", checked.name, self.source);
         }
         Ok(registered.map_err(|error| Reason::new(code_of(error))))
-    }
-
-    fn is_good(&self, code: InviteHash) -> bool {
-        let is_it = |invite: &Invite| invite.hash() == code && invite.state(unix_ms()) == InviteState::Open;
-        self.shared.accounts.invites().iter().any(is_it)
     }
 }
 

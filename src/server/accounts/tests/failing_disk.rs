@@ -40,7 +40,7 @@ fn whichever_write_fails_what_is_seen_is_what_is_stored() {
     for first in 0..10 {
         for count in 1..5 {
             let store = FailingStore::new(first, count);
-            let accounts = Accounts::start(Table::default(), store.clone(), MANY).unwrap();
+            let accounts = Accounts::start(Table::default(), store.clone(), MANY, clock()).unwrap();
             let mut failed = 0;
             for (text, identity) in [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4), ("eve", 5), ("frank", 6)] {
                 match accounts.register(account(text, identity)) {
@@ -85,13 +85,13 @@ fn a_batch_is_decided_in_order_and_fails_as_one() {
 
     let table = Arc::new(RwLock::new(Table::default()));
     let store = FailingStore::new(0, 1);
-    let mut writer = Writer::new(Arc::clone(&table), store.clone(), 2);
+    let mut writer = Writer::new(Arc::clone(&table), store.clone(), 2, clock());
     assert_eq!(writer.settle(batch()), [Err(ChangeError::Storage); 8]);
     assert_eq!(table.read().unwrap().len(), 0);
     assert_eq!(writer.settle(batch()), decided);
     assert_eq!(table.read().unwrap().find(&name("alice")).unwrap().verifier(), &verifier(9));
     assert_eq!(lines(&store.acknowledged()).len(), 5);
     let stored = Place::with(&store.acknowledged());
-    let (loaded, _) = load(&stored.file()).unwrap();
+    let (loaded, _) = load(&stored.file(), &clock()).unwrap();
     assert_eq!(loaded.page(None, 9), [name("alice"), name("bob")]);
 }

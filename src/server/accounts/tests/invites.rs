@@ -97,7 +97,7 @@ fn within_one_batch_the_last_use_is_given_once_and_a_failed_disk_gives_it_back()
     let code = Some(invite.hash());
     let table = Arc::new(RwLock::new(Table::default()));
     let store = FailingStore::new(2, 1);
-    let mut writer = Writer::new(Arc::clone(&table), store.clone(), MANY);
+    let mut writer = Writer::new(Arc::clone(&table), store.clone(), MANY, clock());
     assert_eq!(writer.settle(vec![Change::AddInvite(invite)]), [Ok(Outcome::Changed)]);
     let batch =
         || vec![Change::RegisterByInvite(account("alice", 1), code), Change::RegisterByInvite(account("bob", 2), code)];
@@ -105,7 +105,7 @@ fn within_one_batch_the_last_use_is_given_once_and_a_failed_disk_gives_it_back()
     assert_eq!(table.read().unwrap().find_invite(&invite.hash()), Some(&invite));
     assert_eq!(writer.settle(batch()), [Ok(Outcome::Changed), Err(ChangeError::InviteRefused)]);
     let place = Place::with(&store.acknowledged());
-    let (loaded, _) = load(&place.file()).unwrap();
+    let (loaded, _) = load(&place.file(), &clock()).unwrap();
     assert_eq!(loaded.page(None, 9), [name("alice")]);
     assert_eq!(loaded.find_invite(&invite.hash()), Some(&Invite { used: 1, ..invite }));
 }
@@ -139,7 +139,7 @@ fn an_invite_looks_as_documented_and_no_file_holds_its_code() {
     let [made, registered, revoked] = &lines(&place.records())[..] else { panic!("three records") };
     assert_eq!(
         *made,
-        format!(r#"{{"op":"invite","code":{hash},"created_ms":{NOW},"expires_ms":{},"uses":1}}"#, NOW + DAY)
+        format!(r#"{{"op":"invite","code":{hash},"created_ms":{NOW},"expires_run_ms":{},"uses":1}}"#, NOW + DAY)
     );
     assert!(registered.ends_with(&format!(r#","invite":{hash}}}"#)), "{registered}");
     assert_eq!(*revoked, format!(r#"{{"op":"revoke","code":{hash}}}"#));
@@ -206,4 +206,18 @@ fn a_database_without_invites_is_read_and_goes_on() {
     drop((accounts, folder));
     assert!(place.content().starts_with(&before));
     assert_eq!(place.open().unwrap().1.len(), 3);
+}
+
+/// Age is time that the server ran: the wall clock of a registration says nothing.
+#[test]
+fn no_clock_that_leaps_or_goes_back_ends_an_invite_or_prolongs_it() {
+    for (expires, created_ms, outcome) in
+        [(NOW + DAY, u64::MAX, Ok(Outcome::Changed)), (NOW, 0, Err(ChangeError::InviteRefused))]
+    {
+        let invite = Invite::new(&InviteCode::new(), 1, NOW, expires);
+        let (_place, _folder, accounts) = with(invite);
+        let alice = account("alice", 1);
+        let alice = Account::new(alice.bundle().to_vec(), alice.verifier().clone(), created_ms).unwrap();
+        assert_eq!(accounts.register_by_invite(alice, Some(invite.hash())), outcome);
+    }
 }

@@ -42,6 +42,11 @@ fn verifier(of: u8) -> Verifier {
     Verifier { salt: [of; 16], iterations: 600_000, stored_key: [of; 32], server_key: [of; 32] }
 }
 
+/// The server has run for as long as the tests' times are long.
+fn clock() -> Arc<RunClock> {
+    Arc::new(RunClock::after(1_700_000_000_000))
+}
+
 fn account(text: &str, identity: u8) -> Account {
     Account::new(bundle(text, identity).encode(), verifier(identity), 1_700_000_000_000).unwrap()
 }
@@ -80,7 +85,7 @@ impl Place {
 
     fn open(&self) -> Result<(LockedFolder, Accounts), AccountsError> {
         let folder = LockedFolder::open(&self.data()).unwrap();
-        let accounts = Accounts::open(&folder, MANY)?;
+        let accounts = Accounts::open(&folder, MANY, clock())?;
         Ok((folder, accounts))
     }
 
@@ -276,7 +281,7 @@ fn the_newest_identities_are_kept_and_the_first_is_remembered() {
 fn accounts_are_limited() {
     let place = Place::new();
     let folder = LockedFolder::open(&place.data()).unwrap();
-    let accounts = Accounts::open(&folder, 1).unwrap();
+    let accounts = Accounts::open(&folder, 1, clock()).unwrap();
     accounts.register(account("alice", 1)).unwrap();
     assert_eq!(accounts.register(account("bob", 2)), Err(ChangeError::Full));
     assert_eq!(accounts.register(account("alice", 1)), Ok(Outcome::Unchanged));
