@@ -268,6 +268,26 @@ impl Stored {
         }
     }
 
+    /// Gives every line behind the title with its number, damaged or not: for what is worth showing as far as it holds, and
+    /// bound to its place by other means. Gives the number of a last line without its end, which may be one that is being written.
+    pub fn salvage<R: DeserializeOwned>(
+        mut self,
+        mut each: impl FnMut(u64, Option<R>),
+    ) -> Result<Option<u64>, JournalError> {
+        for number in 2.. {
+            let line = read_line(&mut self.reader, &self.path)?;
+            if line.is_empty() {
+                break;
+            }
+            if !line.ends_with(b"\n") && line.len() <= TORN_MAX && !has_more_than_a_record(&line, self.format) {
+                return Ok(Some(number));
+            }
+            let parsed = Line::parse(&line, self.format).ok();
+            each(number, parsed.and_then(|line| serde_json::from_slice(line.json).ok()));
+        }
+        Ok(None)
+    }
+
     /// Whether a crash can have left such a tail: it is the last line, and one record alone.
     fn may_be_torn(&mut self, why: &'static str) -> Result<(), JournalError> {
         let rest = self.reader.fill_buf().map_err(FileError::io("reading", &self.path))?;
@@ -509,19 +529,25 @@ fn torn_prefix(path: &Path) -> String {
     format!("{}.torn-", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Keeps the newest copies of records that were cut off.
-fn remove_old_copies(path: &Path, newest: &Path, disk: &mut dyn Disk) {
+/// Copies of records that were cut off this journal, the oldest first.
+pub fn torn_copies(path: &Path) -> Vec<PathBuf> {
     let prefix = torn_prefix(path);
-    let Ok(entries) = fs::read_dir(parent(path)) else { return };
+    let Ok(entries) = fs::read_dir(parent(path)) else { return Vec::new() };
     let mut copies: Vec<_> = entries
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix) && entry.path() != newest)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
         .filter_map(|entry| Some((entry.metadata().and_then(|found| found.modified()).ok()?, entry.path())))
         .collect();
     copies.sort();
-    for (_, copy) in copies.iter().rev().skip(TORN_COPIES - 1) {
+    copies.into_iter().map(|(_, copy)| copy).collect()
+}
+
+/// Keeps the newest ones.
+fn remove_old_copies(path: &Path, newest: &Path, disk: &mut dyn Disk) {
+    let others = torn_copies(path).into_iter().rev().filter(|copy| copy != newest);
+    for copy in others.skip(TORN_COPIES - 1) {
         // One too many takes room, but harms nothing.
-        let _ = disk.remove(copy);
+        let _ = disk.remove(&copy);
     }
 }
 

@@ -177,7 +177,7 @@ fn one_run_alone_keeps_it_by_a_flag_or_a_variable() {
 
 #[test]
 fn it_is_turned_off_and_erased() {
-    let (_server, alice, bob) = pair();
+    let (server, alice, bob) = pair();
     assert_eq!(alice.run(&["history", "on"]).code, Some(0));
     alice_writes(&alice, &bob, "first");
     let off = "no history of alice is kept from now on; what is there stays (topchat history erase deletes it)\n";
@@ -191,7 +191,11 @@ fn it_is_turned_off_and_erased() {
         "error: a confirmation is needed and there is no terminal to ask for it\nhint: give it with --yes\n",
     );
     assert_eq!(shown(&alice, &[]).len(), 1);
+    // What was cut off the file is of the history, too.
+    let torn = format!("state/{}/alice/history.sealed.torn-29", server.address);
+    alice.file(&torn, b"a torn entry");
     refused(&alice.run(&["history", "erase", "--yes"]), 0, "the history of alice is deleted\n");
+    assert!(!alice.path(&torn).exists());
     refused(&alice.run_in(&["history"]), 0, "the history is empty\n");
     refused(
         &alice.run(&["history", "erase", "--yes"]),

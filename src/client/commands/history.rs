@@ -23,6 +23,7 @@ use crate::client::ui::output::now_ms;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::ui::{json, output};
 use crate::names::{GROUP, Recipient, UserName};
+use crate::storage::journal::torn_copies;
 use crate::storage::{FileError, private};
 use crate::text::{nearest, visible};
 
@@ -120,6 +121,7 @@ fn erase(config: &Config, name: &UserName, yes: bool) -> Result<(), Error> {
     if path.exists() {
         history::parts(&path).removing(history::FILE)?;
     }
+    torn_copies(&path).iter().try_for_each(|copy| private::remove(copy))?;
     match private::remove(&path) {
         Ok(()) => config.say(&format!("the history of {name} is deleted")),
         Err(FileError::Missing { .. }) => return Err(HistoryError::None { name: name.to_string() }.into()),

@@ -1,7 +1,8 @@
 //! The history of an account: what it received and wrote, sealed entry by entry, if its owner wants one.
 //!
 //! An entry is on disk before its message is shown, and there once: what is shown again after a crash is looked for first.
-//! Several programs of the account may add to the file; each takes the lock and looks at what is there now.
+//! Several programs of the account may add to the file; each takes the lock and looks at what is there now. Whatever of a
+//! damaged history still opens is shown, and what does not is told by its line; but nothing is added to it any more.
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,14 +22,15 @@ use crate::client::error::account::AccountError;
 use crate::client::keys::member::Member;
 use crate::client::model::event::Opened;
 use crate::client::ui::output::now_ms;
+use crate::crypto::digest::sha256;
 use crate::crypto::history::HistoryKey;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::LOCK_WITHIN;
 use crate::storage::FileError;
-use crate::storage::append::{AppendFile, ReadError, Records};
+use crate::storage::disk::RealDisk;
+use crate::storage::journal::{Format, Journal, JournalError, Stored};
 use crate::storage::lock::Lock;
 use crate::storage::manifest::Manifest;
-use crate::storage::private;
 use crate::wire::{Envelope, MessageId};
 
 /// An open history, to be added to by any thread.
@@ -40,10 +42,8 @@ pub struct History {
 
 /// Where the file ended when this program last looked, and what it was.
 struct End {
-    file: AppendFile,
+    journal: Journal,
     inode: u64,
-    /// Entries in it.
-    count: u64,
 }
 
 /// What stands before the text of an entry.
@@ -93,7 +93,8 @@ impl History {
         let folder = config.account_state(&member.name);
         let own: Vec<_> = std::iter::once(&member.encryption).chain(&member.retired).collect();
         let wanted = Settings::of(&folder).and_then(|settings| Ok(config.history || settings.is_on()?));
-        match wanted.and_then(|wanted| wanted.then(|| Self::open(&folder, &own)).transpose()) {
+        let open = || Self::open(&folder, &own).and_then(|history| history.checked());
+        match wanted.and_then(|wanted| wanted.then(open).transpose()) {
             Ok(history) => history,
             Err(error) => {
                 log::warn!("no history is kept now: {error}");
@@ -138,27 +139,35 @@ impl History {
         self.add(&[(&Head::Refused { id: id.to_hex() }, "")]);
     }
 
+    /// What is there must be whole, before anybody relies on it.
+    fn checked(self) -> Result<Self, Error> {
+        if parts(&self.path).is_there(FILE)? {
+            self.append(&[])?;
+        }
+        Ok(self)
+    }
+
     /// Everything in it; nothing if there is no file.
     pub(crate) fn read(&self) -> Result<Read, Error> {
         let mut read = Read { entries: Vec::new(), damaged: Vec::new() };
         if !parts(&self.path).is_there(FILE)? {
             return Ok(read);
         }
-        let mut records = Records::open(&self.path)?;
-        check_title(&mut records, &self.path)?;
-        let mut place = 0;
-        while let Some(line) = records.read_next().map_err(|error| unreadable(&self.path, error))? {
-            place += 1;
-            match self.opened(place, line) {
+        let torn = Stored::open(&self.path, &FORMAT)?.salvage(|line, sealed: Option<String>| {
+            let past = sealed.and_then(|sealed| self.opened(line - 1, &sealed));
+            match past {
                 Some(past) => read.entries.push(past),
-                None => read.damaged.push(place + 1),
+                None => read.damaged.push(line),
             }
+        })?;
+        if let Some(line) = torn {
+            log::warn!("{}, line {line}: not whole; it is being written, or a crash tore it", self.path.display());
         }
         Ok(read)
     }
 
-    fn opened(&self, place: u64, line: &[u8]) -> Option<Past> {
-        let plaintext = self.key.open(place, &BASE64.decode(line).ok()?)?;
+    fn opened(&self, place: u64, sealed: &str) -> Option<Past> {
+        let plaintext = self.key.open(place, &BASE64.decode(sealed.as_bytes()).ok()?)?;
         let (head, text) = std::str::from_utf8(&plaintext).ok()?.split_once('\n')?;
         Some(Past { head: serde_json::from_str(head).ok()?, text: Zeroizing::new(text.to_owned()) })
     }
@@ -169,6 +178,9 @@ impl History {
     }
 
     fn add(&self, entries: &[(&Head, &str)]) {
+        if entries.is_empty() {
+            return;
+        }
         if let Err(error) = self.append(entries) {
             log::warn!("this is missing in the history: {error}");
         }
@@ -176,31 +188,25 @@ impl History {
 
     /// One write for all of them; on disk when this returns.
     fn append(&self, entries: &[(&Head, &str)]) -> Result<(), Error> {
-        if entries.is_empty() {
-            return Ok(());
-        }
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = Lock::acquire_within(&self.path.with_extension("sealed.lock"), LOCK_WITHIN)?;
         let known = end.take().filter(|end| end.is_still(&self.path));
         let mut now = known.map_or_else(|| End::find(&self.path), Ok)?;
-        let mut lines = Vec::new();
-        for (place, (head, text)) in (now.count + 1..).zip(entries) {
-            lines.extend(self.line(place, head, text)?);
-        }
-        now.file.append(&lines)?;
-        now.count += entries.len() as u64;
+        let places = now.journal.count() + 1..;
+        let sealed = places.zip(entries).map(|(place, (head, text))| self.sealed(place, head, text));
+        now.journal.append(&sealed.collect::<Result<Vec<_>, _>>()?)?;
         *end = Some(now);
         Ok(())
     }
 
-    fn line(&self, place: u64, head: &Head, text: &str) -> Result<Vec<u8>, Error> {
+    fn sealed(&self, place: u64, head: &Head, text: &str) -> Result<String, Error> {
         let json = serde_json::to_string(head).expect("a head has text keys only");
         let plaintext = Zeroizing::new([json.as_bytes(), b"\n", text.as_bytes()].concat());
         let sealed = self
             .key
             .seal(place, &plaintext)
             .map_err(|why| Error::Account(AccountError::Key { path: self.path.clone(), why }))?;
-        Ok((BASE64.encode(&sealed) + "\n").into_bytes())
+        Ok(BASE64.encode(&sealed))
     }
 }
 
@@ -218,19 +224,23 @@ impl End {
     /// Whether nobody has added to the file or removed it since.
     fn is_still(&self, path: &Path) -> bool {
         let found = fs::symlink_metadata(path);
-        found.is_ok_and(|found| found.ino() == self.inode && found.len() == self.file.length())
+        found.is_ok_and(|found| found.ino() == self.inode && found.len() == self.journal.length())
     }
 
-    /// Looks at the file, which is made if it is missing. What a crash left of an entry is cut off.
+    /// Looks at the file, which is made if it never was. What a crash left of an entry is cut off.
     fn find(path: &Path) -> Result<Self, Error> {
-        parts(path).ready(FILE, |path| Ok::<_, Error>(private::create_new(path, format!("{TITLE}\n").as_bytes())?))?;
-        let mut records = Records::open(path)?;
-        check_title(&mut records, path)?;
-        while records.read_next().map_err(|error| unreadable(path, error))?.is_some() {}
-        let count = records.count() - 1;
-        let file = records.finish()?;
+        parts(path).ready(FILE, |path| {
+            Journal::create::<()>(path, &FORMAT, Box::new(RealDisk), &[]).map(drop).map_err(JournalError::from)?;
+            Ok::<_, Error>(())
+        })?;
+        let mut stored = Stored::open(path, &FORMAT)?;
+        stored.replay(|_: String| Ok::<_, String>(()))?;
+        let (journal, cut) = stored.settle(Box::new(RealDisk))?;
+        if let Some(cut) = cut {
+            log::warn!("{cut}. If it was on disk before, this message is missing in the history");
+        }
         let inode = fs::symlink_metadata(path).map_err(FileError::io("looking at", path))?.ino();
-        Ok(Self { file, inode, count })
+        Ok(Self { journal, inode })
     }
 }
 
@@ -259,21 +269,12 @@ fn received(opened: &Opened) -> (Head, &str) {
     (head, &opened.text)
 }
 
-fn check_title(records: &mut Records, path: &Path) -> Result<(), Error> {
-    match records.read_next().map_err(|error| unreadable(path, error))? {
-        Some(line) if line == TITLE.as_bytes() => Ok(()),
-        _ => Err(Error::State { path: path.to_owned(), why: "line 1: this is no history".to_owned() }),
-    }
-}
-
-fn unreadable(path: &Path, error: ReadError) -> Error {
-    match error {
-        ReadError::File(error) => error.into(),
-        error => Error::State { path: path.to_owned(), why: error.to_string() },
-    }
-}
-
-const TITLE: &str = "topchat history v1";
+const FORMAT: Format = Format {
+    name: "history",
+    version: 2,
+    stake: "the history of the account, whose entries that still open topchat history shows",
+    digest: sha256,
+};
 
 #[cfg(test)]
 mod tests;

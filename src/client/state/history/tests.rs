@@ -1,6 +1,7 @@
 use super::*;
 use crate::client::message_tests::{self, header};
 use crate::crypto::test_keys::BOB_ENCRYPTION;
+use crate::storage::private;
 use crate::wire::Header;
 
 fn history(folder: &Path) -> History {
@@ -103,7 +104,63 @@ fn entries_that_were_changed_moved_or_copied_are_told_and_the_others_shown() {
         assert_eq!((read.damaged.as_slice(), texts.as_slice()), (damaged, left), "{order:?}");
     }
     private::replace(&path, b"something else\n").unwrap();
-    assert!(matches!(history(place.path()).read(), Err(Error::State { .. })));
+    assert!(matches!(history(place.path()).read(), Err(Error::Journal(JournalError::Damaged { line: 1, .. }))));
+}
+
+/// No flipped bit changes what is shown without a word, and nothing is added behind damage.
+#[test]
+fn every_flipped_byte_of_a_history_is_told_or_makes_no_difference() {
+    let place = tempfile::tempdir().unwrap();
+    let all = ["one", "two", "three"];
+    history(place.path()).received([opened(1, all[0]), opened(2, all[1]), opened(3, all[2])].iter());
+    let path = file(place.path());
+    let whole = fs::read(&path).unwrap();
+    let last = whole.len() - 1 - whole[..whole.len() - 1].iter().rev().position(|byte| *byte == b'\n').unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        private::replace(&path, &bytes).unwrap();
+        match history(place.path()).read() {
+            Err(error) => assert!(matches!(error, Error::Journal(_)), "byte {at}: {error}"),
+            Ok(Read { entries, damaged }) => {
+                let texts: Vec<_> = entries.iter().map(|past| past.text.as_str()).collect();
+                assert!(texts.iter().all(|text| all.contains(text)), "byte {at}: {texts:?}");
+                // The line end of the last one is missing: so it is after a crash.
+                assert!(!damaged.is_empty() || at == whole.len() - 1, "byte {at}: {texts:?}");
+            }
+        }
+        let checked = history(place.path()).checked();
+        // One that became a line end makes two of the last line.
+        match at < last || bytes[at] == b'\n' {
+            true => {
+                assert!(checked.is_err(), "byte {at}");
+                history(place.path()).received([opened(4, "four")].iter());
+                assert_eq!(fs::read(&path).unwrap(), bytes, "byte {at}");
+            }
+            false => {
+                assert!(checked.is_ok(), "byte {at}");
+                assert_eq!(texts(&history(place.path())), all[..2], "byte {at}");
+                let copy = path.with_file_name(format!("{FILE}.torn-{last}"));
+                assert_eq!(fs::read(&copy).unwrap(), bytes[last..], "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_history_that_is_gone_or_of_an_older_version_is_told_and_none_is_begun() {
+    let place = tempfile::tempdir().unwrap();
+    history(place.path()).received([opened(1, "one")].iter());
+    let path = file(place.path());
+    private::replace(&path, b"topchat history v1\n").unwrap();
+    assert!(matches!(history(place.path()).checked(), Err(Error::Journal(JournalError::Version { found: 1, .. }))));
+    private::remove(&path).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(history(place.path()).checked(), Err(Error::Folder(_))));
+        assert!(matches!(history(place.path()).read(), Err(Error::Folder(_))));
+        history(place.path()).received([opened(2, "two")].iter());
+        assert!(!path.exists());
+    }
 }
 
 #[test]
