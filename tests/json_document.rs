@@ -122,7 +122,7 @@ fn every_example_is_what_its_table_says() {
 
 #[test]
 fn every_notice_of_the_program_is_told_of_and_no_other() {
-    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/json.rs")).unwrap();
+    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/ui/json.rs")).unwrap();
     let kinds = source.split("fn kind(").nth(1).unwrap().split("\n}\n").next().unwrap();
     let kinds: BTreeSet<_> = kinds.lines().filter_map(|line| line.split('"').nth(1)).collect();
     let table = PAGE.split("| `notice` | What happened |").nth(1).unwrap().split("\n\n").next().unwrap();
