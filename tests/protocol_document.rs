@@ -23,6 +23,7 @@ const PAGE: &str = include_str!("../docs/PROTOCOL.md");
 
 #[test]
 fn every_client_frame_is_encoded_as_on_the_page() {
+    assert_eq!(client_frames().iter().map(ToServer::field).collect::<Vec<_>>(), ToServer::NAMES);
     for frame in client_frames() {
         let golden = golden(&format!("ToServer.{}", frame.field()));
         assert_eq!(HEXLOWER.encode(&frame.encode()), HEXLOWER.encode(&golden), "{}", frame.field());
@@ -32,6 +33,7 @@ fn every_client_frame_is_encoded_as_on_the_page() {
 
 #[test]
 fn every_server_frame_is_encoded_as_on_the_page() {
+    assert_eq!(server_frames().iter().map(ToClient::field).collect::<Vec<_>>(), ToClient::NAMES);
     for frame in server_frames() {
         let golden = golden(&format!("ToClient.{}", frame.field()));
         assert_eq!(HEXLOWER.encode(&frame.encode()), HEXLOWER.encode(&golden), "{}", frame.field());
@@ -41,8 +43,8 @@ fn every_server_frame_is_encoded_as_on_the_page() {
 
 #[test]
 fn the_page_has_an_example_of_every_frame_and_no_other() {
-    let mut expected: Vec<String> = client_frames().iter().map(|frame| format!("ToServer.{}", frame.field())).collect();
-    expected.extend(server_frames().iter().map(|frame| format!("ToClient.{}", frame.field())));
+    let mut expected: Vec<String> = ToServer::NAMES.iter().map(|name| format!("ToServer.{name}")).collect();
+    expected.extend(ToClient::NAMES.iter().map(|name| format!("ToClient.{name}")));
     expected.extend(["Bundle", "Envelope.Direct", "Envelope.Group", "Envelope.GroupEcb"].map(str::to_owned));
     expected.sort();
     assert_eq!(examples().into_keys().collect::<Vec<_>>(), expected);

@@ -1,11 +1,11 @@
 //! Deliver frames made and read in place: the server passes envelopes on as they came, many at once.
 
+use super::DeliveryId;
 use super::frame::{self, PREFIX};
-use super::{DeliveryId, to_client};
 
 /// Adds a frame to others: the same bytes as those of [`ToClient::Deliver`](super::ToClient::Deliver).
 pub fn append(frames: &mut Vec<u8>, delivery: DeliveryId, backlog: bool, envelope: &[u8]) {
-    frame::append(frames, to_client::DELIVER, |writer| {
+    frame::append(frames, TYPE, |writer| {
         delivery.write(writer);
         writer.flag(backlog);
         writer.bytes(envelope);
@@ -14,23 +14,25 @@ pub fn append(frames: &mut Vec<u8>, delivery: DeliveryId, backlog: bool, envelop
 
 /// Gives a frame its number in the server's order.
 pub fn set_delivery(frame: &mut [u8], delivery: DeliveryId) {
-    let [epoch, number] = [delivery.epoch, delivery.number].map(u64::to_be_bytes);
-    let fields = frame.iter_mut().skip(DELIVERY);
-    fields.zip(epoch.into_iter().chain(number)).for_each(|(field, byte)| *field = byte);
+    frame[DELIVERY..NUMBER].copy_from_slice(&delivery.epoch.to_be_bytes());
+    frame[NUMBER..BACKLOG].copy_from_slice(&delivery.number.to_be_bytes());
 }
 
 /// Says of a frame that it waited for the client.
 pub fn set_backlog(frame: &mut [u8]) {
-    frame.iter_mut().skip(BACKLOG).take(1).for_each(|flag| *flag = 1);
+    frame[BACKLOG] = 1;
 }
 
 /// The envelope of a frame.
 pub fn envelope(frame: &[u8]) -> &[u8] {
-    frame.get(ENVELOPE..).unwrap_or_default()
+    &frame[ENVELOPE..]
 }
 
+/// The type byte in the table of `to_client.rs`.
+const TYPE: u8 = 0x86;
 const DELIVERY: usize = PREFIX + 1;
-const BACKLOG: usize = DELIVERY + 16;
+const NUMBER: usize = DELIVERY + 8;
+const BACKLOG: usize = NUMBER + 8;
 const ENVELOPE: usize = BACKLOG + 1;
 
 #[cfg(test)]

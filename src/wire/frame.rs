@@ -40,7 +40,7 @@ pub(super) fn append(frames: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Wri
     write(&mut writer);
     *frames = writer.into_bytes();
     let length = u32::try_from(frames.len() - begin - PREFIX).expect("bodies are limited to 16 KiB");
-    BigEndian::write_u32(frames.get_mut(begin..).unwrap_or_default(), length);
+    BigEndian::write_u32(&mut frames[begin..], length);
 }
 
 /// Collects received bytes and gives whole frames.
@@ -65,7 +65,7 @@ impl FrameBuffer {
         if self.bytes.len() < self.end + size {
             self.bytes.resize(self.end + size, 0);
         }
-        self.bytes.get_mut(self.end..).unwrap_or_default()
+        &mut self.bytes[self.end..]
     }
 
     /// `count` bytes were read into the room.
@@ -75,7 +75,7 @@ impl FrameBuffer {
 
     /// The next whole frame as type and body, if it is complete.
     pub fn next_frame(&mut self, limit: usize) -> Result<Option<(u8, &[u8])>, FrameError> {
-        let waiting = self.bytes.get(self.start..self.end).unwrap_or_default();
+        let waiting = &self.bytes[self.start..self.end];
         let Some((prefix, after)) = waiting.split_at_checked(PREFIX) else { return Ok(None) };
         let length = usize::try_from(BigEndian::read_u32(prefix)).unwrap_or(usize::MAX);
         if length == 0 {

@@ -12,6 +12,7 @@ pub mod forwarded;
 pub mod frame;
 pub mod reader;
 pub mod signed;
+mod table;
 pub mod to_client;
 pub mod to_server;
 pub mod writer;
