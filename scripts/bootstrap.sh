@@ -118,6 +118,7 @@ missing() {
     if [ -n "$with_tests" ]; then
         command -v bash >/dev/null || words="$words bash"
         { command -v setsid && command -v prlimit; } >/dev/null || words="$words util-linux"
+        command -v faketime >/dev/null || words="$words faketime"
     fi
     printf '%s' "${words# }"
 }
@@ -145,6 +146,7 @@ package() {
         pacman:OpenSSL-headers) echo openssl ;;
         zypper:OpenSSL-headers) echo libopenssl-devel ;;
         brew:OpenSSL-headers | brew:openssl) echo openssl@3 ;;
+        dnf:faketime | apk:faketime | pacman:faketime | zypper:faketime | brew:faketime) echo libfaketime ;;
         *:C-compiler) echo gcc ;;
         *) echo "$2" ;;
     esac

@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod client_storm;
+mod clocks;
 mod crypto;
 mod durability;
 mod floods;

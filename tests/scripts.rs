@@ -452,10 +452,10 @@ fn bootstrap_brings_what_only_the_tests_need_where_they_are_asked_for() {
     refused(
         &machine.bootstrap_for(&["--tests"]),
         1,
-        "error: missing for the build: bash util-linux\n\
-         hint: su -c 'apt-get update && apt-get install -y --no-install-recommends bash util-linux'\n",
+        "error: missing for the build: bash util-linux faketime\n\
+         hint: su -c 'apt-get update && apt-get install -y --no-install-recommends bash util-linux faketime'\n",
     );
-    for tool in ["bash", "setsid", "prlimit"] {
+    for tool in ["bash", "setsid", "prlimit", "faketime"] {
         machine.install(tool, "true");
     }
     assert!(machine.bootstrap_for(&["--tests"]).status.success());
