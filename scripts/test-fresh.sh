@@ -112,7 +112,7 @@ enter() {
     lend "$FRESH_CRATES" root/.cargo/registry
     # What is built there is built once: notes for the next time would be gigabytes for nothing.
     # No `exec`: the first process of a namespace has to take up whoever is orphaned, as this shell does.
-    env -i HOME=/root LC_ALL=C.UTF-8 CARGO_NET_OFFLINE=true CARGO_INCREMENTAL=0 ARGS="${ARGS:-}" \
+    env -i HOME=/root LC_ALL=C.UTF-8 CARGO_NET_OFFLINE=true CARGO_INCREMENTAL=0 TEST_ARGS="${ARGS:-}" \
         PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         chroot . /bin/sh -c 'cd /root/topchat && scripts/test-fresh.sh --inside' </dev/null
 }
@@ -152,7 +152,7 @@ inside() {
     exec 3<&-
 
     # shellcheck disable=SC2086 # none at all if there are none
-    typed make test ${ARGS:+"ARGS=$ARGS"}
+    typed make test ${TEST_ARGS:+"ARGS=$TEST_ARGS"}
 }
 
 typed() {
