@@ -28,8 +28,17 @@ fn refuses_the_keys(home: &Home, code: i32, stderr: &str) {
 fn a_missing_key_file_is_named() {
     let home = alice();
     fs::remove_file(home.path(ENCRYPTION)).unwrap();
-    refuses_the_keys(&home, 3, &format!("error: {ENCRYPTION}: no such file or folder\n"));
+    let gone = |file| {
+        format!(
+            "error: {file} is gone, of the keys of alice\n\
+             hint: nothing was changed: put it back from a backup, or name the folder of its keys with --keys-dir; \
+             without it nobody can log in as alice, and the name stays taken on its server\n"
+        )
+    };
+    refuses_the_keys(&home, 3, &gone(ENCRYPTION));
     fs::remove_file(home.path(IDENTITY)).unwrap();
+    refuses_the_keys(&home, 3, &gone(IDENTITY));
+    fs::remove_dir_all(home.path("keys/users/alice")).unwrap();
     let stderr = "error: no keys of alice on this machine (looked in keys/users/alice)\n\
                   hint: make the account with: topchat register alice    \
                   or name the folder of its keys with --keys-dir\n";

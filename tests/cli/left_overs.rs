@@ -53,6 +53,45 @@ fn a_new_account_takes_over_nothing_of_an_earlier_one_with_its_name() {
     assert!(!home.path(&format!("{state}/alice/contacts.json")).exists());
 }
 
+/// What is missing of an account's keys is told, by whatever is asked for, and is no reason to make an account.
+#[test]
+fn a_key_file_that_is_gone_is_told_and_never_made_anew() {
+    let server = TestServer::start();
+    let (home, _) = alice_who_knows_bob(&server);
+    let users = home.run_in(&["users"]).stdout;
+    for gone in ["keys/users/alice/identity.pem", "keys/users/alice/encryption.pem", "keys/users/alice"] {
+        fs::rename(home.path(gone), home.path("aside")).unwrap();
+        let told = format!(
+            "error: {gone} is gone, of the keys of alice\n\
+             hint: nothing was changed: put it back from a backup, or name the folder of its keys with --keys-dir; \
+             without it nobody can log in as alice, and the name stays taken on its server\n"
+        );
+        for words in [&["users"][..], &["users", "--user", "alice"], &["keys", "export"], &["passwd"], &["listen"]] {
+            refused(&home.run_in(words), 3, &told);
+        }
+        if gone.ends_with(".pem") {
+            refused(&home.run_in(&["register", "alice"]), 3, &told);
+            // What is behind it shows that it was there; and so does what only an account has that was used.
+            let public = gone.replace(".pem", ".pub.pem");
+            fs::rename(home.path(&public), home.path("public")).unwrap();
+            home.file("keys/users/alice/before.json", b"");
+            refused(&home.run_in(&["register", "alice"]), 3, &told);
+            fs::remove_file(home.path("keys/users/alice/before.json")).unwrap();
+            fs::rename(home.path("public"), home.path(&public)).unwrap();
+        }
+        assert!(!home.path(gone).exists());
+        fs::rename(home.path("aside"), home.path(gone)).unwrap();
+        assert_eq!(home.run_in(&["users"]).stdout, users, "{gone}");
+    }
+    for public in ["keys/users/alice/identity.pub.pem", "keys/users/alice/encryption.pub.pem"] {
+        fs::remove_file(home.path(public)).unwrap();
+        let told = format!("{public} was gone and is made again from its private half");
+        let again = home.run_in(&["users"]);
+        assert!(again.stdout == users && again.stderr.contains(&told), "{}", again.stderr);
+        assert_eq!(home.run_in(&["users"]).stderr, "");
+    }
+}
+
 #[test]
 fn a_registration_that_is_refused_leaves_everything_where_it_was() {
     let server = TestServer::start();

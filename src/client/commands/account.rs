@@ -23,9 +23,7 @@ use crate::wire::to_server::Mode;
 pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), Error> {
     let name = session::choose(config)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
-    if !folder.exists() {
-        return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
-    }
+    session::has_keys(config, &name)?;
     // A file that can't be read is told before anything is asked; behind the password, if both come from stdin.
     let new = new_password_file.filter(|path| *path != Path::new("-")).map(new_from_file).transpose()?;
     let given = password::given(config)?;

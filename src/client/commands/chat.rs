@@ -9,6 +9,7 @@ use crate::client::error::account::AccountError;
 use crate::client::keys::folder::{KeyFolder, accounts};
 use crate::client::keys::password::{self, Secret};
 use crate::client::net::session::{self, Session};
+use crate::client::trust::servers;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::{Error, Refusal};
 use crate::limits::{LOGIN_TRIES, RSA_BITS_DEFAULT};
@@ -48,11 +49,14 @@ pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn
 fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<(Config, Session), Error> {
     let known = accounts(&config.users_dir());
     let chosen = match (name.or_else(|| config.user.clone()), known.as_slice()) {
-        (Some(name), _) => Some(Choice::of(config, name)),
-        (None, []) => None,
+        (Some(name), _) => Some(Choice::of(config, name)?),
+        (None, []) => match servers::accounts(&config.state_dir)?.into_iter().next() {
+            Some(name) => Some(Choice::of(config, name)?),
+            None => None,
+        },
         (None, [only]) => {
             config.say(&format!("account {only}: the only one on this machine (another one: topchat register NAME)"));
-            Some(Choice::There(only.clone()))
+            Some(Choice::of(config, only.clone())?)
         }
         (None, several) => Some(choose(several, terminal)?),
     };
@@ -92,10 +96,11 @@ enum Choice {
 }
 
 impl Choice {
-    fn of(config: &Config, name: UserName) -> Self {
-        match KeyFolder::new(&config.users_dir(), &name).exists() {
-            true => Self::There(name),
-            false => Self::Missing(name),
+    fn of(config: &Config, name: UserName) -> Result<Self, Error> {
+        match session::has_keys(config, &name) {
+            Ok(()) => Ok(Self::There(name)),
+            Err(Error::Account(AccountError::KeysMissing { .. })) => Ok(Self::Missing(name)),
+            Err(error) => Err(error),
         }
     }
 }

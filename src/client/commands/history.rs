@@ -12,7 +12,6 @@ use crate::client::Error;
 use crate::client::chat::screen;
 use crate::client::cli::options::HistoryTask;
 use crate::client::config::Config;
-use crate::client::error::account::AccountError;
 use crate::client::error::history::HistoryError;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::password;
@@ -55,9 +54,7 @@ pub fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
     let name = session::choose(config)?;
     let folder = config.account_state(&name);
     let keys = KeyFolder::new(&config.users_dir(), &name);
-    if !keys.exists() {
-        return Err(Error::Account(AccountError::KeysMissing { name, folder: keys.path().to_owned() }));
-    }
+    session::has_keys(config, &name)?;
     if !Settings::of(&folder)?.has_key()? {
         return Err(HistoryError::None { name: name.to_string() }.into());
     }

@@ -32,6 +32,7 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
     // A group key file that can't be used is better told now than at the first message.
     let group = session::group_key(config)?;
     let folder = KeyFolder::new(&config.users_dir(), name);
+    folder.is_whole()?;
     // Before the password; from stdin behind it, which may come from there, too.
     let read = |path| invite::from_file(path).map(Some);
     let (from_stdin, from_file) = invite.map_or((None, None), |path| match path == Path::new("-") {
@@ -116,6 +117,7 @@ impl NewAccount<'_> {
     pub fn register(&self, invite: Option<String>) -> Result<Made, Error> {
         let Self { config, name, .. } = self;
         let folder = self.folder();
+        folder.is_whole()?;
         // Before there are keys: a crash must not leave them with what is not theirs.
         let earlier = if folder.exists() { None } else { Earlier::set_aside(&config.account_state(name))? };
         let result = self.make(invite);

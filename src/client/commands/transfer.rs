@@ -42,9 +42,7 @@ pub struct Export {
 pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
     let name = session::choose(config)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
-    if !folder.exists() {
-        return Err(Error::Account(AccountError::KeysMissing { name, folder: folder.path().to_owned() }));
-    }
+    session::has_keys(config, &name)?;
     let path = wanted.to.clone().unwrap_or_else(|| format!("{name}{ENDING}").into());
     let to_stdout = path == Path::new("-");
     // What can't come to anything is told before the password is asked for.

@@ -43,6 +43,14 @@ pub enum AccountError {
         /// Where.
         folder: PathBuf,
     },
+    /// What an account on this machine must have is not there any more.
+    #[error("{} is gone, of the keys of {name}", visible(&.path.to_string_lossy()))]
+    KeyGone {
+        /// Whose.
+        name: UserName,
+        /// The file, or the folder of all.
+        path: PathBuf,
+    },
     /// The files of an account that is not on this machine.
     #[error("no keys of {name} on this machine (looked in {})", visible(&.folder.to_string_lossy()))]
     KeysMissing {
@@ -126,6 +134,10 @@ impl Explain for AccountError {
             Self::Backup { .. } => "take another copy, or export it again: topchat keys export".to_owned(),
             Self::Key { why, path } => key_remedy(why, path),
             Self::KeySize { .. } => "leave the size out for keys of 3072 bits".to_owned(),
+            Self::KeyGone { name, .. } => format!(
+                "nothing was changed: put it back from a backup, or name the folder of its keys with --keys-dir; without it \
+                 nobody can log in as {name}, and the name stays taken on its server"
+            ),
             Self::KeysBusy { .. } | Self::NotBroughtBack { .. } => "try again".to_owned(),
             Self::KeysMissing { name, .. } => format!(
                 "make the account with: topchat register {name}    or name the folder of its keys with --keys-dir"
@@ -166,6 +178,7 @@ impl Explain for AccountError {
             Self::Backup { why: BackupError::Changed, .. } => Exit::Identity,
             Self::Backup { .. }
             | Self::Key { .. }
+            | Self::KeyGone { .. }
             | Self::KeysBusy { .. }
             | Self::KeysMissing { .. }
             | Self::KeysUnsettled { .. }

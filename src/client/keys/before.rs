@@ -23,6 +23,7 @@ use crate::crypto::keys::{PrivateKey, PublicKey};
 use crate::crypto::scram::Salted;
 use crate::limits::{BEFORE_MAX, KNOWN_DAYS, SMALL_FILE_MAX};
 use crate::storage::{FileError, private};
+use crate::text::visible;
 use crate::wire::Fingerprint;
 
 /// What is kept of one account.
@@ -84,13 +85,23 @@ impl Default for Before {
 }
 
 impl KeyFolder {
-    /// What is kept of this account; a missing file keeps nothing.
+    /// What is kept of this account; a file that never was keeps nothing. One that is gone, is told: it is needed only with a
+    /// server that is set back.
     pub fn before(&self) -> Result<Before, Error> {
         let path = self.before_file();
         let malformed = |why: String| Error::State { path: path.clone(), why };
         let bytes = match private::read(&path, SMALL_FILE_MAX) {
             Ok(bytes) => bytes,
-            Err(FileError::Missing { .. }) => return Ok(Before::default()),
+            Err(FileError::Missing { .. }) => {
+                if self.has_former_identities() {
+                    log::warn!(
+                        "{} is gone: with a server that is set back to before the last changes of the keys or the password, \
+                         nobody can log in",
+                        visible(&path.to_string_lossy())
+                    );
+                }
+                return Ok(Before::default());
+            }
             Err(error) => return Err(error.into()),
         };
         let before: Before = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;

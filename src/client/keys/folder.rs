@@ -24,6 +24,7 @@ use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::lock::{FolderLock, Lock, LockError};
 use crate::storage::private;
+use crate::text::visible;
 
 /// The folder of one account's key files.
 #[derive(Clone, Debug)]
@@ -61,6 +62,27 @@ impl KeyFolder {
         self.has(PARTS[0], "pem")
     }
 
+    /// A key file that is not here, though it was: what is written behind it is here, or what only an account has whose keys
+    /// were used. So it is none that is yet to be made.
+    pub fn gone(&self) -> Option<PathBuf> {
+        let is_used = fs::symlink_metadata(self.before_file()).is_ok() || !self.kept().is_empty();
+        let [identity, encryption] = PARTS;
+        let was = |part: &&str| {
+            let is_first = *part == identity && self.has(encryption, "pem");
+            is_used || is_first || [PUBLIC, NEW, NEXT].iter().any(|ending| self.has(part, ending))
+        };
+        let missing = PARTS.iter().filter(|part| !self.has(part, "pem"));
+        missing.copied().find(was).map(|part| self.file(part, "pem"))
+    }
+
+    /// An account needs all of its key files: one that is gone is told, and never made anew.
+    pub fn is_whole(&self) -> Result<(), Error> {
+        match self.gone() {
+            Some(path) => Err(Error::Account(AccountError::KeyGone { name: self.name.clone(), path })),
+            None => Ok(()),
+        }
+    }
+
     /// Whether one of the key files is here, so that there is a password already.
     pub fn has_any(&self) -> bool {
         PARTS.iter().any(|part| self.has(part, "pem"))
@@ -73,6 +95,7 @@ impl KeyFolder {
 
     /// Opens both keys, as they were at one moment. Each must fit its public half; one that is missing is written again.
     pub fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
+        self.is_whole()?;
         let found = self.look(PARTS)?;
         let [identity, encryption] = found.each_ref().map(|found| self.open_found(found, secret));
         let ((identity, new_identity), (encryption, new_encryption)) = (identity?, encryption?);
@@ -85,6 +108,7 @@ impl KeyFolder {
     /// Opens the keys that are there and makes those that are not. What was made is on disk when this returns.
     pub fn load_or_make(&self, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
         check_size(bits)?;
+        self.is_whole()?;
         private::ensure_folder(&self.folder)?;
         let made = PARTS.map(|part| !self.has(part, "pem"));
         for (part, missing) in PARTS.into_iter().zip(made) {
@@ -160,11 +184,12 @@ impl KeyFolder {
         self.all_parts().iter().try_for_each(|part| self.remove_if_there(part, NEW))
     }
 
-    /// Removes the key files that [`Self::load_or_make`] made, of an account that does not exist. Others stay.
+    /// Removes the key files that [`Self::load_or_make`] made, of an account that does not exist, the last one first: who is
+    /// interrupted leaves what can go on. Others stay.
     pub fn remove_made(&self, keys: &AccountKeys) -> Result<(), Error> {
-        for (part, _) in PARTS.iter().zip(keys.made).filter(|(_, made)| *made) {
+        for (part, _) in PARTS.iter().zip(keys.made).rev().filter(|(_, made)| *made) {
+            self.remove_if_there(part, PUBLIC)?;
             private::remove(&self.file(part, "pem"))?;
-            private::remove(&self.file(part, PUBLIC))?;
         }
         match fs::remove_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
@@ -234,7 +259,8 @@ impl KeyFolder {
         let public = match &found.public {
             Ok(pem) => read_pem(pem).map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?,
             Err(FileError::Missing { .. }) => {
-                // Only those who look at it miss it.
+                // It was there, and its private half tells what it is.
+                log::warn!("{} was gone and is made again from its private half", visible(&path.to_string_lossy()));
                 if let Err(error) = private::replace(&path, key.public().to_pem().as_bytes()) {
                     log::warn!("{error}");
                 }
@@ -378,11 +404,16 @@ pub fn check_size(bits: u32) -> Result<(), Error> {
     }
 }
 
-/// The accounts whose keys are on this machine, in alphabetical order.
+/// The accounts whose keys are on this machine, also if one of these is gone, in alphabetical order.
 pub fn accounts(users_dir: &Path) -> Vec<UserName> {
     let Ok(entries) = fs::read_dir(users_dir) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut names: Vec<UserName> = names.filter(|name| KeyFolder::new(users_dir, name).exists()).collect();
+    let mut names: Vec<UserName> = names
+        .filter(|name| {
+            let folder = KeyFolder::new(users_dir, name);
+            folder.exists() || folder.gone().is_some()
+        })
+        .collect();
     names.sort();
     names
 }

@@ -202,6 +202,11 @@ impl KeyFolder {
         parts.into_iter().filter_map(open)
     }
 
+    /// Whether there is one, which is kept only as long as `before.json` tells what it is good for.
+    pub(crate) fn has_former_identities(&self) -> bool {
+        !self.former_identities().is_empty()
+    }
+
     /// No server is set back as far as that any more.
     pub fn drop_former_identities(&self) -> Result<(), Error> {
         self.drop_oldest(&self.former_identities(), "pem", 0)
@@ -210,6 +215,11 @@ impl KeyFolder {
     /// Their files without the ending, the oldest first.
     fn former_identities(&self) -> Vec<String> {
         self.list(FORMER, "pem")
+    }
+
+    /// What is here of keys that were replaced.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        [self.side_parts(), self.former()].concat()
     }
 
     /// Key files beside those that log in, all of them locked with the same password.

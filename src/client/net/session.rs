@@ -61,12 +61,23 @@ pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Err
     with_secret(config, name, secret, mode)
 }
 
+/// The keys of this account must be here. Those that were here and are gone are told from those that never were.
+pub fn has_keys(config: &Config, name: &UserName) -> Result<(), Error> {
+    let folder = KeyFolder::new(&config.users_dir(), name);
+    folder.is_whole()?;
+    let (name, path) = (name.clone(), folder.path().to_owned());
+    match folder.exists() {
+        true => Ok(()),
+        false if servers::accounts(&config.state_dir)?.contains(&name) => {
+            Err(Error::Account(AccountError::KeyGone { name, path }))
+        }
+        false => Err(Error::Account(AccountError::KeysMissing { name, folder: path })),
+    }
+}
+
 /// The password of an account whose keys are here.
 pub fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
-    let folder = KeyFolder::new(&config.users_dir(), name);
-    if !folder.exists() {
-        return Err(Error::Account(AccountError::KeysMissing { name: name.clone(), folder: folder.path().to_owned() }));
-    }
+    has_keys(config, name)?;
     servers::admit(config, name, None)?;
     match password::given(config)? {
         Some(secret) => Ok(secret),
@@ -249,6 +260,10 @@ pub fn choose(config: &Config) -> Result<UserName, Error> {
         return Ok(name.clone());
     }
     let mut names = accounts(&config.users_dir());
+    if names.is_empty() {
+        // Without a single key file that account is not one that never was.
+        names = servers::accounts(&config.state_dir)?;
+    }
     match (names.pop(), names.is_empty()) {
         (Some(only), true) => Ok(only),
         (None, _) => Err(Error::Account(AccountError::NoAccount { folder: config.users_dir() })),

@@ -123,6 +123,16 @@ pub fn admit(config: &Config, name: &UserName, identity: Option<Fingerprint>) ->
     }
 }
 
+/// The accounts of this machine that a server has.
+pub fn accounts(state_dir: &Path) -> Result<Vec<UserName>, Error> {
+    // Who only asks leaves no folder.
+    if !state_dir.exists() {
+        return Ok(Vec::new());
+    }
+    let servers: Servers = StateFile::new(state_dir, FILE)?.read()?;
+    Ok(servers.accounts.keys().filter_map(|name| name.parse().ok()).collect())
+}
+
 /// This server has the account: it was made there just now, or has logged in. Where that is at another address than before, it
 /// is the account's from now on.
 pub fn belongs(config: &Config, name: &UserName, identity: Fingerprint) -> Result<(), Error> {

@@ -132,7 +132,9 @@ fn only_keys_made_in_this_run_are_taken_away_again() {
     let place = tempfile::tempdir().unwrap();
     let folder = folder(&place);
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
+    // So it is when the first start was interrupted.
     fs::remove_file(folder.file("encryption", "pem")).unwrap();
+    fs::remove_file(folder.file("encryption", PUBLIC)).unwrap();
     assert!(folder.has_any() && !folder.has_all());
     let again = folder.load_or_make(&secret("password1"), BITS).unwrap();
     folder.remove_made(&again).unwrap();
@@ -144,6 +146,35 @@ fn only_keys_made_in_this_run_are_taken_away_again() {
     assert!(folder.has_all());
     folder.remove_made(&AccountKeys { made: [true; 2], ..all }).unwrap();
     assert!(!folder.path().exists());
+}
+
+#[test]
+fn a_key_that_is_gone_is_told_and_never_made_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(&place);
+    let secret = secret("password1");
+    let keys = folder.load_or_make(&secret, BITS).unwrap();
+    let is_told = |part: &str| {
+        let is_gone = |error| matches!(error, Some(Error::Account(AccountError::KeyGone { .. })));
+        assert!(is_gone(folder.load(&secret).err()) && is_gone(folder.load_or_make(&secret, BITS).err()), "{part}");
+        assert_eq!(accounts(place.path()).len(), 1);
+        assert!(!folder.has(part, "pem"));
+    };
+    for part in PARTS {
+        let (path, aside) = (folder.file(part, "pem"), place.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        is_told(part);
+        // Without its public half there is still what only an account has that was used.
+        let public = folder.file(part, PUBLIC);
+        fs::remove_file(&public).unwrap();
+        folder.keep_before(&folder.before().unwrap()).unwrap();
+        is_told(part);
+        fs::remove_file(folder.before_file()).unwrap();
+        fs::rename(&aside, &path).unwrap();
+        folder.load(&secret).unwrap();
+        assert!(folder.has(part, PUBLIC));
+    }
+    assert_eq!(folder.load(&secret).unwrap().identity.public().to_pem(), keys.identity.public().to_pem());
 }
 
 #[test]
