@@ -319,6 +319,9 @@ pub const OUTPUT_CHUNK: usize = 4096;
 pub const INBOX_WITHIN: Duration = Duration::from_secs(5);
 /// First pause before a lost connection is tried again; each further one is twice as long, and a random part shorter.
 pub const RECONNECT_PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// So often an errand tries a login whose connection breaks: with the pauses between, a bad moment of some seconds is outlived, and a
+/// server that always closes is not asked on and on.
+pub const BROKEN_LOGIN_TRIES: u32 = 3;
 /// Longest such pause: whoever comes back to the network waits no longer. A session that held so long starts anew.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A connection that lasted so long was a good one: pauses begin anew behind it.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::connect::{connect, introduce, jittered};
 use super::login::{LoggedIn, Welcome, log_in};
-use super::reconnect::Again;
+use super::reconnect::{Again, Pauses};
 use super::request::Dialogue;
 use super::restored::{self, Arrival};
 use crate::client::Error;
@@ -15,10 +15,12 @@ use crate::client::commands::keys;
 use crate::client::config::{Config, PasswordSource, default_group_key};
 use crate::client::error::account::AccountError;
 use crate::client::error::group_file::GroupFileError;
+use crate::client::error::server::ServerError;
 use crate::client::keys::folder::{AccountKeys, KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::keys::member::Member;
 use crate::client::keys::password::{self, Secret};
+use crate::client::model::deadline::Until;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::servers;
@@ -27,11 +29,12 @@ use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::Salted;
 use crate::error::{Exit, Explain};
-use crate::limits::{QUEUE_PAUSE, SMALL_FILE_MAX};
+use crate::limits::{BROKEN_LOGIN_TRIES, QUEUE_PAUSE, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::private;
 use crate::text::visible;
+use crate::transport::TransportError;
 use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
 use crate::wire::{Code, Fingerprint};
@@ -198,7 +201,7 @@ fn log_in_with(
     let group = if mode == Mode::Receiving { GroupFile::open(config)? } else { GroupFile::default() };
     let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
     let kept = |salt: &[u8; 16], rounds| restored::former_password(folder, &keys, secret, salt, rounds);
-    let (mut dialogue, server, logged_in) = patiently(config, || {
+    let once = || {
         let connected = connect(config)?;
         let server = connected.identity;
         if mode == Mode::Receiving && config.password != PasswordSource::Terminal {
@@ -209,6 +212,10 @@ fn log_in_with(
         let logged_in = log_in(&mut dialogue, name, identity, secret.password(), &kept, mode)?;
         servers::belongs(config, name, server)?;
         Ok((dialogue, server, logged_in))
+    };
+    let (mut dialogue, server, logged_in) = patiently(config, || match mode {
+        Mode::Errand => over_breaks(config.until, &once),
+        Mode::Receiving => once(),
     })?;
     if let Some(lock) = &unsettled {
         folder.settle(&keys, lock)?;
@@ -352,6 +359,25 @@ pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Erro
     }
 }
 
+/// A connection that breaks before the login was answered has done nothing: it is tried again, a few times while there is time. The
+/// password is the one that opened the key files here, so these tries guess nothing.
+fn over_breaks<T>(until: Option<Until>, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut pauses = Pauses::default();
+    for _ in 1..BROKEN_LOGIN_TRIES {
+        let result = attempt();
+        let broke = matches!(
+            result,
+            Err(Error::Server(ServerError::Lost { why: TransportError::Closed | TransportError::Io { .. } }))
+        );
+        let pause = pauses.next();
+        if !broke || until.is_some_and(|until| until.left() <= pause) {
+            return result;
+        }
+        std::thread::sleep(pause);
+    }
+    attempt()
+}
+
 fn has_time(config: &Config) -> bool {
     config.until.is_none_or(|until| !until.left().is_zero())
 }
@@ -361,5 +387,39 @@ fn busy(error: &Error) -> String {
     match error {
         Error::Refused(refusal) if refusal.code() == Some(Code::Full) => refusal.waited_for(),
         error => error.to_string().trim_end_matches('.').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How often a login is tried whose connection always ends in this way, with so much time.
+    fn tries(timeout: Duration, end: impl Fn() -> Error) -> u32 {
+        let mut tries = 0;
+        let result = over_breaks(Some(Until::within(timeout)), || -> Result<(), Error> {
+            tries += 1;
+            Err(end())
+        });
+        assert_eq!(result.unwrap_err().to_string(), end().to_string());
+        tries
+    }
+
+    #[test]
+    fn an_errand_whose_login_breaks_is_tried_again_a_few_times_while_there_is_time() {
+        let broken = || Error::Server(ServerError::Lost { why: TransportError::Closed });
+        assert_eq!(tries(Duration::from_secs(60), broken), BROKEN_LOGIN_TRIES);
+        assert_eq!(tries(Duration::from_millis(1), broken), 1);
+    }
+
+    #[test]
+    fn a_login_that_was_answered_is_never_tried_again() {
+        let refused = || {
+            let asked = Asked::Login("alice".parse().unwrap());
+            Error::Refused(Refusal { asked, reason: Reason::new(Code::LoginRefused) })
+        };
+        assert_eq!(tries(Duration::from_secs(60), refused), 1);
     }
 }
