@@ -208,6 +208,7 @@ fn a_log_that_was_set_back_is_told_by_both_sides_once() {
     let mut process = ServerProcess::start(folder.path());
     let home = Home::of_member(process.address, &ALICE);
     drop(RawClient::member(process.address, &BOB, Mode::Errand));
+    // Each of the two accounts has a number of the log, too.
     done(&home.run_in(&["send", "bob", "one"]));
     process.running.signal("TERM");
     process.running.wait();
@@ -229,14 +230,14 @@ fn a_log_that_was_set_back_is_told_by_both_sides_once() {
         (
             Some(0),
             format!(
-                "{} was set back to an older copy of its data: it is at message 1, and was at 2 when you were here. \
+                "{} was set back to an older copy of its data: it is at message 3, and was at 4 when you were here. \
                  What came in between is gone there.\n",
                 process.address
             )
         )
     );
     process.running.wait_for(
-        "alice was here when the log went up to message 2, and now it ends at 1: the data folder is an older copy",
+        "alice was here when the log went up to message 4, and now it ends at 3: the data folder is an older copy",
     );
     let silent = home.run_in(&["users", "--online"]);
     assert_eq!((silent.code, silent.stderr.as_str()), (Some(0), ""));
