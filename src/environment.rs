@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
@@ -12,7 +12,8 @@ use clap::{ArgMatches, Command};
 use crate::crypto::primitives::{self, Lacking};
 use crate::crypto::{certificate, openssl_version};
 use crate::error::{Exit, Explain};
-use crate::text::{nearest, visible};
+use crate::sync::lock;
+use crate::text::{nearest, visible, visible_path};
 use crate::transport::{TransportError, check_handshake};
 
 /// What a program can't do without.
@@ -43,7 +44,7 @@ impl Explain for EnvironmentError {
         let Self::OpenSsl { configuration, .. } = self;
         Some(format!(
             "{} sets OpenSSL up, and may leave it out (a provider, FIPS); another one for TopChat alone: OPENSSL_CONF=FILE",
-            visible(&configuration.to_string_lossy())
+            visible_path(configuration)
         ))
     }
 
@@ -128,7 +129,7 @@ fn unknown(set: impl Iterator<Item = OsString>, known: &[String]) -> Vec<String>
 pub fn remember_variables(command: &Command, matches: &ArgMatches) {
     let mut found = Vec::new();
     gather_settings(command, matches, &mut found);
-    *SETTINGS.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    *lock(&SETTINGS) = found;
 }
 
 fn gather_settings(command: &Command, matches: &ArgMatches, found: &mut Vec<Setting>) {
@@ -161,7 +162,7 @@ pub fn naming_variables(words: &str) -> String {
     let by_script = ["TOPCHAT_COMMAND", "TOPCHAT_SERVER_COMMAND"];
     match by_script.iter().any(|variable| std::env::var_os(variable).is_some()) {
         true => words.to_owned(),
-        false => with_variables(words, &SETTINGS.lock().unwrap_or_else(PoisonError::into_inner)),
+        false => with_variables(words, &lock(&SETTINGS)),
     }
 }
 

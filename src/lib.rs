@@ -9,7 +9,7 @@
 //! client            server               what happens
 //! transport   crypto   storage           TLS and frames · keys, envelopes, SCRAM · durable files
 //! wire                                   pure: bytes <-> values
-//! limits  names  text  error             std only, but for the distance of words and what Unicode calls a mark
+//! limits  names  sync  text  error       std only, but for the distance of words and what Unicode calls a mark
 //! ```
 //!
 //! `ARCHITECTURE.md` tells what each part is for and which invariants hold between them;
@@ -27,6 +27,7 @@ pub mod logging;
 pub mod names;
 pub mod server;
 pub mod storage;
+mod sync;
 pub mod text;
 pub mod transport;
 pub mod usage;

@@ -4,10 +4,11 @@
 //! `RUST_LOG` changes what is shown; no level shows message texts, keys or passwords.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use log::{Level, LevelFilter};
 
+use crate::sync::lock;
 use crate::text;
 
 /// Starts logging, with `default` as the least level shown unless `RUST_LOG` says otherwise.
@@ -20,8 +21,8 @@ pub fn start(default: LevelFilter) {
         .filter_module("rustyline", LevelFilter::Off)
         .format(move |out, record| {
             let line = line(record.level(), &record.args().to_string());
-            let what = repeats.lock().unwrap_or_else(PoisonError::into_inner).next(&line);
-            match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {
+            let what = lock(&repeats).next(&line);
+            match &*lock(&SHOWN) {
                 None => write_lines(out, what, &line),
                 Some(show) => {
                     let mut lines = Vec::new();
@@ -40,7 +41,7 @@ pub fn start(default: LevelFilter) {
 /// Shows lines in another way than on stderr, until what is given back is dropped: a line of the log must not come into one that somebody
 /// types.
 pub fn shown_by(show: impl Fn(&str) + Send + 'static) -> Elsewhere {
-    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(show));
+    *lock(&SHOWN) = Some(Box::new(show));
     Elsewhere
 }
 
@@ -49,7 +50,7 @@ pub struct Elsewhere;
 
 impl Drop for Elsewhere {
     fn drop(&mut self) {
-        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&SHOWN) = None;
     }
 }
 

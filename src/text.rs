@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::path::Path;
 
 use unicode_normalization::char::is_combining_mark;
 
@@ -22,6 +23,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         shown.push(c, rest.clone().next());
     }
     if shown.text == text { Cow::Borrowed(text) } else { Cow::Owned(shown.text) }
+}
+
+/// The same for a path.
+pub fn visible_path(path: impl AsRef<Path>) -> String {
+    visible(&path.as_ref().to_string_lossy()).into_owned()
 }
 
 /// One foreign character made visible, as it stands alone.

@@ -9,7 +9,7 @@ use clap::builder::Styles;
 
 use crate::environment;
 use crate::error::Exit;
-use crate::text::{visible, visible_lines};
+use crate::text::{visible, visible_lines, visible_path};
 
 /// Says what clap has to say of `words`, which begin with the program's name: help and version on stdout, mistakes on stderr.
 pub fn tell(error: &clap::Error, command: Command, words: impl Iterator<Item = OsString>) -> Exit {
@@ -33,7 +33,7 @@ pub fn tell(error: &clap::Error, command: Command, words: impl Iterator<Item = O
 /// The same mistake without clap's colours, which it takes for those of a stranger, and each word on one line.
 fn harmless(error: &clap::Error, command: Command, words: Vec<OsString>) -> String {
     let command = environment::without_empty_variables(command.styles(Styles::plain()));
-    let shown = words.iter().map(|word| visible(&word.to_string_lossy()).into_owned());
+    let shown = words.iter().map(visible_path);
     let again = command.clone().try_get_matches_from(shown).err();
     let again = again.or_else(|| command.clone().try_get_matches_from(words).err());
     let error = again.as_ref().unwrap_or(error);

@@ -10,7 +10,7 @@ use topchat::server::net::scheduling;
 use topchat::server::net::surroundings::Surroundings;
 use topchat::server::options::Options;
 use topchat::server::{Durability, Registration, Server, ServerError, Settings, Why, admin};
-use topchat::text::{quoted, visible};
+use topchat::text::{quoted, visible, visible_path};
 use topchat::transport::{Hangup, Stop};
 
 fn main() -> ExitCode {
@@ -67,7 +67,7 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
         say(&format!("proxies     {all:VALUE$}   must say for whom they connect (PROXY protocol, version 2)"));
     }
     let accounts = server.accounts();
-    let data = visible(&options.data_dir.to_string_lossy()).into_owned();
+    let data = visible_path(&options.data_dir);
     say(&format!("data        {data:VALUE$}   {accounts} accounts, registration {}", registration(server, options)));
     match settings.durability {
         Durability::Disk => say("messages    wait on disk until they are delivered"),

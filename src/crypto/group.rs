@@ -19,24 +19,32 @@ const BLOCK: usize = 8;
 /// Random IV, then DES-CBC.
 pub(super) fn encrypt_cbc(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
     let iv = random::bytes::<BLOCK>();
-    let sealed = des(Mode::Encrypt, key.secret(), Some(&iv), true, plaintext).map_err(failed())?;
+    let sealed = des(Mode::Encrypt, key.secret(), Some(&iv), &padded(plaintext)).map_err(failed())?;
     Ok([&iv[..], &sealed].concat())
 }
 
 /// Opens IV and DES-CBC; `None` if no length like this can come of sealing.
 pub(super) fn decrypt_cbc(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
     let (iv, sealed) = ciphertext.split_at_checked(BLOCK)?;
-    des(Mode::Decrypt, key.secret(), Some(iv), false, sealed).ok().and_then(unpadded)
+    des(Mode::Decrypt, key.secret(), Some(iv), sealed).ok().and_then(unpadded)
 }
 
 /// DES-ECB: equal blocks of text give equal blocks of ciphertext.
 pub(super) fn encrypt_ecb(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
-    des(Mode::Encrypt, key.secret(), None, true, plaintext).map(|sealed| sealed.to_vec()).map_err(failed())
+    des(Mode::Encrypt, key.secret(), None, &padded(plaintext)).map(|sealed| sealed.to_vec()).map_err(failed())
 }
 
 /// Opens DES-ECB; `None` if no length like this can come of sealing.
 pub(super) fn decrypt_ecb(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
-    des(Mode::Decrypt, key.secret(), None, false, ciphertext).ok().and_then(unpadded)
+    des(Mode::Decrypt, key.secret(), None, ciphertext).ok().and_then(unpadded)
+}
+
+/// With the padding of PKCS #7 (RFC 5652, section 6.3).
+fn padded(plaintext: &[u8]) -> Zeroizing<Vec<u8>> {
+    let length = BLOCK - plaintext.len() % BLOCK;
+    let mut padded = Zeroizing::new(vec![length as u8; plaintext.len() + length]);
+    padded[..plaintext.len()].copy_from_slice(plaintext);
+    padded
 }
 
 /// Without its padding. Bad padding is no end here: the caller compares the commitment in any case, and decides once, so that
@@ -51,21 +59,15 @@ fn unpadded(mut padded: Zeroizing<Vec<u8>>) -> Option<Opened> {
     Some(Opened { plaintext: padded, whole: is_good })
 }
 
-/// CBC with an IV, ECB without.
-fn des(
-    mode: Mode,
-    key: &[u8; BLOCK],
-    iv: Option<&[u8]>,
-    padding: bool,
-    input: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+/// CBC with an IV, ECB without, of whole blocks.
+fn des(mode: Mode, key: &[u8; BLOCK], iv: Option<&[u8]>, input: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
     let cipher = if iv.is_some() { Cipher::des_ede3_cbc() } else { Cipher::des_ede3() };
     let triple = Zeroizing::new([*key, *key, *key].concat());
     let mut crypter = Crypter::new(cipher, mode, &triple, iv)?;
-    crypter.pad(padding);
+    crypter.pad(false);
     let mut output = Zeroizing::new(vec![0; input.len() + 2 * BLOCK]);
     let mut length = crypter.update(input, &mut output)?;
-    length += crypter.finalize(output.get_mut(length..).unwrap_or_default())?;
+    length += crypter.finalize(&mut output[length..])?;
     output.truncate(length);
     Ok(output)
 }
@@ -101,8 +103,8 @@ mod tests {
         let mut count = 0;
         for line in KNOWN_ANSWERS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let [key, plain, sealed] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
-            assert_eq!(*des(Mode::Encrypt, &block(key), None, false, &hex(plain)).unwrap(), hex(sealed), "{line}");
-            assert_eq!(*des(Mode::Decrypt, &block(key), None, false, &hex(sealed)).unwrap(), hex(plain), "{line}");
+            assert_eq!(*des(Mode::Encrypt, &block(key), None, &hex(plain)).unwrap(), hex(sealed), "{line}");
+            assert_eq!(*des(Mode::Decrypt, &block(key), None, &hex(sealed)).unwrap(), hex(plain), "{line}");
             count += 1;
         }
         assert_eq!(count, 64 + 56 + 19);
@@ -111,17 +113,17 @@ mod tests {
     #[test]
     fn ecb_gives_the_example_of_fips_81() {
         let key = block("0123456789abcdef");
-        let sealed = des(Mode::Encrypt, &key, None, false, b"Now is the time for all ").unwrap();
+        let sealed = des(Mode::Encrypt, &key, None, b"Now is the time for all ").unwrap();
         assert_eq!(*sealed, hex("3fa40e8a984d48156a271787ab8883f9893d51ec4b563b53"));
-        assert_eq!(*des(Mode::Decrypt, &key, None, false, &sealed).unwrap(), b"Now is the time for all ");
+        assert_eq!(*des(Mode::Decrypt, &key, None, &sealed).unwrap(), b"Now is the time for all ");
     }
 
     #[test]
     fn cbc_gives_the_example_of_fips_81() {
         let (key, iv) = (block("0123456789abcdef"), hex("1234567890abcdef"));
-        let sealed = des(Mode::Encrypt, &key, Some(&iv), false, b"Now is the time for all ").unwrap();
+        let sealed = des(Mode::Encrypt, &key, Some(&iv), b"Now is the time for all ").unwrap();
         assert_eq!(*sealed, hex("e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6"));
-        assert_eq!(*des(Mode::Decrypt, &key, Some(&iv), false, &sealed).unwrap(), b"Now is the time for all ");
+        assert_eq!(*des(Mode::Decrypt, &key, Some(&iv), &sealed).unwrap(), b"Now is the time for all ");
     }
 
     #[test]
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn bad_padding_goes_as_far_as_good_padding() {
         let keys = key();
-        let sealed = |padded: &[u8]| des(Mode::Encrypt, keys.writer().secret(), None, false, padded).unwrap();
+        let sealed = |padded: &[u8]| des(Mode::Encrypt, keys.writer().secret(), None, padded).unwrap();
         let block = |end: &[u8]| [&[b'x'; 2 * BLOCK][end.len()..], end].concat();
         for good in [&[1][..], &[2; 2], &[8; 8]] {
             let opened = decrypt_ecb(keys.writer(), &sealed(&block(good))).unwrap();

@@ -1,7 +1,7 @@
 //! Why a server can't start or go on.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::accounts::AccountsError;
 use super::admin::Refusal;
@@ -17,7 +17,7 @@ use crate::storage::journal::version_hint;
 use crate::storage::lock::LockError;
 use crate::storage::manifest::ManifestError;
 use crate::storage::{FileError, FileKind};
-use crate::text::{quoted, visible};
+use crate::text::{quoted, visible, visible_path};
 use crate::transport::TransportError;
 
 /// Why a server can't start or go on.
@@ -44,7 +44,7 @@ pub enum ServerError {
         better: String,
     },
     /// The certificate file is not what this program made.
-    #[error("{} holds no usable certificate and key: {why}", shown(.path))]
+    #[error("{} holds no usable certificate and key: {why}", visible_path(.path))]
     Certificate {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum ServerError {
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// A file of the server's identity is not what this program made.
-    #[error("{}, line 1: the checksum does not hold", shown(.path))]
+    #[error("{}, line 1: the checksum does not hold", visible_path(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -84,19 +84,19 @@ pub enum ServerError {
     #[error(transparent)]
     Messages(#[from] StoreError),
     /// What answers the owner is not this version of the server.
-    #[error("the server that runs on {} answers what this program does not understand", shown(.folder))]
+    #[error("the server that runs on {} answers what this program does not understand", visible_path(.folder))]
     Misunderstood {
         /// The data folder.
         folder: PathBuf,
     },
     /// Asked how it is, and it does not run.
-    #[error("no server runs on {}", shown(.folder))]
+    #[error("no server runs on {}", visible_path(.folder))]
     NotRunning {
         /// The data folder.
         folder: PathBuf,
     },
     /// Something else stands where the admin socket should be.
-    #[error("{} is {found}, not a socket", shown(.path))]
+    #[error("{} is {found}, not a socket", visible_path(.path))]
     NotSocket {
         /// The place.
         path: PathBuf,
@@ -104,7 +104,7 @@ pub enum ServerError {
         found: FileKind,
     },
     /// A file of the server's identity is of an older version.
-    #[error("{} is of version 1 of its format, and this program reads version 2", shown(.path))]
+    #[error("{} is of version 1 of its format, and this program reads version 2", visible_path(.path))]
     OldFile {
         /// The file.
         path: PathBuf,
@@ -119,7 +119,7 @@ pub enum ServerError {
     #[error("{}", refusal_words(.0))]
     Refused(Refusal),
     /// The path of the admin socket is longer than the operating system takes.
-    #[error("the path {} has {length} bytes, and a socket's can have {SOCKET_PATH_MAX}", shown(.path))]
+    #[error("the path {} has {length} bytes, and a socket's can have {SOCKET_PATH_MAX}", visible_path(.path))]
     SocketPath {
         /// The path.
         path: PathBuf,
@@ -137,7 +137,7 @@ pub enum ServerError {
         scarce: Scarce,
     },
     /// The running server did not answer to the end.
-    #[error("the server that runs on {} did not answer: {}", shown(.folder), silence(.source))]
+    #[error("the server that runs on {} did not answer: {}", visible_path(.folder), silence(.source))]
     Unanswered {
         /// The data folder.
         folder: PathBuf,
@@ -172,7 +172,7 @@ impl Explain for ServerError {
             ),
             Self::Damaged { path } => Some(format!(
                 "nothing was changed: put {} back from a backup; without it {}",
-                shown(path),
+                visible_path(path),
                 folder::without(path)
             )),
             Self::OldFile { .. } => Some(version_hint(1, 2)),
@@ -257,10 +257,6 @@ fn silence(source: &io::Error) -> String {
         }
         _ => source.to_string(),
     }
-}
-
-fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy()).into_owned()
 }
 
 /// Whether another try may help: the port is in use, or the address or the host's name is not there yet. A name that can't be looked up is an

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::accounts::Accounts;
@@ -15,6 +15,7 @@ use super::registry::handle::Presence;
 use super::registry::hub::Hub;
 use crate::crypto::keys::PublicKey;
 use crate::limits;
+use crate::sync::lock;
 use crate::transport::ServerTls;
 use crate::wire::to_client::Admission;
 
@@ -181,11 +182,11 @@ impl Shared {
 
     pub(crate) fn hub(&self) -> MutexGuard<'_, Hub<Presence>> {
         // No code that can panic runs under this lock, nor under the next.
-        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.hub)
     }
 
     pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.throttle)
     }
 }
 

@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use crate::error::{Exit, Explain};
-use crate::text::{quoted, visible};
+use crate::text::{quoted, visible_path};
 
 /// Why a file or folder is not usable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// It exists, and nothing is overwritten.
-    #[error("{} exists already", shown(.path))]
+    #[error("{} exists already", visible_path(.path))]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("{doing} {}: {source}", shown(.path))]
+    #[error("{doing} {}: {source}", visible_path(.path))]
     Io {
         /// What was tried, as "writing".
         doing: &'static str,
@@ -32,7 +32,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// Others may put files into the folder, or take them away.
-    #[error("the folder {} can be written by others (mode {mode:04o})", shown(.path))]
+    #[error("the folder {} can be written by others (mode {mode:04o})", visible_path(.path))]
     LooseFolder {
         /// The folder.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum FileError {
         mode: u32,
     },
     /// Others may read or write the file.
-    #[error("{} is open to others (mode {mode:04o})", shown(.path))]
+    #[error("{} is open to others (mode {mode:04o})", visible_path(.path))]
     LooseMode {
         /// The file.
         path: PathBuf,
@@ -48,13 +48,13 @@ pub enum FileError {
         mode: u32,
     },
     /// It does not exist.
-    #[error("{}: no such file or folder", shown(.path))]
+    #[error("{}: no such file or folder", visible_path(.path))]
     Missing {
         /// The file or folder.
         path: PathBuf,
     },
     /// Something else stands where a folder should be.
-    #[error("{} is {found}, not a folder", shown(.path))]
+    #[error("{} is {found}, not a folder", visible_path(.path))]
     NotFolder {
         /// The place.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum FileError {
         found: FileKind,
     },
     /// Something else stands where a file should be.
-    #[error("{} is {found}, not a regular file", shown(.path))]
+    #[error("{} is {found}, not a regular file", visible_path(.path))]
     NotRegular {
         /// The place.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum FileError {
         found: FileKind,
     },
     /// It belongs to somebody else.
-    #[error("{} belongs to user id {uid}, not to this user (id {})", shown(.path), own_uid())]
+    #[error("{} belongs to user id {uid}, not to this user (id {})", visible_path(.path), own_uid())]
     OtherOwner {
         /// The file or folder.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub enum FileError {
         uid: u32,
     },
     /// It is longer than a file of its sort can be.
-    #[error("{} is longer than {limit} bytes", shown(.path))]
+    #[error("{} is longer than {limit} bytes", visible_path(.path))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -184,11 +184,6 @@ impl fmt::Display for FileKind {
 /// The effective user id: who this process's files belong to.
 pub(super) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
-}
-
-/// A path, safe for a terminal and a log.
-pub(super) fn shown(path: &Path) -> String {
-    visible(&path.to_string_lossy()).into_owned()
 }
 
 /// What file systems in a network answer that can't do it (flock(2), fsync(2)).

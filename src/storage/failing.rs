@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::FileError;
 use super::append::Medium;
 use super::disk::{Disk, RealDisk};
+use crate::sync::lock;
 
 /// What is written, what is on disk, and which operations fail.
 #[derive(Debug, Default)]
@@ -96,7 +97,7 @@ impl FailingDisk {
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.plan)
     }
 
     fn fails(&self) -> bool {

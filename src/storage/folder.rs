@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use super::FileError;
-use super::error::{is_unsupported, own_uid, shown};
+use super::error::{is_unsupported, own_uid};
 use super::lock::{Lock, LockError};
 use super::private::{self, UNFINISHED};
+use crate::text::visible_path;
 
 /// Name of the lock file within a [`LockedFolder`].
 pub const LOCK_NAME: &str = "lock";
@@ -85,7 +86,7 @@ pub fn sync_folder(path: &Path) -> Result<(), FileError> {
                 log::warn!(
                     "the file system of {} can't put a folder on disk by itself ({source}): \
                      a crash of the machine may take new files back; better is a local disk",
-                    shown(path)
+                    visible_path(path)
                 );
             });
             Ok(())

@@ -25,11 +25,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::append::{AppendFile, Medium};
 use super::disk::Disk;
-use super::error::shown;
 use super::folder::{parent, sync_folder};
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
 use crate::limits::{JOURNAL_GROWTH, RECORD_MAX, TORN_COPIES, TORN_MAX};
+use crate::text::visible_path;
 
 /// What sort of records a journal holds.
 #[derive(Debug)]
@@ -358,7 +358,7 @@ pub struct Cut {
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, offset, bytes, copy } = self;
-        let (path, copy) = (shown(path), shown(copy));
+        let (path, copy) = (visible_path(path), visible_path(copy));
         write!(f, "{path}: cut off a torn or damaged last record, {bytes} bytes at byte {offset}, kept in {copy}")
     }
 }
@@ -368,7 +368,7 @@ impl fmt::Display for Cut {
 #[non_exhaustive]
 pub enum JournalError {
     /// Something else stands there than what was written.
-    #[error("{}, line {line}: {why}", shown(.path))]
+    #[error("{}, line {line}: {why}", visible_path(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -383,7 +383,7 @@ pub enum JournalError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Another program wrote it.
-    #[error("{} is of version {found} of its format, and this program reads version {known}", shown(.path))]
+    #[error("{} is of version {found} of its format, and this program reads version {known}", visible_path(.path))]
     Version {
         /// The file.
         path: PathBuf,
@@ -443,7 +443,9 @@ impl Title {
                 let covered = &text.unwrap_or_default()[..line.len() - given.len() - 2];
                 match (version(of), fields.get(3).and_then(|count| count.parse().ok())) {
                     _ if sum(format, covered.as_bytes()) != *given => Err("the checksum does not hold".to_owned()),
-                    _ if found != name => Err(format!("this is a file of {}, not of {name}", shown(Path::new(found)))),
+                    _ if found != name => {
+                        Err(format!("this is a file of {}, not of {name}", visible_path(Path::new(found))))
+                    }
                     (Some(version), founding) => Ok(Self { version, founding, sum: Some((*given).to_owned()) }),
                     (None, _) => Err(format!("this is no file of {name}")),
                 }

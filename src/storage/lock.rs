@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::error::shown;
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
 use crate::limits::{LOCK_PAUSE_FIRST, LOCK_PAUSE_MAX, LOCK_WITHIN};
+use crate::text::visible_path;
 
 /// A process id and a line end are shorter.
 const PID_MAX: u64 = 16;
@@ -99,7 +99,7 @@ impl FolderLock {
                 }
                 Err(TryLockError::WouldBlock) => return Err(LockError::Held { path: path.join("lock"), pid: None }),
                 Err(TryLockError::Error(error)) => {
-                    log::debug!("{} can't be locked: {error}", shown(path));
+                    log::debug!("{} can't be locked: {error}", visible_path(path));
                     return Ok(None);
                 }
             }
@@ -124,7 +124,7 @@ pub enum LockError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Another process holds it.
-    #[error("{} is in use{}", shown(.path.parent().unwrap_or(.path)), by(*.pid))]
+    #[error("{} is in use{}", visible_path(.path.parent().unwrap_or(.path)), by(*.pid))]
     Held {
         /// The lock file.
         path: PathBuf,
@@ -138,7 +138,7 @@ impl Explain for LockError {
         match self {
             Self::File(error) => error.hint(),
             Self::Held { pid: Some(pid), .. } => Some(format!("stop process {pid} first")),
-            Self::Held { path, .. } => Some(format!("stop the process that holds {} first", shown(path))),
+            Self::Held { path, .. } => Some(format!("stop the process that holds {} first", visible_path(path))),
         }
     }
 

@@ -13,13 +13,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::disk::RealDisk;
-use super::error::shown;
 use super::journal::{Format, Journal, JournalError, Stored, version_hint};
 use super::lock::{Lock, LockError};
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
 use crate::limits::LOCK_WITHIN;
-use crate::text::quoted;
+use crate::text::{quoted, visible_path};
 
 /// A sort of folder.
 #[derive(Debug)]
@@ -194,7 +193,7 @@ fn lost(path: &Path) -> PathBuf {
 #[non_exhaustive]
 pub enum ManifestError {
     /// A part is not there any more.
-    #[error("{} is gone", shown(.path))]
+    #[error("{} is gone", visible_path(.path))]
     Gone {
         /// The part.
         path: PathBuf,
@@ -210,7 +209,7 @@ pub enum ManifestError {
     /// There are parts, but no manifest.
     #[error(
         "{} has {part}, but no {NAME}: it is of version 1 of its format, and this program reads version {known}",
-        shown(.folder)
+        visible_path(.folder)
     )]
     Missing {
         /// The folder.

@@ -159,7 +159,7 @@ impl Connection {
             if self.tls.get_ref().is_full() && !self.push()? {
                 return Ok(false);
             }
-            match self.tls.ssl_write(self.outgoing.get(self.sent..).unwrap_or_default()) {
+            match self.tls.ssl_write(&self.outgoing[self.sent..]) {
                 Ok(count) => {
                     self.sent += count;
                     self.wants_write = false;

@@ -60,7 +60,7 @@ pub fn forwarded_for(socket: &TcpStream, wakeup: &Wakeup, deadline: Instant) -> 
 fn take(mut socket: &TcpStream, taken: &mut Vec<u8>, most: usize) -> io::Result<usize> {
     let had = taken.len();
     taken.resize(had + most, 0);
-    let result = socket.read(taken.get_mut(had..).unwrap_or_default());
+    let result = socket.read(&mut taken[had..]);
     taken.truncate(had + result.as_ref().copied().unwrap_or_default());
     result
 }

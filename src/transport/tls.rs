@@ -17,6 +17,7 @@ use openssl::x509::X509;
 use rustix::fs::OFlags;
 
 use super::TransportError;
+use crate::sync::lock;
 use crate::wire::{ALPN, ALPN_OUTDATED, Fingerprint};
 
 /// A server's certificate and settings.
@@ -194,7 +195,7 @@ fn open_key_log(path: &Path) -> io::Result<File> {
 }
 
 fn log_key(file: &Mutex<File>, line: &str) {
-    let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut file = lock(file);
     // In one piece: a pipe takes all of it or nothing (pipe(7)).
     if let Err(error) = file.write_all(format!("{line}\n").as_bytes()) {
         log::warn!("SSLKEYLOGFILE: {error}");

@@ -72,7 +72,7 @@ pub fn wait(socket: &impl AsFd, interest: Interest, wakeup: &Wakeup, deadline: O
     let events = events(interest);
     let mut watched = [PollFd::new(wakeup, PollFlags::IN), PollFd::new(socket, events)];
     let watching = if events.is_empty() { 1 } else { watched.len() };
-    poll_until(watched.get_mut(..watching).unwrap_or_default(), deadline)?;
+    poll_until(&mut watched[..watching], deadline)?;
     let [woken, socket] = watched.map(|watched| watched.revents());
     let ready = Ready {
         readable: socket.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR),

@@ -98,7 +98,7 @@ impl<'a> Sending<'a> {
             }
             let typed = match rustix::io::read(&stdin, &mut buffer) {
                 Ok(0) => break,
-                Ok(count) => lines.push(buffer.get(..count).unwrap_or_default()),
+                Ok(count) => lines.push(&buffer[..count]),
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
                 Err(error) => return Err(input(error.into())),
             };

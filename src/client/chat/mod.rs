@@ -37,6 +37,7 @@ use super::ui::prompt;
 use crate::limits::{STOP_WITHIN, TYPING_ENDED};
 use crate::logging::{self, Elsewhere};
 use crate::names::UserName;
+use crate::sync::lock;
 use crate::transport::Stop;
 use crate::wire::{Fingerprint, ToClient};
 use input::Sending;
@@ -164,7 +165,7 @@ impl Chat<'_> {
 
     /// The changed keys whose fingerprints the person has seen in this chat: the last one of each name.
     pub(crate) fn shown(&self) -> MutexGuard<'_, HashMap<UserName, Fingerprint>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shown)
     }
 
     /// Before something goes to ALL: the group key file may have changed, and without one nothing can.
@@ -192,7 +193,7 @@ impl Chat<'_> {
 
     /// The messages on their way.
     pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pending)
     }
 
     /// Waits until at most `most` messages are without an answer, for `time` at most.
@@ -220,6 +221,6 @@ impl Chat<'_> {
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.answers)
     }
 }

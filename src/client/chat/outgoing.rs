@@ -1,6 +1,6 @@
 //! What goes out: kept until the server has answered, sent in order, taken back when a key has changed.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Instant;
 
 use super::Chat;
@@ -11,6 +11,7 @@ use crate::client::state::outbox::Outbox;
 use crate::client::ui::render::Own;
 use crate::limits::{UNANSWERED_MAX, WAITING_MESSAGES};
 use crate::names::{Recipient, UserName};
+use crate::sync::lock;
 use crate::wire::{Envelope, MessageId, ToServer};
 
 /// What waits for the server, and whether a thread is sending it.
@@ -29,7 +30,7 @@ impl Outgoing {
 impl Chat<'_> {
     /// What waits for the server. The lock covers the outbox's file, too.
     pub(crate) fn outbox(&self) -> OutboxGuard<'_> {
-        OutboxGuard(self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+        OutboxGuard(lock(&self.outbox))
     }
 
     /// Sends what waits, in order. If the other thread is doing that, it takes along what came since.

@@ -1,7 +1,7 @@
 //! What the chat remembers of people: who was seen, who wrote last, and for whom the terminal rings.
 
 use std::collections::BTreeSet;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use super::Chat;
 use crate::client::Error;
@@ -10,6 +10,7 @@ use crate::client::state::bell::Bell;
 use crate::client::ui::render::named;
 use crate::limits::CONTACTS_MAX;
 use crate::names::{Recipient, UserName};
+use crate::sync::lock;
 
 /// What the one thread tells the other about people.
 #[derive(Default)]
@@ -78,6 +79,6 @@ impl Chat<'_> {
     }
 
     fn manners(&self) -> MutexGuard<'_, Manners> {
-        self.manners.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.manners)
     }
 }

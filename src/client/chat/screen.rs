@@ -10,6 +10,7 @@ use crate::client::Error;
 use crate::client::ui::output;
 use crate::client::ui::render::Page;
 use crate::limits::UNSHOWN_MAX;
+use crate::sync::lock;
 use crate::wire::MessageId;
 
 /// Lines of both threads, and the prompt below them.
@@ -311,11 +312,11 @@ impl Screen {
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.turn)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::client::net::session::Session;
 use crate::client::net::{restored, session};
 use crate::client::ui::prompt::Terminal;
 use crate::crypto::scram;
+use crate::text::visible_path;
 use crate::wire::ToServer;
 use crate::wire::to_server::Mode;
 
@@ -80,7 +81,7 @@ pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
     dialogue.link().finish();
     restored::forget(&config.account_state(&name));
     let folder = KeyFolder::new(&config.users_dir(), &name);
-    let shown = crate::text::visible(&folder.path().to_string_lossy()).into_owned();
+    let shown = visible_path(folder.path());
     config.say(&format!("deleted {name} on {}. The key files stay in {shown}", config.server));
     Ok(())
 }

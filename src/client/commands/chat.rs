@@ -14,6 +14,7 @@ use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::{Error, Refusal};
 use crate::limits::{LOGIN_TRIES, RSA_BITS_DEFAULT};
 use crate::names::UserName;
+use crate::text::visible_path;
 use crate::transport::Stop;
 use crate::wire::Code;
 use crate::wire::to_server::Mode;
@@ -167,7 +168,7 @@ fn ask_name(terminal: &Terminal) -> Result<UserName, Error> {
 }
 
 fn missing_keys(name: &UserName, folder: &KeyFolder) -> String {
-    let shown = crate::text::visible(&folder.path().to_string_lossy()).into_owned();
+    let shown = visible_path(folder.path());
     format!("The keys of {name} are on the machine where the account was made: copy that folder to {shown}")
 }
 

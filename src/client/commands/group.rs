@@ -14,7 +14,7 @@ use crate::crypto::group_key::{GroupKey, GroupKeys};
 use crate::limits::LOCK_WITHIN;
 use crate::storage::lock::Lock;
 use crate::storage::{FileError, private};
-use crate::text::visible;
+use crate::text::visible_path;
 
 /// A new key that writes from now on; those before it still read. Makes the file if there is none.
 pub fn rekey(config: &Config) -> Result<(), Error> {
@@ -33,13 +33,13 @@ pub fn rekey(config: &Config) -> Result<(), Error> {
             private::create_new(&path, keys.to_text().as_bytes())?;
             config.say(&format!(
                 "there was no group key in {}: this is a first one. If the group has one already, take a member's file instead",
-                visible(&path.to_string_lossy())
+                visible_path(&path)
             ));
             keys
         }
         Err(error) => return Err(error),
     };
-    let (shown, new) = (visible(&path.to_string_lossy()).into_owned(), keys.writer().short_id());
+    let (shown, new) = (visible_path(&path), keys.writer().short_id());
     let older = match keys.entries().count() - 1 {
         0 => String::new(),
         1 => "; the one before still reads".to_owned(),
@@ -67,7 +67,7 @@ pub fn forget(config: &Config, digits: &str, force: bool) -> Result<(), Error> {
     if !force && (is_only || keys.writer().id == id) {
         return Err(Error::GroupFile(GroupFileError::Needed { id: short(id), path, is_only }));
     }
-    let shown = visible(&path.to_string_lossy()).into_owned();
+    let shown = visible_path(&path);
     match keys.remove(&id) {
         true => {
             private::replace(&path, keys.rewrite(&text).as_bytes())?;

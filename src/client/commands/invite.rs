@@ -7,12 +7,12 @@ use crate::client::ui::prompt::Terminal;
 use crate::client::{Error, Refusal};
 use crate::limits::{INVITE_MAX, INVITE_TRIES};
 use crate::storage::private;
-use crate::text::visible;
+use crate::text::visible_path;
 use crate::wire::Code;
 
 /// The code in the first line of a file; `-` is stdin.
 pub fn from_file(path: &Path) -> Result<String, Error> {
-    let shown = visible(&path.to_string_lossy()).into_owned();
+    let shown = visible_path(path);
     let (line, from) = if path == Path::new("-") {
         (raw_line(&mut Unbuffered, WHAT)?, "stdin".to_owned())
     } else {

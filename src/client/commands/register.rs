@@ -24,6 +24,7 @@ use crate::client::ui::prompt::Terminal;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::{bundle, scram};
 use crate::names::UserName;
+use crate::text::visible_path;
 use crate::wire::{Code, ToClient, ToServer};
 
 /// `topchat register NAME`.
@@ -123,7 +124,7 @@ impl NewAccount<'_> {
         let result = self.make(invite);
         match earlier {
             Some(earlier) if folder.exists() => {
-                let shown = crate::text::visible(&earlier.path().to_string_lossy()).into_owned();
+                let shown = visible_path(earlier.path());
                 config.say(&format!(
                     "contacts and messages of an earlier {name} on this machine are set aside in {shown}"
                 ));
@@ -188,7 +189,7 @@ impl NewAccount<'_> {
 /// What a person reads after it.
 pub fn registered(config: &Config, name: &UserName, before: Before) -> String {
     let folder = KeyFolder::new(&config.users_dir(), name);
-    let shown = crate::text::visible(&folder.path().to_string_lossy()).into_owned();
+    let shown = visible_path(folder.path());
     match before {
         Before::Absent => format!("registered {name}.   keys in {shown}, locked with your password"),
         Before::There => format!(

@@ -26,7 +26,7 @@ use crate::crypto::keys::{PrivateKey, PublicKey};
 use crate::limits::BACKUP_MAX;
 use crate::names::UserName;
 use crate::storage::{FileError, FileKind, private};
-use crate::text::visible;
+use crate::text::visible_path;
 
 /// Where a document goes to, and how.
 pub struct Export {
@@ -77,7 +77,7 @@ pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
             } else {
                 private::create_new(&path, &text)?
             }
-            visible(&path.to_string_lossy()).into_owned()
+            visible_path(path)
         }
     };
     config.say(&format!("exported {name} to {shown}: keys locked with your password, {contacts}, {group}"));
@@ -139,7 +139,7 @@ pub fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let group = put_group_key(config, &payload)?;
     let encryption = payload.open(ENCRYPTION, &secret).map_err(&wrong)?;
     put_keys(config, &name, &payload, [identity.public(), encryption.public()])?;
-    let shown = visible(&folder.path().to_string_lossy()).into_owned();
+    let shown = visible_path(folder.path());
     config.say(&format!("imported {name} of {}: keys in {shown}, {contacts}{group}", payload.server));
     config.say(&session::own_fingerprint(identity.public().fingerprint()));
     config.say(&format!("next: topchat --server {} login {name}", payload.server));

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::client::Error;
 use crate::client::config::{Config, default_group_key};
@@ -13,6 +13,7 @@ use crate::client::model::event::Notice;
 use crate::client::net::session;
 use crate::crypto::group_key::GroupKeys;
 use crate::storage::FileError;
+use crate::sync::lock;
 
 /// The keys that were read last, and whether the file still is the one that they were read from.
 #[derive(Default)]
@@ -98,7 +99,7 @@ impl GroupFile {
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::crypto::keys::{KeyError, PrivateKey};
 use crate::crypto::scram::Password;
 use crate::limits::{NEW_PASSWORD_TRIES, PASSWORD_LINE_MAX, PASSWORD_OUTPUT_MAX};
 use crate::storage::{FileError, private};
-use crate::text::visible;
+use crate::text::visible_path;
 
 /// A password, also as it was typed. No `Debug`.
 pub struct Secret {
@@ -73,7 +73,7 @@ pub fn given(config: &Config) -> Result<Option<Secret>, Error> {
 
 /// The first line of a file; `-` is stdin. Links are refused and pipes not waited for; that others may read it is said.
 pub fn from_file(path: &Path) -> Result<Secret, Error> {
-    let shown = visible(&path.to_string_lossy()).into_owned();
+    let shown = visible_path(path);
     if path == Path::new("-") {
         return first_line(&mut Unbuffered, "stdin");
     }

@@ -1,8 +1,9 @@
 //! The connection that a long session has at this moment, if it has one.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::connection::Link;
+use crate::sync::lock;
 
 /// Replaced at every reconnect, and empty in between.
 #[derive(Default)]
@@ -41,6 +42,6 @@ impl Circuit {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Arc<Link>>> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.link)
     }
 }

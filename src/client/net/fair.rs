@@ -6,6 +6,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::sync::lock;
+
 /// A value that threads take in turns.
 pub struct Fair<T> {
     turns: Mutex<Turns>,
@@ -51,11 +53,11 @@ impl<T> Fair<T> {
     fn wait(&self, mine: u64) -> Turn<'_, T> {
         let others = |turns: &mut Turns| turns.serving != mine;
         drop(self.next.wait_while(self.turns(), others).unwrap_or_else(PoisonError::into_inner));
-        Turn { owner: self, value: Some(self.value.lock().unwrap_or_else(PoisonError::into_inner)) }
+        Turn { owner: self, value: Some(lock(&self.value)) }
     }
 
     fn turns(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.turns)
     }
 }
 

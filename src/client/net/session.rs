@@ -33,7 +33,7 @@ use crate::limits::{BROKEN_LOGIN_TRIES, QUEUE_PAUSE, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::private;
-use crate::text::visible;
+use crate::text::visible_path;
 use crate::transport::TransportError;
 use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
@@ -336,7 +336,7 @@ pub fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
         ),
         None => format!(
             "group ALL           no key: get the file from a member and put it at {}",
-            visible(&default_group_key(&config.keys_dir).to_string_lossy())
+            visible_path(default_group_key(&config.keys_dir))
         ),
     }
 }

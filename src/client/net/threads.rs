@@ -5,6 +5,7 @@ use std::thread;
 
 use super::circuit::Circuit;
 use crate::client::Error;
+use crate::sync::lock;
 use crate::transport::{Stop, wait_input};
 
 /// What a thread does.
@@ -24,7 +25,7 @@ pub fn conduct<'a>(circuit: &Circuit, stop: &Stop, parts: Vec<Part<'a>>) -> Resu
     let over = Stop::new().map_err(Error::system("making a wake-up"))?;
     let first = Mutex::new(None);
     let ended = |result| {
-        first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(result);
+        lock(&first).get_or_insert(result);
         over.ask();
         circuit.wake();
     };

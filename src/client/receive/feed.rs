@@ -185,7 +185,7 @@ impl Attached {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => continue,
                 Err(_) => return Ok(None),
             };
-            let lines = self.lines.push(buffer.get(..read).unwrap_or_default());
+            let lines = self.lines.push(&buffer[..read]);
             let texts = lines.into_iter().filter_map(|line| match line {
                 Line::Text(text) => Some(text),
                 Line::TooLong | Line::NotUtf8 => None,

@@ -79,7 +79,7 @@ fn serve(desk: &mut Desk<'_>, open: &Open, stdout: &Stdout, over: &Stop) -> Resu
         };
         let complete = match read {
             0 => lines.finish().into_iter().collect(),
-            read => lines.push(buffer.get(..read).unwrap_or_default()),
+            read => lines.push(&buffer[..read]),
         };
         for line in complete.into_iter().take_while(|_| !over.is_asked()) {
             let answer = request::parse(line).and_then(|asked| open.carry_out(asked, |request| desk.answer(request)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::answer;
 use super::request::{Asked, Id, Request};
 use crate::client::Error;
+use crate::sync::lock;
 
 /// One line of requests at a time.
 #[derive(Default)]
@@ -68,7 +69,7 @@ impl Open {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,11 +1,12 @@
 //! stdout of `topchat rpc`: lines whole and in order, for a reader that takes its time, or that is none.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::client::Error;
 use crate::limits::OUTPUT_CHUNK;
+use crate::sync::lock;
 use crate::transport::{Stop, wait_output};
 
 /// What is to be written, by whichever thread finds that it can be: none holds up another by its waiting.
@@ -56,7 +57,7 @@ impl Stdout {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 

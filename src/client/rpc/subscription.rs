@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ use crate::client::ui::{json, output};
 use crate::limits::{FEED_PAUSE, INBOX_WITHIN, LOCK_PAUSE_MAX, OUTPUT_WITHIN};
 use crate::names::UserName;
 use crate::storage::lock::LockError;
+use crate::sync::lock;
 use crate::transport::{Stop, wait_input};
 use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
@@ -48,11 +49,11 @@ struct State(Mutex<&'static str>);
 
 impl State {
     fn get(&self) -> &'static str {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0)
     }
 
     fn set(&self, state: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        *lock(&self.0) = state;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::client::Error;
 use crate::client::error::trust::TrustError;
 use crate::limits::CONTACTS_MAX;
 use crate::names::UserName;
+use crate::sync::lock;
 
 /// The blocked names of one account on one server, and how much of theirs was not shown.
 pub(crate) struct Blocked {
@@ -92,6 +93,6 @@ impl Blocked {
     }
 
     fn counts(&self) -> MutexGuard<'_, BTreeMap<UserName, u64>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ use crate::storage::disk::RealDisk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
 use crate::storage::lock::Lock;
 use crate::storage::manifest::Manifest;
+use crate::sync::lock;
 use crate::wire::{Envelope, MessageId};
 
 /// An open history, to be added to by any thread.
@@ -188,7 +189,7 @@ impl History {
 
     /// One write for all of them; on disk when this returns.
     fn append(&self, entries: &[(&Head, &str)]) -> Result<(), Error> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = lock(&self.end);
         let _lock = Lock::acquire_within(&self.path.with_extension("sealed.lock"), LOCK_WITHIN)?;
         let known = end.take().filter(|end| end.is_still(&self.path));
         let mut now = known.map_or_else(|| End::find(&self.path), Ok)?;

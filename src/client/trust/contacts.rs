@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::pins::{Choice, Contact, Pins};
 use crate::client::Error;
@@ -16,6 +16,7 @@ use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
 use crate::limits::{CONTACTS_FILE_MAX, CONTACTS_MAX};
 use crate::names::UserName;
+use crate::sync::lock;
 use crate::wire::Fingerprint;
 
 /// The pins of one account on one server. Other processes may change them at any time.
@@ -198,7 +199,7 @@ impl Contacts {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.memory)
     }
 }
 

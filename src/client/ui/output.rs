@@ -1,10 +1,11 @@
 //! Data on stdout.
 
 use std::io::{self, Write};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex};
 
 use crate::client::Error;
 use crate::client::cli::options::Repeated;
+use crate::sync::lock;
 use crate::text::{quoted, visible};
 
 /// One line, at once.
@@ -25,12 +26,12 @@ pub fn words(text: &str) {
 
 /// From now on commands that are told to be typed name the account that they are for: several are on this machine.
 pub fn name_account(user: &str) {
-    *USER.lock().unwrap_or_else(PoisonError::into_inner) = Some(user.to_owned());
+    *lock(&USER) = Some(user.to_owned());
 }
 
 /// From now on commands that are told to be typed are for the same server and folders as this one.
 pub fn repeat(settings: Vec<Repeated>) {
-    *SETTINGS.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+    *lock(&SETTINGS) = settings;
 }
 
 /// These words with each `topchat COMMAND` as this person types it: a clone that is not installed starts the client by a script,
@@ -38,8 +39,8 @@ pub fn repeat(settings: Vec<Repeated>) {
 /// named have to be named again.
 pub fn as_typed(words: &str) -> String {
     static COMMAND: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(COMMAND_VARIABLE).ok());
-    let user = USER.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let user = lock(&USER).clone();
+    let settings = lock(&SETTINGS).clone();
     with_command(words, COMMAND.as_deref().unwrap_or(PROGRAM), user.as_deref(), &settings)
 }
 

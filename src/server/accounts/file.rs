@@ -12,6 +12,7 @@ use crate::limits::OUTDATED_MIN;
 use crate::server::clock::RunClock;
 use crate::storage::disk::RealDisk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
+use crate::sync::write;
 
 /// Name of the database within the data folder.
 pub const FILE_NAME: &str = "accounts.jsonl";
@@ -40,7 +41,7 @@ impl Store for Database {
         if self.journal.count() < self.look_at {
             return;
         }
-        let mut table = table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = write(table);
         if self.has_grown_old(&table) {
             table.forget_spent_invites(clock.now_ms());
             // Accounts are shared: this copies names and pointers, and the disk is waited for without the lock.

@@ -14,7 +14,7 @@ mod writer;
 
 use std::io;
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
 pub use file::{FILE_NAME, FORMAT};
@@ -31,6 +31,7 @@ use crate::server::clock::RunClock;
 use crate::storage::folder::LockedFolder;
 use crate::storage::journal::JournalError;
 use crate::storage::manifest::ManifestError;
+use crate::sync::read;
 use crate::wire::{self, Bundle, Fingerprint, Predecessor, Verifier};
 
 /// One account.
@@ -306,7 +307,7 @@ impl Accounts {
 
     /// The table is changed by single insertions and removals, so it is whole even if a thread panicked with it.
     fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.table)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter;
 use std::sync::mpsc::{Receiver, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use super::record::Record;
 use super::table::Table;
@@ -12,6 +12,7 @@ use crate::limits::ACCOUNT_BATCH;
 use crate::names::UserName;
 use crate::server::clock::RunClock;
 use crate::storage::journal::JournalError;
+use crate::sync::{read, write};
 use crate::wire::Verifier;
 
 /// Where records are kept; tests put a failing one in the file's place.
@@ -81,7 +82,7 @@ impl<S: Store> Writer<S> {
             log::error!("accounts: nothing was changed: {error}");
             return vec![Err(ChangeError::Storage); outcomes.len()];
         }
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = write(&self.table);
         for (name, account) in changed {
             table.set(name, account);
         }
@@ -109,7 +110,7 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(table: &'a RwLock<Table>, max_accounts: usize, run_ms: u64) -> Self {
-        let count = table.read().unwrap_or_else(PoisonError::into_inner).len();
+        let count = read(table).len();
         let (changed, changed_invites) = (BTreeMap::new(), BTreeMap::new());
         Self { table, max_accounts, run_ms, count, changed, changed_invites, records: Vec::new() }
     }
@@ -191,14 +192,14 @@ impl<'a> Draft<'a> {
     fn find(&self, name: &UserName) -> Option<Arc<Account>> {
         match self.changed.get(name) {
             Some(account) => account.clone(),
-            None => self.table.read().unwrap_or_else(PoisonError::into_inner).find(name).cloned(),
+            None => read(self.table).find(name).cloned(),
         }
     }
 
     fn find_invite(&self, hash: &InviteHash) -> Option<Invite> {
         match self.changed_invites.get(hash) {
             Some(invite) => *invite,
-            None => self.table.read().unwrap_or_else(PoisonError::into_inner).find_invite(hash).copied(),
+            None => read(self.table).find_invite(hash).copied(),
         }
     }
 

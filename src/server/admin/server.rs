@@ -205,7 +205,7 @@ fn read_line(mut stream: &UnixStream, come: &mut Vec<u8>) -> io::Result<bool> {
     loop {
         match stream.read(&mut piece) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => come.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Ok(count) => come.extend_from_slice(&piece[..count]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),

@@ -18,7 +18,7 @@ impl Frames {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        self.memory.get(self.range.clone()).unwrap_or_default()
+        &self.memory[self.range.clone()]
     }
 
     /// Of one frame.

@@ -23,7 +23,7 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 pub(crate) use batch::Submissions;
@@ -50,7 +50,8 @@ use crate::names::{Recipient, UserName};
 use crate::storage::FileError;
 use crate::storage::disk::{Disk, RealDisk};
 use crate::storage::journal::{JournalError, version_hint};
-use crate::text::{quoted, visible};
+use crate::sync::lock;
+use crate::text::{quoted, visible_path};
 use crate::wire::{Code, MessageId};
 
 /// Folder of the segments within the data folder.
@@ -227,7 +228,7 @@ impl Store {
     /// Writes what is left and ends.
     pub(crate) fn close(&self) {
         self.inner.change(|order, _| order.is_stopping = true);
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = lock(&self.writer).take();
         if writer.is_some_and(|writer| writer.join().is_err()) {
             log::error!("the thread that writes messages ended by a panic; please report it");
         }
@@ -243,7 +244,7 @@ impl Drop for Store {
 impl Inner {
     /// Every change under this lock is whole before anything can panic.
     fn lock(&self) -> MutexGuard<'_, Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.order)
     }
 
     /// Changes something, then wakes, without the lock, whom it concerns.
@@ -278,7 +279,7 @@ pub enum StoreError {
     #[error(transparent)]
     Cursors(#[from] JournalError),
     /// A segment is not what this program wrote.
-    #[error("{}, byte {offset}: the message log is damaged", visible(&path.to_string_lossy()))]
+    #[error("{}, byte {offset}: the message log is damaged", visible_path(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -289,7 +290,7 @@ pub enum StoreError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A segment is gone.
-    #[error("{}: messages {first} to {last} are missing", visible(&path.to_string_lossy()))]
+    #[error("{}: messages {first} to {last} are missing", visible_path(path))]
     Missing {
         /// The file, or its place.
         path: PathBuf,
@@ -299,7 +300,10 @@ pub enum StoreError {
         last: u64,
     },
     /// The last segment ends too early.
-    #[error("{}, byte {offset}: the message log ends with message {found}, but {proven} was on disk", visible(&path.to_string_lossy()))]
+    #[error(
+        "{}, byte {offset}: the message log ends with message {found}, but {proven} was on disk",
+        visible_path(path)
+    )]
     Short {
         /// The file.
         path: PathBuf,
@@ -311,7 +315,7 @@ pub enum StoreError {
         proven: u64,
     },
     /// Another program wrote it.
-    #[error("{} is of version 1 of its format, and this program reads version 2", visible(&path.to_string_lossy()))]
+    #[error("{} is of version 1 of its format, and this program reads version 2", visible_path(path))]
     Version {
         /// The file.
         path: PathBuf,

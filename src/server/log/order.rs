@@ -179,7 +179,7 @@ impl Order {
                 Ok(None) => {}
                 Ok(Some(new)) => {
                     let delivery = DeliveryId { epoch: self.epoch, number: new.meta.number };
-                    deliver::set_delivery(frames.get_mut(new.frame.clone()).unwrap_or_default(), delivery);
+                    deliver::set_delivery(&mut frames[new.frame.clone()], delivery);
                     entered.push(new);
                 }
                 Err(code) => refused.push((message.header.msg_id, code)),
@@ -242,7 +242,7 @@ impl Order {
             *frame = end..end + frame.len();
             end = frame.end;
         }
-        let memory: Arc<[u8]> = frames.get(..end).unwrap_or_default().into();
+        let memory: Arc<[u8]> = frames[..end].into();
         for Entered { meta, key, to, frame } in entered {
             let frame = Frames::new(&memory, frame);
             self.memory.hold(meta.number, frame.clone(), key);

@@ -152,7 +152,7 @@ impl Receiver {
                 let begin = frames.len();
                 frames.extend_from_slice(more.bytes());
                 if has_waited {
-                    deliver::set_backlog(frames.get_mut(begin..).unwrap_or_default());
+                    deliver::set_backlog(&mut frames[begin..]);
                 }
             }
             Source::Disk { number, place, has_waited } => {

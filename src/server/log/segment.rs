@@ -385,7 +385,7 @@ fn read_segment(
     }
     let mut offset = MAGIC.len();
     loop {
-        let rest = bytes.get(offset..).unwrap_or_default();
+        let rest = &bytes[offset..];
         match record::read(rest) {
             Found::Record { meta, envelope, length } if meta.number > known.last => {
                 known.last = meta.number;
@@ -421,7 +421,7 @@ pub(super) struct Stored<'a> {
 
 /// The messages of a segment that is good.
 fn messages(bytes: &[u8]) -> Vec<Stored<'_>> {
-    let (mut found, mut rest) = (Vec::new(), bytes.get(MAGIC.len()..).unwrap_or_default());
+    let (mut found, mut rest) = (Vec::new(), &bytes[MAGIC.len()..]);
     while let Found::Record { meta, envelope, length } = record::read(rest) {
         let (record, behind) = rest.split_at(length);
         found.push(Stored { number: meta.number, envelope, record });
@@ -434,7 +434,7 @@ fn messages(bytes: &[u8]) -> Vec<Stored<'_>> {
 /// whole.
 fn is_torn(rest: &[u8], number: u64) -> bool {
     !(1..rest.len()).any(|offset| {
-        let found = record::read(rest.get(offset..).unwrap_or_default());
+        let found = record::read(&rest[offset..]);
         matches!(found, Found::Record { meta, .. } if meta.safe > number)
     })
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::send_queue::Outbox;
 use super::throttle::{Source, is_exempt};
 use crate::limits::{GUEST_SILENT, GUESTS_MIN, GUESTS_PER_SOURCE};
 use crate::server::registry::hub::SessionId;
+use crate::sync::lock;
 use crate::wire::Code;
 
 /// Counts guests, in all and per source.
@@ -115,7 +116,7 @@ impl Guests {
 
     fn lock(&self) -> MutexGuard<'_, Here> {
         // No code that can panic runs under this lock.
-        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.here)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::limits::SHORTAGE_TOLD_EVERY;
+use crate::sync::lock;
 use crate::transport::ForwardError;
 
 /// An address or a network, as `192.0.2.7`, `10.0.0.0/8` or `fd00::/64`.
@@ -116,7 +117,7 @@ impl Proxies {
             return log::debug!("a connection of the proxy {proxy} ended before its PROXY header");
         }
         let now = Instant::now();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         if told.is_none_or(|told| now.saturating_duration_since(told) >= SHORTAGE_TOLD_EVERY) {
             *told = Some(now);
             drop(told);

@@ -3,10 +3,11 @@
 //! Answers, news of its messages, and that there are messages for it in the log.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::limits::{OUTBOX_FRAMES, OUTBOX_KEPT, SENDS_FOR_OWNER, SENDS_UNANSWERED};
 use crate::server::session::io::Line;
+use crate::sync::lock;
 use crate::transport::Wakeup;
 use crate::wire::Code;
 
@@ -196,12 +197,12 @@ impl Outbox {
 
     /// Lets others send while the owner sleeps.
     pub(crate) fn park(&self, line: Option<Box<Line>>) {
-        *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = line;
+        *lock(&self.parked) = line;
     }
 
     /// The owner is awake and has its line again, once nobody sends by it any more.
     pub(crate) fn unpark(&self) -> Option<Box<Line>> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.parked).take()
     }
 
     /// What the owner waits on.
@@ -218,12 +219,12 @@ impl Outbox {
     /// Whether others may send.
     #[cfg(test)]
     pub(crate) fn is_lent(&self) -> bool {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        lock(&self.parked).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // No code that can panic runs under this lock.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 

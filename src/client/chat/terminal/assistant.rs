@@ -248,7 +248,7 @@ impl Completer for Assistant<'_> {
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
         // The list of what fits is drawn like what a key leads to.
         self.by_key.set(true);
-        let typed = line.get(..at).unwrap_or_default();
+        let typed = &line[..at];
         let (begin, mut fitting) = match self.is_question() {
             true => (at, Vec::new()),
             false => commands::completions(typed, &(self.names)()),

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rustyline::Cmd;
+
+use crate::sync::lock;
 
 /// A paste as it goes into the line.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +100,7 @@ impl Paste {
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Piece>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

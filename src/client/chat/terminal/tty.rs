@@ -83,7 +83,7 @@ impl Tty {
                 match rustix::io::read(&self.terminal, &mut buffer) {
                     Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                     Ok(count) => {
-                        let bytes = buffer.get(..count).unwrap_or_default();
+                        let bytes = &buffer[..count];
                         came = match is_first {
                             true => keyboard.typed_ahead(bytes, Instant::now()),
                             false => keyboard.push(bytes, Instant::now()),
@@ -113,7 +113,7 @@ impl Tty {
     fn press(&self, mut keys: &[u8]) -> io::Result<()> {
         while !keys.is_empty() && !self.has_left.load(Ordering::Acquire) {
             match rustix::io::write(&self.keys, keys) {
-                Ok(count) => keys = keys.get(count..).unwrap_or_default(),
+                Ok(count) => keys = &keys[count..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     wait(&self.keys, Interest { read: false, write: true }, &self.left, None)?;
