@@ -1,5 +1,8 @@
 //! Tests of the whole from outside, in one binary so that they link once.
 
+// Nothing is reachable from outside a test, and what is shared between its files may say `pub`.
+#![allow(unreachable_pub)]
+
 mod architecture;
 mod cli;
 mod client_storm;

@@ -13,14 +13,14 @@ use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
 use super::pipe::{Pipe, TlsClient};
 
 /// Everybody but the sender. No member has this number.
-pub const ALL: u16 = u16::MAX;
+pub(crate) const ALL: u16 = u16::MAX;
 /// The relay itself, which does nothing with it: whoever acknowledges tells it what has come. No member has this number.
-pub const RELAY: u16 = u16::MAX - 1;
+pub(crate) const RELAY: u16 = u16::MAX - 1;
 /// Bytes before the payload: length, type, who gets it.
 const HEAD: usize = PREFIX + 1 + 2;
 
 /// Connects and waits until the others reach this member.
-pub fn connect(
+pub(crate) fn connect(
     address: SocketAddr,
     member: usize,
     size: usize,
@@ -44,7 +44,7 @@ pub fn connect(
 }
 
 /// Adds a frame to others.
-pub fn append(to: u16, payload: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn append(to: u16, payload: &[u8], out: &mut Vec<u8>) {
     let length = u32::try_from(HEAD - PREFIX + payload.len()).expect("payloads are shorter than an envelope");
     out.extend_from_slice(&length.to_be_bytes());
     out.push(KIND);
@@ -53,7 +53,7 @@ pub fn append(to: u16, payload: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The other way round, of a frame's body.
-pub fn split(body: &[u8]) -> Option<(u16, &[u8])> {
+pub(crate) fn split(body: &[u8]) -> Option<(u16, &[u8])> {
     let (to, payload) = body.split_first_chunk()?;
     Some((u16::from_be_bytes(*to), payload))
 }

@@ -22,7 +22,7 @@ use super::pipe::READ;
 
 /// How it is started.
 #[derive(Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Where it listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -35,7 +35,7 @@ pub struct Options {
 }
 
 /// Says where it listens, and serves until it is ended.
-pub fn run(options: &Options) -> io::Result<()> {
+pub(crate) fn run(options: &Options) -> io::Result<()> {
     scheduling::wake_without_preemption();
     let tls = match (&options.certificate, &options.key) {
         (Some(certificate), Some(key)) => {
@@ -49,7 +49,7 @@ pub fn run(options: &Options) -> io::Result<()> {
 }
 
 /// Serves whoever connects, each by a thread. Who lets more bytes wait than `waiting_max` is cut off.
-pub fn serve(listener: &TcpListener, tls: Option<ServerTls>, waiting_max: usize) -> io::Result<()> {
+pub(crate) fn serve(listener: &TcpListener, tls: Option<ServerTls>, waiting_max: usize) -> io::Result<()> {
     let relay = Relay { tls, waiting_max, members: RwLock::default() };
     std::thread::scope(|scope| {
         for socket in listener.incoming() {

@@ -22,7 +22,7 @@ impl Count {
 }
 
 /// Counts of one run.
-pub struct Board {
+pub(crate) struct Board {
     senders: usize,
     /// Per receiver and sender, the highest number that came.
     delivered: Vec<Count>,
@@ -53,7 +53,7 @@ pub struct Board {
 
 impl Board {
     /// `audience`: per sender, the receivers of its messages. Those from `receivers` on are not counted.
-    pub fn new(receivers: usize, audience: Vec<Vec<usize>>, awaits_answers: bool) -> Self {
+    pub(crate) fn new(receivers: usize, audience: Vec<Vec<usize>>, awaits_answers: bool) -> Self {
         let senders = audience.len();
         let counts = |count: usize| std::iter::repeat_with(Count::default).take(count).collect::<Vec<_>>();
         Self {
@@ -75,22 +75,22 @@ impl Board {
     }
 
     /// How many send.
-    pub fn senders(&self) -> usize {
+    pub(crate) fn senders(&self) -> usize {
         self.senders
     }
 
     /// Whether what this one receives counts.
-    pub fn counts(&self, receiver: usize) -> bool {
+    pub(crate) fn counts(&self, receiver: usize) -> bool {
         receiver * self.senders < self.delivered.len()
     }
 
     /// The first of those that a sender writes to.
-    pub fn neighbour(&self, sender: usize) -> usize {
+    pub(crate) fn neighbour(&self, sender: usize) -> usize {
         self.audience[sender].first().copied().unwrap_or_default()
     }
 
     /// A message came. False if it came before, or behind a later one, or was never sent.
-    pub fn deliver(&self, receiver: usize, sender: usize, number: u64) -> bool {
+    pub(crate) fn deliver(&self, receiver: usize, sender: usize, number: u64) -> bool {
         let Some(count) = self.delivered.get(receiver * self.senders + sender) else { return false };
         let last = count.get();
         if number == last + 1 {
@@ -111,19 +111,19 @@ impl Board {
     }
 
     /// The highest of a sender's messages that a receiver has.
-    pub fn delivered(&self, receiver: usize, sender: usize) -> u64 {
+    pub(crate) fn delivered(&self, receiver: usize, sender: usize) -> u64 {
         self.delivered[receiver * self.senders + sender].get()
     }
 
     /// The server answered. One that does not send in this run has an answer of an earlier one.
-    pub fn answer(&self, sender: usize) {
+    pub(crate) fn answer(&self, sender: usize) {
         if let Some(Count(count)) = self.answered.get(sender) {
             count.fetch_add(1, Ordering::Release);
         }
     }
 
     /// A sender has sent so many.
-    pub fn send(&self, sender: usize, count: u64) {
+    pub(crate) fn send(&self, sender: usize, count: u64) {
         self.sent[sender].set(count);
     }
 
@@ -131,7 +131,7 @@ impl Board {
     ///
     /// It is not more than `known` as long as the receiver at `slowest` of the audience is no further, so that one is looked
     /// at first.
-    pub fn done(&self, sender: usize, known: u64, slowest: &mut usize) -> u64 {
+    pub(crate) fn done(&self, sender: usize, known: u64, slowest: &mut usize) -> u64 {
         let audience = &self.audience[sender];
         let answered = if self.awaits_answers { self.answered[sender].get() } else { u64::MAX };
         let mut least = answered;
@@ -148,29 +148,29 @@ impl Board {
     }
 
     /// A message is sent now. Only some are timed: see `since`.
-    pub fn stamp_time(&self, sender: usize, place: u64) {
+    pub(crate) fn stamp_time(&self, sender: usize, place: u64) {
         let nanos = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.times[sender * TIMES + (place % TIMES as u64) as usize].store(nanos, Ordering::Relaxed);
     }
 
     /// How long ago a timed message was sent: the `place`th of the sender's timed ones, and one of the last.
-    pub fn since(&self, sender: usize, place: u64) -> Duration {
+    pub(crate) fn since(&self, sender: usize, place: u64) -> Duration {
         let nanos = self.times[sender * TIMES + (place % TIMES as u64) as usize].load(Ordering::Relaxed);
         self.began.elapsed().saturating_sub(Duration::from_nanos(nanos))
     }
 
     /// Time since the beginning of the run.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
     /// How many deliveries there were.
-    pub fn deliveries(&self) -> u64 {
+    pub(crate) fn deliveries(&self) -> u64 {
         self.delivered.iter().map(Count::get).sum::<u64>() - self.skipped().len() as u64
     }
 
     /// How many deliveries and answers may still come: they are behind the last that did.
-    pub fn outstanding(&self) -> u64 {
+    pub(crate) fn outstanding(&self) -> u64 {
         let of = |(sender, audience): (usize, &Vec<usize>)| {
             let sent = self.sent[sender].get();
             let behind = |receiver: &usize| sent.saturating_sub(self.delivered(*receiver, sender));
@@ -182,7 +182,7 @@ impl Board {
     }
 
     /// How many deliveries and answers have not come, skipped ones included.
-    pub fn missing(&self) -> u64 {
+    pub(crate) fn missing(&self) -> u64 {
         self.outstanding() + self.skipped().len() as u64
     }
 

@@ -35,7 +35,7 @@ struct Pair {
 }
 
 /// Measures, prints, and writes what is asked for.
-pub fn run(common: &Common) -> io::Result<()> {
+pub(crate) fn run(common: &Common) -> io::Result<()> {
     let mut table = Table::new(&["RSA, work", "µs", "bare OpenSSL, µs", "ratio", "ratio, in turn"]);
     let mut rows = Vec::new();
     for bits in [2048, 3072, 4096] {

@@ -5,14 +5,14 @@ use std::ops::Range;
 use super::pipe::Pipe;
 
 /// Tells one message from all others, in text that every protocol carries: sender, run and number in hex.
-pub type Stamp = [u8; STAMP];
+pub(crate) type Stamp = [u8; STAMP];
 
 /// Bytes of a stamp: those of a message id.
-pub const STAMP: usize = 16;
+pub(crate) const STAMP: usize = 16;
 
 /// Whom a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To {
+pub(crate) enum To {
     /// Everybody.
     Group,
     /// One member.
@@ -21,7 +21,7 @@ pub enum To {
 
 /// Something that a server said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// A message came.
     Message(Stamp),
     /// A message of this connection was accepted.
@@ -29,7 +29,7 @@ pub enum Seen {
 }
 
 /// One connection's protocol, after its login.
-pub trait Dialect: Send {
+pub(crate) trait Dialect: Send {
     /// Adds a message to what goes out.
     fn publish(&mut self, to: To, stamp: &Stamp, out: &mut Vec<u8>);
 
@@ -39,7 +39,7 @@ pub trait Dialect: Send {
 }
 
 /// A connection that is logged in.
-pub struct Conn {
+pub(crate) struct Conn {
     /// Its bytes.
     pub pipe: Pipe,
     /// Its protocol.
@@ -53,7 +53,7 @@ pub struct Conn {
 }
 
 /// The stamp of a sender's message.
-pub fn stamp(sender: usize, run: u64, number: u64) -> Stamp {
+pub(crate) fn stamp(sender: usize, run: u64, number: u64) -> Stamp {
     let mut stamp = [0; STAMP];
     let fields = [(0..2, sender as u64), (2..6, run), (6..STAMP, number)];
     for (range, mut rest) in fields {
@@ -66,7 +66,7 @@ pub fn stamp(sender: usize, run: u64, number: u64) -> Stamp {
 }
 
 /// Sender, run and number of a stamp.
-pub fn unstamp(stamp: &[u8]) -> Option<(usize, u64, u64)> {
+pub(crate) fn unstamp(stamp: &[u8]) -> Option<(usize, u64, u64)> {
     let stamp: &Stamp = stamp.try_into().ok()?;
     let field =
         |range: Range<usize>| stamp[range].iter().try_fold(0, |value, digit| Some(value << 4 | digit_of(*digit)?));

@@ -11,7 +11,7 @@ use super::worker::{Sleeper, Worker};
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     /// So many senders, each to everybody.
     Group {
         /// How many of the members send.
@@ -33,7 +33,7 @@ pub enum Pattern {
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// What is sent.
     pub pattern: Pattern,
     /// Messages in flight per sender.
@@ -52,7 +52,7 @@ pub struct Case {
 
 /// What came of a case.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Deliveries a second.
     pub rate: f64,
     /// Seconds of CPU that the server took for a million deliveries.
@@ -69,14 +69,14 @@ pub struct Outcome {
 
 impl Outcome {
     /// The delay that this part of all is shorter than.
-    pub fn delay(&self, part: f64) -> f64 {
+    pub(crate) fn delay(&self, part: f64) -> f64 {
         let last = self.delays.len().saturating_sub(1);
         self.delays.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
     }
 }
 
 /// Runs a case over connections of `members` members. `run` makes its stamps differ from those of others.
-pub fn run(connections: &mut [Conn], members: usize, case: &Case, run: u64, server: u32) -> io::Result<Outcome> {
+pub(crate) fn run(connections: &mut [Conn], members: usize, case: &Case, run: u64, server: u32) -> io::Result<Outcome> {
     let echoes = connections.iter().any(|conn| conn.echoes);
     // The last one of some patterns does not count.
     let receivers = members - usize::from(matches!(case.pattern, Pattern::Beside { .. }));

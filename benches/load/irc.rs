@@ -7,10 +7,10 @@ use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
 use super::pipe::{Pipe, TlsClient};
 
 /// Bytes of text that fit into a line of 512, whatever the server puts before it.
-pub const TEXT_MAX: usize = 400;
+pub(crate) const TEXT_MAX: usize = 400;
 
 /// Connects, gets a nick and joins the channel.
-pub fn connect(address: SocketAddr, member: usize, size: usize, tls: Option<&TlsClient>) -> io::Result<Conn> {
+pub(crate) fn connect(address: SocketAddr, member: usize, size: usize, tls: Option<&TlsClient>) -> io::Result<Conn> {
     let mut pipe = Pipe::connect(address)?;
     if let Some(tls) = tls {
         pipe = pipe.secured(tls)?;

@@ -7,7 +7,7 @@ use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
 use super::pipe::{Pipe, TlsClient};
 
 /// Connects and subscribes. `is_kept`: QoS 1 and a session that outlives the connection.
-pub fn connect(
+pub(crate) fn connect(
     address: SocketAddr,
     member: usize,
     size: usize,

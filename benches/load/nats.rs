@@ -8,7 +8,7 @@ use super::pipe::{Pipe, TlsClient};
 
 /// How messages are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeping {
+pub(crate) enum Keeping {
     /// Not at all.
     None,
     /// In a JetStream stream of files; every member has a consumer of its own.
@@ -18,7 +18,7 @@ pub enum Keeping {
 /// Connects and subscribes.
 ///
 /// A consumer of JetStream hears one subject: that of what is sent `to` somebody.
-pub fn connect(
+pub(crate) fn connect(
     address: SocketAddr,
     member: usize,
     size: usize,

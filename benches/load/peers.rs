@@ -72,7 +72,7 @@ struct Line {
 }
 
 /// Measures, prints, and writes what is asked for.
-pub fn run(common: &Common, svg: Option<&std::path::Path>) -> io::Result<()> {
+pub(crate) fn run(common: &Common, svg: Option<&std::path::Path>) -> io::Result<()> {
     let keys = Keys::new(3072, common.text)?;
     let comparisons = comparisons(common.members);
     let mut lines = Vec::new();

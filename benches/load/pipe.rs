@@ -9,14 +9,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use openssl::ssl::{ErrorCode, SslConnector, SslMethod, SslMode, SslRef, SslStream, SslVerifyMode, SslVersion};
 
 /// Bytes that one read asks for, at most: some full TLS records.
-pub const READ: usize = 64 * 1024;
+pub(crate) const READ: usize = 64 * 1024;
 /// The same of a connection that was never given as many: there may be thousands.
 const READ_FIRST: usize = 4 * 1024;
 /// Bytes that one turn takes from one connection before the others get theirs.
-pub const TURN: usize = 4 * READ;
+pub(crate) const TURN: usize = 4 * READ;
 
 /// One connection.
-pub struct Pipe {
+pub(crate) struct Pipe {
     channel: Channel,
     incoming: Vec<u8>,
     start: usize,
@@ -35,11 +35,11 @@ enum Channel {
 
 /// What TLS is begun with.
 #[derive(Clone)]
-pub struct TlsClient(SslConnector);
+pub(crate) struct TlsClient(SslConnector);
 
 impl TlsClient {
     /// TLS 1.3 with this protocol name, if the server wants one. Certificates are not checked: this is a loopback.
-    pub fn new(alpn: Option<&str>) -> io::Result<Self> {
+    pub(crate) fn new(alpn: Option<&str>) -> io::Result<Self> {
         let mut builder = SslConnector::builder(SslMethod::tls_client())?;
         builder.set_verify(SslVerifyMode::NONE);
         builder.set_min_proto_version(Some(SslVersion::TLS1_3))?;
@@ -55,7 +55,7 @@ impl TlsClient {
 
 impl Pipe {
     /// A connection that blocks, for logging in.
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         Ok(Self {
@@ -70,7 +70,7 @@ impl Pipe {
     }
 
     /// Begins TLS on it.
-    pub fn secured(self, tls: &TlsClient) -> io::Result<Self> {
+    pub(crate) fn secured(self, tls: &TlsClient) -> io::Result<Self> {
         let Channel::Plain(socket) = self.channel else { return Ok(self) };
         let mut configuration = tls.0.configure()?;
         configuration.set_verify_hostname(false);
@@ -79,7 +79,7 @@ impl Pipe {
     }
 
     /// From now on nothing blocks.
-    pub fn unblock(&mut self) -> io::Result<()> {
+    pub(crate) fn unblock(&mut self) -> io::Result<()> {
         match &self.channel {
             Channel::Plain(socket) => socket.set_nonblocking(true),
             Channel::Tls(stream) => stream.get_ref().set_nonblocking(true),
@@ -87,7 +87,7 @@ impl Pipe {
     }
 
     /// The TLS session, if there is one.
-    pub fn tls(&self) -> Option<&SslRef> {
+    pub(crate) fn tls(&self) -> Option<&SslRef> {
         match &self.channel {
             Channel::Plain(_) => None,
             Channel::Tls(stream) => Some(stream.ssl()),
@@ -95,12 +95,12 @@ impl Pipe {
     }
 
     /// Bytes that came and were not taken.
-    pub fn received(&self) -> &[u8] {
+    pub(crate) fn received(&self) -> &[u8] {
         &self.incoming[self.start..self.end]
     }
 
     /// So many of them were taken.
-    pub fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         self.start += count;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -108,12 +108,12 @@ impl Pipe {
     }
 
     /// Received bytes and what goes out, at once.
-    pub fn both(&mut self) -> (&[u8], &mut Vec<u8>) {
+    pub(crate) fn both(&mut self) -> (&[u8], &mut Vec<u8>) {
         (&self.incoming[self.start..self.end], &mut self.outgoing)
     }
 
     /// Reads once. False if nothing has come; an end of the connection is an error.
-    pub fn read(&mut self) -> io::Result<bool> {
+    pub(crate) fn read(&mut self) -> io::Result<bool> {
         if self.incoming.len() < self.end + self.room {
             self.incoming.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
@@ -139,7 +139,7 @@ impl Pipe {
     }
 
     /// Reads what has come, up to about so many bytes, and gives it to `take` piece by piece. True if more may be left.
-    pub fn read_turn(&mut self, most: usize, mut take: impl FnMut(&mut Self)) -> io::Result<bool> {
+    pub(crate) fn read_turn(&mut self, most: usize, mut take: impl FnMut(&mut Self)) -> io::Result<bool> {
         let mut taken = 0;
         while taken < most {
             let before = self.end - self.start;
@@ -153,7 +153,7 @@ impl Pipe {
     }
 
     /// Sends what the socket takes. True when nothing is left.
-    pub fn flush(&mut self) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while self.sent < self.outgoing.len() {
             let waiting = &self.outgoing[self.sent..];
             let written = match &mut self.channel {
@@ -172,7 +172,7 @@ impl Pipe {
     }
 
     /// Whether something waits to go out.
-    pub fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         self.sent < self.outgoing.len()
     }
 }

@@ -3,7 +3,7 @@
 use super::table::short;
 
 /// One bar.
-pub struct Bar {
+pub(crate) struct Bar {
     /// Bars of a group stand together and share a scale.
     pub group: &'static str,
     /// What it is about.
@@ -13,7 +13,7 @@ pub struct Bar {
 }
 
 /// The picture, in colours that both a light and a dark page show.
-pub fn svg(bars: &[Bar]) -> String {
+pub(crate) fn svg(bars: &[Bar]) -> String {
     let (mut body, mut y, mut group) = (String::new(), 0, "");
     for bar in bars.iter().filter(|bar| bar.value.is_finite()) {
         if bar.group != group {

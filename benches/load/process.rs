@@ -17,7 +17,7 @@ use topchat::wire::Verifier;
 use super::topchat::{Keys, name};
 
 /// A process that ends with this value.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     /// Its files; they go with it.
     folder: Option<TempDir>,
@@ -25,12 +25,12 @@ pub struct Running {
 
 impl Running {
     /// Starts a program whose files are in `folder`.
-    pub fn start(command: &mut Command, folder: TempDir) -> io::Result<Self> {
+    pub(crate) fn start(command: &mut Command, folder: TempDir) -> io::Result<Self> {
         Ok(Self { child: command.spawn()?, folder: Some(folder) })
     }
 
     /// Asks it to end, waits for that, and gives its files back.
-    pub fn stop(&mut self) -> io::Result<TempDir> {
+    pub(crate) fn stop(&mut self) -> io::Result<TempDir> {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
         self.child.wait()?;
@@ -38,7 +38,7 @@ impl Running {
     }
 
     /// Its id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -52,7 +52,7 @@ impl Drop for Running {
 }
 
 /// A server of TopChat with so many accounts.
-pub struct TopChatServer {
+pub(crate) struct TopChatServer {
     /// The process.
     pub running: Running,
     /// Where it listens.
@@ -61,14 +61,14 @@ pub struct TopChatServer {
 
 impl TopChatServer {
     /// Starts `program` on a new folder.
-    pub fn start(program: &Path, keys: &Keys, members: usize, arguments: &[&str]) -> io::Result<Self> {
+    pub(crate) fn start(program: &Path, keys: &Keys, members: usize, arguments: &[&str]) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         register(&data(&folder), keys, members)?;
         Self::on(program, folder, arguments)
     }
 
     /// Starts it on a folder that has its accounts.
-    pub fn on(program: &Path, folder: TempDir, arguments: &[&str]) -> io::Result<Self> {
+    pub(crate) fn on(program: &Path, folder: TempDir, arguments: &[&str]) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data(&folder)).args(arguments);
         command.env_clear().env("RUST_LOG", "warn").stdout(Stdio::null()).stderr(Stdio::piped());
@@ -96,12 +96,12 @@ impl TopChatServer {
 }
 
 /// The data folder of a server.
-pub fn data(folder: &TempDir) -> PathBuf {
+pub(crate) fn data(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
 }
 
 /// Writes an account for each member, as the server itself would.
-pub fn register(folder: &Path, keys: &Keys, members: usize) -> io::Result<()> {
+pub(crate) fn register(folder: &Path, keys: &Keys, members: usize) -> io::Result<()> {
     let locked = LockedFolder::open(folder).map_err(io::Error::other)?;
     let Verifier { salt, iterations, stored_key, server_key } = keys.verifier();
     let mut records = Vec::new();
@@ -119,7 +119,7 @@ pub fn register(folder: &Path, keys: &Keys, members: usize) -> io::Result<()> {
 }
 
 /// Seconds of CPU that a process has taken (proc(5): fields 14 and 15 of `stat`).
-pub fn cpu(process: u32) -> f64 {
+pub(crate) fn cpu(process: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let ticks: u64 =

@@ -15,11 +15,11 @@ use super::table::{self, Table, median, short};
 use super::topchat::{self, Keys};
 
 /// What the server is started with: no limit of the rate, and mailboxes that hold every sender's window.
-pub const SETTINGS: [&str; 8] =
+pub(crate) const SETTINGS: [&str; 8] =
     ["--rate", "0", "--mailbox-messages", "100000", "--mailbox-per-sender", "100000", "--mailbox-kib", "1048576"];
 
 /// A case with its name.
-pub struct Named {
+pub(crate) struct Named {
     /// As it stands in the tables.
     pub name: String,
     /// What is done.
@@ -98,7 +98,7 @@ impl<'a> Subject<'a> {
 }
 
 /// Measures, prints, and writes what is asked for.
-pub fn run(common: &Common) -> io::Result<()> {
+pub(crate) fn run(common: &Common) -> io::Result<()> {
     let keys = Keys::new(3072, common.text)?;
     let mut tables = queues();
     let mut rows = Vec::new();
@@ -148,7 +148,7 @@ fn queues() -> String {
 }
 
 /// All members, logged in.
-pub fn gather(server: &TopChatServer, keys: &Keys, members: usize) -> io::Result<Vec<Conn>> {
+pub(crate) fn gather(server: &TopChatServer, keys: &Keys, members: usize) -> io::Result<Vec<Conn>> {
     let tls = topchat::tls()?;
     (0..members).map(|member| keys.connect(server.address, member, &tls)).collect()
 }
@@ -184,7 +184,7 @@ fn show(named: &[Named], outcomes: &[Vec<Outcome>]) -> Table {
 }
 
 /// Every round as JSON.
-pub fn numbers(outcomes: &[Outcome]) -> serde_json::Value {
+pub(crate) fn numbers(outcomes: &[Outcome]) -> serde_json::Value {
     let of = |outcome: &Outcome| {
         json!({
             "deliveries_per_s": outcome.rate,
@@ -200,6 +200,6 @@ pub fn numbers(outcomes: &[Outcome]) -> serde_json::Value {
 }
 
 /// Messages of each sender in a burst.
-pub const BURST: u64 = 100;
+pub(crate) const BURST: u64 = 100;
 /// Lengths of texts beside the usual one.
 const TEXTS: [usize; 3] = [16, 256, 2048];

@@ -7,7 +7,12 @@ use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
 use super::pipe::{Pipe, TlsClient};
 
 /// Both connections of a member.
-pub fn connect(address: SocketAddr, member: usize, size: usize, tls: Option<&TlsClient>) -> io::Result<[Conn; 2]> {
+pub(crate) fn connect(
+    address: SocketAddr,
+    member: usize,
+    size: usize,
+    tls: Option<&TlsClient>,
+) -> io::Result<[Conn; 2]> {
     let begin = |command: &[&str], answers: usize| -> io::Result<Pipe> {
         let mut pipe = Pipe::connect(address)?;
         if let Some(tls) = tls {

@@ -26,7 +26,7 @@ use super::table::{self, Table, median, short};
 use super::topchat::{Keys, name, tls};
 
 /// Measures, prints, and writes what is asked for.
-pub fn run(common: &Common) -> io::Result<()> {
+pub(crate) fn run(common: &Common) -> io::Result<()> {
     let keys = Keys::new(2048, common.text)?;
     let (sessions, session_rows) = sessions(common, &keys)?;
     let (accounts, account_rows) = accounts(common, &keys)?;

@@ -18,7 +18,7 @@ use super::{bare, irc, mqtt, nats, relay, resp};
 
 /// Which server, and how it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct System {
+pub(crate) struct System {
     /// Which program.
     pub program: Program,
     /// With TLS 1.3.
@@ -29,7 +29,7 @@ pub struct System {
 
 /// A server program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
+pub(crate) enum Program {
     /// This project's.
     TopChat,
     /// A thread per client that only passes bytes on; this program's own.
@@ -47,7 +47,7 @@ pub enum Program {
 }
 
 /// A server that runs.
-pub struct Started {
+pub(crate) struct Started {
     /// The process; it ends with this value.
     pub running: Running,
     address: SocketAddr,
@@ -55,7 +55,7 @@ pub struct Started {
 
 impl System {
     /// As it stands in the tables.
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         let program = match (self.program, self.is_kept) {
             (Program::TopChat, false) => "TopChat, memory",
             (Program::TopChat, true) => "TopChat, disk",
@@ -77,7 +77,7 @@ impl System {
     }
 
     /// Starts it in a new folder, on a free port of the loopback.
-    pub fn start(self, server: &Path, keys: &Keys, members: usize) -> io::Result<Started> {
+    pub(crate) fn start(self, server: &Path, keys: &Keys, members: usize) -> io::Result<Started> {
         if self.program == Program::TopChat {
             let durability = if self.is_kept { "disk" } else { "memory" };
             let arguments = [&relay::SETTINGS[..], &["--durability", durability]].concat();
@@ -104,7 +104,14 @@ impl System {
     }
 
     /// All members, connected, with messages that are as long as TopChat's envelopes.
-    pub fn gather(self, started: &Started, keys: &Keys, members: usize, to: To, text: usize) -> io::Result<Vec<Conn>> {
+    pub(crate) fn gather(
+        self,
+        started: &Started,
+        keys: &Keys,
+        members: usize,
+        to: To,
+        text: usize,
+    ) -> io::Result<Vec<Conn>> {
         let size = keys.envelope(0, to, text).encode().len();
         let (address, tls) = (started.address, TlsClient::new(None)?);
         let own = topchat::tls()?;
@@ -152,7 +159,7 @@ impl System {
     }
 
     /// The whole configuration: no limits that a load of this sort would meet, no flood protection.
-    pub fn configuration(self, folder: &str, port: &str) -> String {
+    pub(crate) fn configuration(self, folder: &str, port: &str) -> String {
         let tls = self.is_secured;
         let (certificate, key) = (format!("{folder}/certificate.pem"), format!("{folder}/key.pem"));
         match self.program {

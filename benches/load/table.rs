@@ -8,24 +8,24 @@ use super::Common;
 
 /// A table of text; the first column is what the row is about.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub(crate) struct Table {
     heads: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// An empty one.
-    pub fn new(heads: &[&str]) -> Self {
+    pub(crate) fn new(heads: &[&str]) -> Self {
         Self { heads: heads.iter().map(|head| (*head).to_owned()).collect(), rows: Vec::new() }
     }
 
     /// One more row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// As Markdown, aligned so that a terminal shows it well.
-    pub fn to_markdown(&self) -> String {
+    pub(crate) fn to_markdown(&self) -> String {
         let lines = || std::iter::once(&self.heads).chain(&self.rows);
         let widths: Vec<usize> = (0..self.heads.len())
             .map(|column| {
@@ -63,7 +63,7 @@ fn replaced(old: &str, name: &str, text: &str) -> Option<String> {
 }
 
 /// Writes a part's numbers and tables where the options ask for it.
-pub fn write(common: &Common, name: &str, tables: &str, numbers: &serde_json::Value) -> io::Result<()> {
+pub(crate) fn write(common: &Common, name: &str, tables: &str, numbers: &serde_json::Value) -> io::Result<()> {
     if let Some(file) = &common.json {
         fs::write(file, serde_json::to_string_pretty(numbers)? + "\n")?;
     }
@@ -71,7 +71,7 @@ pub fn write(common: &Common, name: &str, tables: &str, numbers: &serde_json::Va
 }
 
 /// The middle one.
-pub fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match sorted.len() {
@@ -82,7 +82,7 @@ pub fn median(values: &[f64]) -> f64 {
 }
 
 /// A number with three digits that count, or more before the point.
-pub fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "–".to_owned(),
         size if size >= 1e6 => format!("{:.2} M", value / 1e6),

@@ -17,7 +17,7 @@ use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
 use super::pipe::{Pipe, TlsClient};
 
 /// The keys that all members of a benchmark share, so that there are few to make.
-pub struct Keys {
+pub(crate) struct Keys {
     identity: PrivateKey,
     client_key: [u8; 32],
     /// Bytes of text in each message, if nothing else is said.
@@ -26,26 +26,26 @@ pub struct Keys {
 
 impl Keys {
     /// New ones. `text`: how long the messages are.
-    pub fn new(bits: u32, text: usize) -> io::Result<Self> {
+    pub(crate) fn new(bits: u32, text: usize) -> io::Result<Self> {
         let identity = PrivateKey::generate(bits).map_err(io::Error::other)?;
         Ok(Self { identity, client_key: [0x42; 32], text })
     }
 
     /// An account's bundle. Its signature is none: nobody here looks it up.
-    pub fn bundle(&self, name: &UserName) -> Bundle {
+    pub(crate) fn bundle(&self, name: &UserName) -> Bundle {
         let key = self.identity.public().to_der().to_vec();
         let signature = vec![0x5a; self.block()];
         Bundle { name: name.clone(), identity: key.clone(), encryption: key, number: 1, signature }
     }
 
     /// What the server keeps of every account's password. The rounds are never gone through here.
-    pub fn verifier(&self) -> Verifier {
+    pub(crate) fn verifier(&self) -> Verifier {
         let stored_key = digest::sha256(&self.client_key);
         Verifier { salt: [7; 16], iterations: 600_000, stored_key, server_key: [8; 32] }
     }
 
     /// An envelope of the usual size, with nothing in it.
-    pub fn envelope(&self, from: usize, to: To, text: usize) -> Envelope {
+    pub(crate) fn envelope(&self, from: usize, to: To, text: usize) -> Envelope {
         let (recipient, suite, sealed) = match to {
             // IV, salt, type and text, padded.
             To::Group => (Recipient::All, Suite::GroupCbc, 8 + (16 + 1 + text + 8) / 8 * 8),
@@ -72,7 +72,7 @@ impl Keys {
     }
 
     /// Connects and logs in.
-    pub fn connect(&self, address: SocketAddr, member: usize, tls: &TlsClient) -> io::Result<Conn> {
+    pub(crate) fn connect(&self, address: SocketAddr, member: usize, tls: &TlsClient) -> io::Result<Conn> {
         let mut pipe = Pipe::connect(address)?.secured(tls)?;
         self.login(&mut pipe, member)?;
         pipe.unblock()?;
@@ -81,7 +81,7 @@ impl Keys {
     }
 
     /// The protocol of a member, with texts of this length.
-    pub fn dialect(&self, member: usize, text: usize) -> Box<dyn Dialect> {
+    pub(crate) fn dialect(&self, member: usize, text: usize) -> Box<dyn Dialect> {
         Box::new(TopChat::new(self, member, text))
     }
 
@@ -121,12 +121,12 @@ impl Keys {
 }
 
 /// TLS as TopChat's server wants it.
-pub fn tls() -> io::Result<TlsClient> {
+pub(crate) fn tls() -> io::Result<TlsClient> {
     TlsClient::new(Some(ALPN))
 }
 
 /// A member's account.
-pub fn name(member: usize) -> UserName {
+pub(crate) fn name(member: usize) -> UserName {
     format!("m{member:06}").parse().expect("a letter and digits are a name")
 }
 

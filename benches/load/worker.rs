@@ -16,20 +16,20 @@ use super::drive::{Case, Pattern};
 use super::pipe::{READ, TURN};
 
 /// Wakes a thread of the generator, if it sleeps.
-pub struct Sleeper {
+pub(crate) struct Sleeper {
     sleeps: AtomicBool,
     event: OwnedFd,
 }
 
 impl Sleeper {
     /// One for each thread.
-    pub fn several(count: usize) -> io::Result<Vec<Self>> {
+    pub(crate) fn several(count: usize) -> io::Result<Vec<Self>> {
         let one = || Ok(Self { sleeps: AtomicBool::new(false), event: eventfd(0, EventfdFlags::NONBLOCK)? });
         (0..count).map(|_| one()).collect()
     }
 
     /// Whoever is about to sleep either sees what was written before this, or is woken.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         fence(Ordering::SeqCst);
         if self.sleeps.load(Ordering::Relaxed) && self.sleeps.swap(false, Ordering::SeqCst) {
             // A full counter wakes as well.
@@ -48,7 +48,7 @@ impl Sleeper {
 }
 
 /// One thread.
-pub struct Worker<'a> {
+pub(crate) struct Worker<'a> {
     case: &'a Case,
     run: u64,
     board: &'a Board,
@@ -72,13 +72,13 @@ struct Lane<'a> {
 
 impl<'a> Worker<'a> {
     /// The thread that sleeps as the `own`th.
-    pub fn new(case: &'a Case, run: u64, board: &'a Board, sleepers: &'a [Sleeper], own: usize) -> Self {
+    pub(crate) fn new(case: &'a Case, run: u64, board: &'a Board, sleepers: &'a [Sleeper], own: usize) -> Self {
         let timed_of = if case.window == 1 { 1 } else { TIMED_OF };
         Self { case, run, board, sleepers, own, timed_of, delays: Vec::new() }
     }
 
     /// Sends and receives until the run is over; gives the delays.
-    pub fn work(mut self, share: Vec<&mut Conn>) -> io::Result<Vec<f64>> {
+    pub(crate) fn work(mut self, share: Vec<&mut Conn>) -> io::Result<Vec<f64>> {
         let worked = self.exchange(share);
         if worked.is_err() {
             self.board.failures.fetch_add(1, Ordering::SeqCst);

@@ -43,13 +43,13 @@ fn main() -> ExitCode {
 }
 
 /// The command lines, with a version that doesn't depend on the OpenSSL of the machine that makes the pages.
-pub fn programs() -> [Command; 2] {
+pub(crate) fn programs() -> [Command; 2] {
     [topchat::client::cli::options::Options::command(), topchat::server::options::Options::command()]
         .map(|program| program.version(env!("CARGO_PKG_VERSION")))
 }
 
 /// One page for each program and each of its commands, as `topchat.1` and `topchat-send.1`.
-pub fn man_pages(folder: &Path) -> io::Result<()> {
+pub(crate) fn man_pages(folder: &Path) -> io::Result<()> {
     for program in programs() {
         let mut program = program.disable_help_subcommand(true);
         program.build();
@@ -102,7 +102,7 @@ fn section(page: &mut File, title: &str, text: &str) -> io::Result<()> {
 }
 
 /// `topchat.bash`, `_topchat`, `topchat.fish` and the same for the server.
-pub fn completions(folder: &Path) -> io::Result<()> {
+pub(crate) fn completions(folder: &Path) -> io::Result<()> {
     for mut program in programs() {
         let name = program.get_name().to_owned();
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {

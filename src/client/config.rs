@@ -140,12 +140,12 @@ impl Config {
 }
 
 /// A name as typed.
-pub fn name(text: &str) -> Result<UserName, Error> {
+pub(super) fn name(text: &str) -> Result<UserName, Error> {
     text.parse().map_err(|why| Error::Name { text: text.to_owned(), why })
 }
 
 /// A recipient as typed.
-pub fn recipient(text: &str) -> Result<Recipient, Error> {
+pub(super) fn recipient(text: &str) -> Result<Recipient, Error> {
     text.parse().map_err(|why| Error::Name { text: text.to_owned(), why })
 }
 
@@ -164,7 +164,7 @@ fn default_state() -> Result<PathBuf, Error> {
 }
 
 /// The group key file of a keys folder.
-pub fn default_group_key(keys_dir: &Path) -> PathBuf {
+pub(super) fn default_group_key(keys_dir: &Path) -> PathBuf {
     keys_dir.join("group.key")
 }
 

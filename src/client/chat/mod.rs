@@ -74,7 +74,7 @@ struct Answers {
 }
 
 /// Chats until the person leaves, the server ends it for good, or a signal comes. A lost connection is got back.
-pub fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error> {
+pub(super) fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(), Error> {
     let Session { dialogue, again, contacts, .. } = session;
     let member = &*again.member;
     let folder = config.account_state(&member.name);

@@ -10,7 +10,7 @@ use crate::wire::to_client::State;
 
 /// A message that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Who it is for.
     pub to: Recipient,
     /// What was written.
@@ -21,7 +21,7 @@ pub struct Sent {
 
 /// What to do about a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     /// Show the message with this mark.
     Show(Sent, String),
     /// The message was shown as on its way: show it with this mark in that one's place, or else say these words.
@@ -32,7 +32,7 @@ pub enum Told {
 
 /// All messages of this run whose fate is open.
 #[derive(Default)]
-pub struct Pending {
+pub(crate) struct Pending {
     messages: HashMap<MessageId, Message>,
     has_ended: bool,
     /// Somebody looks at it: what is on its way is shown.
@@ -54,25 +54,25 @@ struct Message {
 
 impl Pending {
     /// Where somebody looks at it, messages are shown that are on their way for a while.
-    pub fn new(shows_sending: bool) -> Self {
+    pub(crate) fn new(shows_sending: bool) -> Self {
         Self { shows_sending, ..Self::default() }
     }
 
     /// A message goes out.
-    pub fn add(&mut self, id: MessageId, sent: Sent, now: Instant) {
+    pub(crate) fn add(&mut self, id: MessageId, sent: Sent, now: Instant) {
         let message = Message { sent, begun: now, sending: false, accepted: None, shown: false, total: 0 };
         self.messages.insert(id, message);
     }
 
     /// A message of an earlier run goes out: only its fate will be told.
-    pub fn add_earlier(&mut self, id: MessageId, to: Recipient, sent_ms: i64, now: Instant) {
+    pub(crate) fn add_earlier(&mut self, id: MessageId, to: Recipient, sent_ms: i64, now: Instant) {
         let sent = Sent { to, text: String::new(), sent_ms };
         let message = Message { sent, begun: now, sending: false, accepted: None, shown: true, total: 0 };
         self.messages.insert(id, message);
     }
 
     /// There is no connection: messages that the server has not answered are shown as waiting.
-    pub fn waiting(&mut self) -> Vec<(MessageId, Told)> {
+    pub(crate) fn waiting(&mut self) -> Vec<(MessageId, Told)> {
         let waits = |message: &Message| message.accepted.is_none() && (!message.shown || message.sending);
         let mut waiting: Vec<_> = self.messages.iter_mut().filter(|(_, message)| waits(message)).collect();
         waiting.sort_by_key(|(_, message)| message.sent.sent_ms);
@@ -80,39 +80,39 @@ impl Pending {
     }
 
     /// The oldest message without an answer went out then, on this connection.
-    pub fn unanswered(&self) -> Option<Instant> {
+    pub(crate) fn unanswered(&self) -> Option<Instant> {
         self.messages.values().filter(|message| message.accepted.is_none()).map(|message| message.begun).min()
     }
 
     /// What waited goes out once more.
-    pub fn again(&mut self, now: Instant) {
+    pub(crate) fn again(&mut self, now: Instant) {
         self.messages.values_mut().for_each(|message| message.begun = now);
     }
 
     /// No answer will come any more.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.has_ended = true;
     }
 
     /// How many may still be shown with their fate: none once [`Self::end`] was called.
-    pub fn awaited(&self) -> usize {
+    pub(crate) fn awaited(&self) -> usize {
         if self.has_ended { 0 } else { self.unsettled() }
     }
 
     /// How many have not been shown with their fate.
-    pub fn unsettled(&self) -> usize {
+    pub(crate) fn unsettled(&self) -> usize {
         self.messages.values().filter(|message| !message.shown || message.sending).count()
     }
 
     /// The server has a message.
-    pub fn accepted(&mut self, id: MessageId, now: Instant) {
+    pub(crate) fn accepted(&mut self, id: MessageId, now: Instant) {
         if let Some(message) = self.messages.get_mut(&id) {
             message.accepted.get_or_insert(now);
         }
     }
 
     /// What became of a message.
-    pub fn status(&mut self, id: MessageId, state: State, reached: u32, total: u32) -> Option<Told> {
+    pub(crate) fn status(&mut self, id: MessageId, state: State, reached: u32, total: u32) -> Option<Told> {
         let message = self.messages.get_mut(&id)?;
         let group = message.sent.to == Recipient::All;
         message.total = total;
@@ -144,7 +144,7 @@ impl Pending {
     }
 
     /// The server refused a message, or it was taken back: it is forgotten, and shown with the reason.
-    pub fn refused(&mut self, id: MessageId, why: impl FnOnce(&Recipient) -> String) -> Option<Told> {
+    pub(crate) fn refused(&mut self, id: MessageId, why: impl FnOnce(&Recipient) -> String) -> Option<Told> {
         let mut message = self.messages.remove(&id)?;
         let why = why(&message.sent.to);
         Some(match message.shown && !message.sending {
@@ -155,7 +155,7 @@ impl Pending {
 
     /// Messages whose answer is slow, shown as on their way; and those that the server has had for a while without news, shown
     /// as sent.
-    pub fn due(&mut self, now: Instant) -> Vec<(MessageId, Told)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(MessageId, Told)> {
         let shows_sending = self.shows_sending;
         let is_due = |message: &Message| message.due(shows_sending).is_some_and(|due| due <= now);
         let mut due: Vec<_> = self.messages.iter_mut().filter(|(_, message)| is_due(message)).collect();
@@ -174,7 +174,7 @@ impl Pending {
     }
 
     /// When [`Self::due`] gives something next.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.messages.values().filter_map(|message| message.due(self.shows_sending)).min()
     }
 }

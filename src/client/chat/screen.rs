@@ -14,7 +14,7 @@ use crate::sync::lock;
 use crate::wire::MessageId;
 
 /// Lines of both threads, and the prompt below them.
-pub struct Screen {
+pub(crate) struct Screen {
     state: Mutex<State>,
     /// What waits was shown, or is to be.
     changed: Condvar,
@@ -57,7 +57,7 @@ struct State {
 }
 
 /// A line as it was typed.
-pub struct Typed {
+pub(crate) struct Typed {
     /// The rows from its prompt to the cursor below it.
     pub rows: usize,
     /// With its prompt and its line ends.
@@ -88,7 +88,7 @@ impl State {
 }
 
 /// What the editor is to do when it draws its line.
-pub struct Due {
+pub(crate) struct Due {
     /// To be shown above, with its line ends.
     pub text: String,
     /// The line is not to be edited any further as it stands there: the prompt has changed, or all is over.
@@ -97,7 +97,7 @@ pub struct Due {
 
 impl Screen {
     /// Prompts if stdin and stdout are terminals.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let kind = match io::stdin().is_terminal() && io::stdout().is_terminal() {
             true if is_dumb() || !has_editor() => Kind::Typewriter,
             true => Kind::Editor,
@@ -107,22 +107,22 @@ impl Screen {
     }
 
     /// Whether what is typed can be edited.
-    pub fn edits(&self) -> bool {
+    pub(crate) fn edits(&self) -> bool {
         self.kind == Kind::Editor
     }
 
     /// Whether somebody looks at it, and not a program.
-    pub fn is_looked_at(&self) -> bool {
+    pub(crate) fn is_looked_at(&self) -> bool {
         self.kind != Kind::Pipe
     }
 
     /// How lines are to look now: a window can change its width at any time.
-    pub fn page(&self) -> Page {
+    pub(crate) fn page(&self) -> Page {
         Page { before_commands: "/", ..page(&io::stdout()) }
     }
 
     /// A line above the prompt. While a line is edited that fills the terminal, this waits when too much has come.
-    pub fn line(&self, text: &str) -> Result<(), Error> {
+    pub(crate) fn line(&self, text: &str) -> Result<(), Error> {
         let turn = self.turn();
         let mut state = self.state();
         state.last = None;
@@ -130,7 +130,7 @@ impl Screen {
     }
 
     /// A message of one's own, which may still become another line.
-    pub fn own(&self, id: MessageId, text: &str) -> Result<(), Error> {
+    pub(crate) fn own(&self, id: MessageId, text: &str) -> Result<(), Error> {
         let turn = self.turn();
         let mut state = self.state();
         state.last = Some(Last { what: What::Own(id), rows: text.split('\n').count() });
@@ -138,7 +138,7 @@ impl Screen {
     }
 
     /// The same in the place of what was shown for this message, if that is the last thing that was shown. Tells whether it is.
-    pub fn instead(&self, id: MessageId, text: &str) -> Result<bool, Error> {
+    pub(crate) fn instead(&self, id: MessageId, text: &str) -> Result<bool, Error> {
         let turn = self.turn();
         let mut state = self.state();
         let Some(away) = self.away(&state, What::Own(id)) else { return Ok(false) };
@@ -148,7 +148,7 @@ impl Screen {
     }
 
     /// The line that was typed is to be shown as a message: it does not stand twice.
-    pub fn take_typed(&self) -> Result<(), Error> {
+    pub(crate) fn take_typed(&self) -> Result<(), Error> {
         let _turn = self.turn();
         let mut state = self.state();
         let Some(away) = self.away(&state, What::Typed).filter(|_| !state.is_edited) else { return Ok(()) };
@@ -184,7 +184,7 @@ impl Screen {
     }
 
     /// The same, and rings.
-    pub fn ringing(&self, text: &str) -> Result<(), Error> {
+    pub(crate) fn ringing(&self, text: &str) -> Result<(), Error> {
         match self.kind {
             Kind::Pipe => self.line(text),
             Kind::Typewriter | Kind::Editor => self.line(&format!("{text}\x07")),
@@ -192,7 +192,7 @@ impl Screen {
     }
 
     /// A line of the log. It waits for nobody: where too much waits already, it is left out.
-    pub fn log(&self, text: &str) {
+    pub(crate) fn log(&self, text: &str) {
         let state = self.state();
         let is_full = state.is_edited && state.waiting.len() > UNSHOWN_MAX;
         drop(state);
@@ -203,7 +203,7 @@ impl Screen {
     }
 
     /// Asks for the next line to be typed, which may be the answer to a question.
-    pub fn prompt(&self, prompt: &str, is_question: bool) -> Result<(), Error> {
+    pub(crate) fn prompt(&self, prompt: &str, is_question: bool) -> Result<(), Error> {
         if self.kind == Kind::Pipe {
             return Ok(());
         }
@@ -216,17 +216,17 @@ impl Screen {
     }
 
     /// Whether there is a connection; shows with the next line.
-    pub fn offline(&self, offline: bool) {
+    pub(crate) fn offline(&self, offline: bool) {
         self.state().is_offline = offline;
     }
 
     /// A typed line has ended the prompt.
-    pub fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.state().prompt.clear();
     }
 
     /// Leaves the cursor at the beginning of a line.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         let stands = !std::mem::take(&mut self.state().prompt).is_empty();
         if stands && self.kind == Kind::Typewriter {
             // Whoever closed the terminal has no use for a line end.
@@ -235,7 +235,7 @@ impl Screen {
     }
 
     /// Nothing more is to be typed: whoever edits a line stops.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_over = true;
         state.is_wanted = true;
@@ -243,7 +243,7 @@ impl Screen {
     }
 
     /// A line is edited from now on, with the prompt that is given back. None when nothing more is to be typed.
-    pub fn edit(&self, prompt: &str, is_question: bool) -> Option<String> {
+    pub(crate) fn edit(&self, prompt: &str, is_question: bool) -> Option<String> {
         let _turn = self.turn();
         let mut state = self.state();
         if state.is_over {
@@ -259,7 +259,7 @@ impl Screen {
     }
 
     /// What the editor is to do, which draws its line with the prompt `shown`. With `held`, lines wait on.
-    pub fn due(&self, shown: &str, held: bool) -> Due {
+    pub(crate) fn due(&self, shown: &str, held: bool) -> Due {
         let mut state = self.state();
         let text = if held { String::new() } else { std::mem::take(&mut state.waiting) };
         self.changed.notify_all();
@@ -267,13 +267,13 @@ impl Screen {
     }
 
     /// The editor is to look once more.
-    pub fn want(&self) {
+    pub(crate) fn want(&self) {
         self.state().is_wanted = true;
         self.changed.notify_all();
     }
 
     /// Waits until the editor is to look. False when there is none any more.
-    pub fn wait_until_wanted(&self) -> bool {
+    pub(crate) fn wait_until_wanted(&self) -> bool {
         let is_idle = |state: &mut State| !state.is_wanted && !state.is_gone;
         let mut state = self.changed.wait_while(self.state(), is_idle).unwrap_or_else(PoisonError::into_inner);
         state.is_wanted = false;
@@ -281,7 +281,7 @@ impl Screen {
     }
 
     /// No line is edited any more, and this is how it stands there, if it does; what waited is shown above it.
-    pub fn edited(&self, typed: Option<&Typed>) -> Result<(), Error> {
+    pub(crate) fn edited(&self, typed: Option<&Typed>) -> Result<(), Error> {
         let _turn = self.turn();
         let mut state = self.state();
         state.is_edited = false;
@@ -305,7 +305,7 @@ impl Screen {
     }
 
     /// There is no editor any more.
-    pub fn without_editor(&self) {
+    pub(crate) fn without_editor(&self) {
         let mut state = self.state();
         (state.is_edited, state.is_gone) = (false, true);
         self.changed.notify_all();
@@ -327,7 +327,7 @@ impl Default for Screen {
 }
 
 /// How lines on this stream are to look: colours and wrapping are for terminals.
-pub fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
+pub(crate) fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
     let terminal = stream.is_terminal();
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Page {
@@ -340,7 +340,7 @@ pub fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
 }
 
 /// The columns of a terminal.
-pub fn width(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+pub(crate) fn width(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0)
 }
@@ -352,7 +352,7 @@ fn away(rows: usize) -> Option<String> {
 }
 
 /// The rows of a terminal.
-pub fn height(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+pub(crate) fn height(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
     size.map(|size| usize::from(size.ws_row)).filter(|height| *height > 0)
 }

@@ -21,7 +21,7 @@ use crate::wire::to_server::Mode;
 ///
 /// The keys lie there under both passwords when the request goes out, so whichever password the server knows after a
 /// crash opens them; [`KeyFolder::settle`] puts things in order at the next login.
-pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), Error> {
+pub(crate) fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), Error> {
     let name = session::choose(config)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
     session::has_keys(config, &name)?;
@@ -63,7 +63,7 @@ pub fn passwd(config: &Config, new_password_file: Option<&Path>) -> Result<(), E
 }
 
 /// Deletes the account on the server.
-pub fn delete(config: &Config, yes: bool) -> Result<(), Error> {
+pub(crate) fn delete(config: &Config, yes: bool) -> Result<(), Error> {
     let name = session::choose(config)?;
     if !yes {
         let terminal = Terminal::open(config, "a confirmation", "--yes")?;

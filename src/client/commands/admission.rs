@@ -14,7 +14,7 @@ use crate::wire::{Code, ToClient, ToServer};
 
 /// The invite code for a new account, if one is needed: the one given, else one that the person types, which the server finds
 /// good. What the server would refuse in any case is refused here.
-pub fn admit(
+pub(crate) fn admit(
     config: &Config,
     name: &UserName,
     given: Option<String>,

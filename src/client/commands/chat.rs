@@ -20,7 +20,7 @@ use crate::wire::Code;
 use crate::wire::to_server::Mode;
 
 /// `topchat login [NAME]`. `begun` is called when nothing is asked any more.
-pub fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
+pub(crate) fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     session::name_in_hints(config, name.as_ref().or(config.user.as_ref()));
     let edits = Screen::new().edits();
     let terminal = Terminal::find(config).filter(|_| config.password == PasswordSource::Terminal);

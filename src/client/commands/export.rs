@@ -10,13 +10,13 @@ use crate::storage::FileError;
 use crate::storage::private;
 
 /// Whether messages can be written there: told before any is waited for.
-pub fn check(dir: &Path) -> Result<(), Error> {
+pub(crate) fn check(dir: &Path) -> Result<(), Error> {
     private::ensure_folder(dir)?;
     Ok(private::check_room(dir)?)
 }
 
 /// Writes `DIR/ID/{hdr,h,ct,sig,tbs}.bin` and `sender.pub.pem`. Nothing is overwritten.
-pub fn export(dir: &Path, opened: &Opened) -> Result<(), Error> {
+pub(crate) fn export(dir: &Path, opened: &Opened) -> Result<(), Error> {
     let envelope = &opened.envelope;
     // It may have gone since it was checked.
     private::ensure_folder(dir)?;

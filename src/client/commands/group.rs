@@ -17,7 +17,7 @@ use crate::storage::{FileError, private};
 use crate::text::visible_path;
 
 /// A new key that writes from now on; those before it still read. Makes the file if there is none.
-pub fn rekey(config: &Config) -> Result<(), Error> {
+pub(crate) fn rekey(config: &Config) -> Result<(), Error> {
     let path = path(config);
     private::ensure_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let _lock = lock(&path)?;
@@ -52,12 +52,12 @@ pub fn rekey(config: &Config) -> Result<(), Error> {
 }
 
 /// The ids of all keys, the one that writes first.
-pub fn list(config: &Config) -> Result<(), Error> {
+pub(crate) fn list(config: &Config) -> Result<(), Error> {
     print(config, &read(&path(config))?.0)
 }
 
 /// Removes the key whose id begins with these digits: what was sealed with it can't be read any more.
-pub fn forget(config: &Config, digits: &str, force: bool) -> Result<(), Error> {
+pub(crate) fn forget(config: &Config, digits: &str, force: bool) -> Result<(), Error> {
     let path = path(config);
     let _lock = lock(&path)?;
     let (mut keys, text) = read(&path)?;

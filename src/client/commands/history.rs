@@ -27,7 +27,7 @@ use crate::storage::{FileError, private};
 use crate::text::{nearest, visible};
 
 /// What is to be shown.
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Between oneself and this one.
     pub with: Option<Recipient>,
     /// Since when, as typed.
@@ -49,7 +49,7 @@ struct Shown<'a> {
 }
 
 /// Shows what was asked for, oldest first. Entries that don't open are an error, after all others are shown.
-pub fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
+pub(crate) fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
     let since = wanted.since.as_deref().map(|text| since(text, &ZonedDateTime::now())).transpose()?;
     let name = session::choose(config)?;
     let folder = config.account_state(&name);
@@ -77,7 +77,7 @@ pub fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
 }
 
 /// Turns the history on or off, or deletes it.
-pub fn change(config: &Config, task: HistoryTask) -> Result<(), Error> {
+pub(crate) fn change(config: &Config, task: HistoryTask) -> Result<(), Error> {
     let name = session::choose(config)?;
     let folder = config.account_state(&name);
     let settings = || Settings::of(&folder);

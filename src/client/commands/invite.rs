@@ -11,7 +11,7 @@ use crate::text::visible_path;
 use crate::wire::Code;
 
 /// The code in the first line of a file; `-` is stdin.
-pub fn from_file(path: &Path) -> Result<String, Error> {
+pub(crate) fn from_file(path: &Path) -> Result<String, Error> {
     let shown = visible_path(path);
     let (line, from) = if path == Path::new("-") {
         (raw_line(&mut Unbuffered, WHAT)?, "stdin".to_owned())
@@ -23,7 +23,7 @@ pub fn from_file(path: &Path) -> Result<String, Error> {
 }
 
 /// Tries with the code that was given, then asks for another as long as the server wants one and somebody is there.
-pub fn with_invite<T>(
+pub(crate) fn with_invite<T>(
     terminal: Option<&Terminal>,
     given: Option<String>,
     attempt: impl Fn(&str) -> Result<T, Error>,

@@ -26,7 +26,7 @@ use crate::wire::{Code, ToServer};
 
 /// Which keys are to be new.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Also the one that signs.
     pub identity: bool,
     /// Size of the new keys.
@@ -37,7 +37,7 @@ pub struct Wanted {
 ///
 /// They are on disk beside the old ones before the request goes out, and the old ones stay until the answer: whichever
 /// the server knows after a crash, [`recover`] puts them in their place at the next login.
-pub fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
+pub(crate) fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
     folder::check_size(wanted.bits)?;
     let name = session::choose(config)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
@@ -58,7 +58,7 @@ pub fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
 
 /// Before a login, with the folder's lock in hand: if new keys wait, because somebody was interrupted while the server was asked
 /// to take them, it is asked which keys it has.
-pub fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Secret) -> Result<(), Error> {
+pub(crate) fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Secret) -> Result<(), Error> {
     if !folder.has_next() {
         return Ok(());
     }

@@ -26,7 +26,7 @@ use crate::wire::ToClient;
 use crate::wire::to_server::Mode;
 
 /// What is wanted.
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// End after so many messages.
     pub count: Option<u64>,
     /// Write each message's parts here.
@@ -36,7 +36,7 @@ pub struct Wanted {
 }
 
 /// Prints messages until there are enough, the time is over, or somebody ends it. A lost connection is got back.
-pub fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
+pub(crate) fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     let name = session::choose(config)?;
     wanted.export.as_deref().map(export::check).transpose()?;
     let Session { dialogue, again, contacts, .. } = session::open(config, &name, Mode::Receiving)?;

@@ -28,7 +28,7 @@ use crate::text::visible_path;
 use crate::wire::{Code, ToClient, ToServer};
 
 /// `topchat register NAME`.
-pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path>) -> Result<(), Error> {
+pub(crate) fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path>) -> Result<(), Error> {
     folder::check_size(bits)?;
     // A group key file that can't be used is better told now than at the first message.
     let group = session::group_key(config)?;
@@ -82,7 +82,7 @@ pub fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path
 
 /// An account that is to be made.
 #[derive(Clone, Copy)]
-pub struct NewAccount<'a> {
+pub(crate) struct NewAccount<'a> {
     /// Where, and how.
     pub config: &'a Config,
     /// What it is to be called.
@@ -96,7 +96,7 @@ pub struct NewAccount<'a> {
 }
 
 /// An account that is on the server.
-pub struct Made {
+pub(crate) struct Made {
     /// Its keys.
     pub keys: AccountKeys,
     /// Whether it was there.
@@ -105,7 +105,7 @@ pub struct Made {
 
 /// What there was of an account before it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
+pub(crate) enum Before {
     /// Nothing on the server.
     Absent,
     /// The account, with the same keys: nothing was changed.
@@ -115,7 +115,7 @@ pub enum Before {
 impl NewAccount<'_> {
     /// Makes what is missing and registers the name. With a new identity it is a new account, whatever one of that name
     /// knew before.
-    pub fn register(&self, invite: Option<String>) -> Result<Made, Error> {
+    pub(crate) fn register(&self, invite: Option<String>) -> Result<Made, Error> {
         let Self { config, name, .. } = self;
         let folder = self.folder();
         folder.is_whole()?;
@@ -187,7 +187,7 @@ impl NewAccount<'_> {
 }
 
 /// What a person reads after it.
-pub fn registered(config: &Config, name: &UserName, before: Before) -> String {
+pub(crate) fn registered(config: &Config, name: &UserName, before: Before) -> String {
     let folder = KeyFolder::new(&config.users_dir(), name);
     let shown = visible_path(folder.path());
     match before {

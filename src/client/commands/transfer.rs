@@ -29,7 +29,7 @@ use crate::storage::{FileError, FileKind, private};
 use crate::text::visible_path;
 
 /// Where a document goes to, and how.
-pub struct Export {
+pub(crate) struct Export {
     /// `-` is stdout.
     pub to: Option<PathBuf>,
     /// With the group key file.
@@ -39,7 +39,7 @@ pub struct Export {
 }
 
 /// Writes an account as one document.
-pub fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
+pub(crate) fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
     let name = session::choose(config)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
     session::has_keys(config, &name)?;
@@ -119,7 +119,7 @@ fn payload(
 
 /// Takes an account over from a document. The keys come last: what was interrupted before is done again from the
 /// beginning, and what is there already is never replaced.
-pub fn import(config: &Config, from: &Path) -> Result<(), Error> {
+pub(crate) fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let bytes = read_document(from)?;
     let wrong = BackupError::of(from.to_owned());
     let secret = password::get(config)?;

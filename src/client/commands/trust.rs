@@ -23,7 +23,7 @@ use crate::wire::Fingerprint;
 
 /// Pins the key that a contact has now: the one with this fingerprint, else the changed one, which the person is shown and
 /// asked about.
-pub fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
+pub(crate) fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
     let meant = match typed {
         Some(typed) => Meant::typed(typed)?,
         None => Meant::Shown(Some(agree(config, name)?)),
@@ -53,7 +53,7 @@ fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
 
 /// Compares the key that a contact has now with what the contact says, and marks it as verified: with the fingerprint that
 /// was typed, else by asking the person.
-pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
+pub(crate) fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
     let given = typed.map(|typed| directory::digits(typed, VERIFIED_DIGITS_MIN)).transpose()?;
     let terminal = match given {
         Some(_) => None,
@@ -79,7 +79,7 @@ pub fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(
 }
 
 /// Takes back that a contact's key was compared. Needs no password and no server.
-pub fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
+pub(crate) fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
     let own = session::choose(config)?;
     let was = Contacts::open(&config.account_state(&own), config.new_keys)?.unverify(name)?;
     config.say(&unverified(name, was));
@@ -87,7 +87,7 @@ pub fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
 }
 
 /// Takes a contact out. Needs no password and no server.
-pub fn forget(config: &Config, name: &UserName) -> Result<(), Error> {
+pub(crate) fn forget(config: &Config, name: &UserName) -> Result<(), Error> {
     let own = session::choose(config)?;
     Contacts::open(&config.account_state(&own), config.new_keys)?.forget(name)?;
     config.say(&format!("{name} is forgotten: the next key of that name is one seen for the first time"));
@@ -95,7 +95,7 @@ pub fn forget(config: &Config, name: &UserName) -> Result<(), Error> {
 }
 
 /// What was done about a contact whose key is to be no longer verified.
-pub fn unverified(name: &UserName, was: bool) -> String {
+pub(crate) fn unverified(name: &UserName, was: bool) -> String {
     match was {
         true => format!("{name}'s key is no longer verified. It stays pinned."),
         false => format!("{name}'s key was not verified. Nothing was changed."),

@@ -20,7 +20,7 @@ use crate::wire::to_client::Entry;
 use crate::wire::to_server::Scope;
 
 /// Who there is, one per line.
-pub fn users(config: &Config, online: bool) -> Result<(), Error> {
+pub(crate) fn users(config: &Config, online: bool) -> Result<(), Error> {
     let scope = if online { Scope::Online } else { Scope::All };
     let entries = session::errand(config, |session| directory::list(&mut session.dialogue, scope))?;
     let lines = entries.iter().map(|entry| match config.json {
@@ -31,7 +31,7 @@ pub fn users(config: &Config, online: bool) -> Result<(), Error> {
 }
 
 /// Whose keys are pinned and what is known of them, one per line. Needs no password and no server.
-pub fn contacts(config: &Config) -> Result<(), Error> {
+pub(crate) fn contacts(config: &Config) -> Result<(), Error> {
     let own = session::choose(config)?;
     let all = Contacts::open(&config.account_state(&own), config.new_keys)?.list()?;
     if all.is_empty() {
@@ -46,7 +46,7 @@ pub fn contacts(config: &Config) -> Result<(), Error> {
 
 /// One's own fingerprint, which needs no password and no server, or a contact's with the safety number: the pinned one, or
 /// the one that the server gives if there was no contact so far.
-pub fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) -> Result<(), Error> {
+pub(crate) fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) -> Result<(), Error> {
     let own = session::choose(config)?;
     let key = KeyFolder::new(&config.users_dir(), &own).public_identity()?.fingerprint();
     let Some(name) = name.filter(|name| **name != own) else { return show("fingerprint", config, &own, key, None) };
@@ -60,7 +60,7 @@ pub fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) -> Resu
 }
 
 /// A fingerprint on stdout, and the safety number if there is one.
-pub fn show(
+pub(crate) fn show(
     kind: &'static str,
     config: &Config,
     name: &UserName,
@@ -76,7 +76,7 @@ pub fn show(
 }
 
 /// The same as a line of JSON.
-pub fn fingerprint_object(
+pub(crate) fn fingerprint_object(
     kind: &'static str,
     name: &UserName,
     fingerprint: Fingerprint,
@@ -95,7 +95,7 @@ pub fn fingerprint_object(
 }
 
 /// An account as a line of JSON.
-pub fn user_object(entry: &Entry) -> String {
+pub(crate) fn user_object(entry: &Entry) -> String {
     #[derive(Serialize)]
     struct User<'a> {
         r#type: &'static str,
@@ -134,7 +134,7 @@ fn contact_line(name: &UserName, pin: &Pin) -> String {
 }
 
 /// A contact as a line of JSON.
-pub fn contact_object(name: &UserName, pin: &Pin) -> String {
+pub(crate) fn contact_object(name: &UserName, pin: &Pin) -> String {
     #[derive(Serialize)]
     struct Listed<'a> {
         r#type: &'static str,

@@ -29,7 +29,7 @@ use crate::wire::Fingerprint;
 /// What is kept of one account.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Before {
+pub(crate) struct Before {
     v: u32,
     /// Those that took the place of another, the oldest first.
     bundles: Vec<Change>,
@@ -69,7 +69,7 @@ struct Days {
 }
 
 /// What brings one change of the keys to a server again.
-pub struct Renewal {
+pub(crate) struct Renewal {
     /// The bundle, byte for byte as the server had it.
     pub bytes: Vec<u8>,
     /// The same.
@@ -87,7 +87,7 @@ impl Default for Before {
 impl KeyFolder {
     /// What is kept of this account; a file that never was keeps nothing. One that is gone, is told: it is needed only with a
     /// server that is set back.
-    pub fn before(&self) -> Result<Before, Error> {
+    pub(crate) fn before(&self) -> Result<Before, Error> {
         let path = self.before_file();
         let malformed = |why: String| Error::State { path: path.clone(), why };
         let bytes = match private::read(&path, SMALL_FILE_MAX) {
@@ -112,22 +112,22 @@ impl KeyFolder {
     }
 
     /// The same for a login, which does not depend on it.
-    pub fn before_or_nothing(&self) -> Before {
+    pub(crate) fn before_or_nothing(&self) -> Before {
         self.before().inspect_err(|error| log::warn!("{error}")).unwrap_or_default()
     }
 
     /// On disk when this returns. The folder's lock is held.
-    pub fn keep_before(&self, before: &Before) -> Result<(), Error> {
+    pub(crate) fn keep_before(&self, before: &Before) -> Result<(), Error> {
         Ok(private::replace(&self.before_file(), &before.text())?)
     }
 
     /// As it is to be when the new password counts.
-    pub fn keep_before_new(&self, before: &Before) -> Result<(), Error> {
+    pub(crate) fn keep_before_new(&self, before: &Before) -> Result<(), Error> {
         Ok(private::replace(&self.before_new_file(), &before.text())?)
     }
 
     /// Drops what the server was seen to know for long enough, and the former identities that only that needed.
-    pub fn saw(&self, bundle: u64, is_present_password: bool) -> Result<(), Error> {
+    pub(crate) fn saw(&self, bundle: u64, is_present_password: bool) -> Result<(), Error> {
         let mut before = self.before_or_nothing();
         if !before.count(bundle, is_present_password, today()) {
             return Ok(());
@@ -158,7 +158,7 @@ impl KeyFolder {
 
 impl Before {
     /// The password is about to be another one; what logged in until now is sealed for `key`.
-    pub fn add_password(&mut self, salted: &Salted, key: &PublicKey) -> Result<(), Error> {
+    pub(crate) fn add_password(&mut self, salted: &Salted, key: &PublicKey) -> Result<(), Error> {
         let sealed = salted.lock(key).map_err(|why| Error::Account(AccountError::Key { path: BEFORE.into(), why }))?;
         let salt = HEXLOWER.encode(&salted.salt);
         self.passwords.retain(|password| password.salt != salt);
@@ -175,7 +175,7 @@ impl Before {
     }
 
     /// The server has taken this bundle.
-    pub fn add_bundle(&mut self, number: u64, bytes: &[u8], handover: &[u8]) {
+    pub(crate) fn add_bundle(&mut self, number: u64, bytes: &[u8], handover: &[u8]) {
         if self.bundles.iter().any(|change| change.number == number) {
             return;
         }
@@ -191,7 +191,7 @@ impl Before {
     }
 
     /// What logs in where the password had this salt, opened with the key that `open` knows for the fingerprint.
-    pub fn password(
+    pub(crate) fn password(
         &self,
         salt: &[u8; 16],
         iterations: u32,
@@ -204,7 +204,7 @@ impl Before {
     }
 
     /// The changes of the keys after the bundle with this number, the oldest first.
-    pub fn renewals_after(&self, number: u64) -> Result<Vec<Renewal>, BundleError> {
+    pub(crate) fn renewals_after(&self, number: u64) -> Result<Vec<Renewal>, BundleError> {
         let after = self.bundles.iter().filter(|change| change.number > number);
         let renewal = |change: &Change| {
             let decode = |text: &String| BASE64.decode(text.as_bytes()).map_err(|_| BundleError::Signature);
@@ -216,7 +216,7 @@ impl Before {
     }
 
     /// Whether there is a change after the bundle with this number.
-    pub fn is_ahead_of(&self, number: u64) -> bool {
+    pub(crate) fn is_ahead_of(&self, number: u64) -> bool {
         self.bundles.iter().any(|change| change.number > number)
     }
 

@@ -21,7 +21,7 @@ use crate::wire::{Fingerprint, signed};
 /// What stands in the document.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Payload {
+pub(crate) struct Payload {
     /// The account.
     pub name: String,
     /// `HOST:PORT`.
@@ -92,13 +92,13 @@ pub enum BackupError {
 }
 
 /// The document, signed.
-pub fn write(payload: Payload, identity: &PrivateKey) -> Result<Vec<u8>, KeyError> {
+pub(crate) fn write(payload: Payload, identity: &PrivateKey) -> Result<Vec<u8>, KeyError> {
     let signature = BASE64.encode(&identity.sign(&signed_bytes(&payload))?);
     Ok(text(&Document { v: VERSION, r#type: TYPE.to_owned(), payload, signature }))
 }
 
 /// The document in these bytes, with its identity key, if the password opens that and it has signed all of it.
-pub fn read(bytes: &[u8], secret: &Secret) -> Result<(Payload, PrivateKey), BackupError> {
+pub(crate) fn read(bytes: &[u8], secret: &Secret) -> Result<(Payload, PrivateKey), BackupError> {
     let document: Document = serde_json::from_slice(bytes).map_err(|_| BackupError::Layout)?;
     if document.r#type != TYPE {
         return Err(BackupError::Layout);
@@ -121,7 +121,7 @@ pub fn read(bytes: &[u8], secret: &Secret) -> Result<(Payload, PrivateKey), Back
 
 impl Payload {
     /// A key of it, opened.
-    pub fn open(&self, name: &str, secret: &Secret) -> Result<PrivateKey, BackupError> {
+    pub(crate) fn open(&self, name: &str, secret: &Secret) -> Result<PrivateKey, BackupError> {
         let pem = self.keys.get(name).ok_or_else(|| BackupError::Files { name: name.to_owned() })?;
         secret.unlock(pem.as_bytes()).map_err(|why| match why {
             KeyError::Passphrase => BackupError::Passphrase,
@@ -130,18 +130,18 @@ impl Payload {
     }
 
     /// The key that opens messages. One that signs, too, is refused: to open what a stranger made would be to sign for them.
-    pub fn encryption(&self, identity: &PrivateKey, secret: &Secret) -> Result<PrivateKey, BackupError> {
+    pub(crate) fn encryption(&self, identity: &PrivateKey, secret: &Secret) -> Result<PrivateKey, BackupError> {
         let key = self.open(ENCRYPTION, secret)?;
         if key.public() == identity.public() { Err(BackupError::SameKey) } else { Ok(key) }
     }
 
     /// Whose it is.
-    pub fn name(&self) -> Result<UserName, BackupError> {
+    pub(crate) fn name(&self) -> Result<UserName, BackupError> {
         self.name.parse().map_err(|_| BackupError::Layout)
     }
 
     /// The server's identity.
-    pub fn server_identity(&self) -> Result<Option<Fingerprint>, BackupError> {
+    pub(crate) fn server_identity(&self) -> Result<Option<Fingerprint>, BackupError> {
         let parse = |text: &String| Fingerprint::from_hex(text).ok_or(BackupError::Layout);
         self.server_identity.as_ref().map(parse).transpose()
     }
@@ -166,9 +166,9 @@ fn text(document: &Document) -> Vec<u8> {
 }
 
 /// Name of the key file without which there is no account.
-pub const IDENTITY: &str = "identity.pem";
+pub(crate) const IDENTITY: &str = "identity.pem";
 /// Name of the key file that opens direct messages.
-pub const ENCRYPTION: &str = "encryption.pem";
+pub(crate) const ENCRYPTION: &str = "encryption.pem";
 const TYPE: &str = "topchat-keys";
 
 /// The version of the document.

@@ -28,13 +28,13 @@ use crate::text::visible;
 
 /// The folder of one account's key files.
 #[derive(Clone, Debug)]
-pub struct KeyFolder {
+pub(crate) struct KeyFolder {
     name: UserName,
     folder: PathBuf,
 }
 
 /// The opened keys of an account, and which files they came from.
-pub struct AccountKeys {
+pub(crate) struct AccountKeys {
     /// Signs.
     pub identity: PrivateKey,
     /// Opens direct messages.
@@ -48,23 +48,23 @@ pub(crate) const PARTS: [&str; 2] = ["identity", "encryption"];
 
 impl KeyFolder {
     /// The folder of `name` among those of all accounts.
-    pub fn new(users_dir: &Path, name: &UserName) -> Self {
+    pub(crate) fn new(users_dir: &Path, name: &UserName) -> Self {
         Self { name: name.clone(), folder: users_dir.join(name.as_str()) }
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.folder
     }
 
     /// Whether the account's identity is here.
-    pub fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.has(PARTS[0], "pem")
     }
 
     /// A key file that is not here, though it was: what is written behind it is here, or what only an account has whose keys
     /// were used. So it is none that is yet to be made.
-    pub fn gone(&self) -> Option<PathBuf> {
+    pub(crate) fn gone(&self) -> Option<PathBuf> {
         let is_used = fs::symlink_metadata(self.before_file()).is_ok() || !self.kept().is_empty();
         let [identity, encryption] = PARTS;
         let was = |part: &&str| {
@@ -76,7 +76,7 @@ impl KeyFolder {
     }
 
     /// An account needs all of its key files: one that is gone is told, and never made anew.
-    pub fn is_whole(&self) -> Result<(), Error> {
+    pub(crate) fn is_whole(&self) -> Result<(), Error> {
         match self.gone() {
             Some(path) => Err(Error::Account(AccountError::KeyGone { name: self.name.clone(), path })),
             None => Ok(()),
@@ -84,17 +84,17 @@ impl KeyFolder {
     }
 
     /// Whether one of the key files is here, so that there is a password already.
-    pub fn has_any(&self) -> bool {
+    pub(crate) fn has_any(&self) -> bool {
         PARTS.iter().any(|part| self.has(part, "pem"))
     }
 
     /// Whether there is nothing to be made.
-    pub fn has_all(&self) -> bool {
+    pub(crate) fn has_all(&self) -> bool {
         PARTS.iter().all(|part| self.has(part, "pem"))
     }
 
     /// Opens both keys, as they were at one moment. Each must fit its public half; one that is missing is written again.
-    pub fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
+    pub(crate) fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
         self.is_whole()?;
         let found = self.look(PARTS)?;
         let [identity, encryption] = found.each_ref().map(|found| self.open_found(found, secret));
@@ -106,7 +106,7 @@ impl KeyFolder {
     }
 
     /// Opens the keys that are there and makes those that are not. What was made is on disk when this returns.
-    pub fn load_or_make(&self, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
+    pub(crate) fn load_or_make(&self, secret: &Secret, bits: u32) -> Result<AccountKeys, Error> {
         check_size(bits)?;
         self.is_whole()?;
         private::ensure_folder(&self.folder)?;
@@ -123,13 +123,13 @@ impl KeyFolder {
     }
 
     /// Keeps other processes from [settling](Self::settle) what this one is changing.
-    pub fn lock(&self) -> Result<Lock, Error> {
+    pub(crate) fn lock(&self) -> Result<Lock, Error> {
         Ok(Lock::acquire_within(&self.lock_file(), LOCK_WITHIN)?)
     }
 
     /// Before a whole folder comes here: an empty one, or one with a lock that nobody holds, is in nobody's way. Keys of any kind
     /// are.
-    pub fn make_way(&self) -> Result<(), Error> {
+    pub(crate) fn make_way(&self) -> Result<(), Error> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
         if entries.flatten().any(|entry| entry.path() != self.lock_file()) {
             return Err(Error::Account(AccountError::OtherKeys {
@@ -142,7 +142,13 @@ impl KeyFolder {
     }
 
     /// Writes all keys a second time, locked with a new password. The old files stay until [`Self::settle`].
-    pub fn write_new(&self, keys: &AccountKeys, old: &Secret, secret: &Secret, salted: &Salted) -> Result<(), Error> {
+    pub(crate) fn write_new(
+        &self,
+        keys: &AccountKeys,
+        old: &Secret,
+        secret: &Secret,
+        salted: &Salted,
+    ) -> Result<(), Error> {
         self.remove_new()?;
         let mut before = self.before()?;
         before.add_password(salted, keys.encryption.public())?;
@@ -159,7 +165,7 @@ impl KeyFolder {
 
     /// The new password counts: the second files take the place of the first. Those of the two that log in come last:
     /// as long as one of them is left, a login finds out that there is something to be put in order.
-    pub fn promote_new(&self) -> Result<(), Error> {
+    pub(crate) fn promote_new(&self) -> Result<(), Error> {
         let _alone = FolderLock::alone(&self.folder)?;
         match fs::rename(self.before_new_file(), self.before_file()) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -176,7 +182,7 @@ impl KeyFolder {
     }
 
     /// Removes the second files.
-    pub fn remove_new(&self) -> Result<(), Error> {
+    pub(crate) fn remove_new(&self) -> Result<(), Error> {
         match private::remove(&self.before_new_file()) {
             Ok(()) | Err(FileError::Missing { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -186,7 +192,7 @@ impl KeyFolder {
 
     /// Removes the key files that [`Self::load_or_make`] made, of an account that does not exist, the last one first: who is
     /// interrupted leaves what can go on. Others stay.
-    pub fn remove_made(&self, keys: &AccountKeys) -> Result<(), Error> {
+    pub(crate) fn remove_made(&self, keys: &AccountKeys) -> Result<(), Error> {
         for (part, _) in PARTS.iter().zip(keys.made).rev().filter(|(_, made)| *made) {
             self.remove_if_there(part, PUBLIC)?;
             private::remove(&self.file(part, "pem"))?;
@@ -203,7 +209,7 @@ impl KeyFolder {
     ///
     /// The lock must have been held since before the login: what a login proves that began before somebody else's change
     /// was interrupted may be outdated by that change.
-    pub fn settle(&self, keys: &AccountKeys, _lock: &Lock) -> Result<(), Error> {
+    pub(crate) fn settle(&self, keys: &AccountKeys, _lock: &Lock) -> Result<(), Error> {
         match self.has_new() {
             true if keys.from_new.contains(&true) => self.promote_new(),
             true => self.remove_new(),
@@ -213,12 +219,12 @@ impl KeyFolder {
 
     /// Waits until no other process is changing the keys or the password. One that takes too long is not waited for, and where nothing
     /// can be locked nobody changes anything.
-    pub fn wait_for_others(&self) {
+    pub(crate) fn wait_for_others(&self) {
         let _ = Lock::acquire_within(&self.lock_file(), CHANGED_WITHIN);
     }
 
     /// Which files of the keys there are: tells if they were changed.
-    pub fn stamp(&self) -> Vec<(String, Option<Stamp>)> {
+    pub(crate) fn stamp(&self) -> Vec<(String, Option<Stamp>)> {
         let endings = ["pem", NEW, NEXT];
         let files = PARTS.iter().flat_map(|part| endings.map(|ending| format!("{part}.{ending}")));
         files.map(|file| (file.clone(), Stamp::of(&self.folder.join(file)))).collect()
@@ -230,7 +236,7 @@ impl KeyFolder {
     }
 
     /// The lock, or `None` if another process has it.
-    pub fn try_lock(&self) -> Result<Option<Lock>, Error> {
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, Error> {
         match Lock::try_acquire(&self.lock_file()) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Held { .. }) => Ok(None),
@@ -239,12 +245,12 @@ impl KeyFolder {
     }
 
     /// The public half of the identity, which needs no password.
-    pub fn public_identity(&self) -> Result<PublicKey, Error> {
+    pub(crate) fn public_identity(&self) -> Result<PublicKey, Error> {
         self.public(PARTS[0])
     }
 
     /// The public half of the encryption key, which needs no password either.
-    pub fn public_encryption(&self) -> Result<PublicKey, Error> {
+    pub(crate) fn public_encryption(&self) -> Result<PublicKey, Error> {
         self.public(PARTS[1])
     }
 
@@ -397,7 +403,7 @@ fn unlock(path: &Path, pem: &[u8], secret: &Secret) -> Result<PrivateKey, Error>
 const NEW: &str = "pem.new";
 
 /// Whether keys of that many bits are possible.
-pub fn check_size(bits: u32) -> Result<(), Error> {
+pub(crate) fn check_size(bits: u32) -> Result<(), Error> {
     match bits {
         RSA_BITS_MIN..=RSA_BITS_MAX => Ok(()),
         bits => Err(Error::Account(AccountError::KeySize { bits })),
@@ -405,7 +411,7 @@ pub fn check_size(bits: u32) -> Result<(), Error> {
 }
 
 /// The accounts whose keys are on this machine, also if one of these is gone, in alphabetical order.
-pub fn accounts(users_dir: &Path) -> Vec<UserName> {
+pub(crate) fn accounts(users_dir: &Path) -> Vec<UserName> {
     let Ok(entries) = fs::read_dir(users_dir) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut names: Vec<UserName> = names

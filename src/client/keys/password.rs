@@ -16,38 +16,38 @@ use crate::storage::{FileError, private};
 use crate::text::visible_path;
 
 /// A password, also as it was typed. No `Debug`.
-pub struct Secret {
+pub(crate) struct Secret {
     typed: Zeroizing<String>,
     password: Password,
 }
 
 impl Secret {
     /// Takes a password as typed.
-    pub fn new(typed: &str) -> Result<Self, Error> {
+    pub(crate) fn new(typed: &str) -> Result<Self, Error> {
         let password = Password::new(typed).map_err(|why| Error::Password { why })?;
         Ok(Self { typed: Zeroizing::new(typed.to_owned()), password })
     }
 
     /// The password in its normal form: what logs in and what new key files are locked with.
-    pub fn password(&self) -> &Password {
+    pub(crate) fn password(&self) -> &Password {
         &self.password
     }
 
     /// What may open a key file: the normal form, then the bytes as typed, since a shell script can't normalise.
-    pub fn spellings(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn spellings(&self) -> impl Iterator<Item = &[u8]> {
         let typed = self.typed.as_bytes();
         [self.password.as_bytes()].into_iter().chain((typed != self.password.as_bytes()).then_some(typed))
     }
 
     /// Opens a locked private key with the spelling that fits.
-    pub fn unlock(&self, pem: &[u8]) -> Result<PrivateKey, KeyError> {
+    pub(crate) fn unlock(&self, pem: &[u8]) -> Result<PrivateKey, KeyError> {
         let mut tried = self.spellings().map(|passphrase| PrivateKey::from_pem(pem, passphrase));
         tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))).unwrap_or(Err(KeyError::Passphrase))
     }
 }
 
 /// The account's password, from wherever the settings say.
-pub fn get(config: &Config) -> Result<Secret, Error> {
+pub(crate) fn get(config: &Config) -> Result<Secret, Error> {
     match given(config)? {
         Some(secret) => Ok(secret),
         None => Secret::new(&Terminal::open(config, "the password", FLAG)?.ask_secret("password: ")?),
@@ -55,7 +55,7 @@ pub fn get(config: &Config) -> Result<Secret, Error> {
 }
 
 /// The same for a new account: a person types it twice.
-pub fn get_new(config: &Config) -> Result<Secret, Error> {
+pub(crate) fn get_new(config: &Config) -> Result<Secret, Error> {
     match given(config)? {
         Some(secret) => Ok(secret),
         None => ask_new(&Terminal::open(config, "the new password", FLAG)?, "password (8 or more): "),
@@ -63,7 +63,7 @@ pub fn get_new(config: &Config) -> Result<Secret, Error> {
 }
 
 /// The password, unless a person has to be asked.
-pub fn given(config: &Config) -> Result<Option<Secret>, Error> {
+pub(crate) fn given(config: &Config) -> Result<Option<Secret>, Error> {
     match &config.password {
         PasswordSource::Terminal => Ok(None),
         PasswordSource::File(path) => from_file(path).map(Some),
@@ -72,7 +72,7 @@ pub fn given(config: &Config) -> Result<Option<Secret>, Error> {
 }
 
 /// The first line of a file; `-` is stdin. Links are refused and pipes not waited for; that others may read it is said.
-pub fn from_file(path: &Path) -> Result<Secret, Error> {
+pub(crate) fn from_file(path: &Path) -> Result<Secret, Error> {
     let shown = visible_path(path);
     if path == Path::new("-") {
         return first_line(&mut Unbuffered, "stdin");
@@ -90,7 +90,7 @@ pub fn from_file(path: &Path) -> Result<Secret, Error> {
 }
 
 /// Asks for a new password until two answers are the same.
-pub fn ask_new(terminal: &Terminal, question: &str) -> Result<Secret, Error> {
+pub(crate) fn ask_new(terminal: &Terminal, question: &str) -> Result<Secret, Error> {
     let mut tries = 0;
     loop {
         let secret = Secret::new(&terminal.ask_secret(question)?);
@@ -135,7 +135,7 @@ fn drain(output: &mut impl Read) {
 }
 
 /// The first line of `what`, byte by byte, so that nothing behind the line is taken away from whoever reads on.
-pub fn raw_line(input: &mut impl Read, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn raw_line(input: &mut impl Read, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut line = Zeroizing::new(Vec::with_capacity(PASSWORD_LINE_MAX));
     let mut byte = [0];
     while line.len() < PASSWORD_LINE_MAX {
@@ -158,7 +158,7 @@ fn first_line(input: &mut impl Read, from: &str) -> Result<Secret, Error> {
 }
 
 /// Stdin without a buffer of its own.
-pub struct Unbuffered;
+pub(crate) struct Unbuffered;
 
 impl Read for Unbuffered {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -23,7 +23,7 @@ use crate::storage::lock::FolderLock;
 use crate::storage::{FileError, private};
 
 /// Keys that wait to be taken by the server.
-pub struct NextKeys {
+pub(crate) struct NextKeys {
     /// Signs.
     pub identity: Option<PrivateKey>,
     /// Opens direct messages.
@@ -32,12 +32,12 @@ pub struct NextKeys {
 
 impl KeyFolder {
     /// Whether new keys wait: somebody is asking the server to take them, or a crash came between.
-    pub fn has_next(&self) -> bool {
+    pub(crate) fn has_next(&self) -> bool {
         PARTS.iter().any(|part| self.has(part, NEXT))
     }
 
     /// Writes keys that the server is to take; on disk when this returns.
-    pub fn write_next(&self, next: &NextKeys, secret: &Secret) -> Result<(), Error> {
+    pub(crate) fn write_next(&self, next: &NextKeys, secret: &Secret) -> Result<(), Error> {
         for (part, key) in next.parts() {
             if let Some(key) = key {
                 self.write(part, NEXT, key, secret)?;
@@ -47,7 +47,7 @@ impl KeyFolder {
     }
 
     /// The keys that wait.
-    pub fn load_next(&self, secret: &Secret) -> Result<NextKeys, Error> {
+    pub(crate) fn load_next(&self, secret: &Secret) -> Result<NextKeys, Error> {
         let load = |part| match self.has(part, NEXT) {
             true => self.open(&self.file(part, NEXT), secret).map(Some),
             false => Ok(None),
@@ -57,7 +57,7 @@ impl KeyFolder {
 
     /// The server has this bundle of the account: keys that stand in it take the place of those before, the others are
     /// dropped. The encryption key that does not count stays to be read with. Each step leaves a whole account.
-    pub fn settle_next(&self, next: &NextKeys, account: &VerifiedBundle, secret: &Secret) -> Result<(), Error> {
+    pub(crate) fn settle_next(&self, next: &NextKeys, account: &VerifiedBundle, secret: &Secret) -> Result<(), Error> {
         let old = PARTS.map(|part| self.open(&self.file(part, "pem"), secret));
         let [identity, encryption] = old;
         let (old_identity, old_encryption) = (identity?, encryption?);
@@ -86,17 +86,17 @@ impl KeyFolder {
     }
 
     /// Whether files beside those that count wait for a login to put them in order.
-    pub fn is_unsettled(&self) -> bool {
+    pub(crate) fn is_unsettled(&self) -> bool {
         self.has_next() || self.has_new()
     }
 
     /// A locked encryption key from elsewhere: it counts if the server knows it, at the next login.
-    pub fn add_next_encryption(&self, pem: &[u8]) -> Result<(), Error> {
+    pub(crate) fn add_next_encryption(&self, pem: &[u8]) -> Result<(), Error> {
         Ok(private::create_new(&self.file(PARTS[1], NEXT), pem)?)
     }
 
     /// A retired key or a former identity from elsewhere, under its name there.
-    pub fn add_kept(&self, name: &str, pem: &[u8]) -> Result<(), Error> {
+    pub(crate) fn add_kept(&self, name: &str, pem: &[u8]) -> Result<(), Error> {
         let path = self.path().join(name);
         path.parent().map_or(Ok(()), private::ensure_folder)?;
         match private::create_new(&path, pem) {
@@ -106,13 +106,13 @@ impl KeyFolder {
     }
 
     /// Removes keys that the server has refused.
-    pub fn remove_next(&self) -> Result<(), Error> {
+    pub(crate) fn remove_next(&self) -> Result<(), Error> {
         PARTS.iter().try_for_each(|part| self.remove_if_there(part, NEXT))
     }
 
     /// Encryption keys that were replaced, the newest first. One that can't be opened is told and left out: the account does
     /// not depend on it.
-    pub fn load_retired(&self, secret: &Secret) -> Vec<PrivateKey> {
+    pub(crate) fn load_retired(&self, secret: &Secret) -> Vec<PrivateKey> {
         let open = |part: &String| {
             let opened = self.load_part(part, secret);
             opened.inspect_err(|error| log::warn!("a retired key is left out: {error}")).ok().map(|(key, _)| key)
@@ -121,7 +121,7 @@ impl KeyFolder {
     }
 
     /// The retired keys' files without their ending, below the account's folder, the oldest first.
-    pub fn retired(&self) -> Vec<String> {
+    pub(crate) fn retired(&self) -> Vec<String> {
         self.list(RETIRED, "pem")
     }
 
@@ -193,7 +193,7 @@ impl KeyFolder {
     }
 
     /// Former identities that are kept with their private half, the newest first, opened one by one.
-    pub fn load_former_identities(&self, secret: &Secret) -> impl Iterator<Item = PrivateKey> {
+    pub(crate) fn load_former_identities(&self, secret: &Secret) -> impl Iterator<Item = PrivateKey> {
         let parts: Vec<_> = self.former_identities().into_iter().rev().collect();
         let open = |part: String| {
             let opened = self.load_part(&part, secret);
@@ -208,7 +208,7 @@ impl KeyFolder {
     }
 
     /// No server is set back as far as that any more.
-    pub fn drop_former_identities(&self) -> Result<(), Error> {
+    pub(crate) fn drop_former_identities(&self) -> Result<(), Error> {
         self.drop_oldest(&self.former_identities(), "pem", 0)
     }
 
@@ -229,7 +229,7 @@ impl KeyFolder {
 
     /// Identities that were replaced on this machine, and until when what they signed counts. One that can't be read is told
     /// and left out.
-    pub fn load_former(&self) -> Vec<Former> {
+    pub(crate) fn load_former(&self) -> Vec<Former> {
         let read = |part: &String| {
             let since = part.strip_prefix(FORMER)?.strip_prefix('/')?.split_once('-')?.0.parse::<i64>().ok()?;
             let key =
@@ -240,7 +240,7 @@ impl KeyFolder {
     }
 
     /// The same as files, by their names below the account's folder.
-    pub fn former_files(&self) -> BTreeMap<String, String> {
+    pub(crate) fn former_files(&self) -> BTreeMap<String, String> {
         let read = |part: &String| {
             let key =
                 self.public(part).inspect_err(|error| log::warn!("a former identity is left out: {error}")).ok()?;
@@ -250,7 +250,7 @@ impl KeyFolder {
     }
 
     /// The account's folder and those in it.
-    pub fn places(&self) -> [PathBuf; 3] {
+    pub(crate) fn places(&self) -> [PathBuf; 3] {
         [self.path().to_owned(), self.path().join(RETIRED), self.path().join(FORMER)]
     }
 
@@ -293,7 +293,7 @@ fn part_of(folder: &str, file: &str, ending: &str) -> Option<String> {
 }
 
 /// Whether this could be the name of a retired key's file, below the account's folder.
-pub fn is_retired(name: &str) -> bool {
+pub(crate) fn is_retired(name: &str) -> bool {
     let part = name
         .strip_prefix(RETIRED)
         .and_then(|rest| rest.strip_prefix('/'))
@@ -302,7 +302,7 @@ pub fn is_retired(name: &str) -> bool {
 }
 
 /// Whether this is the file of a former identity, with that name below the account's folder.
-pub fn is_former(name: &str, pem: &str) -> bool {
+pub(crate) fn is_former(name: &str, pem: &str) -> bool {
     let part = name.strip_prefix(FORMER).and_then(|rest| rest.strip_prefix('/'));
     let part = part.and_then(|name| part_of(FORMER, name, PUBLIC));
     let key = pem_key(pem.as_bytes());
@@ -312,7 +312,7 @@ pub fn is_former(name: &str, pem: &str) -> bool {
 /// Ending of a key file that waits for the server to take it.
 pub(crate) const NEXT: &str = "pem.next";
 /// Folder of encryption keys that were replaced.
-pub const RETIRED: &str = "retired";
+pub(crate) const RETIRED: &str = "retired";
 /// Folder of the public halves of identities that were replaced.
 const FORMER: &str = "former";
 /// Ending of a public half.

@@ -7,35 +7,35 @@ use crate::sync::lock;
 
 /// Replaced at every reconnect, and empty in between.
 #[derive(Default)]
-pub struct Circuit {
+pub(crate) struct Circuit {
     link: Mutex<Option<Arc<Link>>>,
 }
 
 impl Circuit {
     /// The connection, unless there is none now.
-    pub fn link(&self) -> Option<Arc<Link>> {
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
         self.current().clone()
     }
 
     /// Whether this one is still the connection.
-    pub fn is(&self, link: &Arc<Link>) -> bool {
+    pub(crate) fn is(&self, link: &Arc<Link>) -> bool {
         self.current().as_ref().is_some_and(|current| Arc::ptr_eq(current, link))
     }
 
     /// From now on this one, or none.
-    pub fn set(&self, link: Option<Arc<Link>>) {
+    pub(crate) fn set(&self, link: Option<Arc<Link>>) {
         *self.current() = link;
     }
 
     /// Ends the wait of the thread that receives.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(link) = self.link() {
             link.wake();
         }
     }
 
     /// Says goodbye, as far as the socket takes it.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Some(link) = self.link() {
             link.finish();
         }

@@ -18,7 +18,7 @@ use crate::transport::{ClientTls, Connection, TransportError, Wakeup, wait};
 use crate::wire::Fingerprint;
 
 /// A connection to a server whose identity was checked, before a byte of a login has left.
-pub struct Connected {
+pub(crate) struct Connected {
     /// The connection.
     pub link: Link,
     /// The server's identity.
@@ -28,7 +28,7 @@ pub struct Connected {
 }
 
 /// Connects within [`CONNECT_WITHIN`], and while the command has time. A server that closes before TLS is done is busy: it is tried again.
-pub fn connect(config: &Config) -> Result<Connected, Error> {
+pub(crate) fn connect(config: &Config) -> Result<Connected, Error> {
     if let Some(name) = &config.account {
         servers::admit(config, name, None)?;
     }
@@ -53,7 +53,7 @@ pub fn connect(config: &Config) -> Result<Connected, Error> {
 }
 
 /// Says whom one is connected to, if [`connect`] has not said so already because the identity was new.
-pub fn introduce(config: &Config, connected: &Connected) {
+pub(crate) fn introduce(config: &Config, connected: &Connected) {
     if connected.seen == Seen::Before {
         config.say(&describe(config, connected));
     }
@@ -70,7 +70,7 @@ fn describe(config: &Config, connected: &Connected) -> String {
 }
 
 /// A time between half of this one and all of it, so that many who wait don't come at once.
-pub fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     let part = u32::from(random::bytes::<1>()[0]);
     pause / 2 + pause / 2 * part / 255
 }

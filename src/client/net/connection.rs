@@ -16,7 +16,7 @@ use crate::transport::{Connection, Interest, Liveness, Pulse, Received, Wakeup, 
 use crate::wire::{ToClient, ToServer};
 
 /// A connection after its handshake.
-pub struct Link {
+pub(crate) struct Link {
     connection: Fair<Connection>,
     watch: Watch,
     wakeup: Wakeup,
@@ -24,7 +24,7 @@ pub struct Link {
 }
 
 /// What the one thread that receives keeps between two calls.
-pub struct Reading {
+pub(crate) struct Reading {
     liveness: Liveness,
     /// More may have come than one call took.
     more: bool,
@@ -36,7 +36,7 @@ pub struct Reading {
 
 impl Reading {
     /// The server was heard just now, and is pinged after so long a silence.
-    pub fn pinging(after: Duration) -> Self {
+    pub(crate) fn pinging(after: Duration) -> Self {
         let liveness = Liveness::new(after, PONG_WITHIN, Instant::now());
         Self { liveness, more: true, limit: FRAME_MAX_BEFORE_LOGIN, ended: None }
     }
@@ -44,7 +44,7 @@ impl Reading {
 
 impl Reading {
     /// The server owes an answer since then, or nothing.
-    pub fn owed(&mut self, since: Option<Instant>) {
+    pub(crate) fn owed(&mut self, since: Option<Instant>) {
         self.liveness.owes(since, ASKED_AFTER, ANSWERED_WITHIN);
     }
 }
@@ -57,35 +57,35 @@ impl Default for Reading {
 
 impl Link {
     /// Shares a connection.
-    pub fn new(connection: Connection) -> Result<Self, Error> {
+    pub(crate) fn new(connection: Connection) -> Result<Self, Error> {
         let watch = connection.watch();
         let wakeup = Wakeup::new().map_err(Error::system("making a wake-up"))?;
         Ok(Self { connection: Fair::new(connection), watch, wakeup, ping_after: PING_AFTER })
     }
 
     /// The same, whose server is pinged after so long a silence.
-    pub fn pinging(self, after: Duration) -> Self {
+    pub(crate) fn pinging(self, after: Duration) -> Self {
         Self { ping_after: after, ..self }
     }
 
     /// What the thread that receives keeps.
-    pub fn reading(&self) -> Reading {
+    pub(crate) fn reading(&self) -> Reading {
         Reading::pinging(self.ping_after)
     }
 
     /// The channel binding of this connection.
-    pub fn exporter(&self) -> Result<[u8; 32], Error> {
+    pub(crate) fn exporter(&self) -> Result<[u8; 32], Error> {
         Ok(self.connection.turn().exporter()?)
     }
 
     /// Ends the wait of the thread that receives.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.wakeup.wake();
     }
 
     /// Sends a frame, or leaves what the socket doesn't take to the thread that receives.
     /// A server that takes nothing any more holds the caller up, for [`ANSWER_WITHIN`] at most.
-    pub fn send(&self, frame: &ToServer) -> Result<(), Error> {
+    pub(crate) fn send(&self, frame: &ToServer) -> Result<(), Error> {
         let deadline = Instant::now() + ANSWER_WITHIN;
         let mut unsent = self.queue(&frame.encode())?;
         if unsent > 0 {
@@ -105,7 +105,7 @@ impl Link {
 
     /// The frames that have come, after waiting for some until `deadline` or a [wake-up](Self::wake); none is possible.
     /// Answers pings, pings a silent server, and sends what waits to be sent.
-    pub fn receive(&self, reading: &mut Reading, deadline: Option<Instant>) -> Result<Vec<ToClient>, Error> {
+    pub(crate) fn receive(&self, reading: &mut Reading, deadline: Option<Instant>) -> Result<Vec<ToClient>, Error> {
         if let Some(ended) = reading.ended.take() {
             return Err(ended);
         }
@@ -137,7 +137,7 @@ impl Link {
     }
 
     /// Says goodbye, as far as the socket takes it.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let mut connection = self.connection.turn();
         connection.queue(&ToServer::Bye.encode());
         // The person leaves either way.

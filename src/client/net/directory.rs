@@ -17,7 +17,7 @@ use crate::wire::to_server::Scope;
 use crate::wire::{Code, Fingerprint, ToClient, ToServer};
 
 /// The keys of a contact that may be written to.
-pub struct Contacted {
+pub(crate) struct Contacted {
     /// The keys.
     pub bundle: VerifiedBundle,
     /// What the person is to be told, if there is anything.
@@ -25,7 +25,7 @@ pub struct Contacted {
 }
 
 /// The keys of `name`, checked, whatever is pinned.
-pub fn look_up(server: &mut impl Ask, name: &UserName) -> Result<Found, Error> {
+pub(crate) fn look_up(server: &mut impl Ask, name: &UserName) -> Result<Found, Error> {
     let question = |request| ToServer::Lookup { request, name: name.clone(), fingerprint: None };
     let (bytes, lineage) = match server.ask(&question) {
         Ok(ToClient::Found { bundle, lineage, .. }) => (bundle, lineage),
@@ -43,7 +43,7 @@ pub fn look_up(server: &mut impl Ask, name: &UserName) -> Result<Found, Error> {
 }
 
 /// The keys of `name`, if its identity is the pinned one, one that it has handed over to, or seen for the first time.
-pub fn contact(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
+pub(crate) fn contact(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
     let found = look_up(server, name)?;
     let met = contacts.check(&found)?;
     Ok(Contacted { notice: told(met, &found), bundle: found.bundle })
@@ -51,7 +51,7 @@ pub fn contact(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> R
 
 /// The keys that `name` has now, to be compared by the person, whatever is pinned. A change that shows is recorded: it stays
 /// open if the person says no.
-pub fn to_compare(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
+pub(crate) fn to_compare(server: &mut impl Ask, contacts: &Contacts, name: &UserName) -> Result<Contacted, Error> {
     let found = look_up(server, name)?;
     let notice = match contacts.meet(&found) {
         Ok(met) => told(met, &found),
@@ -71,7 +71,7 @@ fn told(met: Met, found: &Found) -> Option<Notice> {
 }
 
 /// All accounts, or those who are here now, in alphabetical order.
-pub fn list(server: &mut impl Ask, scope: Scope) -> Result<Vec<Entry>, Error> {
+pub(crate) fn list(server: &mut impl Ask, scope: Scope) -> Result<Vec<Entry>, Error> {
     let mut names: Vec<Entry> = Vec::new();
     loop {
         let after = names.last().map(|entry| entry.name.clone());
@@ -91,7 +91,7 @@ pub fn list(server: &mut impl Ask, scope: Scope) -> Result<Vec<Entry>, Error> {
 
 /// How the person names the key that they trust.
 #[derive(Clone, Debug)]
-pub enum Meant {
+pub(crate) enum Meant {
     /// By its fingerprint or the beginning of it.
     Digits(String),
     /// As the changed key of which they were shown the fingerprint, if they were shown any.
@@ -100,14 +100,19 @@ pub enum Meant {
 
 impl Meant {
     /// By the digits that they typed.
-    pub fn typed(digits: &str) -> Result<Self, Error> {
+    pub(crate) fn typed(digits: &str) -> Result<Self, Error> {
         self::digits(digits, FINGERPRINT_DIGITS_MIN).map(Self::Digits)
     }
 }
 
 /// Pins the key that `name` has now in place of the one before, if it is the one that the person means. Without its digits,
 /// that is the changed key only as long as it is the one that was shown to them: others may have come since, in any process.
-pub fn trust(server: &mut impl Ask, contacts: &Contacts, name: &UserName, meant: Meant) -> Result<Fingerprint, Error> {
+pub(crate) fn trust(
+    server: &mut impl Ask,
+    contacts: &Contacts,
+    name: &UserName,
+    meant: Meant,
+) -> Result<Fingerprint, Error> {
     let (told, choice) = match meant {
         Meant::Digits(digits) => (Told::Digits(digits), Choice::Named),
         Meant::Shown(shown) => (Told::Key(changed_as_shown(contacts, name, shown)?), Choice::Trusted),
@@ -138,7 +143,7 @@ enum Told {
 }
 
 /// An error unless the key's fingerprint begins with these digits.
-pub fn compare(name: &UserName, now: Fingerprint, digits: &str) -> Result<(), Error> {
+pub(crate) fn compare(name: &UserName, now: Fingerprint, digits: &str) -> Result<(), Error> {
     match now.to_hex().starts_with(digits) {
         true => Ok(()),
         false => Err(Error::Trust(TrustError::Mismatch { name: name.clone(), now })),
@@ -154,7 +159,7 @@ fn no_such_user(server: &mut impl Ask, name: &UserName) -> Error {
 
 /// The hex digits of a fingerprint or of its beginning, in lower case; enough of them that nobody finds another key
 /// with the same ones.
-pub fn digits(typed: &str, least: usize) -> Result<String, Error> {
+pub(crate) fn digits(typed: &str, least: usize) -> Result<String, Error> {
     let text = typed.trim();
     let text = text.strip_prefix("SHA256:").unwrap_or(text);
     let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).map(|c| c.to_ascii_lowercase()).collect();

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::sync::lock;
 
 /// A value that threads take in turns.
-pub struct Fair<T> {
+pub(crate) struct Fair<T> {
     turns: Mutex<Turns>,
     next: Condvar,
     value: Mutex<T>,
@@ -24,7 +24,7 @@ struct Turns {
 }
 
 /// The value, until this is dropped.
-pub struct Turn<'a, T> {
+pub(crate) struct Turn<'a, T> {
     owner: &'a Fair<T>,
     /// `None` only while it is dropped.
     value: Option<MutexGuard<'a, T>>,
@@ -32,12 +32,12 @@ pub struct Turn<'a, T> {
 
 impl<T> Fair<T> {
     /// Nobody has it yet.
-    pub fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self { turns: Mutex::default(), next: Condvar::new(), value: Mutex::new(value) }
     }
 
     /// Waits for all who asked before. Not to be called by a thread that has a turn.
-    pub fn turn(&self) -> Turn<'_, T> {
+    pub(crate) fn turn(&self) -> Turn<'_, T> {
         let mine = self.queue();
         self.wait(mine)
     }

@@ -14,7 +14,7 @@ use crate::wire::{Code, ToClient, ToServer, signed};
 
 /// How many are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Welcome {
+pub(crate) struct Welcome {
     /// Seats taken, one's own included.
     pub taken: u32,
     /// Seats in all.
@@ -26,7 +26,7 @@ pub struct Welcome {
 }
 
 /// A login that was taken.
-pub struct LoggedIn {
+pub(crate) struct LoggedIn {
     /// What the server said.
     pub welcome: Welcome,
     /// What the password was derived to.
@@ -36,10 +36,10 @@ pub struct LoggedIn {
 }
 
 /// What is kept of a former password with this salt and these rounds.
-pub type Kept<'a> = &'a dyn Fn(&[u8; 16], u32) -> Option<Salted>;
+pub(crate) type Kept<'a> = &'a dyn Fn(&[u8; 16], u32) -> Option<Salted>;
 
 /// Logs in. When this returns, the server has proved that it knows the account, too.
-pub fn log_in(
+pub(crate) fn log_in(
     dialogue: &mut Dialogue,
     name: &UserName,
     identity: &PrivateKey,

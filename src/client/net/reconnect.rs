@@ -25,7 +25,7 @@ use crate::wire::to_server::Mode;
 
 /// What logs in once more. The password stays in memory for it, and is overwritten at the end.
 #[derive(Clone)]
-pub struct Again {
+pub(crate) struct Again {
     /// Who logs in.
     pub member: Arc<Member>,
     /// Their password.
@@ -35,7 +35,7 @@ pub struct Again {
 }
 
 /// Who is told about the connection.
-pub trait Follower: Audience {
+pub(crate) trait Follower: Audience {
     /// There is a connection: the first one, or one that came back.
     fn connected(&mut self, is_back: bool) -> Result<(), Error>;
 
@@ -45,7 +45,7 @@ pub trait Follower: Audience {
 
 /// Listens over any number of connections, until the audience has enough, `over` is asked, or something happens that
 /// no reconnect can or may mend.
-pub fn listen_on(
+pub(crate) fn listen_on(
     config: &Config,
     again: &Again,
     mut dialogue: Dialogue,
@@ -109,7 +109,7 @@ fn tell_of_the_end(result: &Result<(), Error>, receiving: &mut Receiving<'_>) {
 }
 
 /// Whether it may be better in a moment. Whoever was replaced, refused or deceived does not try again.
-pub fn is_lost(error: &Error) -> bool {
+pub(crate) fn is_lost(error: &Error) -> bool {
     match error {
         Error::Server(ServerError::Busy { .. })
         | Error::Server(ServerError::Connect { .. })
@@ -129,7 +129,7 @@ pub fn is_lost(error: &Error) -> bool {
 }
 
 /// One try, on a thread of its own: nobody waits for it when `over` is asked or the time is over, which gives `None`.
-pub fn attempt(
+pub(crate) fn attempt(
     config: &Config,
     again: &Again,
     deadline: Option<Instant>,
@@ -161,7 +161,7 @@ pub fn attempt(
 
 /// Growing pauses between tries.
 #[derive(Clone, Copy, Debug)]
-pub struct Pauses {
+pub(crate) struct Pauses {
     next: Duration,
     /// How often the longest one was given.
     longest: u32,
@@ -175,7 +175,7 @@ impl Default for Pauses {
 
 impl Pauses {
     /// The next one: a random part of it is left out, so that not all clients of a server come back at once.
-    pub fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(RECONNECT_PAUSE_MAX);
         self.longest += u32::from(pause == RECONNECT_PAUSE_MAX);

@@ -14,14 +14,14 @@ use crate::limits::{ANSWER_WITHIN, LAST_WORDS_WITHIN};
 use crate::wire::{ToClient, ToServer};
 
 /// Whoever can put a numbered question to the server and wait for its answer.
-pub trait Ask {
+pub(crate) trait Ask {
     /// Sends the frame that `question` makes of a new number, and gives the answer with that number.
     /// A refusal is an error; so is silence.
     fn ask(&mut self, question: &dyn Fn(u32) -> ToServer) -> Result<ToClient, Error>;
 }
 
 /// A connection and what came on it that nobody has asked for yet.
-pub struct Dialogue {
+pub(crate) struct Dialogue {
     link: Arc<Link>,
     reading: Reading,
     waiting: VecDeque<ToClient>,
@@ -35,33 +35,33 @@ pub struct Dialogue {
 
 impl Dialogue {
     /// A dialogue with the server at `address`.
-    pub fn new(link: Link, address: String) -> Self {
+    pub(crate) fn new(link: Link, address: String) -> Self {
         let (reading, waiting) = (link.reading(), VecDeque::new());
         Self { link: Arc::new(link), reading, waiting, address, last_request: 0, asked: Asked::Session, until: None }
     }
 
     /// Every answer is waited for until then only.
-    pub fn over_at(self, until: Option<Until>) -> Self {
+    pub(crate) fn over_at(self, until: Option<Until>) -> Self {
         Self { until, ..self }
     }
 
     /// The connection.
-    pub fn link(&self) -> &Link {
+    pub(crate) fn link(&self) -> &Link {
         &self.link
     }
 
     /// A second handle on it.
-    pub fn shared_link(&self) -> Arc<Link> {
+    pub(crate) fn shared_link(&self) -> Arc<Link> {
         Arc::clone(&self.link)
     }
 
     /// Names what refusals from now on are about.
-    pub fn asks(&mut self, asked: Asked) {
+    pub(crate) fn asks(&mut self, asked: Asked) {
         self.asked = asked;
     }
 
     /// Sends a frame.
-    pub fn send(&mut self, frame: &ToServer) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, frame: &ToServer) -> Result<(), Error> {
         match self.link.send(frame) {
             // A server that closed has said why, unless it crashed: its words are better than "connection lost".
             Err(lost @ Error::Server(ServerError::Lost { .. })) => Err(self.last_words().unwrap_or(lost)),
@@ -70,14 +70,14 @@ impl Dialogue {
     }
 
     /// The next frame, within the time of an answer. A goodbye is an error.
-    pub fn next(&mut self) -> Result<ToClient, Error> {
+    pub(crate) fn next(&mut self) -> Result<ToClient, Error> {
         let step = Until::step(ANSWER_WITHIN, self.until);
         let frame = self.next_within(step.left())?;
         frame.ok_or_else(|| self.timed_out(step))
     }
 
     /// The next frame, or nothing when the time is over. A goodbye is an error.
-    pub fn next_within(&mut self, time: Duration) -> Result<Option<ToClient>, Error> {
+    pub(crate) fn next_within(&mut self, time: Duration) -> Result<Option<ToClient>, Error> {
         let deadline = Instant::now() + time;
         loop {
             match self.waiting.pop_front() {
@@ -92,7 +92,7 @@ impl Dialogue {
     }
 
     /// An answer other than the `expected` one: the server's refusal, or a breach of the protocol.
-    pub fn unexpected(&self, found: ToClient, expected: &'static str) -> Error {
+    pub(crate) fn unexpected(&self, found: ToClient, expected: &'static str) -> Error {
         match found {
             ToClient::Error { reason, .. } | ToClient::Refused { reason, .. } => {
                 Error::Refused(Refusal { asked: self.asked.clone(), reason })
@@ -102,7 +102,7 @@ impl Dialogue {
     }
 
     /// The connection, what the receiving thread needs, and the frames that have come already.
-    pub fn into_parts(self) -> (Arc<Link>, Reading, VecDeque<ToClient>) {
+    pub(crate) fn into_parts(self) -> (Arc<Link>, Reading, VecDeque<ToClient>) {
         (self.link, self.reading, self.waiting)
     }
 
@@ -138,7 +138,7 @@ impl Ask for Dialogue {
 }
 
 /// The request that a frame answers.
-pub fn answered(frame: &ToClient) -> Option<u32> {
+pub(crate) fn answered(frame: &ToClient) -> Option<u32> {
     match frame {
         ToClient::Done { request }
         | ToClient::Error { request, .. }
@@ -149,7 +149,7 @@ pub fn answered(frame: &ToClient) -> Option<u32> {
 }
 
 /// An answer; one that refuses is an error.
-pub fn refused(answer: ToClient) -> Result<ToClient, Error> {
+pub(crate) fn refused(answer: ToClient) -> Result<ToClient, Error> {
     match answer {
         ToClient::Error { reason, .. } => Err(Error::Refused(Refusal { asked: Asked::Request, reason })),
         answer => Ok(answer),

@@ -49,19 +49,19 @@ impl Document for Known {
 }
 
 /// Whether this account has logged in at its server from here.
-pub fn has_logged_in(folder: &Path) -> bool {
+pub(crate) fn has_logged_in(folder: &Path) -> bool {
     folder.join(KNOWN).exists()
 }
 
 /// The account was deleted there: that it is unknown is as it should be.
-pub fn forget(folder: &Path) {
+pub(crate) fn forget(folder: &Path) {
     if let Err(error) = private::remove(&folder.join(KNOWN)) {
         log::warn!("{error}");
     }
 }
 
 /// Number of the account's key bundle that the server had last, at least 1.
-pub fn known_bundle(folder: &Path) -> Result<u64, Error> {
+pub(crate) fn known_bundle(folder: &Path) -> Result<u64, Error> {
     match has_logged_in(folder) {
         true => Ok(StateFile::new(folder, KNOWN)?.read::<Known>()?.bundle.max(1)),
         false => Ok(1),
@@ -69,7 +69,7 @@ pub fn known_bundle(folder: &Path) -> Result<u64, Error> {
 }
 
 /// What logs in where the password is still a former one.
-pub fn former_password(
+pub(crate) fn former_password(
     folder: &KeyFolder,
     keys: &AccountKeys,
     secret: &Secret,
@@ -86,7 +86,7 @@ pub fn former_password(
 }
 
 /// A login of an account, and what brings its server to where it was.
-pub struct Arrival<'a> {
+pub(crate) struct Arrival<'a> {
     /// The settings.
     pub config: &'a Config,
     /// Whose keys these are.
@@ -106,7 +106,7 @@ pub struct Arrival<'a> {
 impl Arrival<'_> {
     /// Compares what the server has with what it had. If that is less, the changes of the account since then are made again, and it
     /// is told, here and there. `lock`: the folder's, if it is held already.
-    pub fn settle(&self, dialogue: &mut Dialogue, lock: Option<&Lock>) -> Result<(), Error> {
+    pub(crate) fn settle(&self, dialogue: &mut Dialogue, lock: Option<&Lock>) -> Result<(), Error> {
         let welcome = self.logged_in.welcome;
         let before = self.folder.before_or_nothing();
         let is_behind = self.logged_in.by_former || before.is_ahead_of(welcome.bundle);

@@ -40,7 +40,7 @@ use crate::wire::to_server::Mode;
 use crate::wire::{Code, Fingerprint};
 
 /// A logged-in session.
-pub struct Session {
+pub(crate) struct Session {
     /// The connection.
     pub dialogue: Dialogue,
     /// Who is logged in, and what logs in once more.
@@ -54,18 +54,18 @@ pub struct Session {
 }
 
 /// Logs in for one errand: chooses the account, gets the password, connects.
-pub fn for_errand(config: &Config) -> Result<Session, Error> {
+pub(crate) fn for_errand(config: &Config) -> Result<Session, Error> {
     open(config, &choose(config)?, Mode::Errand)
 }
 
 /// Logs in as `name`.
-pub fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Error> {
+pub(crate) fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Session, Error> {
     let secret = secret_of(config, name)?;
     with_secret(config, name, secret, mode)
 }
 
 /// The keys of this account must be here. Those that were here and are gone are told from those that never were.
-pub fn has_keys(config: &Config, name: &UserName) -> Result<(), Error> {
+pub(crate) fn has_keys(config: &Config, name: &UserName) -> Result<(), Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     folder.is_whole()?;
     let (name, path) = (name.clone(), folder.path().to_owned());
@@ -79,7 +79,7 @@ pub fn has_keys(config: &Config, name: &UserName) -> Result<(), Error> {
 }
 
 /// The password of an account whose keys are here.
-pub fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
+pub(crate) fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
     has_keys(config, name)?;
     servers::admit(config, name, None)?;
     match password::given(config)? {
@@ -93,7 +93,7 @@ pub fn secret_of(config: &Config, name: &UserName) -> Result<Secret, Error> {
 
 /// Before a question: a changed server is noticed before anybody is asked; while somebody is asked, no connection is
 /// held open.
-pub fn look(config: &Config) -> Result<(), Error> {
+pub(crate) fn look(config: &Config) -> Result<(), Error> {
     let connected = connect(config)?;
     introduce(config, &connected);
     connected.link.finish();
@@ -102,7 +102,7 @@ pub fn look(config: &Config) -> Result<(), Error> {
 
 /// Does an errand in a session of its own: again in a new one, if another program of this account has put new keys in the place of
 /// those that this one had begun with.
-pub fn errand<T>(config: &Config, mut errand: impl FnMut(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn errand<T>(config: &Config, mut errand: impl FnMut(&mut Session) -> Result<T, Error>) -> Result<T, Error> {
     let mut session = for_errand(config)?;
     loop {
         let result = errand(&mut session);
@@ -115,7 +115,7 @@ pub fn errand<T>(config: &Config, mut errand: impl FnMut(&mut Session) -> Result
 }
 
 /// Whether a session ended because its account has other keys now.
-pub fn are_replaced(error: &Error) -> bool {
+pub(crate) fn are_replaced(error: &Error) -> bool {
     match error {
         Error::Refused(refusal) => refusal.code() == Some(Code::KeysReplaced),
         Error::NotSent(why) => are_replaced(why),
@@ -124,14 +124,14 @@ pub fn are_replaced(error: &Error) -> bool {
 }
 
 /// The same session once more, with the keys that are there when whoever replaces them is done.
-pub fn renewed(config: &Config, session: &Session) -> Result<Session, Error> {
+pub(crate) fn renewed(config: &Config, session: &Session) -> Result<Session, Error> {
     let Again { member, secret, mode } = &session.again;
     KeyFolder::new(&config.users_dir(), &member.name).wait_for_others();
     with_secret(config, &member.name, Arc::clone(secret), *mode)
 }
 
 /// Logs in as `name` with this password.
-pub fn with_secret(
+pub(crate) fn with_secret(
     config: &Config,
     name: &UserName,
     secret: impl Into<Arc<Secret>>,
@@ -237,7 +237,7 @@ fn sweep(config: &Config, name: &UserName, folder: &KeyFolder) {
 }
 
 /// Logs in once more, as part of a session that lost its connection.
-pub fn log_in_again(config: &Config, again: &Again) -> Result<Dialogue, Error> {
+pub(crate) fn log_in_again(config: &Config, again: &Again) -> Result<Dialogue, Error> {
     let connected = connect(config)?;
     let mut dialogue = Dialogue::new(connected.link, config.server.to_string()).over_at(config.until);
     let Member { name, identity, .. } = &*again.member;
@@ -262,7 +262,7 @@ pub fn log_in_again(config: &Config, again: &Again) -> Result<Dialogue, Error> {
 }
 
 /// The account to use: the one named, or the only one on this machine.
-pub fn choose(config: &Config) -> Result<UserName, Error> {
+pub(crate) fn choose(config: &Config) -> Result<UserName, Error> {
     if let Some(name) = &config.user {
         return Ok(name.clone());
     }
@@ -282,14 +282,14 @@ pub fn choose(config: &Config) -> Result<UserName, Error> {
 }
 
 /// Where several accounts are, hints name this one from now on, or leave the name to the reader.
-pub fn name_in_hints(config: &Config, name: Option<&UserName>) {
+pub(crate) fn name_in_hints(config: &Config, name: Option<&UserName>) {
     if accounts(&config.users_dir()).len() > 1 {
         output::name_account(name.map_or("NAME", UserName::as_str));
     }
 }
 
 /// The group key file: one that was named must be there, the usual one may be missing.
-pub fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
+pub(crate) fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
     let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
     match read_group_key(&path) {
         Err(Error::File(FileError::Missing { .. })) if config.group_key.is_none() => Ok(None),
@@ -299,12 +299,12 @@ pub fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
 }
 
 /// The keys in this group key file.
-pub fn read_group_key(path: &Path) -> Result<GroupKeys, Error> {
+pub(crate) fn read_group_key(path: &Path) -> Result<GroupKeys, Error> {
     read_group_text(path).map(|(keys, _)| keys)
 }
 
 /// The same with the file's text.
-pub fn read_group_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
+pub(crate) fn read_group_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
     let bytes = Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
     // Bytes that are no text are found as what they are: wrong characters in a line.
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
@@ -314,13 +314,13 @@ pub fn read_group_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Er
 }
 
 /// The group key file where nothing works without it.
-pub fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
+pub(crate) fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
     let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
     group_key(config)?.ok_or_else(missing)
 }
 
 /// One's own fingerprint, in words for a person.
-pub fn own_fingerprint(fingerprint: Fingerprint) -> String {
+pub(crate) fn own_fingerprint(fingerprint: Fingerprint) -> String {
     format!(
         "your fingerprint    {}\n                    (friends can compare it; shown again by: topchat fingerprint)",
         fingerprint.grouped()
@@ -328,7 +328,7 @@ pub fn own_fingerprint(fingerprint: Fingerprint) -> String {
 }
 
 /// The group key and what it is worth, in words for a person.
-pub fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
+pub(crate) fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
     match group {
         Some(keys) => format!(
             "group ALL           key {} loaded. DES is weak (56 bits): good against a curious look, not against a lab.",
@@ -342,7 +342,7 @@ pub fn group_line(config: &Config, group: Option<&GroupKeys>) -> String {
 }
 
 /// With `--wait`, tries again as long as the server is full or busy and there is time.
-pub fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut told = false;
     loop {
         match attempt() {

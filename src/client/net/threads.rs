@@ -12,7 +12,7 @@ use crate::transport::{Stop, wait_input};
 type Run<'a> = dyn FnOnce(&Stop) -> Result<(), Error> + Send + 'a;
 
 /// One thread: its name and what it does until it is asked to end.
-pub struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// As `ps -T` shows it.
     pub name: &'static str,
     /// Ends soon after the [`Stop`] is asked, or by itself, which ends the others.
@@ -21,7 +21,7 @@ pub struct Part<'a> {
 
 /// Runs all parts. The first one to end tells how the session ended; a signal is [`Error::Interrupted`],
 /// unless it was a polite request (SIGTERM).
-pub fn conduct<'a>(circuit: &Circuit, stop: &Stop, parts: Vec<Part<'a>>) -> Result<(), Error> {
+pub(crate) fn conduct<'a>(circuit: &Circuit, stop: &Stop, parts: Vec<Part<'a>>) -> Result<(), Error> {
     let over = Stop::new().map_err(Error::system("making a wake-up"))?;
     let first = Mutex::new(None);
     let ended = |result| {

@@ -23,7 +23,7 @@ use crate::transport::{Stop, wait_input};
 use crate::wire::Code;
 
 /// The offering end.
-pub struct Feed {
+pub(crate) struct Feed {
     listener: UnixListener,
     path: PathBuf,
     readers: Vec<UnixStream>,
@@ -36,7 +36,7 @@ pub struct Feed {
 
 impl Feed {
     /// Offers one in the account's folder, whose inbox the caller has. Without a place for a socket there is none.
-    pub fn offer(folder: &Path, _inbox: &Inbox) -> Option<Self> {
+    pub(crate) fn offer(folder: &Path, _inbox: &Inbox) -> Option<Self> {
         Self::bind(folder.join(NAME)).inspect_err(|error| log::warn!("no feed for other programs: {error}")).ok()
     }
 
@@ -55,7 +55,7 @@ impl Feed {
     }
 
     /// One more line, for whoever reads.
-    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
         self.welcome();
         let is_young = self.begun.elapsed() < FEED_CATCH_UP;
         if !is_young && self.readers.is_empty() {
@@ -73,12 +73,12 @@ impl Feed {
     }
 
     /// When [`Self::welcome`] is to be called, if nothing comes before: whoever has come by then gets the first lines.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         (self.has_gap || !self.kept.is_empty()).then(|| self.begun + FEED_CATCH_UP)
     }
 
     /// Takes in who has come meanwhile.
-    pub fn welcome(&mut self) {
+    pub(crate) fn welcome(&mut self) {
         let gap = if self.has_gap { status("behind", None) + "\n" } else { String::new() };
         while let Ok((mut reader, _)) = self.listener.accept() {
             if self.readers.len() >= FEED_READERS {
@@ -116,7 +116,7 @@ fn is_there(reader: &mut UnixStream) -> bool {
 }
 
 /// How messages reach this machine now, as a line.
-pub fn status(state: &'static str, why: Option<&str>) -> String {
+pub(crate) fn status(state: &'static str, why: Option<&str>) -> String {
     #[derive(Serialize)]
     struct Status<'a> {
         r#type: &'static str,
@@ -128,7 +128,7 @@ pub fn status(state: &'static str, why: Option<&str>) -> String {
 }
 
 /// The last line of a client that the server has sent away for this reason: whoever reads it is not to log in in its place.
-pub fn sent_away(why: Code) -> String {
+pub(crate) fn sent_away(why: Code) -> String {
     json::line(&SentAway { r#type: SENT_AWAY.into(), code: why as u16 })
 }
 
@@ -145,7 +145,7 @@ struct SentAway<'a> {
 }
 
 /// The reading end.
-pub struct Attached {
+pub(crate) struct Attached {
     stream: UnixStream,
     process: i32,
     lines: Lines,
@@ -154,7 +154,7 @@ pub struct Attached {
 
 impl Attached {
     /// The feed of the client that has this account's inbox, if one does and offers it.
-    pub fn to(folder: &Path) -> Option<Self> {
+    pub(crate) fn to(folder: &Path) -> Option<Self> {
         let stream = at_any_depth(&folder.join(NAME), |path| UnixStream::connect(path)).ok()?;
         stream.set_nonblocking(true).ok().filter(|()| is_own(&stream))?;
         let process = socket_peercred(&stream).ok()?.pid.as_raw_nonzero().get();
@@ -162,17 +162,17 @@ impl Attached {
     }
 
     /// Whose feed it is.
-    pub fn process(&self) -> i32 {
+    pub(crate) fn process(&self) -> i32 {
         self.process
     }
 
     /// Why the server has sent that client away, if it has.
-    pub fn sent_away(&self) -> Option<Code> {
+    pub(crate) fn sent_away(&self) -> Option<Code> {
         self.sent_away
     }
 
     /// The next lines. None when the feed has ended, or `over` is asked. A line that ends in the middle does not count.
-    pub fn next(&mut self, over: &Stop) -> io::Result<Option<Vec<String>>> {
+    pub(crate) fn next(&mut self, over: &Stop) -> io::Result<Option<Vec<String>>> {
         let mut buffer = [0; INPUT_READ];
         loop {
             wait_input(&self.stream, over.wakeup(), None)?;

@@ -22,7 +22,7 @@ use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, ToClient, ToServer};
 
 /// Who looks at what comes.
-pub trait Audience {
+pub(crate) trait Audience {
     /// How many more messages are wanted; `None` for all.
     fn room(&self) -> Option<u64>;
 
@@ -48,7 +48,7 @@ pub trait Audience {
 }
 
 /// What stays the same over all connections of a run.
-pub struct Receiving<'a> {
+pub(crate) struct Receiving<'a> {
     /// Who else is told. Before the inbox, so that it is gone when the next client has that.
     pub feed: Option<Feed>,
     /// What came, on disk.
@@ -63,12 +63,12 @@ pub struct Receiving<'a> {
 
 impl<'a> Receiving<'a> {
     /// In this folder of the account, with a feed of it, leaving nothing.
-    pub fn new(folder: &Path, inbox: Inbox, receiver: Receiver<'a>, history: Option<&'a History>) -> Self {
+    pub(crate) fn new(folder: &Path, inbox: Inbox, receiver: Receiver<'a>, history: Option<&'a History>) -> Self {
         Self { feed: Feed::offer(folder, &inbox), inbox, receiver, history, left: Left::new(false) }
     }
 
     /// Tells the other programs of this account's owner.
-    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
         if let Some(feed) = &mut self.feed {
             feed.tell(line);
         }
@@ -76,7 +76,7 @@ impl<'a> Receiving<'a> {
 }
 
 /// Listens until the audience has enough, the server says goodbye, or `over` is asked.
-pub fn listen(
+pub(crate) fn listen(
     link: &Link,
     mut reading: Reading,
     mut waiting: VecDeque<ToClient>,

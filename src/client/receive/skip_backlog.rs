@@ -9,7 +9,7 @@ use crate::client::Error;
 use crate::limits::LEFT_MESSAGES;
 
 /// Which entries of the inbox are left.
-pub struct Left {
+pub(crate) struct Left {
     wanted: bool,
     connections: u32,
     /// Each with whether it was opened in this run.
@@ -19,12 +19,12 @@ pub struct Left {
 
 impl Left {
     /// Nothing, or what is there at the beginning of the run.
-    pub fn new(wanted: bool) -> Self {
+    pub(crate) fn new(wanted: bool) -> Self {
         Self { wanted, connections: 0, entries: BTreeMap::new(), most: LEFT_MESSAGES }
     }
 
     /// A connection begins, with these entries in the inbox. Those of the first one are from earlier runs.
-    pub fn connected(&mut self, entries: impl Iterator<Item = u64>) {
+    pub(crate) fn connected(&mut self, entries: impl Iterator<Item = u64>) {
         self.connections += 1;
         if self.wanted && self.connections == 1 {
             self.entries.extend(entries.map(|entry| (entry, false)));
@@ -32,7 +32,7 @@ impl Left {
     }
 
     /// Whether this entry is left. What waits for a later connection came while this run was on.
-    pub fn takes(&mut self, entry: u64, backlog: bool) -> bool {
+    pub(crate) fn takes(&mut self, entry: u64, backlog: bool) -> bool {
         if self.wanted && self.connections == 1 && backlog {
             self.entries.insert(entry, true);
         }
@@ -41,12 +41,12 @@ impl Left {
 
     /// Whether there is nothing more to do about this entry in this run: all of it was told when it was left, and opening it
     /// again for each connection would only cost time.
-    pub fn is_settled(&self, entry: u64) -> bool {
+    pub(crate) fn is_settled(&self, entry: u64) -> bool {
         self.entries.get(&entry) == Some(&true)
     }
 
     /// An error when there are too many: what is left again and again must not fill the disk.
-    pub fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         match self.entries.len() {
             count if count > self.most => Err(Error::BacklogFull { count }),
             _ => Ok(()),

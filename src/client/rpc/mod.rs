@@ -28,7 +28,7 @@ use open::Open;
 use stdout::Stdout;
 
 /// Answers requests until stdin ends or somebody ends it.
-pub fn command(config: &Config, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
+pub(super) fn command(config: &Config, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     let session = session::for_errand(config)?;
     begun();
     config.say(&format!("rpc as {}: one JSON-RPC 2.0 request a line", session.again.member.name));

@@ -12,7 +12,7 @@ use crate::names::{Recipient, UserName};
 use crate::wire::{Envelope, Header, MessageId, Suite};
 
 /// Who a message is sealed for.
-pub enum SealFor<'a> {
+pub(crate) enum SealFor<'a> {
     /// Everybody, with the group key. `ecb` by explicit wish only.
     Group {
         /// DES-ECB instead of CBC.
@@ -25,7 +25,7 @@ pub enum SealFor<'a> {
 }
 
 /// Seals and signs a text.
-pub fn compose(
+pub(crate) fn compose(
     config: &Config,
     member: &Member,
     to: &SealFor<'_>,

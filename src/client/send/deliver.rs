@@ -31,7 +31,7 @@ use crate::wire::to_server::Mode;
 use crate::wire::{Code, Envelope, MessageId, ToClient, ToServer};
 
 /// What is to be sent.
-pub struct Message {
+pub(crate) struct Message {
     /// To whom.
     pub to: Recipient,
     /// At most [`crate::limits::TEXT_MAX`] bytes, not empty.
@@ -41,13 +41,13 @@ pub struct Message {
 }
 
 /// A message that was not refused.
-pub struct Sent {
+pub(crate) struct Sent {
     id: MessageId,
     outcome: Outcome,
 }
 
 /// Sends, waits for the delivery, tells what is known.
-pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
+pub(crate) fn command(config: &Config, message: &Message) -> Result<(), Error> {
     let group = if message.to == Recipient::All { Some(session::need_group_key(config)?) } else { None };
     let name = session::choose(config)?;
     let secret = session::secret_of(&config.begun(), &name)?;
@@ -68,7 +68,7 @@ pub fn command(config: &Config, message: &Message) -> Result<(), Error> {
 
 /// Sends over a session, whose connection is another one afterwards if it was lost on the way, and waits for the delivery,
 /// but no longer than `limit`, or than the whole command has time. An error of a lost connection means that nothing was sent.
-pub fn deliver(
+pub(crate) fn deliver(
     config: &Config,
     session: &mut Session,
     message: &Message,
@@ -92,7 +92,7 @@ pub fn deliver(
 
 impl Sent {
     /// An error if nobody knows whether it was delivered.
-    pub fn confirmed(&self, to: &Recipient) -> Result<(), Error> {
+    pub(crate) fn confirmed(&self, to: &Recipient) -> Result<(), Error> {
         match (self.outcome, to) {
             (Outcome::Unconfirmed, Recipient::User(name)) => Err(Error::Unconfirmed { id: self.id, to: name.clone() }),
             _ => Ok(()),
@@ -100,7 +100,7 @@ impl Sent {
     }
 
     /// As a line of JSON.
-    pub fn object(&self, to: &Recipient) -> String {
+    pub(crate) fn object(&self, to: &Recipient) -> String {
         object(to, self.id, self.outcome)
     }
 }
@@ -253,7 +253,7 @@ fn outcome(to: &Recipient, state: State, total: u32) -> Option<Outcome> {
 }
 
 /// A refused message, in words that name the recipient.
-pub fn refused(to: &Recipient, reason: Reason) -> Error {
+pub(crate) fn refused(to: &Recipient, reason: Reason) -> Error {
     match (to, reason.code) {
         (Recipient::User(name), Some(Code::Away)) => Error::Away { name: name.clone() },
         (Recipient::User(name), Some(Code::NoSuchUser)) => {

@@ -12,7 +12,7 @@ use crate::limits::TEXT_MAX;
 use crate::storage::FileError;
 
 /// The text from the command line, from a file, or from stdin, which is never a terminal.
-pub fn get(argument: Option<String>, file: Option<&Path>) -> Result<String, Error> {
+pub(crate) fn get(argument: Option<String>, file: Option<&Path>) -> Result<String, Error> {
     let text = match (argument, file) {
         (None, Some(path)) if path != Path::new("-") => of_file(path)?,
         (Some(text), _) if text != "-" => text,
@@ -23,7 +23,7 @@ pub fn get(argument: Option<String>, file: Option<&Path>) -> Result<String, Erro
 }
 
 /// A text that can be sent.
-pub fn check(text: String) -> Result<String, Error> {
+pub(crate) fn check(text: String) -> Result<String, Error> {
     match text.len() {
         0 => Err(Error::TextEmpty),
         1..=TEXT_MAX => Ok(text),

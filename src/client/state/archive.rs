@@ -12,14 +12,14 @@ use crate::storage::lock::Lock;
 use crate::storage::private;
 
 /// The state folder of an account that is no more, under another name.
-pub struct Earlier {
+pub(crate) struct Earlier {
     was: PathBuf,
     is: PathBuf,
 }
 
 impl Earlier {
     /// Moves what this folder holds aside, all at once; `None` if it holds nothing. Not while somebody receives into it.
-    pub fn set_aside(folder: &Path) -> Result<Option<Self>, Error> {
+    pub(crate) fn set_aside(folder: &Path) -> Result<Option<Self>, Error> {
         if !holds_something(folder) {
             return Ok(None);
         }
@@ -33,12 +33,12 @@ impl Earlier {
     }
 
     /// No new account came of it: all is as it was.
-    pub fn put_back(self) -> Result<(), Error> {
+    pub(crate) fn put_back(self) -> Result<(), Error> {
         rename(&self.is, &self.was)
     }
 
     /// Where it is now.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.is
     }
 }

@@ -10,7 +10,7 @@ use crate::client::Error;
 /// What the terminal rings for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Bell {
+pub(crate) enum Bell {
     /// Nothing.
     Off,
     /// Messages to oneself alone, and those that name one.

@@ -35,7 +35,7 @@ use crate::sync::lock;
 use crate::wire::{Envelope, MessageId};
 
 /// An open history, to be added to by any thread.
-pub struct History {
+pub(crate) struct History {
     path: PathBuf,
     key: HistoryKey,
     end: Mutex<Option<End>>,
@@ -50,7 +50,7 @@ struct End {
 /// What stands before the text of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "is", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Head {
+pub(crate) enum Head {
     /// A message, received or written.
     Message {
         /// Its id, in hex.
@@ -73,7 +73,7 @@ pub enum Head {
 }
 
 /// One entry.
-pub struct Past {
+pub(crate) struct Past {
     /// What is known of it.
     pub head: Head,
     /// What was written.
@@ -81,7 +81,7 @@ pub struct Past {
 }
 
 /// All entries that open, and the lines of those that don't.
-pub struct Read {
+pub(crate) struct Read {
     /// In the order in which they were added.
     pub entries: Vec<Past>,
     /// From 1.
@@ -90,7 +90,7 @@ pub struct Read {
 
 impl History {
     /// The history that a session adds to, if one is wanted. A session goes on without one that can't be had, and says so.
-    pub fn for_session(config: &Config, member: &Member) -> Option<Self> {
+    pub(crate) fn for_session(config: &Config, member: &Member) -> Option<Self> {
         let folder = config.account_state(&member.name);
         let own: Vec<_> = std::iter::once(&member.encryption).chain(&member.retired).collect();
         let wanted = Settings::of(&folder).and_then(|settings| Ok(config.history || settings.is_on()?));
@@ -111,7 +111,7 @@ impl History {
     }
 
     /// These messages are about to be shown. That the history is not written keeps nobody from reading them.
-    pub fn received<'a>(&self, messages: impl Iterator<Item = &'a Opened>) {
+    pub(crate) fn received<'a>(&self, messages: impl Iterator<Item = &'a Opened>) {
         let messages: Vec<_> = messages.collect();
         let known = match messages.iter().any(|message| message.is_repeated) {
             true => self.known(),
@@ -123,7 +123,7 @@ impl History {
     }
 
     /// This message of one's own goes out.
-    pub fn sent(&self, envelope: &Envelope, text: &str) {
+    pub(crate) fn sent(&self, envelope: &Envelope, text: &str) {
         let header = &envelope.header;
         let head = Head::Message {
             id: header.msg_id.to_hex(),
@@ -136,7 +136,7 @@ impl History {
     }
 
     /// It was not taken.
-    pub fn refused(&self, id: MessageId) {
+    pub(crate) fn refused(&self, id: MessageId) {
         self.add(&[(&Head::Refused { id: id.to_hex() }, "")]);
     }
 

@@ -18,7 +18,7 @@ use crate::storage::journal::{Format, Journal};
 use crate::wire::{Envelope, Header, MessageId};
 
 /// The outbox of one account on one server. Whoever has the account's inbox may have it.
-pub struct Outbox {
+pub(crate) struct Outbox {
     journal: Journal,
     waiting: VecDeque<Waiting>,
 }
@@ -39,7 +39,7 @@ enum Record {
 
 impl Outbox {
     /// The outbox in this folder.
-    pub fn open(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         Self::on(folder, Box::new(RealDisk))
     }
 
@@ -61,12 +61,12 @@ impl Outbox {
     }
 
     /// Whether one more may wait.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.waiting.len() < WAITING_MESSAGES
     }
 
     /// A message that is to go out; it is on disk when this returns.
-    pub fn add(&mut self, envelope: &Envelope) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, envelope: &Envelope) -> Result<(), Error> {
         let bytes = envelope.encode();
         self.journal.append(&[record(&bytes)])?;
         self.waiting.push_back(Waiting { header: envelope.header.clone(), envelope: bytes, is_sent: false });
@@ -74,7 +74,7 @@ impl Outbox {
     }
 
     /// The next one to send on this connection, as long as at most `most` are on their way. Order is kept.
-    pub fn next(&mut self, most: usize) -> Option<Vec<u8>> {
+    pub(crate) fn next(&mut self, most: usize) -> Option<Vec<u8>> {
         if self.waiting.iter().filter(|message| message.is_sent).count() >= most {
             return None;
         }
@@ -84,7 +84,7 @@ impl Outbox {
     }
 
     /// Direct messages that have not gone out on this connection: which, and for whom.
-    pub fn unsent(&self) -> impl Iterator<Item = (MessageId, &UserName)> {
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = (MessageId, &UserName)> {
         self.waiting.iter().filter(|message| !message.is_sent).filter_map(|message| match &message.header.recipient {
             Recipient::User(name) => Some((message.header.msg_id, name)),
             Recipient::All => None,
@@ -92,12 +92,12 @@ impl Outbox {
     }
 
     /// The connection is lost: all that is unanswered has to go out again.
-    pub fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.waiting.iter_mut().for_each(|message| message.is_sent = false);
     }
 
     /// The server has answered. Gives the message's header the first time.
-    pub fn answered(&mut self, id: MessageId) -> Option<Header> {
+    pub(crate) fn answered(&mut self, id: MessageId) -> Option<Header> {
         let at = self.waiting.iter().position(|message| message.header.msg_id == id)?;
         let answered = self.waiting.remove(at)?;
         let written = match self.waiting.is_empty() && self.journal.has_grown() {
@@ -112,7 +112,7 @@ impl Outbox {
     }
 
     /// Those that wait: which, for whom, when, and its number.
-    pub fn waiting(&self) -> impl Iterator<Item = (MessageId, &Recipient, u64)> {
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (MessageId, &Recipient, u64)> {
         self.waiting.iter().map(|message| {
             let header = &message.header;
             (header.msg_id, &header.recipient, header.sent_ms)

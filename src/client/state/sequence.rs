@@ -14,14 +14,14 @@ use crate::names::Recipient;
 use crate::wire::Fingerprint;
 
 /// The counters of one account on one server. Two processes at once never get the same number.
-pub struct Sequence {
+pub(crate) struct Sequence {
     file: StateFile,
     key: String,
 }
 
 /// The numbers of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Numbers {
+pub(crate) struct Numbers {
     /// Higher than all before.
     pub seq: u64,
     /// That of the last message which the server took, 0 if none; lower than `seq`.
@@ -57,14 +57,14 @@ impl Document for Counters {
 
 impl Sequence {
     /// The counters in this folder, which is made if it is missing, for messages signed by `identity`.
-    pub fn open(folder: &Path, identity: Fingerprint) -> Result<Self, Error> {
+    pub(crate) fn open(folder: &Path, identity: Fingerprint) -> Result<Self, Error> {
         let sequence = Self { file: StateFile::new(folder, "sequence.json")?, key: identity.to_hex() };
         sequence.file.read::<Counters>()?;
         Ok(sequence)
     }
 
     /// The numbers of the next message, at this Unix time in milliseconds.
-    pub fn next(&self, to: &Recipient, now_ms: i64) -> Result<Numbers, Error> {
+    pub(crate) fn next(&self, to: &Recipient, now_ms: i64) -> Result<Numbers, Error> {
         self.file.change(|counters: &mut Counters| {
             let counter = self.counter(counters, to);
             let exhausted = || self.file.malformed(format!("the counter for {to} is at its end"));
@@ -75,7 +75,7 @@ impl Sequence {
     }
 
     /// The server took the message with this number.
-    pub fn accepted(&self, to: &Recipient, seq: u64) -> Result<(), Error> {
+    pub(crate) fn accepted(&self, to: &Recipient, seq: u64) -> Result<(), Error> {
         self.file.change(|counters: &mut Counters| {
             let counter = self.counter(counters, to);
             counter.accepted = counter.accepted.max(seq);

@@ -6,7 +6,7 @@ use crate::names::UserName;
 use crate::wire::Fingerprint;
 
 /// A contact's key as it is shown to be compared.
-pub struct Comparison {
+pub(crate) struct Comparison {
     own: UserName,
     name: UserName,
     fingerprint: Fingerprint,
@@ -15,18 +15,18 @@ pub struct Comparison {
 
 impl Comparison {
     /// Of one's own key and a contact's.
-    pub fn new(own: Side<'_>, contact: Side<'_>) -> Self {
+    pub(crate) fn new(own: Side<'_>, contact: Side<'_>) -> Self {
         let (name, fingerprint) = contact;
         Self { own: own.0.clone(), name: name.clone(), fingerprint, number: SafetyNumber::of(own, contact) }
     }
 
     /// The number alone, without gaps.
-    pub fn digits(&self) -> &str {
+    pub(crate) fn digits(&self) -> &str {
         self.number.digits()
     }
 
     /// The fingerprint, and the number below it.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         vec![
             format!("{}  {}", self.name, self.fingerprint.grouped()),
             format!("safety number with {}  {}", self.name, self.number.grouped()),
@@ -34,7 +34,7 @@ impl Comparison {
     }
 
     /// The same for eyes: the number in two rows of six groups, which fit any terminal.
-    pub fn rows(&self) -> Vec<String> {
+    pub(crate) fn rows(&self) -> Vec<String> {
         let label = format!("safety number with {}", self.name);
         let [upper, lower] = self.number.rows();
         let mut rows = vec![format!("{}  {}", self.name, self.fingerprint.grouped())];
@@ -46,13 +46,13 @@ impl Comparison {
     }
 
     /// The number as a QR code.
-    pub fn code(&self, colour: bool) -> Vec<String> {
+    pub(crate) fn code(&self, colour: bool) -> Vec<String> {
         qr::lines(&self.number.payload(), colour)
     }
 
     /// All of it, and how it is compared. With a question below it the code and the number fit 24 rows; where there are fewer,
     /// the code would be scrolled away when the question comes, and is left out.
-    pub fn whole(&self, colour: bool, height: Option<usize>) -> Vec<String> {
+    pub(crate) fn whole(&self, colour: bool, height: Option<usize>) -> Vec<String> {
         let Self { own, name, .. } = self;
         let code = self.code(colour);
         let has_room = height.is_none_or(|height| code.len() + BESIDE_CODE <= height);

@@ -10,7 +10,7 @@ use crate::text::visible_char;
 /// One object as one line, without its line end.
 ///
 /// Characters that could harm a terminal are written as `\u` escapes, which JSON reads back as themselves.
-pub fn line(object: &impl Serialize) -> String {
+pub(crate) fn line(object: &impl Serialize) -> String {
     #[derive(Serialize)]
     struct Versioned<'a, T: Serialize> {
         v: u32,
@@ -21,7 +21,7 @@ pub fn line(object: &impl Serialize) -> String {
 }
 
 /// JSON that does no harm to a terminal, and means the same.
-pub fn escaped(json: &str) -> String {
+pub(crate) fn escaped(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
         match visible_char(c).chars().eq([c]) {
             true => safe.push(c),
@@ -32,7 +32,7 @@ pub fn escaped(json: &str) -> String {
 }
 
 /// A received message.
-pub fn message(opened: &Opened) -> String {
+pub(crate) fn message(opened: &Opened) -> String {
     #[derive(Serialize)]
     struct Message<'a> {
         r#type: &'static str,
@@ -64,7 +64,7 @@ pub fn message(opened: &Opened) -> String {
 }
 
 /// Anything else that came.
-pub fn notice(notice: &Notice) -> String {
+pub(crate) fn notice(notice: &Notice) -> String {
     let mut told = Told { r#type: "notice", notice: kind(notice), ..Told::default() };
     match notice {
         Notice::Copy { from, id, first_ms } => {
@@ -150,7 +150,7 @@ struct Told<'a> {
 }
 
 /// RFC 3339 in UTC, to the second.
-pub fn time(ms: i64) -> String {
+pub(crate) fn time(ms: i64) -> String {
     timestamp(ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -4,7 +4,7 @@ use crate::limits::INPUT_LINE_MAX;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+pub(crate) enum Line {
     /// Its text, without the line end.
     Text(String),
     /// More than [`INPUT_LINE_MAX`] bytes; refused whole.
@@ -15,14 +15,14 @@ pub enum Line {
 
 /// Collects bytes and gives lines. Holds one line at most, and never more than the limit of it.
 #[derive(Default)]
-pub struct Lines {
+pub(crate) struct Lines {
     begun: Vec<u8>,
     too_long: bool,
 }
 
 impl Lines {
     /// The lines that end within these bytes.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Line> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Line> {
         let mut pieces = bytes.split(|byte| *byte == b'\n');
         let rest = pieces.next_back().unwrap_or_default();
         let mut lines = Vec::new();
@@ -35,7 +35,7 @@ impl Lines {
     }
 
     /// What stands behind the last line end, when nothing follows any more.
-    pub fn finish(&mut self) -> Option<Line> {
+    pub(crate) fn finish(&mut self) -> Option<Line> {
         (self.too_long || !self.begun.is_empty()).then(|| self.take())
     }
 

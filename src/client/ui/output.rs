@@ -9,12 +9,12 @@ use crate::sync::lock;
 use crate::text::{quoted, visible};
 
 /// One line, at once.
-pub fn line(text: &str) -> Result<(), Error> {
+pub(crate) fn line(text: &str) -> Result<(), Error> {
     write(&format!("{text}\n"))
 }
 
 /// Text as it is, at once.
-pub fn write(text: &str) -> Result<(), Error> {
+pub(crate) fn write(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::output)
 }
@@ -25,19 +25,19 @@ pub fn words(text: &str) {
 }
 
 /// From now on commands that are told to be typed name the account that they are for: several are on this machine.
-pub fn name_account(user: &str) {
+pub(crate) fn name_account(user: &str) {
     *lock(&USER) = Some(user.to_owned());
 }
 
 /// From now on commands that are told to be typed are for the same server and folders as this one.
-pub fn repeat(settings: Vec<Repeated>) {
+pub(crate) fn repeat(settings: Vec<Repeated>) {
     *lock(&SETTINGS) = settings;
 }
 
 /// These words with each `topchat COMMAND` as this person types it: a clone that is not installed starts the client by a script,
 /// which names itself in `TOPCHAT_COMMAND`; where several accounts are, one has to be chosen; and a server or folders that were
 /// named have to be named again.
-pub fn as_typed(words: &str) -> String {
+pub(crate) fn as_typed(words: &str) -> String {
     static COMMAND: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(COMMAND_VARIABLE).ok());
     let user = lock(&USER).clone();
     let settings = lock(&SETTINGS).clone();
@@ -100,7 +100,7 @@ fn behind_settings(words: &str) -> &str {
 }
 
 /// Now, as Unix time in milliseconds.
-pub fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 

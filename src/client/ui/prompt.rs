@@ -21,7 +21,7 @@ const PATH: &str = "/dev/tty";
 pub(crate) const PASTE_OFF: &str = "\x1b[?2004l";
 
 /// The terminal of this process, wherever stdin and stdout go.
-pub struct Terminal {
+pub(crate) struct Terminal {
     file: File,
     /// How it is while a question is asked, if what is typed between two questions is kept for the chat.
     asking: Option<Termios>,
@@ -29,12 +29,12 @@ pub struct Terminal {
 
 impl Terminal {
     /// The terminal, to ask for `what`; without one, or if nothing may be asked, the error names the flag instead.
-    pub fn open(config: &Config, what: &'static str, flag: &'static str) -> Result<Self, Error> {
+    pub(crate) fn open(config: &Config, what: &'static str, flag: &'static str) -> Result<Self, Error> {
         Self::find(config).ok_or(Error::NoTerminal { what, flag })
     }
 
     /// The terminal, if there is one and somebody may be asked. Somebody looks at it if stdin or stderr is a terminal.
-    pub fn find(config: &Config) -> Option<Self> {
+    pub(crate) fn find(config: &Config) -> Option<Self> {
         let looked_at = io::stdin().is_terminal() || io::stderr().is_terminal();
         if !config.may_ask || !looked_at {
             return None;
@@ -44,13 +44,13 @@ impl Terminal {
 
     /// What is typed between two questions, and behind the last one, is not shown and reaches the chat's line as it was typed,
     /// Enter as Enter.
-    pub fn keeping_what_is_typed(mut self) -> Self {
+    pub(crate) fn keeping_what_is_typed(mut self) -> Self {
         self.asking = original(&self.file);
         self
     }
 
     /// Asks and gives the answer without its line end.
-    pub fn ask(&self, question: &str) -> Result<String, Error> {
+    pub(crate) fn ask(&self, question: &str) -> Result<String, Error> {
         // Before the question is seen: Enter ends the answer, however soon it comes.
         let _keeping = self.asking();
         self.write(question)?;
@@ -64,7 +64,7 @@ impl Terminal {
     }
 
     /// Asks without showing what is typed.
-    pub fn ask_secret(&self, question: &str) -> Result<Zeroizing<String>, Error> {
+    pub(crate) fn ask_secret(&self, question: &str) -> Result<Zeroizing<String>, Error> {
         let _keeping = self.asking();
         match rpassword::prompt_password(question) {
             Ok(answer) => Ok(Zeroizing::new(answer)),
@@ -76,7 +76,7 @@ impl Terminal {
     }
 
     /// Shows a line.
-    pub fn say(&self, line: &str) -> Result<(), Error> {
+    pub(crate) fn say(&self, line: &str) -> Result<(), Error> {
         self.write(&as_typed(&format!("{line}\n")))
     }
 
@@ -130,7 +130,7 @@ static ORIGINAL: OnceLock<Option<Termios>> = OnceLock::new();
 
 /// Takes what is typed, which goes nowhere: the chat is over for another's reason, and whoever is typing in it would go on in the
 /// shell. It ends when nothing was typed for a while, with Enter after a pause, or with a signal.
-pub fn take_what_is_typed(stop: &Stop) {
+pub(crate) fn take_what_is_typed(stop: &Stop) {
     let Ok(file) = OpenOptions::new().read(true).write(true).open(PATH) else { return };
     let Ok(before) = tcgetattr(&file) else { return };
     let mut quiet = before.clone();
@@ -154,30 +154,30 @@ pub fn take_what_is_typed(stop: &Stop) {
 }
 
 /// Whether this is the answer yes. All else is not.
-pub fn is_yes(answer: &str) -> bool {
+pub(crate) fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// The terminal's settings at the start, to be put back when a question is interrupted.
-pub struct Settings {
+pub(crate) struct Settings {
     saved: Option<(File, Termios)>,
 }
 
 impl Settings {
     /// Remembers the settings.
-    pub fn remember() -> Self {
+    pub(crate) fn remember() -> Self {
         let terminal = OpenOptions::new().read(true).write(true).open(PATH).ok();
         let saved = terminal.and_then(|file| tcgetattr(&file).ok().map(|settings| (file, settings)));
         Self { saved }
     }
 
     /// Puts them back.
-    pub fn restore(&self) {
+    pub(crate) fn restore(&self) {
         self.put_back(PASTE_OFF);
     }
 
     /// The same, and leaves the line that is being edited.
-    pub fn restore_below(&self) {
+    pub(crate) fn restore_below(&self) {
         self.put_back(&format!("{PASTE_OFF}\r\n\x1b[J"));
     }
 

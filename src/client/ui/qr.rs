@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use qrcode::{Color, EcLevel, QrCode};
 
 /// The lines of a QR code that holds this text; nothing if it is too long for one.
-pub fn lines(text: &str, colour: bool) -> Vec<String> {
+pub(crate) fn lines(text: &str, colour: bool) -> Vec<String> {
     let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::M) else { return Vec::new() };
     let style = match colour {
         true => AnsiColor::BrightWhite.on(AnsiColor::Black),

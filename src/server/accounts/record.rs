@@ -190,7 +190,7 @@ impl Record {
 /// What is wrong with a record of the account database.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Damage {
+pub(super) enum Damage {
     /// The key bundle is none.
     #[error("{0}")]
     Bundle(wire::Error),

@@ -55,9 +55,9 @@ use crate::text::{quoted, visible_path};
 use crate::wire::{Code, MessageId};
 
 /// Folder of the segments within the data folder.
-pub const FOLDER_NAME: &str = "messages";
+pub(super) const FOLDER_NAME: &str = "messages";
 /// File of the cursors within the data folder.
-pub const CURSORS_NAME: &str = "cursors.jsonl";
+pub(super) const CURSORS_NAME: &str = "cursors.jsonl";
 
 /// What "accepted" waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

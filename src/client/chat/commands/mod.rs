@@ -11,7 +11,7 @@ use parse::{Typed, TypedError};
 
 /// One command.
 #[derive(Debug)]
-pub struct Command {
+pub(crate) struct Command {
     /// Behind the slash.
     pub name: &'static str,
     /// What stands behind it, word by word; what stands in brackets may be left out.
@@ -28,7 +28,7 @@ pub struct Command {
 
 /// What the first word behind a command is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
+pub(crate) enum Takes {
     /// Nothing, or a text.
     NoName,
     /// The name of somebody.
@@ -43,40 +43,40 @@ pub enum Takes {
 
 impl Command {
     /// How it is typed.
-    pub fn usage(&self) -> String {
+    pub(crate) fn usage(&self) -> String {
         format!("/{} {}", self.name, self.arguments).trim_end().to_owned()
     }
 
     /// What `/help` tells of it alone.
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         format!("{}\n{}\nfor example: {}", self.usage(), self.does, self.example)
     }
 
     /// What a line with this command and `rest` behind it means.
-    pub fn parse(&self, rest: &str) -> Result<Typed, TypedError> {
+    pub(crate) fn parse(&self, rest: &str) -> Result<Typed, TypedError> {
         (self.read)(rest.trim())?.ok_or_else(|| TypedError::Arguments { usage: self.usage(), example: self.example })
     }
 }
 
 /// The command with this name.
-pub fn find(name: &str) -> Option<&'static Command> {
+pub(crate) fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
 /// All of them, in the order in which `/help` shows them.
-pub fn all() -> impl Iterator<Item = &'static Command> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter()
 }
 
 /// A hint with those of its commands that the chat knows by the same name as typed there.
-pub fn in_chat(hint: &str) -> String {
+pub(crate) fn in_chat(hint: &str) -> String {
     ["verify ", "trust ", "fingerprint "]
         .iter()
         .fold(hint.to_owned(), |hint, name| hint.replace(&format!("topchat {name}"), &format!("/{name}")))
 }
 
 /// What would go on behind this line: the rest of the only command that begins so, and what it wants.
-pub fn hint(line: &str) -> Option<String> {
+pub(crate) fn hint(line: &str) -> Option<String> {
     let typed = line.strip_prefix('/')?;
     let Some((name, rest)) = typed.split_once(' ') else {
         let mut fitting = COMMANDS.iter().filter(|command| command.name.starts_with(typed));
@@ -91,7 +91,7 @@ pub fn hint(line: &str) -> Option<String> {
 }
 
 /// Where the word at the end of this line begins, and what it may become; `names` are those that are known.
-pub fn completions(line: &str, names: &[UserName]) -> (usize, Vec<String>) {
+pub(crate) fn completions(line: &str, names: &[UserName]) -> (usize, Vec<String>) {
     let begin = line.rfind(char::is_whitespace).map_or(0, |space| space + 1);
     let word = &line[begin..];
     let all: Vec<String> = match (line.strip_prefix('/'), word.strip_prefix('@')) {

@@ -13,7 +13,7 @@ use crate::text::{nearest, visible};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Typed {
+pub(crate) enum Typed {
     /// Send a text to whoever wrote directly last.
     Answer(String),
     /// Show nothing of somebody's any more.
@@ -65,7 +65,7 @@ pub enum Typed {
 /// Why a line means nothing. Nothing was sent because of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TypedError {
+pub(crate) enum TypedError {
     /// A command with too few or too many words behind it.
     #[error("use it as: {usage}   for example: {example}")]
     Arguments {
@@ -154,7 +154,7 @@ fn ended(mut end: String) -> String {
 }
 
 /// What this line means.
-pub fn parse(line: &str) -> Result<Typed, TypedError> {
+pub(crate) fn parse(line: &str) -> Result<Typed, TypedError> {
     let line = line.trim_end_matches(['\r', '\n']);
     if line.trim().is_empty() {
         return Ok(Typed::Nothing);
@@ -173,7 +173,7 @@ pub fn parse(line: &str) -> Result<Typed, TypedError> {
 
 /// What is said behind a text that is too long, or has several lines, while it is open: what Enter would do with it. `to`
 /// is whom it goes to if it names nobody.
-pub fn lines_hint(line: &str, to: &str) -> Option<String> {
+pub(crate) fn lines_hint(line: &str, to: &str) -> Option<String> {
     let count = line.split('\n').count();
     let open = (count > 1).then(|| format!("{count} lines"));
     let parsed = parse(line);
@@ -192,7 +192,7 @@ pub fn lines_hint(line: &str, to: &str) -> Option<String> {
 
 /// What of a line was pasted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pasted {
+pub(crate) enum Pasted {
     /// Nothing.
     Nothing,
     /// Something, and all of it came.
@@ -203,7 +203,7 @@ pub enum Pasted {
 
 /// The question before this is sent, if it is likely a slip: a long paste or one without its end, or a command within a text. About what can't be
 /// sent nothing is asked.
-pub fn slip(line: &str, pasted: Pasted) -> Option<String> {
+pub(crate) fn slip(line: &str, pasted: Pasted) -> Option<String> {
     if matches!(parse(line), Err(TypedError::TooLong { .. })) {
         return None;
     }
@@ -224,7 +224,7 @@ pub fn slip(line: &str, pasted: Pasted) -> Option<String> {
 }
 
 /// What `/help` shows.
-pub fn help() -> String {
+pub(crate) fn help() -> String {
     let commands = commands::all().map(|command| (command.usage(), command.does));
     let texts =
         [("TEXT".to_owned(), "send to the recipient in the prompt"), ("@NAME TEXT".to_owned(), "send to NAME alone")];

@@ -34,7 +34,7 @@ use rows::Measured;
 use tty::Tty;
 
 /// What became of a line.
-pub enum Input {
+pub(crate) enum Input {
     /// It was sent off with Enter.
     Line(String),
     /// Bytes that are no UTF-8.
@@ -48,7 +48,7 @@ pub enum Input {
 }
 
 /// The input line.
-pub struct Editor<'a> {
+pub(crate) struct Editor<'a> {
     screen: &'a Screen,
     lines: rustyline::Editor<Assistant<'a>, MemHistory>,
     tty: Arc<Tty>,
@@ -59,7 +59,7 @@ pub struct Editor<'a> {
 }
 
 /// Gives `body` the terminal's input line. `names` are those to be completed.
-pub fn with_editor<T>(
+pub(crate) fn with_editor<T>(
     screen: &Screen,
     names: &dyn Fn() -> Vec<UserName>,
     body: impl FnOnce(&mut Editor<'_>) -> Result<T, Error>,
@@ -106,7 +106,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Reads a line that goes to `to` if it names nobody else.
-    pub fn read(&mut self, to: &str) -> Result<Input, Error> {
+    pub(crate) fn read(&mut self, to: &str) -> Result<Input, Error> {
         let prompt = &format!("{to}> ");
         self.assistant().goes_to(to);
         loop {
@@ -135,12 +135,12 @@ impl<'a> Editor<'a> {
     }
 
     /// The next line begins with this text, to be edited.
-    pub fn keep(&mut self, text: &str) {
+    pub(crate) fn keep(&mut self, text: &str) {
         self.kept = (text.to_owned(), String::new());
     }
 
     /// Asks, with the question in the prompt's place. Whoever leaves it gives no answer.
-    pub fn ask(&mut self, question: &str) -> Result<Input, Error> {
+    pub(crate) fn ask(&mut self, question: &str) -> Result<Input, Error> {
         loop {
             match self.edit(question, true, ("", ""))? {
                 Edited::Line(answer) => return Ok(Input::Line(answer)),
