@@ -12,6 +12,7 @@ use clap::{ArgMatches, Command};
 use crate::crypto::primitives::{self, Lacking};
 use crate::crypto::{certificate, openssl_version};
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::sync::lock;
 use crate::text::{nearest, visible, visible_path};
 use crate::transport::{TransportError, check_handshake};
@@ -40,12 +41,12 @@ impl From<Lacking> for EnvironmentError {
 }
 
 impl Explain for EnvironmentError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         let Self::OpenSsl { configuration, .. } = self;
-        Some(format!(
+        Some(Hint::from(format!(
             "{} sets OpenSSL up, and may leave it out (a provider, FIPS); another one for TopChat alone: OPENSSL_CONF=FILE",
             visible_path(configuration)
-        ))
+        )))
     }
 
     fn exit(&self) -> Exit {
@@ -156,13 +157,13 @@ fn gather_settings(command: &Command, matches: &ArgMatches, found: &mut Vec<Sett
     }
 }
 
-/// An error as it is printed, which names the variable that it is owed to. Variables that a script of this project has set are
-/// nobody's mistake.
-pub fn naming_variables(words: &str) -> String {
+/// The hint of an error, which names the variable that the error is owed to. Variables that a script of this project has set
+/// are nobody's mistake.
+pub fn naming_variables(message: &str, hint: Option<String>) -> Option<String> {
     let by_script = ["TOPCHAT_COMMAND", "TOPCHAT_SERVER_COMMAND"];
     match by_script.iter().any(|variable| std::env::var_os(variable).is_some()) {
-        true => words.to_owned(),
-        false => with_variables(words, &lock(&SETTINGS)),
+        true => hint,
+        false => with_variables(message, hint, &lock(&SETTINGS)),
     }
 }
 
@@ -175,15 +176,14 @@ struct Setting {
 
 static SETTINGS: Mutex<Vec<Setting>> = Mutex::new(Vec::new());
 
-fn with_variables(words: &str, settings: &[Setting]) -> String {
-    let (what, _) = words.split_once("\nhint: ").unwrap_or((words, ""));
-    let blamed = settings.iter().filter(|setting| contains_word(what, &visible(&setting.value)));
+fn with_variables(message: &str, hint: Option<String>, settings: &[Setting]) -> Option<String> {
+    let blamed = settings.iter().filter(|setting| contains_word(message, &visible(&setting.value)));
     let told: Vec<_> =
         blamed.map(|setting| format!("{} is from {}", visible(&setting.value), setting.variable)).collect();
-    match (told.is_empty(), words.contains("\nhint: ")) {
-        (true, _) => words.to_owned(),
-        (false, true) => format!("{words} ({})", told.join(", ")),
-        (false, false) => format!("{words}\nhint: {}", told.join(", ")),
+    match (told.is_empty(), hint) {
+        (true, hint) => hint,
+        (false, Some(hint)) => Some(format!("{hint} ({})", told.join(", "))),
+        (false, None) => Some(told.join(", ")),
     }
 }
 
@@ -235,7 +235,7 @@ mod tests {
     fn an_algorithm_that_is_missing_is_told_with_the_file_that_may_say_so() {
         let error = EnvironmentError::from(Lacking { what: "scrypt", reason: "unsupported".to_owned() });
         assert!(error.to_string().ends_with("does not do scrypt here, which TopChat needs: unsupported"), "{error}");
-        let hint = error.hint().unwrap();
+        let hint = error.hint().unwrap().to_string();
         assert!(hint.ends_with(
             " sets OpenSSL up, and may leave it out (a provider, FIPS); another one for TopChat alone: OPENSSL_CONF=FILE"
         ));
@@ -258,13 +258,10 @@ mod tests {
     fn an_error_names_the_variable_whose_value_it_is_about() {
         let settings = [("TOPCHAT_SERVER", "nowhere:1"), ("TOPCHAT_USER", "a")]
             .map(|(variable, value)| Setting { variable: variable.to_owned(), value: value.to_owned() });
-        let told = with_variables("error: no connection to nowhere:1: a refusal\nhint: see it", &settings);
-        assert_eq!(
-            told,
-            "error: no connection to nowhere:1: a refusal\nhint: see it (nowhere:1 is from TOPCHAT_SERVER)"
-        );
-        let told = with_variables("error: nowhere:1", &settings);
-        assert_eq!(told, "error: nowhere:1\nhint: nowhere:1 is from TOPCHAT_SERVER");
-        assert_eq!(with_variables("error: nowhere:11", &settings), "error: nowhere:11");
+        let told = with_variables("no connection to nowhere:1: a refusal", Some("see it".to_owned()), &settings);
+        assert_eq!(told.as_deref(), Some("see it (nowhere:1 is from TOPCHAT_SERVER)"));
+        let told = with_variables("nowhere:1", None, &settings);
+        assert_eq!(told.as_deref(), Some("nowhere:1 is from TOPCHAT_SERVER"));
+        assert_eq!(with_variables("nowhere:11", None, &settings), None);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::hint::Hint;
+
 /// Exit codes of both programs. Scripts rely on them, so a number never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -37,25 +39,28 @@ impl From<Exit> for std::process::ExitCode {
 /// An error that can tell a person what to do.
 pub trait Explain: Error {
     /// What the person can do about it, naming the flag, file or command.
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         None
+    }
+
+    /// What happened, as the error's own words have it; some name a command.
+    fn message(&self) -> Hint {
+        self.to_string().into()
     }
 
     /// How the program ends because of it.
     fn exit(&self) -> Exit;
 }
 
-/// The error and its causes in one line, then the remedy in a second one.
+/// What happened in one line, then what to do in a second one.
 ///
 /// ```text
 /// error: the group key file keys/group.key: no such file
 /// hint: make one with: topchat group rekey
 /// ```
-pub fn describe(error: &dyn Explain) -> String {
-    let mut text = format!("error: {error}");
-    if let Some(hint) = error.hint() {
-        text.push_str("\nhint: ");
-        text.push_str(&hint);
+pub fn describe(message: &str, hint: Option<&str>) -> String {
+    match hint {
+        Some(hint) => format!("error: {message}\nhint: {hint}"),
+        None => format!("error: {message}"),
     }
-    text
 }

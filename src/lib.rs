@@ -9,7 +9,7 @@
 //! client            server               what happens
 //! transport   crypto   storage           TLS and frames · keys, envelopes, SCRAM · durable files
 //! wire                                   pure: bytes <-> values
-//! limits  names  sync  text  error       std only, but for the distance of words and what Unicode calls a mark
+//! limits  names  sync  text  hint  error  std only, but for the distance of words and what Unicode calls a mark
 //! ```
 //!
 //! `ARCHITECTURE.md` tells what each part is for and which invariants hold between them;
@@ -22,6 +22,7 @@ pub mod client;
 pub mod crypto;
 pub mod environment;
 pub mod error;
+pub mod hint;
 pub mod limits;
 pub mod logging;
 pub mod names;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use topchat::environment;
 use topchat::error::{Exit, Explain, describe};
+use topchat::hint::{Hint, Program, command_line};
 use topchat::server::net::scheduling;
 use topchat::server::net::surroundings::Surroundings;
 use topchat::server::options::Options;
@@ -23,7 +24,9 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            say(&environment::naming_variables(&as_typed(&describe(&error), &options)));
+            let message = error.to_string();
+            let hint = error.hint().map(|hint| as_typed(&hint, &options));
+            say(&describe(&message, environment::naming_variables(&message, hint).as_deref()));
             error.exit().into()
         }
     }
@@ -106,12 +109,13 @@ fn client_command(address: &str) -> String {
     }
 }
 
-/// These words with the owner's commands as they are typed for the folder in use.
-fn as_typed(words: &str, options: &Options) -> String {
-    let Some((before, rest)) = words.split_once(": topchat-server ") else { return words.to_owned() };
-    let end = rest.find([',', '\n']).unwrap_or(rest.len());
-    let (command, after) = rest.split_at(end);
-    format!("{before}: {}{after}", owners_command(command, options))
+/// A hint with the owner's commands as they are typed for the folder in use.
+fn as_typed(hint: &Hint, options: &Options) -> String {
+    let shown = hint.shown(|program, arguments| match program {
+        Program::Client => command_line([program.name().to_owned()], arguments),
+        Program::Server => owners_command(&command_line([], arguments), options),
+    });
+    shown.text
 }
 
 /// A command of the owner: as they were told to type such commands, which are for the folder in the environment, or with this

@@ -15,12 +15,16 @@ fn main() -> ExitCode {
         Err(error) => return topchat::usage::tell(&error, Options::command(), std::env::args_os()).into(),
     };
     environment::warn_of_unknown_variables(&[Options::command(), topchat::server::options::Options::command()]);
+    let invocation = options.invocation.clone();
     match client::run(options) {
         Ok(()) => Exit::Done.into(),
         // Nobody is left to read more, or they know what they did.
         Err(error @ (Error::OutputClosed | Error::Interrupted)) => error.exit().into(),
         Err(error) => {
-            client::words(&format!("{}\n", environment::naming_variables(&describe(&error))));
+            let message = invocation.shown(&error.message()).text;
+            let hint = error.hint().map(|hint| invocation.shown(&hint).text);
+            let hint = environment::naming_variables(&message, hint);
+            client::words(&format!("{}\n", describe(&message, hint.as_deref())));
             error.exit().into()
         }
     }

@@ -13,8 +13,10 @@ use super::model::address::ServerAddress;
 use super::model::deadline::Until;
 use super::trust::contacts::NewKeys;
 use super::trust::servers;
+use super::ui::hint::Invocation;
 use super::ui::output;
 use super::ui::render::fitted;
+use crate::hint::Hint;
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
 
@@ -68,11 +70,13 @@ pub struct Config {
     pub history: bool,
     /// What becomes of the key of a contact seen for the first time.
     pub new_keys: NewKeys,
+    /// How the program was started.
+    pub invocation: Invocation,
 }
 
 impl Config {
     /// Checks the settings and finds the folders.
-    pub fn new(global: Global) -> Result<Self, Error> {
+    pub fn new(global: Global, invocation: Invocation) -> Result<Self, Error> {
         let password = match (global.password_command, global.password_file) {
             (Some(command), _) => PasswordSource::Command(command),
             (None, Some(file)) => PasswordSource::File(file),
@@ -100,6 +104,7 @@ impl Config {
             wait: global.wait,
             history: global.history,
             new_keys: global.accept_new_keys,
+            invocation,
         })
     }
 
@@ -126,9 +131,9 @@ impl Config {
     }
 
     /// Words for the person, unless they want none.
-    pub fn say(&self, words: &str) {
+    pub fn say(&self, words: impl Into<Hint>) {
         let width = screen::width(&std::io::stderr());
-        self.say_begun(&format!("{}\n", fitted(&output::as_typed(words), width)));
+        self.say_begun(&format!("{}\n", fitted(&self.invocation.shown(&words.into()), width)));
     }
 
     /// The beginning of a line of such words.

@@ -12,6 +12,7 @@ use super::net::capacity::Scarce;
 use crate::crypto::keys::KeyError;
 use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::SOCKET_PATH_MAX;
 use crate::storage::journal::version_hint;
 use crate::storage::lock::LockError;
@@ -153,45 +154,48 @@ impl From<Refusal> for ServerError {
 }
 
 impl Explain for ServerError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::Accounts(error) => error.hint(),
-            Self::Address { better, .. } => Some(format!("give both: topchat-server --listen {}", quoted(better))),
+            Self::Address { better, .. } => Some(Hint::from("give both: ").topchat_server(&["--listen", better])),
             Self::Environment(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Folder(error) => error.hint(),
             Self::Lock(LockError::File(FileError::Missing { .. })) => {
-                Some("name the server's folder with --data-dir DIR".to_owned())
+                Some("name the server's folder with --data-dir DIR".into())
             }
-            Self::Lock(error) => error.hint().map(|hint| format!("{hint}; --data-dir DIR names another folder")),
+            Self::Lock(error) => error.hint().map(|hint| hint.then("; --data-dir DIR names another folder")),
             Self::Messages(error) => error.hint(),
             Self::Listen { source, .. } => Some(listen_hint(source)),
             Self::Certificate { .. } => Some(
-                "nothing was changed, and the file is whole: see what OpenSSL is told to refuse, in openssl.cnf"
-                    .to_owned(),
+                "nothing was changed, and the file is whole: see what OpenSSL is told to refuse, in openssl.cnf".into(),
             ),
-            Self::Damaged { path } => Some(format!(
-                "nothing was changed: put {} back from a backup; without it {}",
-                visible_path(path),
-                folder::without(path)
-            )),
+            Self::Damaged { path } => {
+                let (path, without) = (visible_path(path), folder::without(path));
+                Some(format!("nothing was changed: put {path} back from a backup; without it {without}").into())
+            }
             Self::OldFile { .. } => Some(version_hint(1, 2)),
-            Self::Misunderstood { .. } => Some("use the topchat-server of the same version".to_owned()),
-            Self::NotRunning { .. } => Some("start it with the same --data-dir".to_owned()),
+            Self::Misunderstood { .. } => Some("use the topchat-server of the same version".into()),
+            Self::NotRunning { .. } => Some("start it with the same --data-dir".into()),
             Self::NotSocket { path, .. } => {
-                Some(format!("keep it under another name: mv -i {0} {0}.old", quoted(&path.to_string_lossy())))
+                let path = quoted(&path.to_string_lossy());
+                Some(Hint::from("keep it under another name: ").typed(format!("mv -i {path} {path}.old")))
             }
             Self::Refused(refusal) => refusal_hint(refusal),
             Self::SocketPath { .. } => {
-                Some("name the folder by a shorter path, for example from within: --data-dir .".to_owned())
+                Some("name the folder by a shorter path, for example from within: --data-dir .".into())
             }
             Self::TooManyClients { most, scarce, .. } => Some(match scarce {
-                Scarce::Descriptors => format!("raise the limit (ulimit -n), or --max-clients {most}"),
-                Scarce::Mappings => format!("raise the limit (sysctl vm.max_map_count), or --max-clients {most}"),
+                Scarce::Descriptors => format!("raise the limit (ulimit -n), or --max-clients {most}").into(),
+                Scarce::Mappings => {
+                    format!("raise the limit (sysctl vm.max_map_count), or --max-clients {most}").into()
+                }
             }),
-            Self::Unanswered { .. } => {
-                Some("whether it was done is not known; look: topchat-server user list, or status".to_owned())
-            }
+            Self::Unanswered { .. } => Some(
+                Hint::from("whether it was done is not known; look: ")
+                    .topchat_server(&["user", "list"])
+                    .then(", or status"),
+            ),
             Self::Accept { .. } | Self::Key(_) | Self::Output { .. } => None,
         }
     }
@@ -233,11 +237,11 @@ fn refusal_words(refusal: &Refusal) -> String {
     }
 }
 
-fn refusal_hint(refusal: &Refusal) -> Option<String> {
+fn refusal_hint(refusal: &Refusal) -> Option<Hint> {
     match refusal {
-        Refusal::Malformed => Some("use the topchat-server of the same version".to_owned()),
-        Refusal::NoSuchInvite { .. } => Some("they are in: topchat-server user invites".to_owned()),
-        Refusal::NoSuchUser { .. } => Some("the names are in: topchat-server user list".to_owned()),
+        Refusal::Malformed => Some("use the topchat-server of the same version".into()),
+        Refusal::NoSuchInvite { .. } => Some(Hint::from("they are in: ").topchat_server(&["user", "invites"])),
+        Refusal::NoSuchUser { .. } => Some(Hint::from("the names are in: ").topchat_server(&["user", "list"])),
         Refusal::Storage => None,
     }
 }
@@ -277,10 +281,10 @@ fn listen_reason(source: &io::Error) -> String {
     }
 }
 
-fn listen_hint(source: &io::Error) -> String {
+fn listen_hint(source: &io::Error) -> Hint {
     match source.kind() {
-        io::ErrorKind::AddrInUse => "give another one, for example --listen 127.0.0.1:7778".to_owned(),
-        _ => "give an address of this machine as --listen HOST:PORT, for example --listen 127.0.0.1:7777".to_owned(),
+        io::ErrorKind::AddrInUse => "give another one, for example --listen 127.0.0.1:7778".into(),
+        _ => "give an address of this machine as --listen HOST:PORT, for example --listen 127.0.0.1:7777".into(),
     }
 }
 
@@ -291,22 +295,22 @@ mod tests {
     #[test]
     fn what_is_not_there_is_looked_up_in_a_list() {
         let error = ServerError::Refused(Refusal::NoSuchUser { name: "zoe".to_owned() });
-        assert_eq!(error.hint().unwrap(), "the names are in: topchat-server user list");
+        assert_eq!(error.hint().unwrap().to_string(), "the names are in: topchat-server user list");
         let error = ServerError::Refused(Refusal::NoSuchInvite { id: "7".to_owned() });
-        assert_eq!(error.hint().unwrap(), "they are in: topchat-server user invites");
+        assert_eq!(error.hint().unwrap().to_string(), "they are in: topchat-server user invites");
         let (address, better) = ("0.0.0.0".to_owned(), "0.0.0.0:7777".to_owned());
         let error = ServerError::Address { address, lacks: Lacks::Port, better };
-        assert_eq!(error.hint().unwrap(), "give both: topchat-server --listen 0.0.0.0:7777");
+        assert_eq!(error.hint().unwrap().to_string(), "give both: topchat-server --listen 0.0.0.0:7777");
         let error = ServerError::Unanswered { folder: "data".into(), source: io::ErrorKind::TimedOut.into() };
         let hint = "whether it was done is not known; look: topchat-server user list, or status";
-        assert_eq!(error.hint().unwrap(), hint);
+        assert_eq!(error.hint().unwrap().to_string(), hint);
     }
 
     #[test]
     fn a_whole_certificate_that_is_refused_is_no_reason_to_move_it_away() {
         let error = ServerError::Certificate { path: "tls.pem".into(), why: TransportError::Closed };
         let hint = "nothing was changed, and the file is whole: see what OpenSSL is told to refuse, in openssl.cnf";
-        assert_eq!(error.hint().unwrap(), hint);
+        assert_eq!(error.hint().unwrap().to_string(), hint);
     }
 
     #[test]
@@ -327,6 +331,6 @@ mod tests {
                      the mappings of memory that a process may have (vm.max_map_count) are enough for 16000";
         assert_eq!(error.to_string(), words);
         let hint = "raise the limit (sysctl vm.max_map_count), or --max-clients ";
-        assert_eq!(error.hint(), Some(format!("{hint}16000")));
+        assert_eq!(error.hint().unwrap().to_string(), format!("{hint}16000"));
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::text::{quoted, visible_path};
 
 /// Why a file or folder is not usable.
@@ -113,22 +114,28 @@ impl FileError {
 }
 
 impl Explain for FileError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         let path = quoted(&self.path().to_string_lossy());
         match self {
-            Self::Exists { .. } => Some(format!("keep it under another name first: mv -i {path} {path}.old")),
+            Self::Exists { .. } => {
+                Some(Hint::from("keep it under another name first: ").typed(format!("mv -i {path} {path}.old")))
+            }
             Self::Io { source, doing, .. } if is_unsupported(source) => Some(unsupported_hint(doing)),
             Self::Io { source, .. } => io_hint(source, &path),
-            Self::LooseFolder { .. } => Some(format!("chmod go-w {path}")),
-            Self::LooseMode { .. } => Some(format!("chmod 600 {path}")),
+            Self::LooseFolder { .. } => Some(Hint::default().typed(format!("chmod go-w {path}"))),
+            Self::LooseMode { .. } => Some(Hint::default().typed(format!("chmod 600 {path}"))),
             Self::Missing { .. } | Self::TooLarge { .. } => None,
-            Self::NotFolder { .. } => Some("name the folder itself".to_owned()),
+            Self::NotFolder { .. } => Some("name the folder itself".into()),
             Self::NotRegular { found: FileKind::Symlink, .. } => {
-                Some(format!("links are not followed: put the file itself at {path}"))
+                Some(format!("links are not followed: put the file itself at {path}").into())
             }
-            Self::NotRegular { .. } => Some(format!("keep it under another name: mv -i {path} {path}.old")),
+            Self::NotRegular { .. } => {
+                Some(Hint::from("keep it under another name: ").typed(format!("mv -i {path} {path}.old")))
+            }
             // Given to somebody else, it would be out of its owner's reach.
-            Self::OtherOwner { uid, .. } => Some(format!("run this as its owner: sudo -u '#{uid}' COMMAND")),
+            Self::OtherOwner { uid, .. } => {
+                Some(Hint::from("run this as its owner: ").typed(format!("sudo -u '#{uid}' COMMAND")))
+            }
         }
     }
 
@@ -193,22 +200,21 @@ pub(super) fn is_unsupported(source: &io::Error) -> bool {
         .any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-fn unsupported_hint(doing: &str) -> String {
+fn unsupported_hint(doing: &str) -> Hint {
     let what =
         if doing.contains("lock") { "that file system can't lock files" } else { "that file system can't do it" };
     format!(
         "{what} (NFS, SMB, 9p?): name a folder on a local disk, the server's by --data-dir, a client's by --state-dir and --keys-dir"
     )
+    .into()
 }
 
-fn io_hint(source: &io::Error, path: &str) -> Option<String> {
+fn io_hint(source: &io::Error, path: &str) -> Option<Hint> {
     match source.kind() {
-        io::ErrorKind::PermissionDenied => Some(format!("see who may do that: ls -ld {path}")),
-        io::ErrorKind::ReadOnlyFilesystem => {
-            Some("that file system can't be written: choose another folder".to_owned())
-        }
+        io::ErrorKind::PermissionDenied => Some(Hint::from("see who may do that: ").typed(format!("ls -ld {path}"))),
+        io::ErrorKind::ReadOnlyFilesystem => Some("that file system can't be written: choose another folder".into()),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some(format!("make room on the disk that holds {path}"))
+            Some(format!("make room on the disk that holds {path}").into())
         }
         _ => None,
     }
@@ -222,7 +228,7 @@ mod tests {
     fn remedies_can_be_pasted_into_a_shell() {
         let error = FileError::LooseMode { path: "keys/alice's key".into(), mode: 0o644 };
         assert_eq!(error.to_string(), "keys/alice's key is open to others (mode 0644)");
-        assert_eq!(error.hint().unwrap(), r"chmod 600 'keys/alice'\''s key'");
+        assert_eq!(error.hint().unwrap().to_string(), r"chmod 600 'keys/alice'\''s key'");
     }
 
     #[test]
@@ -244,13 +250,14 @@ mod tests {
             ),
             (refused(io::ErrorKind::StorageFull), "make room on the disk that holds a/b".to_owned()),
         ] {
-            assert_eq!(error.hint(), Some(hint), "{error}");
+            assert_eq!(error.hint().unwrap().to_string(), hint, "{error}");
         }
     }
 
     #[test]
     fn a_file_system_that_can_not_lock_is_told_with_the_way_around_it() {
-        let refused = |errno: Errno| FileError::io("locking", Path::new("state/lock"))(errno.into()).hint().unwrap();
+        let refused =
+            |errno: Errno| FileError::io("locking", Path::new("state/lock"))(errno.into()).hint().unwrap().to_string();
         for errno in [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS] {
             assert_eq!(
                 refused(errno),
@@ -258,7 +265,7 @@ mod tests {
                  a client's by --state-dir and --keys-dir"
             );
         }
-        let other = FileError::io("syncing", Path::new("data/log"))(Errno::INVAL.into()).hint().unwrap();
+        let other = FileError::io("syncing", Path::new("data/log"))(Errno::INVAL.into()).hint().unwrap().to_string();
         assert!(
             other.starts_with("that file system can't do it (NFS, SMB, 9p?): name a folder on a local disk"),
             "{other}"

@@ -178,7 +178,7 @@ mod tests {
             fs::set_permissions(place.path(), Permissions::from_mode(mode)).unwrap();
             let error = ensure_folder(place.path()).unwrap_err();
             assert!(matches!(error, FileError::LooseFolder { mode: found, .. } if found == mode), "{error}");
-            assert_eq!(error.hint().unwrap(), format!("chmod go-w {}", place.path().display()));
+            assert_eq!(error.hint().unwrap().to_string(), format!("chmod go-w {}", place.path().display()));
         }
         fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
         ensure_folder(place.path()).unwrap();

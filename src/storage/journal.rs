@@ -28,6 +28,7 @@ use super::disk::Disk;
 use super::folder::{parent, sync_folder};
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::{JOURNAL_GROWTH, RECORD_MAX, TORN_COPIES, TORN_MAX};
 use crate::text::visible_path;
 
@@ -395,10 +396,10 @@ pub enum JournalError {
 }
 
 impl Explain for JournalError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::Damaged { stake, .. } => {
-                Some(format!("nothing was changed, and this file holds {stake}: put it back from a backup"))
+                Some(format!("nothing was changed, and this file holds {stake}: put it back from a backup").into())
             }
             Self::File(error) => error.hint(),
             Self::Version { found, known, .. } => Some(version_hint(*found, *known)),
@@ -414,9 +415,9 @@ impl Explain for JournalError {
 }
 
 /// What to do about a file of another version of its format than the known one.
-pub fn version_hint(found: u32, known: u32) -> String {
+pub fn version_hint(found: u32, known: u32) -> Hint {
     let program = if found < known { "older" } else { "newer" };
-    format!("nothing was changed: use the {program} program that wrote it, or begin in another folder")
+    format!("nothing was changed: use the {program} program that wrote it, or begin in another folder").into()
 }
 
 /// What the first line says.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::{LOCK_PAUSE_FIRST, LOCK_PAUSE_MAX, LOCK_WITHIN};
 use crate::text::visible_path;
 
@@ -134,11 +135,11 @@ pub enum LockError {
 }
 
 impl Explain for LockError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::File(error) => error.hint(),
-            Self::Held { pid: Some(pid), .. } => Some(format!("stop process {pid} first")),
-            Self::Held { path, .. } => Some(format!("stop the process that holds {} first", visible_path(path))),
+            Self::Held { pid: Some(pid), .. } => Some(format!("stop process {pid} first").into()),
+            Self::Held { path, .. } => Some(format!("stop the process that holds {} first", visible_path(path)).into()),
         }
     }
 
@@ -201,7 +202,10 @@ mod tests {
     fn a_holder_that_has_no_number_yet_is_named_by_its_file() {
         let held = LockError::Held { path: "state/lock".into(), pid: None };
         assert_eq!(held.to_string(), "state is in use by another process");
-        assert_eq!(held.hint().as_deref(), Some("stop the process that holds state/lock first"));
+        assert_eq!(
+            held.hint().map(|hint| hint.to_string()).as_deref(),
+            Some("stop the process that holds state/lock first")
+        );
     }
 
     #[test]

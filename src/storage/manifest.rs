@@ -17,6 +17,7 @@ use super::journal::{Format, Journal, JournalError, Stored, version_hint};
 use super::lock::{Lock, LockError};
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::LOCK_WITHIN;
 use crate::text::{quoted, visible_path};
 
@@ -222,14 +223,15 @@ pub enum ManifestError {
 }
 
 impl Explain for ManifestError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::Gone { path, without } => {
                 let lost = lost(path);
-                Some(format!(
-                    "put it back from a backup; only if there is none: touch {}; then a new one is made, and {without}",
-                    quoted(&lost.to_string_lossy())
-                ))
+                Some(
+                    Hint::from("put it back from a backup; only if there is none: ")
+                        .typed(format!("touch {}", quoted(&lost.to_string_lossy())))
+                        .then(format!("; then a new one is made, and {without}")),
+                )
             }
             Self::Journal(error) => error.hint(),
             Self::Lock(error) => error.hint(),
@@ -320,7 +322,7 @@ mod tests {
                 "put it back from a backup; only if there is none: touch {}.lost; then a new one is made, and nobody can cut",
                 place.path("knife").display()
             );
-            assert_eq!(error.hint().unwrap(), hint);
+            assert_eq!(error.hint().unwrap().to_string(), hint);
         }
         fs::write(place.path("knife.lost"), "").unwrap();
         assert_eq!(place.start(None).unwrap(), 1);
@@ -355,7 +357,7 @@ mod tests {
         let folder = place.0.path().display();
         let words = "it is of version 1 of its format, and this program reads version 2";
         assert_eq!(error.to_string(), format!("{folder} has knife, but no manifest: {words}"));
-        assert!(error.hint().unwrap().contains("the older program"), "{error}");
+        assert!(error.hint().unwrap().to_string().contains("the older program"), "{error}");
         assert!(!place.path("spoon").exists() && !place.path(NAME).exists());
     }
 

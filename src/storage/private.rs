@@ -267,7 +267,7 @@ mod tests {
             let path = place.file("key", mode);
             let error = read(&path, 100).unwrap_err();
             assert!(matches!(error, FileError::LooseMode { mode: found, .. } if found == mode), "{error}");
-            assert_eq!(error.hint().unwrap(), format!("chmod 600 {}", path.display()));
+            assert_eq!(error.hint().unwrap().to_string(), format!("chmod 600 {}", path.display()));
         }
     }
 
@@ -298,7 +298,7 @@ mod tests {
             for result in results {
                 let error = result.unwrap_err();
                 assert!(matches!(error, FileError::NotRegular { found, .. } if found == kind), "{name}: {error}");
-                assert!(error.hint().unwrap().contains(name));
+                assert!(error.hint().unwrap().to_string().contains(name));
             }
             assert!(matches!(create_new(&path, b"new"), Err(FileError::Exists { .. })), "{name}");
         }
@@ -372,7 +372,7 @@ mod tests {
             Err(io::Error::from(io::ErrorKind::StorageFull))
         };
         let error = replace_with(&path, full).unwrap_err();
-        assert!(error.hint().unwrap().starts_with("make room"), "{error}");
+        assert!(error.hint().unwrap().to_string().starts_with("make room"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"content");
         assert_eq!(place.names(), ["pins"]);
     }

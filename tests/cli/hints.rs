@@ -12,6 +12,7 @@ use super::home::Home;
 use super::server::run as administrate;
 use crate::support::people::{ALICE, BOB, CAROL};
 use crate::support::process::{self, CLIENT, Finished, SERVER, ServerProcess};
+use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -281,6 +282,44 @@ fn hints_repeat_the_server_and_the_folders_that_were_typed() {
     place.follows(&wrong, &[]);
 }
 
+/// However wide the terminal is: two accounts are here, and every setting that a command has to repeat was typed.
+#[test]
+fn commands_in_hints_work_at_every_width_as_they_are_printed() {
+    let (server, mut place) = alice();
+    fs::create_dir(place.home.path("keys/users/bob")).unwrap();
+    place.home.file("keys/users/bob/identity.pem", b"");
+    place.home.server = "127.0.0.1:1".to_owned();
+    fs::rename(place.home.path("keys"), place.home.path("other keys")).unwrap();
+    let address = server.address.to_string();
+    let settings = ["--server", &address, "--keys-dir", "other keys", "--state-dir", "other"];
+    let account = ["--user", "alice", "--password-file", "password"];
+    let new_password = ("passwd", "passwd --new-password-file password");
+    for columns in [60, 80, 100, 130, 200] {
+        let mut command = place.home.topchat(&[&settings[..], &account[..]].concat());
+        let mut chat = Terminal::with_size(command.env("TERM", "xterm-256color"), 24, columns);
+        chat.wait_for("ALL> ");
+        chat.types("/passwd\r");
+        chat.wait_for("other passwd");
+        chat.types("/quit\r");
+        let mut told = chat.finish();
+        let command = place.home.topchat(&[&settings[..], &account[..], &["send", "carl", "hi"]].concat());
+        let mut send = Terminal::with_size(&command, 24, columns);
+        send.wait_for("other users");
+        told.extend(send.finish());
+        let told = String::from_utf8_lossy(&told);
+        for (end, known) in [("fingerprint", None), ("passwd", Some(new_password)), ("users", None)] {
+            let whole = told.lines().find_map(|line| {
+                let end = format!("--state-dir other {end}");
+                let from = &line[line.find("topchat --user")?..];
+                Some(from[..from.find(&end)? + end.len()].to_owned())
+            });
+            let whole = whole.unwrap_or_else(|| panic!("no whole command to {end} at {columns} columns: {told:?}"));
+            let finished = place.types(&whole, &Vec::from_iter(known));
+            assert_eq!(finished.code, Some(0), "{whole}, as told at {columns} columns, ends with {finished:?}");
+        }
+    }
+}
+
 #[test]
 fn hints_about_invites_and_of_the_server_help() {
     let place = Place::new(Home::at("127.0.0.1:1"));
@@ -435,19 +474,44 @@ fn collect(folder: &Path, each: &mut dyn FnMut(&Path, &str)) {
 fn hints(source: &str) -> Vec<String> {
     let is_hint =
         |name: &str| ["hint", "remedy"].iter().any(|word| name == *word || name.ends_with(&format!("_{word}")));
-    let mut found = Vec::new();
+    let mut found = Vec::<String>::new();
     for function in source.split("fn ").skip(1) {
         let name = function.split(['(', '<']).next().unwrap_or_default();
-        if !is_hint(name) || !function.contains("-> ") || !function.lines().next().unwrap().contains("String") {
+        if !is_hint(name) || !function.contains("-> ") || !function.lines().next().unwrap().contains("Hint") {
             continue;
         }
         let body = function.split("\n    }\n").next().unwrap().split("\n}\n").next().unwrap();
         // The first piece is code, the next one a text, and so on: no text here has a quote in it that is not escaped.
         let pieces = body.replace("\\\"", "\u{1}");
-        found.extend(pieces.split('"').skip(1).step_by(2).map(|text| unescaped(&text.replace('\u{1}', "\\\""))));
+        for (index, piece) in pieces.split('"').collect::<Vec<_>>().chunks_exact(2).enumerate() {
+            let text = unescaped(&piece[1].replace('\u{1}', "\\\""));
+            let begin = ["=>", ";", "Some("].iter().filter_map(|mark| piece[0].rfind(mark)).max();
+            let text = joint(&piece[0][begin.unwrap_or(0)..]) + &text;
+            match found.last_mut() {
+                Some(last) if index > 0 && begin.is_none() && goes_on(piece[0]) => last.push_str(&text),
+                _ => found.push(text),
+            }
+        }
     }
     found.retain(|text| text.len() > 8);
     found
+}
+
+/// Whether the text behind this code belongs to the same hint as the one before it.
+fn goes_on(code: &str) -> bool {
+    code.trim_start().starts_with(',') || [".then(", ".typed(", ".topchat"].iter().any(|call| code.contains(call))
+}
+
+/// What stands in a hint between two of its texts, for which the code says this; `{}` for what is not known here.
+fn joint(code: &str) -> String {
+    let argument = code.trim().strip_prefix(',').map(|rest| rest.trim_end_matches(','));
+    if let Some(argument) = argument.filter(|argument| !argument.contains(')')) {
+        return if argument.is_empty() { " ".to_owned() } else { " {} ".to_owned() };
+    }
+    let unknown = [".as_str()", ".to_string()", ".to_hex()", ".and("].iter().any(|call| code.contains(call));
+    let program = [(".topchat(&[", "topchat "), (".topchat_server(&[", "topchat-server ")];
+    let program = program.iter().find(|(call, _)| code.contains(call)).map_or("", |(_, name)| name);
+    if unknown { format!("{{}}{program}") } else { program.to_owned() }
 }
 
 /// Texts of Rust as they are meant: lines that go on are one.

@@ -10,6 +10,7 @@ use topchat::client::receive::{Absent, Action, Receiver};
 use topchat::client::state::inbox::Entry;
 use topchat::client::state::seen::Ledger;
 use topchat::client::trust::contacts::{Contacts, NewKeys};
+use topchat::client::ui::hint::Invocation;
 use topchat::client::ui::render::Page;
 use topchat::crypto::envelope::{self, SealWith};
 use topchat::wire::bundle::Predecessor;
@@ -209,7 +210,8 @@ fn lineage(choices: &mut Choices<'_>) -> Vec<Predecessor> {
 }
 
 fn page() -> Page {
-    Page { zone: jiff::tz::TimeZone::UTC, colour: false, width: Some(80), before_commands: "/", named: None }
+    let invocation = Invocation::default().in_chat();
+    Page { zone: jiff::tz::TimeZone::UTC, colour: false, width: Some(80), invocation, named: None }
 }
 
 /// Carol's keys in Bob's name, which Carol may sign; and Bob's with her signature, which she may not.

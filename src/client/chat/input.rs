@@ -5,7 +5,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
 use super::Chat;
-use super::commands;
 use super::commands::parse::{self, Typed, TypedError};
 use super::pending::Sent;
 use super::terminal::{Editor, Input, with_editor};
@@ -22,6 +21,8 @@ use crate::client::ui::lines::{Line, Lines};
 use crate::client::ui::output::now_ms;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
+use crate::error::Explain;
+use crate::hint::Hint;
 use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, INPUT_READ, UNSETTLED_MAX};
 use crate::names::{Recipient, UserName};
 use crate::transport::{Stop, wait_input};
@@ -131,7 +132,7 @@ impl<'a> Sending<'a> {
         super::panic_if_asked("sending");
         let result = match line {
             Line::Text(text) => self.typed(text),
-            Line::TooLong => self.say(&format!("that line is longer than {INPUT_LINE_MAX} bytes. Nothing was sent.")),
+            Line::TooLong => self.say(format!("that line is longer than {INPUT_LINE_MAX} bytes. Nothing was sent.")),
             Line::NotUtf8 => self.say("that line is not UTF-8. Nothing was sent."),
         };
         match result {
@@ -148,12 +149,14 @@ impl<'a> Sending<'a> {
             return self.answered(&bundle, line);
         }
         match parse::parse(line) {
-            Err(error @ TypedError::TooLong { .. }) => self.say(&error.to_string()).map(|_| Then::Edit),
-            Err(error) => self.say(&error.to_string()),
+            Err(error @ TypedError::TooLong { .. }) => self.say(error.to_string()).map(|_| Then::Edit),
+            Err(error) => self.say(error.to_string()),
             Ok(Typed::Nothing) => Ok(Then::GoOn),
             Ok(Typed::Quit) => Ok(Then::Leave),
             Ok(Typed::Help(command)) => self.help(command),
-            Ok(Typed::Passwd) => self.say("to change your password, leave with /quit and run: topchat passwd"),
+            Ok(Typed::Passwd) => {
+                self.say(Hint::from("to change your password, leave with /quit and run: ").topchat(&["passwd"]))
+            }
             Ok(Typed::Switch(to)) => self.switch(to),
             Ok(Typed::Who) => self.who(),
             Ok(Typed::Keys) => self.keys(),
@@ -253,17 +256,18 @@ impl<'a> Sending<'a> {
             // Whoever types it again has seen the key by then.
             Error::Trust(TrustError::NotShown(change)) => {
                 self.chat.notice(&Notice::KeyChanged(KeyChange::clone(change)))?;
-                self.say(&format!("Nothing was changed: {}'s key is another one by now.", change.name))
+                self.say(format!("Nothing was changed: {}'s key is another one by now.", change.name))
             }
             error => {
                 let why = if let Error::NotSent(why) = error { why } else { error };
-                let hint = crate::error::Explain::hint(error).filter(|_| !matches!(why, Error::NoSuchUser { .. }));
-                self.say(&hint.map_or(error.to_string(), |hint| format!("{error}\n{}", commands::in_chat(&hint))))
+                let hint = Explain::hint(error).filter(|_| !matches!(why, Error::NoSuchUser { .. }));
+                let told = Explain::message(error);
+                self.say(hint.map_or(told.clone(), |hint| told.then("\n").and(hint)))
             }
         }
     }
 
-    pub(crate) fn say(&self, words: &str) -> Result<Then, Error> {
+    pub(crate) fn say(&self, words: impl Into<Hint>) -> Result<Then, Error> {
         self.chat.remark(words)?;
         Ok(Then::GoOn)
     }

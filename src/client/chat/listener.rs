@@ -67,7 +67,7 @@ impl Audience for Listener<'_> {
         let sender = &opened.envelope.header.sender;
         match chat.blocked.holds_back(sender) {
             None => {}
-            Some(1) => return chat.remark(&format!("{sender} is blocked: nothing of theirs is shown (/blocked)")),
+            Some(1) => return chat.remark(format!("{sender} is blocked: nothing of theirs is shown (/blocked)")),
             Some(_) => return Ok(()),
         }
         chat.met([sender.clone()]);

@@ -34,6 +34,7 @@ use super::state::sequence::Sequence;
 use super::trust::contacts::Contacts;
 use super::ui::output::now_ms;
 use super::ui::prompt;
+use crate::hint::Hint;
 use crate::limits::{STOP_WITHIN, TYPING_ENDED};
 use crate::logging::{self, Elsewhere};
 use crate::names::UserName;
@@ -80,7 +81,7 @@ pub(super) fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(),
     let folder = config.account_state(&member.name);
     let (inbox, ledger) = Inbox::open(&folder)?;
     let circuit = Circuit::default();
-    let screen = Arc::new(Screen::new());
+    let screen = Arc::new(Screen::new(&config.invocation));
     let chat = Chat {
         config,
         member,
@@ -141,7 +142,7 @@ impl Chat<'_> {
             // The server need not wait for it.
             self.circuit.set(None);
             let secs = TYPING_ENDED.as_secs();
-            self.remark(&format!(
+            self.remark(format!(
                 "the chat is over: {error}\nwhat is typed now goes nowhere. Enter leaves; so do {secs} s without a key"
             ))?;
             prompt::take_what_is_typed(stop);
@@ -150,7 +151,7 @@ impl Chat<'_> {
     }
 
     /// Says something of the program itself.
-    pub(crate) fn remark(&self, words: &str) -> Result<(), Error> {
+    pub(crate) fn remark(&self, words: impl Into<Hint>) -> Result<(), Error> {
         self.screen.line(&self.screen.page().remark(words, now_ms()))
     }
 

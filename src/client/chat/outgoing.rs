@@ -73,7 +73,7 @@ impl Chat<'_> {
                 let told = self.pending().refused(*id, |_| why.clone());
                 match told {
                     Some(told) => self.tell_of(*id, told)?,
-                    None => self.remark(&format!("#{} to {name}: {why}", id.short()))?,
+                    None => self.remark(format!("#{} to {name}: {why}", id.short()))?,
                 }
             }
         }
@@ -84,7 +84,7 @@ impl Chat<'_> {
     pub(crate) fn take_up(&self) -> Result<(), Error> {
         let earlier: Vec<_> = self.outbox().waiting();
         if !earlier.is_empty() {
-            self.remark(&format!("{} sent now", of_earlier(earlier.len())))?;
+            self.remark(format!("{} sent now", of_earlier(earlier.len())))?;
         }
         for (id, to, sent_ms) in earlier {
             self.pending().add_earlier(id, to, i64::try_from(sent_ms).unwrap_or(i64::MAX), Instant::now());
@@ -96,7 +96,7 @@ impl Chat<'_> {
         match self.outbox().waiting().len() {
             0 => {}
             1 => self.config.say("1 message was not sent: it waits here, and is sent when you chat the next time"),
-            count => self.config.say(&format!(
+            count => self.config.say(format!(
                 "{count} messages were not sent: they wait here, and are sent when you chat the next time"
             )),
         }

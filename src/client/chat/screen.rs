@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use jiff::tz::TimeZone;
 
 use crate::client::Error;
+use crate::client::ui::hint::Invocation;
 use crate::client::ui::output;
 use crate::client::ui::render::Page;
 use crate::limits::UNSHOWN_MAX;
@@ -21,6 +22,7 @@ pub(crate) struct Screen {
     /// Held by whoever writes, so that no line comes into one that is being typed. The only lock that is held over output.
     turn: Mutex<()>,
     kind: Kind,
+    invocation: Invocation,
 }
 
 /// What the lines are for.
@@ -97,13 +99,19 @@ pub(crate) struct Due {
 
 impl Screen {
     /// Prompts if stdin and stdout are terminals.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(invocation: &Invocation) -> Self {
         let kind = match io::stdin().is_terminal() && io::stdout().is_terminal() {
             true if is_dumb() || !has_editor() => Kind::Typewriter,
             true => Kind::Editor,
             false => Kind::Pipe,
         };
-        Self { state: Mutex::default(), changed: Condvar::new(), turn: Mutex::default(), kind }
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            turn: Mutex::default(),
+            kind,
+            invocation: invocation.in_chat(),
+        }
     }
 
     /// Whether what is typed can be edited.
@@ -118,7 +126,7 @@ impl Screen {
 
     /// How lines are to look now: a window can change its width at any time.
     pub(crate) fn page(&self) -> Page {
-        Page { before_commands: "/", ..page(&io::stdout()) }
+        page(&self.invocation, &io::stdout())
     }
 
     /// A line above the prompt. While a line is edited that fills the terminal, this waits when too much has come.
@@ -320,21 +328,15 @@ impl Screen {
     }
 }
 
-impl Default for Screen {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// How lines on this stream are to look: colours and wrapping are for terminals.
-pub(crate) fn page(stream: &(impl AsFd + IsTerminal)) -> Page {
+pub(crate) fn page(invocation: &Invocation, stream: &(impl AsFd + IsTerminal)) -> Page {
     let terminal = stream.is_terminal();
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Page {
         zone: TimeZone::system(),
         colour: terminal && wanted && !is_dumb(),
         width: width(stream),
-        before_commands: "topchat ",
+        invocation: invocation.clone(),
         named: None,
     }
 }

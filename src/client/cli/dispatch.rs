@@ -10,7 +10,6 @@ use crate::client::commands::{account, chat, group, history, keys, listen, regis
 use crate::client::config::{self, Config};
 use crate::client::net::session;
 use crate::client::send::{deliver, text};
-use crate::client::ui::output;
 use crate::client::ui::prompt::Settings;
 use crate::client::{Error, rpc};
 use crate::environment;
@@ -83,9 +82,8 @@ fn wait_for(over: &Stop) -> Result<(), Error> {
 }
 
 fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), Error> {
-    output::repeat(options.repeated);
     environment::check()?;
-    let config = Config::new(options.global)?;
+    let config = Config::new(options.global, options.invocation)?;
     session::name_in_hints(&config, config.user.as_ref());
     let command = options.command.unwrap_or(Command::Login { name: None });
     let config = match (&command, session::choose(&config)) {

@@ -8,6 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::client::trust::contacts::NewKeys;
+use crate::client::ui::hint::{Invocation, Setting};
 use crate::environment;
 use crate::limits::{PING_AFTER, PING_SECS_MAX, TIMEOUT_SECS_MAX};
 
@@ -29,18 +30,9 @@ pub struct Options {
     /// What to do; the interactive chat if nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What commands in hints have to repeat.
+    /// How the program was started, for the commands in hints.
     #[arg(skip)]
-    pub repeated: Vec<Repeated>,
-}
-
-/// A setting that was typed: without it, a command in a hint would be about another server or other files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repeated {
-    /// As `--server`.
-    pub flag: &'static str,
-    /// What stands behind it.
-    pub value: String,
+    pub invocation: Invocation,
 }
 
 impl Options {
@@ -54,9 +46,10 @@ impl Options {
         let repeated = REPEATED.iter().filter(|(id, _)| matches.value_source(id) == Some(ValueSource::CommandLine));
         let repeated = repeated.filter_map(|(id, flag)| {
             let value = matches.get_raw(id)?.next()?.to_string_lossy().into_owned();
-            Some(Repeated { flag, value })
+            Some(Setting { flag, value })
         });
-        Ok(Self { repeated: repeated.collect(), ..options })
+        let command = std::env::var(COMMAND_VARIABLE).ok();
+        Ok(Self { invocation: Invocation::new(command.as_deref(), repeated.collect()), ..options })
     }
 }
 
@@ -320,6 +313,9 @@ pub enum Keys {
 /// What the environment sets holds for the next command by itself.
 const REPEATED: [(&str, &str); 3] = [("server", "--server"), ("keys_dir", "--keys-dir"), ("state_dir", "--state-dir")];
 
+/// Names the script that starts the client in a clone.
+const COMMAND_VARIABLE: &str = "TOPCHAT_COMMAND";
+
 const LONG_ABOUT: &str = "\
 A small private chat: every message is encrypted and signed on your machine.
 
@@ -350,6 +346,7 @@ Passwords never come as a flag's value; --password-file - reads stdin.";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hint::Hint;
 
     fn parse(line: &str) -> Options {
         Options::try_parse_from(line.split(' ')).unwrap()
@@ -373,10 +370,10 @@ mod tests {
     fn what_hints_must_repeat_is_what_was_typed() {
         let typed = "topchat send --keys-dir k bob hi --server a:1 --user alice";
         let options = Options::typed(typed.split(' ')).unwrap();
-        let repeated: Vec<_> = options.repeated.iter().map(|one| (one.flag, one.value.as_str())).collect();
-        assert_eq!(repeated, [("--server", "a:1"), ("--keys-dir", "k")]);
+        let users = |options: &Options| options.invocation.shown(&Hint::default().topchat(&["users"])).text;
+        assert!(users(&options).ends_with(" --server a:1 --keys-dir k users"), "{}", users(&options));
         assert_eq!(options.global.user.as_deref(), Some("alice"));
-        assert_eq!(Options::typed(["topchat", "users"]).unwrap().repeated, []);
+        assert!(!users(&Options::typed(["topchat", "users"]).unwrap()).contains("--"));
     }
 
     #[test]

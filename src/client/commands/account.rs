@@ -58,7 +58,7 @@ pub(crate) fn passwd(config: &Config, new_password_file: Option<&Path>) -> Resul
         // Also after a goodbye, which answers nothing. Nobody knows which password counts now: both open the keys.
         Err(error) => return Err(error),
     }
-    config.say(&format!("the password of {name} is changed, for the login and the key files"));
+    config.say(format!("the password of {name} is changed, for the login and the key files"));
     Ok(())
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn delete(config: &Config, yes: bool) -> Result<(), Error> {
     let name = session::choose(config)?;
     if !yes {
         let terminal = Terminal::open(config, "a confirmation", "--yes")?;
-        config.say(&format!(
+        config.say(format!(
             "what {name} wrote and still waits for others can't be verified any more by those who have never seen {name}'s key: \
              they won't see it"
         ));
@@ -82,7 +82,7 @@ pub(crate) fn delete(config: &Config, yes: bool) -> Result<(), Error> {
     restored::forget(&config.account_state(&name));
     let folder = KeyFolder::new(&config.users_dir(), &name);
     let shown = visible_path(folder.path());
-    config.say(&format!("deleted {name} on {}. The key files stay in {shown}", config.server));
+    config.say(format!("deleted {name} on {}. The key files stay in {shown}", config.server));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::client::net::session::{self, Session};
 use crate::client::trust::servers;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::{Error, Refusal};
+use crate::hint::Hint;
 use crate::limits::{LOGIN_TRIES, RSA_BITS_DEFAULT};
 use crate::names::UserName;
 use crate::text::visible_path;
@@ -22,7 +23,7 @@ use crate::wire::to_server::Mode;
 /// `topchat login [NAME]`. `begun` is called when nothing is asked any more.
 pub(crate) fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     session::name_in_hints(config, name.as_ref().or(config.user.as_ref()));
-    let edits = Screen::new().edits();
+    let edits = Screen::new(&config.invocation).edits();
     let terminal = Terminal::find(config).filter(|_| config.password == PasswordSource::Terminal);
     let terminal = terminal.map(|terminal| if edits { terminal.keeping_what_is_typed() } else { terminal });
     let (config, session) = match &terminal {
@@ -37,12 +38,12 @@ pub(crate) fn command(config: &Config, name: Option<UserName>, stop: &Stop, begu
     let config = &config;
     begun();
     session::name_in_hints(config, Some(&session.again.member.name));
-    config.say(&session::own_fingerprint(session.again.member.identity.public().fingerprint()));
-    config.say(&session::group_line(config, session.again.member.group.keys().as_deref()));
+    config.say(session::own_fingerprint(session.again.member.identity.public().fingerprint()));
+    config.say(session::group_line(config, session.again.member.group.keys().as_deref()));
     let (taken, seats) = (session.welcome.taken, session.welcome.seats);
-    config.say(&format!("seats               {taken} of {seats} taken"));
+    config.say(format!("seats               {taken} of {seats} taken"));
     let tab = if edits { "  Tab completes." } else { "" };
-    config.say(&format!("Enter sends to ALL.  @bob hi  writes to bob alone.{tab}  /help  /quit"));
+    config.say(format!("Enter sends to ALL.  @bob hi  writes to bob alone.{tab}  /help  /quit"));
     chat(config, session, stop)
 }
 
@@ -56,7 +57,8 @@ fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<(
             None => None,
         },
         (None, [only]) => {
-            config.say(&format!("account {only}: the only one on this machine (another one: topchat register NAME)"));
+            let only_one = format!("account {only}: the only one on this machine (another one: ");
+            config.say(Hint::from(only_one).topchat(&["register", "NAME"]).then(")"));
             Some(Choice::of(config, only.clone())?)
         }
         (None, several) => Some(choose(several, terminal)?),
@@ -188,7 +190,7 @@ fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session
             result => break result?,
         }
     };
-    config.say(&registered(config, &name, made.before));
+    config.say(registered(config, &name, made.before));
     session::with_secret(config, &name, secret, Mode::Receiving)
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn rekey(config: &Config) -> Result<(), Error> {
         Err(Error::File(FileError::Missing { .. })) => {
             let keys = GroupKeys::generate().map_err(key_error)?;
             private::create_new(&path, keys.to_text().as_bytes())?;
-            config.say(&format!(
+            config.say(format!(
                 "there was no group key in {}: this is a first one. If the group has one already, take a member's file instead",
                 visible_path(&path)
             ));
@@ -45,9 +45,8 @@ pub(crate) fn rekey(config: &Config) -> Result<(), Error> {
         1 => "; the one before still reads".to_owned(),
         count => format!("; {count} older ones still read"),
     };
-    config.say(&format!("group key {new} in {shown} writes from now on{older}"));
-    config
-        .say(&format!("give {shown} to every member by a safe way: without it they can't read what you write to ALL"));
+    config.say(format!("group key {new} in {shown} writes from now on{older}"));
+    config.say(format!("give {shown} to every member by a safe way: without it they can't read what you write to ALL"));
     if config.json { print(config, &keys) } else { Ok(()) }
 }
 
@@ -72,11 +71,11 @@ pub(crate) fn forget(config: &Config, digits: &str, force: bool) -> Result<(), E
         true => {
             private::replace(&path, keys.rewrite(&text).as_bytes())?;
             let writer = keys.writer().short_id();
-            config.say(&format!("group key {} is gone from {shown}; {writer} writes", short(id)));
+            config.say(format!("group key {} is gone from {shown}; {writer} writes", short(id)));
         }
         false => {
             private::remove(&path)?;
-            config.say(&format!("group key {} is gone, and with it {shown}", short(id)));
+            config.say(format!("group key {} is gone, and with it {shown}", short(id)));
         }
     }
     Ok(())

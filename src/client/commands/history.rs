@@ -21,6 +21,7 @@ use crate::client::state::history_key::Settings;
 use crate::client::ui::output::now_ms;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::ui::{json, output};
+use crate::hint::Hint;
 use crate::names::{GROUP, Recipient, UserName};
 use crate::storage::journal::torn_copies;
 use crate::storage::{FileError, private};
@@ -68,7 +69,7 @@ pub(crate) fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
         found = true;
     }
     if !found {
-        config.say(&wanted.nothing(&read.entries, &name));
+        config.say(wanted.nothing(&read.entries, &name));
     }
     match read.damaged.is_empty() {
         true => Ok(()),
@@ -86,7 +87,7 @@ pub(crate) fn change(config: &Config, task: HistoryTask) -> Result<(), Error> {
         HistoryTask::On => {
             let was = settings()?.turn(true, &key)?;
             let since = if was { "as before" } else { "from now on" };
-            config.say(&format!(
+            config.say(format!(
                 "a history of {name} on {} is kept {since}, encrypted under the account's keys, in {}",
                 config.server,
                 visible(&history::file(&folder).to_string_lossy())
@@ -97,9 +98,8 @@ pub(crate) fn change(config: &Config, task: HistoryTask) -> Result<(), Error> {
         }
         HistoryTask::Off => {
             settings()?.turn(false, &key)?;
-            config.say(&format!(
-                "no history of {name} is kept from now on; what is there stays (topchat history erase deletes it)"
-            ));
+            let words = format!("no history of {name} is kept from now on; what is there stays (");
+            config.say(Hint::from(words).topchat(&["history", "erase"]).then(" deletes it)"));
         }
         HistoryTask::Erase { yes } => erase(config, &name, yes)?,
     }
@@ -120,7 +120,7 @@ fn erase(config: &Config, name: &UserName, yes: bool) -> Result<(), Error> {
     }
     torn_copies(&path).iter().try_for_each(|copy| private::remove(copy))?;
     match private::remove(&path) {
-        Ok(()) => config.say(&format!("the history of {name} is deleted")),
+        Ok(()) => config.say(format!("the history of {name} is deleted")),
         Err(FileError::Missing { .. }) => return Err(HistoryError::None { name: name.to_string() }.into()),
         Err(error) => return Err(error.into()),
     }
@@ -185,7 +185,7 @@ fn line(config: &Config, shown: &Shown<'_>, own: &UserName) -> String {
     if config.json {
         return object(shown);
     }
-    let page = screen::page(&io::stdout());
+    let page = screen::page(&config.invocation, &io::stdout());
     let to = if shown.to == own.as_str() { "you" } else { shown.to };
     let mark = match (shown.key, shown.is_refused) {
         (Some(key), _) => format!("signed, {key} key"),

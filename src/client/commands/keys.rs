@@ -172,12 +172,12 @@ fn report(config: &Config, name: &UserName, wanted: Wanted, next: &NextKeys, num
         true => ("a new identity", ", signed by the old one"),
         false => ("a new encryption key", ""),
     };
-    config.say(&format!("{name} has {what} (bundle {number}){signed}. Other programs of {name} were signed out."));
-    config.say(&format!(
+    config.say(format!("{name} has {what} (bundle {number}){signed}. Other programs of {name} were signed out."));
+    config.say(format!(
         "messages that are under way still open: the last {RETIRED_KEYS_MAX} encryption keys stay on this machine"
     ));
     if let Some(fingerprint) = fingerprint {
-        config.say(&session::own_fingerprint(fingerprint));
+        config.say(session::own_fingerprint(fingerprint));
     }
     match config.json {
         true => {

@@ -43,7 +43,7 @@ pub(crate) fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn 
     begun();
     let folder = config.account_state(&name);
     let (inbox, ledger) = Inbox::open(&folder)?;
-    config.say(&format!("listening as {name}"));
+    config.say(format!("listening as {name}"));
     let history = History::for_session(config, &again.member);
     let receiver = Receiver::new(&again.member, &contacts, ledger);
     let mut receiving = Receiving::new(&folder, inbox, receiver, history.as_ref());
@@ -51,7 +51,7 @@ pub(crate) fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn 
     let circuit = Circuit::default();
     let begun = Instant::now();
     let until = config.timeout.map(|timeout| begun + timeout);
-    let page = screen::page(&std::io::stdout());
+    let page = screen::page(&config.invocation, &std::io::stdout());
     let mut printer = Printer { config, wanted, page, got: 0, begun, until };
     let printing = &mut printer;
     let interrupted = conduct(
@@ -148,7 +148,7 @@ impl Audience for Printer<'_> {
 impl Follower for Printer<'_> {
     fn connected(&mut self, is_back: bool) -> Result<(), Error> {
         if is_back {
-            self.config.say(&self.plain().remark("connected again", now_ms()));
+            self.config.say(self.plain().remark("connected again", now_ms()));
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use crate::client::trust::servers;
 use crate::client::ui::prompt::Terminal;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::{bundle, scram};
+use crate::hint::Hint;
 use crate::names::UserName;
 use crate::text::visible_path;
 use crate::wire::{Code, ToClient, ToServer};
@@ -59,10 +60,10 @@ pub(crate) fn command(config: &Config, name: &UserName, bits: u32, invite: Optio
     let made = wanted.register(invite)?;
     let fingerprint = made.keys.identity.public().fingerprint();
     session::name_in_hints(config, Some(name));
-    config.say(&registered(config, name, made.before));
-    config.say(&session::own_fingerprint(fingerprint));
-    config.say(&session::group_line(config, group.as_ref()));
-    config.say(&format!("next: topchat login {name}"));
+    config.say(registered(config, name, made.before));
+    config.say(session::own_fingerprint(fingerprint));
+    config.say(session::group_line(config, group.as_ref()));
+    config.say(Hint::from("next: ").topchat(&["login", name.as_str()]));
     if config.json {
         #[derive(Serialize)]
         struct Registered<'a> {
@@ -125,7 +126,7 @@ impl NewAccount<'_> {
         match earlier {
             Some(earlier) if folder.exists() => {
                 let shown = visible_path(earlier.path());
-                config.say(&format!(
+                config.say(format!(
                     "contacts and messages of an earlier {name} on this machine are set aside in {shown}"
                 ));
             }

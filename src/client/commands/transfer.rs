@@ -23,6 +23,7 @@ use crate::client::trust::servers::{self, Seen};
 use crate::client::ui::output::now_ms;
 use crate::client::ui::{json, output};
 use crate::crypto::keys::{PrivateKey, PublicKey};
+use crate::hint::Hint;
 use crate::limits::BACKUP_MAX;
 use crate::names::UserName;
 use crate::storage::{FileError, FileKind, private};
@@ -80,7 +81,7 @@ pub(crate) fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
             visible_path(path)
         }
     };
-    config.say(&format!("exported {name} to {shown}: keys locked with your password, {contacts}, {group}"));
+    config.say(format!("exported {name} to {shown}: keys locked with your password, {contacts}, {group}"));
     if Settings::of(&config.account_state(&name))?.has_key()? {
         config.say("the history is not part of it: it stays on this machine");
     }
@@ -140,9 +141,9 @@ pub(crate) fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let encryption = payload.open(ENCRYPTION, &secret).map_err(&wrong)?;
     put_keys(config, &name, &payload, [identity.public(), encryption.public()])?;
     let shown = visible_path(folder.path());
-    config.say(&format!("imported {name} of {}: keys in {shown}, {contacts}{group}", payload.server));
-    config.say(&session::own_fingerprint(identity.public().fingerprint()));
-    config.say(&format!("next: topchat --server {} login {name}", payload.server));
+    config.say(format!("imported {name} of {}: keys in {shown}, {contacts}{group}", payload.server));
+    config.say(session::own_fingerprint(identity.public().fingerprint()));
+    config.say(Hint::from("next: ").topchat(&["--server", &payload.server.to_string(), "login", name.as_str()]));
     Ok(())
 }
 
@@ -211,14 +212,14 @@ fn import_again(
     let theirs = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from.to_owned()))?;
     let is_known = |key: &PrivateKey| key.public() == theirs.public();
     if is_known(&keys.encryption) || folder.load_retired(secret).iter().any(is_known) {
-        config.say(&format!("{name} is on this machine already, with the same keys: nothing was changed"));
+        config.say(format!("{name} is on this machine already, with the same keys: nothing was changed"));
         return Ok(());
     }
     for (file, pem) in payload.keys.iter().filter(|(file, _)| is_retired(file)).chain(&payload.former) {
         folder.add_kept(file, pem.as_bytes())?;
     }
     folder.add_next_encryption(payload.keys.get(ENCRYPTION).map_or("", String::as_str).as_bytes())?;
-    config.say(&format!(
+    config.say(format!(
         "{name} is on this machine already; the other encryption key is taken over if the server knows it, at the next login"
     ));
     Ok(())
@@ -234,7 +235,7 @@ fn pin_server(
     let seen = servers::check(&config.state_dir, &payload.server, identity, None, now_ms())?;
     servers::belongs(config, name, identity)?;
     if seen == Seen::First {
-        config.say(&format!("{}   identity {identity} pinned as it was there", payload.server));
+        config.say(format!("{}   identity {identity} pinned as it was there", payload.server));
     }
     Ok(())
 }

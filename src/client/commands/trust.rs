@@ -17,6 +17,7 @@ use crate::client::trust::verification::Comparison;
 use crate::client::ui::output;
 use crate::client::ui::output::now_ms;
 use crate::client::ui::prompt::{Terminal, is_yes};
+use crate::hint::Hint;
 use crate::limits::VERIFIED_DIGITS_MIN;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
@@ -31,7 +32,7 @@ pub(crate) fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Re
     let now = session::errand(config, |session| {
         directory::trust(&mut session.dialogue, &session.contacts, name, meant.clone())
     })?;
-    config.say(&format!("{name} is trusted with this key from now on:"));
+    config.say(format!("{name} is trusted with this key from now on:"));
     users::show("trusted", config, name, now, None)
 }
 
@@ -42,9 +43,11 @@ fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
     let change = pin
         .and_then(|pin| pin.change(name))
         .ok_or_else(|| Error::Trust(TrustError::NotChanged { name: name.clone() }))?;
-    let terminal = Terminal::open(config, "a confirmation", "topchat trust NAME FINGERPRINT")?;
+    let terminal =
+        Terminal::open(config, "a confirmation", Hint::default().topchat(&["trust", "NAME", "FINGERPRINT"]))?;
     let now = change.now;
-    terminal.say(&screen::page(&std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;
+    terminal
+        .say(&screen::page(&config.invocation, &std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;
     match is_yes(&terminal.ask(&format!("Go on with {name}'s new key, which nobody has compared? (y)es or (n)o "))?) {
         true => Ok(now),
         false => Err(Error::Declined),
@@ -66,15 +69,15 @@ pub(crate) fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> R
     let (own, key) = (member.name.clone(), member.identity.public().fingerprint());
     let now = bundle.identity.fingerprint();
     if let Some(notice) = &notice {
-        output::words(&format!("{}\n", screen::page(&std::io::stderr()).notice(notice, now_ms())));
+        output::words(&format!("{}\n", screen::page(&config.invocation, &std::io::stderr()).notice(notice, now_ms())));
     }
     match (given, terminal) {
         (Some(digits), _) => directory::compare(name, now, &digits)?,
-        (None, Some(terminal)) => ask(&terminal, name, &Comparison::new((&own, key), (name, now)))?,
+        (None, Some(terminal)) => ask(config, &terminal, name, &Comparison::new((&own, key), (name, now)))?,
         (None, None) => return Err(Error::Declined),
     }
     Contacts::open(&config.account_state(&own), config.new_keys)?.choose(&bundle, Choice::Verified)?;
-    config.say(&format!("{name}'s key is verified from now on:"));
+    config.say(format!("{name}'s key is verified from now on:"));
     users::show("verified", config, name, now, None)
 }
 
@@ -82,7 +85,7 @@ pub(crate) fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> R
 pub(crate) fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
     let own = session::choose(config)?;
     let was = Contacts::open(&config.account_state(&own), config.new_keys)?.unverify(name)?;
-    config.say(&unverified(name, was));
+    config.say(unverified(name, was));
     Ok(())
 }
 
@@ -90,7 +93,7 @@ pub(crate) fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
 pub(crate) fn forget(config: &Config, name: &UserName) -> Result<(), Error> {
     let own = session::choose(config)?;
     Contacts::open(&config.account_state(&own), config.new_keys)?.forget(name)?;
-    config.say(&format!("{name} is forgotten: the next key of that name is one seen for the first time"));
+    config.say(format!("{name} is forgotten: the next key of that name is one seen for the first time"));
     Ok(())
 }
 
@@ -102,8 +105,10 @@ pub(crate) fn unverified(name: &UserName, was: bool) -> String {
     }
 }
 
-fn ask(terminal: &Terminal, name: &UserName, comparison: &Comparison) -> Result<(), Error> {
-    for line in comparison.whole(screen::page(&std::io::stderr()).colour, screen::height(&std::io::stderr())) {
+fn ask(config: &Config, terminal: &Terminal, name: &UserName, comparison: &Comparison) -> Result<(), Error> {
+    for line in comparison
+        .whole(screen::page(&config.invocation, &std::io::stderr()).colour, screen::height(&std::io::stderr()))
+    {
         terminal.say(&line)?;
     }
     match is_yes(&terminal.ask(&format!("Is it the same for {name}? (y)es marks the key as verified, (n)o does not "))?)

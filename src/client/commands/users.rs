@@ -54,7 +54,7 @@ pub(crate) fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) 
     let comparison = Comparison::new((&own, key), (name, theirs));
     // The code is as high as many a terminal: what is to be read stands below it.
     if code && !config.json {
-        output::line(&comparison.code(screen::page(&stdout()).colour).join("\n"))?;
+        output::line(&comparison.code(screen::page(&config.invocation, &stdout()).colour).join("\n"))?;
     }
     show("fingerprint", config, name, theirs, Some(&comparison))
 }
@@ -108,7 +108,7 @@ pub(crate) fn user_object(entry: &Entry) -> String {
 fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fingerprint, Error> {
     if let Some(pin) = Contacts::open(&config.account_state(own), config.new_keys)?.pinned(name)? {
         if let Some(change) = pin.change(name) {
-            config.say(&format!(
+            config.say(format!(
                 "{name}'s key has changed, and you have not chosen yet. This is the old one; the other one is\n  {}",
                 change.now.grouped()
             ));
@@ -116,7 +116,7 @@ fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fi
         return Ok(pin.key.fingerprint());
     }
     let found = session::errand(config, |session| directory::contact(&mut session.dialogue, &session.contacts, name))?;
-    config.say(&format!("{name} was seen for the first time and pinned. Compare, by voice:"));
+    config.say(format!("{name} was seen for the first time and pinned. Compare, by voice:"));
     Ok(found.bundle.identity.fingerprint())
 }
 

@@ -6,6 +6,7 @@ use crate::client::Error;
 use crate::client::keys::export_file::BackupError;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
 use crate::names::UserName;
 use crate::storage::FileKind;
@@ -126,46 +127,48 @@ pub enum AccountError {
 }
 
 impl Explain for AccountError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Backup { why: BackupError::Passphrase, .. } => {
-                "it is locked with the password that the account had when it was exported".to_owned()
+                "it is locked with the password that the account had when it was exported".into()
             }
-            Self::Backup { .. } => "take another copy, or export it again: topchat keys export".to_owned(),
+            Self::Backup { .. } => Hint::from("take another copy, or export it again: ").topchat(&["keys", "export"]),
             Self::Key { why, path } => key_remedy(why, path),
-            Self::KeySize { .. } => "leave the size out for keys of 3072 bits".to_owned(),
+            Self::KeySize { .. } => "leave the size out for keys of 3072 bits".into(),
             Self::KeyGone { name, .. } => format!(
                 "nothing was changed: put it back from a backup, or name the folder of its keys with --keys-dir; without it \
                  nobody can log in as {name}, and the name stays taken on its server"
-            ),
-            Self::KeysBusy { .. } | Self::NotBroughtBack { .. } => "try again".to_owned(),
-            Self::KeysMissing { name, .. } => format!(
-                "make the account with: topchat register {name}    or name the folder of its keys with --keys-dir"
-            ),
+            )
+            .into(),
+            Self::KeysBusy { .. } | Self::NotBroughtBack { .. } => "try again".into(),
+            Self::KeysMissing { name, .. } => Hint::from("make the account with: ")
+                .topchat(&["register", name.as_str()])
+                .then("    or name the folder of its keys with --keys-dir"),
             Self::KeysUnsettled { .. } => {
-                "any command that logs in puts that in order, for example: topchat users".to_owned()
+                Hint::from("any command that logs in puts that in order, for example: ").topchat(&["users"])
             }
-            Self::NoAccount { .. } => "make one with: topchat register NAME".to_owned(),
-            Self::NoLongerKnown { name, .. } => format!(
-                "if its data was set back to before the account, make it again with the same keys: topchat register {name}    \
-                 If the password or the keys were changed on another machine: topchat keys export there, then topchat keys import FILE here"
-            ),
-            Self::NotDocument { found: FileKind::Folder, .. } => "name a file in it".to_owned(),
+            Self::NoAccount { .. } => Hint::from("make one with: ").topchat(&["register", "NAME"]),
+            Self::NoLongerKnown { name, .. } => {
+                Hint::from("if its data was set back to before the account, make it again with the same keys: ")
+                    .topchat(&["register", name.as_str()])
+                    .then("    If the password or the keys were changed on another machine: ")
+                    .and(carried_over())
+            }
+            Self::NotDocument { found: FileKind::Folder, .. } => "name a file in it".into(),
             Self::NotDocument { found: FileKind::Fifo, .. } => {
-                "give it as input: topchat keys import - < PIPE".to_owned()
+                Hint::from("give it as input: ").topchat(&["keys", "import", "-"]).typed(" < PIPE")
             }
-            Self::NotDocument { .. } => "name the file, or - for stdin".to_owned(),
-            Self::OtherKeys { folder, .. } => {
-                format!(
-                    "import it under another --keys-dir; the keys in {} stay as they are",
-                    visible(&folder.to_string_lossy())
-                )
-            }
+            Self::NotDocument { .. } => "name the file, or - for stdin".into(),
+            Self::OtherKeys { folder, .. } => format!(
+                "import it under another --keys-dir; the keys in {} stay as they are",
+                visible(&folder.to_string_lossy())
+            )
+            .into(),
             Self::RenewalUnknown { .. } => "both the old and the new ones stay here; \
                  the next command that logs in asks the server which ones count"
-                .to_owned(),
-            Self::WhichUser { .. } => "choose one with --user NAME".to_owned(),
-            Self::WrongPassphrase { .. } => "the password of the account also locks its key files".to_owned(),
+                .into(),
+            Self::WhichUser { .. } => "choose one with --user NAME".into(),
+            Self::WrongPassphrase { .. } => "the password of the account also locks its key files".into(),
         })
     }
 
@@ -190,12 +193,22 @@ impl Explain for AccountError {
     }
 }
 
-fn key_remedy(why: &KeyError, path: &Path) -> String {
+/// An account as it is on another machine comes to this one.
+pub(crate) fn carried_over() -> Hint {
+    Hint::default()
+        .typed("topchat keys export")
+        .then(" there, then ")
+        .topchat(&["keys", "import", "FILE"])
+        .then(" here")
+}
+
+fn key_remedy(why: &KeyError, path: &Path) -> Hint {
     let path = visible(&path.to_string_lossy()).into_owned();
     match why {
         KeyError::TooSmall { .. } | KeyError::TooLarge { .. } | KeyError::NotRsa | KeyError::Exponent => {
-            format!("make new keys in another folder (--keys-dir); {path} was left as it is")
+            format!("make new keys in another folder (--keys-dir); {path} was left as it is").into()
         }
-        _ => format!("it should be as scripts/gen-user-keys.sh or topchat register make it; {path} was left as it is"),
+        _ => format!("it should be as scripts/gen-user-keys.sh or topchat register make it; {path} was left as it is")
+            .into(),
     }
 }

@@ -1,9 +1,10 @@
 //! Why the group key file can't be used or changed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::crypto::group_key::GroupKeyError;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::text::{quoted, visible};
 
 /// Why the group key file can't be used or changed.
@@ -48,32 +49,31 @@ pub enum GroupFileError {
 }
 
 impl Explain for GroupFileError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Bad { why: GroupKeyError::Full, .. } => {
-                "take an old one out first: topchat group forget ID".to_owned()
+                Hint::from("take an old one out first: ").topchat(&["group", "forget", "ID"])
             }
             Self::Bad { path, .. } => {
-                let path = quoted(&path.to_string_lossy());
-                format!(
+                let shown = quoted(&path.to_string_lossy());
+                Hint::from(
                     "ask a member for the right file. If nobody has it, make another key, which everybody needs and under which what \
-                     was sealed before can't be read: mv -i {path} {path}.old && {}",
-                    making(&path)
+                     was sealed before can't be read: ",
                 )
+                .typed(format!("mv -i {shown} {shown}.old && "))
+                .and(making(path))
             }
             Self::Missing { path } => {
-                format!(
-                    "get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: {}",
-                    making(&quoted(&path.to_string_lossy()))
-                )
+                Hint::from("get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: ")
+                    .and(making(path))
             }
             Self::Needed { is_only: true, .. } => {
-                "--force removes the whole file; make a new key first: topchat group rekey".to_owned()
+                Hint::from("--force removes the whole file; make a new key first: ").topchat(&["group", "rekey"])
             }
             Self::Needed { is_only: false, .. } => {
-                "--force lets the next one write; make a new key first: topchat group rekey".to_owned()
+                Hint::from("--force lets the next one write; make a new key first: ").topchat(&["group", "rekey"])
             }
-            Self::NoSuchKey { .. } => "give at least 4 digits; see topchat group list".to_owned(),
+            Self::NoSuchKey { .. } => Hint::from("give at least 4 digits; see ").topchat(&["group", "list"]),
         })
     }
 
@@ -86,6 +86,6 @@ impl Explain for GroupFileError {
 }
 
 /// The program is wherever these words are read; the script that makes such files is not.
-fn making(path: &str) -> String {
-    format!("topchat group rekey --group-key {path}")
+fn making(path: &Path) -> Hint {
+    Hint::default().topchat(&["group", "rekey", "--group-key", &path.to_string_lossy()])
 }

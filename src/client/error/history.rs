@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::text::visible;
 
 /// Why a history can't be had.
@@ -37,14 +38,14 @@ pub enum HistoryError {
 }
 
 impl Explain for HistoryError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Damaged { .. } => {
-                "take history.sealed from a backup; what is not damaged stays in it, and is shown".to_owned()
+                "take history.sealed from a backup; what is not damaged stays in it, and is shown".into()
             }
-            Self::None { .. } => "keep one from now on: topchat history on".to_owned(),
-            Self::OtherKey { .. } => "take the account's key files from a backup".to_owned(),
-            Self::Since { .. } => "write it as 2026-11-23, \"2026-11-23 12:00\", or how long ago: 2d, 3h".to_owned(),
+            Self::None { .. } => Hint::from("keep one from now on: ").topchat(&["history", "on"]),
+            Self::OtherKey { .. } => "take the account's key files from a backup".into(),
+            Self::Since { .. } => "write it as 2026-11-23, \"2026-11-23 12:00\", or how long ago: 2d, 3h".into(),
         })
     }
 

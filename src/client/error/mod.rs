@@ -16,6 +16,7 @@ use crate::crypto::envelope::SealError;
 use crate::crypto::scram::PasswordError;
 use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::TEXT_MAX;
 use crate::names::{NameError, UserName};
 use crate::storage::journal::JournalError;
@@ -129,8 +130,8 @@ pub enum Error {
     NoTerminal {
         /// What is needed.
         what: &'static str,
-        /// The flag that gives it.
-        flag: &'static str,
+        /// The flag, or the command, that gives it.
+        flag: Hint,
     },
     /// A message was not sent because of this.
     #[error("{}", not_sent(.0))]
@@ -312,8 +313,15 @@ impl From<JournalError> for Error {
 }
 
 impl Explain for Error {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         remedy::remedy(self)
+    }
+
+    fn message(&self) -> Hint {
+        match self {
+            Self::Refused(refusal) => refusal.message(),
+            error => error.to_string().into(),
+        }
     }
 
     fn exit(&self) -> Exit {

@@ -3,32 +3,37 @@
 use crate::client::Error;
 use crate::client::state::state_folder;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::names::NameError;
 use crate::storage::FileKind;
 use crate::text::quoted;
 
 /// The remedy, in one line.
-pub(crate) fn remedy(error: &Error) -> Option<String> {
-    let text = match error {
-        Error::Away { .. } => "nothing is stored; send it again when they are here (topchat users --online)",
-        Error::BacklogFull { .. } => "read them: topchat listen --timeout 5",
-        Error::InviteEmpty { .. } => "the code belongs into its first line, as the server's owner gave it",
+pub(crate) fn remedy(error: &Error) -> Option<Hint> {
+    Some(match error {
+        Error::Away { .. } => Hint::from("nothing is stored; send it again when they are here (")
+            .topchat(&["users", "--online"])
+            .then(")"),
+        Error::BacklogFull { .. } => Hint::from("read them: ").topchat(&["listen", "--timeout", "5"]),
+        Error::InviteEmpty { .. } => "the code belongs into its first line, as the server's owner gave it".into(),
         Error::Name { why: NameError::Reserved, .. } => {
-            "take another name; to write to everybody, write ALL in capitals"
+            "take another name; to write to everybody, write ALL in capitals".into()
         }
-        Error::Name { .. } => "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters",
-        Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir",
-        Error::NoSuchUser { .. } => "see who there is: topchat users",
-        Error::NoTerminal { flag, .. } => return Some(format!("give it with {flag}")),
+        Error::Name { .. } => "names are a-z, 0-9, _ and -, begin with a letter and have at most 32 characters".into(),
+        Error::NoHome { .. } => "set HOME, or give --keys-dir and --state-dir".into(),
+        Error::NoSuchUser { .. } => Hint::from("see who there is: ").topchat(&["users"]),
+        Error::NoTerminal { flag, .. } => Hint::from("give it with ").and(flag.clone()),
         Error::NotSent(why) => return remedy(why),
-        Error::NotKnown { .. } => "it may have arrived; send it again, or wait longer with --timeout SECONDS",
-        Error::OutboxFull { .. } => "wait until the connection is back",
-        Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL",
+        Error::NotKnown { .. } => "it may have arrived; send it again, or wait longer with --timeout SECONDS".into(),
+        Error::OutboxFull { .. } => "wait until the connection is back".into(),
+        Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL".into(),
         Error::PasswordCommand { .. } | Error::PasswordEmpty { .. } => {
-            "the first line of the file, or of the command's output, is the password"
+            "the first line of the file, or of the command's output, is the password".into()
         }
-        Error::PasswordNotFile { as_new: true, .. } => "give it as input with --new-password-file -",
-        Error::PasswordNotFile { .. } => "give it as input with --password-file -, or with --password-command COMMAND",
+        Error::PasswordNotFile { as_new: true, .. } => "give it as input with --new-password-file -".into(),
+        Error::PasswordNotFile { .. } => {
+            "give it as input with --password-file -, or with --password-command COMMAND".into()
+        }
         Error::Account(error) => return error.hint(),
         Error::Environment(error) => return error.hint(),
         Error::File(error) | Error::Inbox(error) => return error.hint(),
@@ -40,17 +45,19 @@ pub(crate) fn remedy(error: &Error) -> Option<String> {
         Error::Journal(error) => return error.hint(),
         Error::Trust(error) => return error.hint(),
         Error::Refused(refusal) => return refusal.hint(),
-        Error::State { path, .. } => {
-            return Some(state_folder::remedy(path));
-        }
-        Error::TextEmpty | Error::TextMissing => "topchat send NAME TEXT, or: echo TEXT | topchat send NAME",
-        Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it",
+        Error::State { path, .. } => state_folder::remedy(path).into(),
+        Error::TextEmpty | Error::TextMissing => Hint::default()
+            .topchat(&["send", "NAME", "TEXT"])
+            .then(", or: ")
+            .typed("echo TEXT | ")
+            .topchat(&["send", "NAME"]),
+        Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it".into(),
         Error::TextNotFile { path, .. } => {
             let path = path.to_string_lossy();
-            return Some(format!("read it as input: topchat send NAME < {}", quoted(&path)));
+            Hint::from("read it as input: ").topchat(&["send", "NAME"]).typed(format!(" < {}", quoted(&path)))
         }
-        Error::TextTooLong => "split it, or send a file some other way",
-        Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again",
+        Error::TextTooLong => "split it, or send a file some other way".into(),
+        Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again".into(),
         Error::Declined
         | Error::Input { .. }
         | Error::Interrupted
@@ -62,8 +69,7 @@ pub(crate) fn remedy(error: &Error) -> Option<String> {
         | Error::Seal { .. }
         | Error::System { .. }
         | Error::TextNotUtf8 => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
 /// How the program ends because of it.

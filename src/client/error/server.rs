@@ -4,6 +4,7 @@ use super::cause::{ConnectError, ProtocolError};
 use crate::client::model::address::AddressError;
 use crate::crypto::scram::ScramError;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::names::UserName;
 use crate::text::visible;
 use crate::transport::TransportError;
@@ -128,40 +129,42 @@ impl From<TransportError> for ServerError {
 }
 
 impl Explain for ServerError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         Some(match self {
-            Self::Address { .. } => "write it as HOST:PORT, as in --server 127.0.0.1:7777".to_owned(),
-            Self::Busy { .. } => "try again in a moment, or run with --wait to queue".to_owned(),
-            Self::Changed { now, address, .. } => format!(
-                "someone may stand between you and the server. If its owner confirms the new identity: \
-                 topchat users --server {address} --server-fingerprint {now}"
-            ),
-            Self::Connect { why: ConnectError::NoSuchHost, .. } => "see --server HOST:PORT".to_owned(),
+            Self::Address { .. } => "write it as HOST:PORT, as in --server 127.0.0.1:7777".into(),
+            Self::Busy { .. } => "try again in a moment, or run with --wait to queue".into(),
+            Self::Changed { now, address, .. } => {
+                Hint::from("someone may stand between you and the server. If its owner confirms the new identity: ")
+                    .topchat(&["users", "--server", address, "--server-fingerprint", &now.to_string()])
+            }
+            Self::Connect { why: ConnectError::NoSuchHost, .. } => "see --server HOST:PORT".into(),
             Self::Connect { .. } => {
-                "is the server running there? (topchat-server, or make run-server; the address is set by --server)"
-                    .to_owned()
+                "is the server running there? (topchat-server, or make run-server; the address is set by --server)".into()
             }
             Self::Fingerprint { .. } => {
-                "give all of its 64 hex digits, as the server's start lines show them".to_owned()
+                "give all of its 64 hex digits, as the server's start lines show them".into()
             }
-            Self::Lost { why: TransportError::Closed } => "is the server still running?".to_owned(),
-            Self::NotOfAccount { name, address, identity, .. } => format!(
-                "if {name} is there, too, and its owner confirms the identity: \
-                 topchat users --user {name} --server {address} --server-fingerprint {identity}"
-            ),
-            Self::Unknown { name } => format!("name it once: topchat --server HOST:PORT login {name}"),
-            Self::NotTopChat { .. } => "see --server HOST:PORT; its start lines name the server's address".to_owned(),
+            Self::Lost { why: TransportError::Closed } => "is the server still running?".into(),
+            Self::NotOfAccount { name, address, identity, .. } => {
+                let (name, identity) = (name.as_str(), identity.to_string());
+                Hint::from(format!("if {name} is there, too, and its owner confirms the identity: "))
+                    .topchat(&["users", "--user", name, "--server", address, "--server-fingerprint", &identity])
+            }
+            Self::Unknown { name } => {
+                Hint::from("name it once: ").topchat(&["--server", "HOST:PORT", "login", name.as_str()])
+            },
+            Self::NotTopChat { .. } => "see --server HOST:PORT; its start lines name the server's address".into(),
             Self::OtherVersion { .. } => {
                 "see --server HOST:PORT; if it is the right one, compare the versions of both programs (--version), and update the older one"
-                    .to_owned()
+                    .into()
             }
             Self::Offline => {
-                "wait until it is back; texts to ALL, and to those you wrote to in this run, are kept".to_owned()
+                "wait until it is back; texts to ALL, and to those you wrote to in this run, are kept".into()
             }
             Self::Scram { .. } => {
-                "the password was not given away; ask the server's owner, and compare --server-fingerprint".to_owned()
+                "the password was not given away; ask the server's owner, and compare --server-fingerprint".into()
             }
-            Self::TimedOut { .. } => "try again, or wait longer with --timeout SECONDS".to_owned(),
+            Self::TimedOut { .. } => "try again, or wait longer with --timeout SECONDS".into(),
             Self::Lost { .. } | Self::Protocol(_) | Self::Silent { .. } => return None,
         })
     }

@@ -6,6 +6,7 @@ use crate::client::model::event::KeyChange;
 use crate::client::ui::words;
 use crate::crypto::bundle::BundleError;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::CONTACTS_MAX;
 use crate::names::UserName;
 use crate::text::visible;
@@ -114,40 +115,45 @@ pub enum TrustError {
 }
 
 impl Explain for TrustError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Bundle { .. } | Self::BundleOfAnother { .. } | Self::BundleReused { .. } => {
-                "don't trust this server with that contact; ask its owner".to_owned()
+                "don't trust this server with that contact; ask its owner".into()
             }
-            Self::ContactsFull { .. } => {
-                "take out those whom you don't know: topchat contacts, topchat forget NAME".to_owned()
-            }
+            Self::ContactsFull { .. } => Hint::from("take out those whom you don't know: ")
+                .topchat(&["contacts"])
+                .then(", ")
+                .topchat(&["forget", "NAME"]),
             Self::Fingerprint { least, .. } => {
-                format!("give at least its first {least} hex digits, as topchat fingerprint shows them")
+                format!("give at least its first {least} hex digits, as topchat fingerprint shows them").into()
             }
-            Self::Gone { name, .. } => format!(
-                "compare it by voice, with: topchat verify {name}    or name the key: topchat trust {name} FINGERPRINT"
-            ),
-            Self::KeyChanged(change) | Self::NotShown(change) => format!(
+            Self::Gone { name, .. } => Hint::from("compare it by voice, with: ")
+                .topchat(&["verify", name.as_str()])
+                .then("    or name the key: ")
+                .topchat(&["trust", name.as_str(), "FINGERPRINT"]),
+            Self::KeyChanged(change) | Self::NotShown(change) => Hint::from(
                 "they made new keys, or someone (the server's owner could) stands in their place. \
-                 Compare by voice, with: topchat verify {0}    or go on unverified: topchat trust {0}",
-                change.name
-            ),
+                 Compare by voice, with: ",
+            )
+            .and(choosing(&change.name)),
             Self::Mismatch { .. } => {
-                "compare it with the contact by voice: it may be somebody else's key. Nothing was changed".to_owned()
+                "compare it with the contact by voice: it may be somebody else's key. Nothing was changed".into()
             }
-            Self::NoContact { .. } => "see them: topchat contacts".to_owned(),
-            Self::NotChanged { name } => format!(
-                "to pin the key that the server gives, compare it and give its fingerprint: topchat trust {name} FINGERPRINT"
-            ),
-            Self::NotChosen { name } => {
-                format!("choose first: topchat verify {name}    or go on unverified: topchat trust {name}")
+            Self::NoContact { .. } => Hint::from("see them: ").topchat(&["contacts"]),
+            Self::NotChanged { name } => {
+                Hint::from("to pin the key that the server gives, compare it and give its fingerprint: ").topchat(&[
+                    "trust",
+                    name.as_str(),
+                    "FINGERPRINT",
+                ])
             }
+            Self::NotChosen { name } => Hint::from("choose first: ").and(choosing(name)),
             Self::NotPinned { name, now } => {
-                format!("compare it with {name} by voice, then: topchat trust {name} {}", now.to_hex())
+                let name = name.as_str();
+                Hint::from(format!("compare it with {name} by voice, then: ")).topchat(&["trust", name, &now.to_hex()])
             }
             Self::OldBundle { .. } => {
-                "the server may have lost its newest data, or it lies; ask its owner, and tell the contact".to_owned()
+                "the server may have lost its newest data, or it lies; ask its owner, and tell the contact".into()
             }
         })
     }
@@ -168,4 +174,12 @@ impl Explain for TrustError {
             | Self::OldBundle { .. } => Exit::Identity,
         }
     }
+}
+
+/// The two ways on from a changed key.
+fn choosing(name: &UserName) -> Hint {
+    Hint::default()
+        .topchat(&["verify", name.as_str()])
+        .then("    or go on unverified: ")
+        .topchat(&["trust", name.as_str()])
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::client::error::account::carried_over;
 use crate::error::Exit;
+use crate::hint::Hint;
 use crate::names::UserName;
 use crate::text::visible;
 use crate::wire::Code;
@@ -69,28 +71,26 @@ impl Refusal {
     }
 
     /// What the person can do about it.
-    pub fn hint(&self) -> Option<String> {
-        let text = match (self.reason.code?, &self.asked) {
+    pub fn hint(&self) -> Option<Hint> {
+        Some(match (self.reason.code?, &self.asked) {
             (Code::LoginRefused, Asked::Login(name)) => {
-                format!(
-                    "is {name} an account of this server? If not: topchat register {name}    \
-                     If its keys were renewed on another machine: topchat keys export there, then topchat keys import FILE here"
-                )
+                Hint::from(format!("is {name} an account of this server? If not: "))
+                    .topchat(&["register", name.as_str()])
+                    .then("    If its keys were renewed on another machine: ")
+                    .and(carried_over())
             }
-            (Code::RegistrationClosed, _) => "ask the server's owner to open it (--registration open)".to_owned(),
-            (Code::Disabled, _) => "ask the server's owner".to_owned(),
-            (Code::InviteRefused, Asked::Register(name)) => {
-                format!("ask the server's owner for a code, then: topchat register {name} --invite-file FILE")
-            }
-            (Code::Kicked, _) => "ask the server's owner; you can log in again: topchat".to_owned(),
-            (Code::BadKey, _) => "make new keys in another folder (--keys-dir)".to_owned(),
-            (Code::Replaced, _) => "log in again to take it back: topchat".to_owned(),
-            (Code::KeysReplaced, _) => "start again: topchat".to_owned(),
-            (Code::Storage, _) => "ask the server's owner (disk full?); it may have been done all the same".to_owned(),
-            (Code::TooSlow, _) => "connect again: messages that came meanwhile wait for you".to_owned(),
+            (Code::RegistrationClosed, _) => "ask the server's owner to open it (--registration open)".into(),
+            (Code::Disabled, _) => "ask the server's owner".into(),
+            (Code::InviteRefused, Asked::Register(name)) => Hint::from("ask the server's owner for a code, then: ")
+                .topchat(&["register", name.as_str(), "--invite-file", "FILE"]),
+            (Code::Kicked, _) => Hint::from("ask the server's owner; you can log in again: ").topchat(&[]),
+            (Code::BadKey, _) => "make new keys in another folder (--keys-dir)".into(),
+            (Code::Replaced, _) => Hint::from("log in again to take it back: ").topchat(&[]),
+            (Code::KeysReplaced, _) => Hint::from("start again: ").topchat(&[]),
+            (Code::Storage, _) => "ask the server's owner (disk full?); it may have been done all the same".into(),
+            (Code::TooSlow, _) => "connect again: messages that came meanwhile wait for you".into(),
             _ => return None,
-        };
-        Some(text)
+        })
     }
 
     /// Which seats are missing, as far as the server's words say it in a form that is known.
@@ -116,6 +116,19 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// What happened. The way in with a name that is taken is a command.
+    pub fn message(&self) -> Hint {
+        match (self.reason.code, &self.asked) {
+            (Some(Code::NameTaken), Asked::Register(name)) => {
+                Hint::from(format!("the name \"{name}\" is taken on this server. Log in with: "))
+                    .topchat(&["login", name.as_str()])
+            }
+            _ => self.to_string().into(),
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(code) = self.reason.code else {
@@ -126,9 +139,7 @@ impl fmt::Display for Refusal {
                 let (what, retry) = (self.no_seat(), self.retry("Try again later"));
                 write!(f, "{what}. {retry}, or run with --wait to queue.")
             }
-            (Code::NameTaken, Asked::Register(name)) => {
-                write!(f, "the name \"{name}\" is taken on this server. Log in with: topchat login {name}")
-            }
+            (Code::NameTaken, Asked::Register(_)) => write!(f, "{}", self.message()),
             (Code::LoginRefused, _) => f.write_str("wrong name or password."),
             (Code::Throttled, _) => write!(f, "too many attempts. {}.", self.retry("Try again later")),
             (Code::RegistrationClosed, _) => f.write_str("this server takes no new accounts"),

@@ -55,7 +55,7 @@ pub(crate) fn connect(config: &Config) -> Result<Connected, Error> {
 /// Says whom one is connected to, if [`connect`] has not said so already because the identity was new.
 pub(crate) fn introduce(config: &Config, connected: &Connected) {
     if connected.seen == Seen::Before {
-        config.say(&describe(config, connected));
+        config.say(describe(config, connected));
     }
 }
 
@@ -172,7 +172,7 @@ fn check(config: &Config, connection: Connection) -> Result<Connected, Error> {
     let seen = servers::check(&config.state_dir, &address, identity, config.expected, now_ms)?;
     let connected = Connected { link: Link::new(connection)?.pinging(config.ping_after), identity, seen };
     if seen != Seen::Before {
-        config.say(&describe(config, &connected));
+        config.say(describe(config, &connected));
     }
     Ok(connected)
 }

@@ -18,6 +18,7 @@ use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{self, Salted};
+use crate::hint::Hint;
 use crate::names::UserName;
 use crate::storage::lock::Lock;
 use crate::storage::private;
@@ -172,7 +173,7 @@ impl Arrival<'_> {
 
     fn say_again(&self, what: &str) {
         let Self { config, name, .. } = self;
-        config.say(&format!(
+        config.say(format!(
             "{} knew {name} as before a change, as if set back to an older copy of its data: it has {what} again",
             config.server
         ));
@@ -203,7 +204,7 @@ impl Arrival<'_> {
     fn tell(&self, dialogue: &mut Dialogue, was: &Known, now: Welcome, is_told: bool) {
         let Self { config, .. } = self;
         if was.kept > now.kept {
-            config.say(&format!(
+            config.say(format!(
                 "{} was set back to an older copy of its data: it is at message {}, and was at {} when you were here. \
                  What came in between is gone there.",
                 config.server, now.kept, was.kept
@@ -211,11 +212,12 @@ impl Arrival<'_> {
             // Its owner is told, too, as far as it can be.
             let _ = dialogue.send(&ToServer::Seen { kept: was.kept });
         } else if was.bundle > now.bundle && !is_told {
-            config.say(&format!(
+            let words = format!(
                 "{} was set back to an older copy of its data: it has your keys of bundle {}, and had those of {} when you were here. \
-                 Make new ones: topchat keys renew",
+                 Make new ones: ",
                 config.server, now.bundle, was.bundle
-            ));
+            );
+            config.say(Hint::from(words).topchat(&["keys", "renew"]));
         }
     }
 }

@@ -24,11 +24,11 @@ use crate::client::model::deadline::Until;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::servers;
-use crate::client::ui::output;
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::Salted;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::{BROKEN_LOGIN_TRIES, QUEUE_PAUSE, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
@@ -284,7 +284,7 @@ pub(crate) fn choose(config: &Config) -> Result<UserName, Error> {
 /// Where several accounts are, hints name this one from now on, or leave the name to the reader.
 pub(crate) fn name_in_hints(config: &Config, name: Option<&UserName>) {
     if accounts(&config.users_dir()).len() > 1 {
-        output::name_account(name.map_or("NAME", UserName::as_str));
+        config.invocation.name_account(name.map_or("NAME", UserName::as_str));
     }
 }
 
@@ -320,11 +320,13 @@ pub(crate) fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
 }
 
 /// One's own fingerprint, in words for a person.
-pub(crate) fn own_fingerprint(fingerprint: Fingerprint) -> String {
-    format!(
-        "your fingerprint    {}\n                    (friends can compare it; shown again by: topchat fingerprint)",
+pub(crate) fn own_fingerprint(fingerprint: Fingerprint) -> Hint {
+    Hint::from(format!(
+        "your fingerprint    {}\n                    (friends can compare it; shown again by: ",
         fingerprint.grouped()
-    )
+    ))
+    .topchat(&["fingerprint"])
+    .then(")")
 }
 
 /// The group key and what it is worth, in words for a person.
@@ -348,7 +350,7 @@ pub(crate) fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<
         match attempt() {
             Err(error) if config.wait && error.exit() == Exit::Busy && has_time(config) => {
                 if !told {
-                    config.say(&format!("{}. Waiting...", busy(&error)));
+                    config.say(format!("{}. Waiting...", busy(&error)));
                     told = true;
                 }
                 let pause = jittered(QUEUE_PAUSE);

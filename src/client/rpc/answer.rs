@@ -5,8 +5,10 @@ use serde_json::Value;
 
 use super::request::{Fault, Id};
 use crate::client::Error;
-use crate::client::ui::{json, output};
+use crate::client::ui::hint::Invocation;
+use crate::client::ui::json;
 use crate::error::Explain;
+use crate::hint::Hint;
 
 /// An error as JSON-RPC has it.
 #[derive(Serialize)]
@@ -31,8 +33,8 @@ pub(super) fn done(id: &Id, result: &str) -> String {
 }
 
 /// A request that could not be carried out.
-pub(super) fn failed(id: &Id, error: &Error) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#, json::escaped(id.json()), text(&failure(error)))
+pub(super) fn failed(id: &Id, error: &Error, invocation: &Invocation) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#, json::escaped(id.json()), text(&failure(error, invocation)))
 }
 
 /// A line that is no request that can be carried out.
@@ -63,7 +65,7 @@ pub(super) fn notification(line: &str) -> Option<String> {
 }
 
 /// That nothing comes any more, and why.
-pub(super) fn ended(error: &Error) -> String {
+pub(super) fn ended(error: &Error, invocation: &Invocation) -> String {
     #[derive(Serialize)]
     struct Ended {
         r#type: &'static str,
@@ -71,15 +73,16 @@ pub(super) fn ended(error: &Error) -> String {
         why: String,
         error: Failure,
     }
-    json::line(&Ended { r#type: "status", state: "ended", why: error.to_string(), error: failure(error) })
+    json::line(&Ended { r#type: "status", state: "ended", why: error.to_string(), error: failure(error, invocation) })
 }
 
-fn failure(error: &Error) -> Failure {
+fn failure(error: &Error, invocation: &Invocation) -> Failure {
+    let typed = |words: &Hint| invocation.shown(words).text;
     let exit = error.exit() as u8;
     Failure {
         code: OWN_ERRORS - i32::from(exit),
-        message: output::as_typed(&error.to_string()),
-        data: Some(Data { exit, hint: error.hint().map(|hint| output::as_typed(&hint)) }),
+        message: typed(&error.message()),
+        data: Some(Data { exit, hint: error.hint().map(|hint| typed(&hint)) }),
     }
 }
 
@@ -110,13 +113,13 @@ mod tests {
     fn an_error_of_our_own_tells_what_a_script_would_learn() {
         let error = Error::NoSuchUser { name: "carl".parse().unwrap(), nearest: None }.not_sent();
         assert_eq!(
-            failed(&id(r#""a\u001b""#), &error),
+            failed(&id(r#""a\u001b""#), &error, &Invocation::default()),
             concat!(
                 r#"{"jsonrpc":"2.0","id":"a\u001b","error":{"code":-32007,"message":"no user \"carl\" here. Nothing was sent.","#,
                 r#""data":{"exit":7,"hint":"see who there is: topchat users"}}}"#
             )
         );
-        assert!(failed(&Id::null(), &Error::TextNotUtf8).ends_with(r#""data":{"exit":2}}}"#));
+        assert!(failed(&Id::null(), &Error::TextNotUtf8, &Invocation::default()).ends_with(r#""data":{"exit":2}}}"#));
     }
 
     #[test]

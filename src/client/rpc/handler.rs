@@ -68,7 +68,7 @@ impl<'a> Desk<'a> {
         let id = id?;
         Some(match done {
             Ok(Ok(result)) => answer::done(&id, &result),
-            Ok(Err(error)) => answer::failed(&id, &error),
+            Ok(Err(error)) => answer::failed(&id, &error, &self.config.invocation),
             Err(fault) => answer::refused(&id, &fault),
         })
     }

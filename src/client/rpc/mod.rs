@@ -31,7 +31,7 @@ use stdout::Stdout;
 pub(super) fn command(config: &Config, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     let session = session::for_errand(config)?;
     begun();
-    config.say(&format!("rpc as {}: one JSON-RPC 2.0 request a line", session.again.member.name));
+    config.say(format!("rpc as {}: one JSON-RPC 2.0 request a line", session.again.member.name));
     let (open, stdout) = (Open::default(), Arc::new(Stdout::default()));
     let run = |over: &Stop| {
         let mut desk = Desk::new(config, session, over, Arc::clone(&stdout));

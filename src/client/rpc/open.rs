@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::answer;
 use super::request::{Asked, Id, Request};
 use crate::client::Error;
+use crate::client::ui::hint::Invocation;
 use crate::sync::lock;
 
 /// One line of requests at a time.
@@ -58,7 +59,8 @@ impl Open {
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut line = state.line.take()?;
         state.was_cut = true;
-        let failed = line.left.drain(..).flatten().map(|id| answer::failed(&id, &Error::Interrupted));
+        let failed =
+            line.left.drain(..).flatten().map(|id| answer::failed(&id, &Error::Interrupted, &Invocation::default()));
         line.answers.extend(failed);
         line.text()
     }

@@ -26,6 +26,7 @@ use crate::client::receive::listen_loop::{Audience, Receiving};
 use crate::client::state::history::History;
 use crate::client::state::inbox::Inbox;
 use crate::client::state::seen::Ledger;
+use crate::client::ui::hint::Invocation;
 use crate::client::ui::{json, output};
 use crate::limits::{FEED_PAUSE, INBOX_WITHIN, LOCK_PAUSE_MAX, OUTPUT_WITHIN};
 use crate::names::UserName;
@@ -81,6 +82,7 @@ impl Subscription {
                 state: Arc::clone(&state),
                 stdout: Arc::clone(stdout),
                 over: over.clone(),
+                invocation: config.invocation.clone(),
             },
         };
         let closed = closed.clone();
@@ -275,6 +277,7 @@ struct News {
     state: Arc<State>,
     stdout: Arc<Stdout>,
     over: Stop,
+    invocation: Invocation,
 }
 
 impl News {
@@ -306,7 +309,7 @@ impl News {
                 let _ = began.send(Err(error));
                 Ok(())
             }
-            None => self.tell(&answer::ended(&error)),
+            None => self.tell(&answer::ended(&error, &self.invocation)),
         }
     }
 }

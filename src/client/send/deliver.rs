@@ -144,7 +144,7 @@ fn contact(config: &Config, session: &mut Session, name: &UserName) -> Result<Ve
     let Contacted { bundle, notice } =
         directory::contact(&mut session.dialogue, &session.contacts, name).map_err(Error::not_sent)?;
     if let Some(notice) = notice {
-        config.say(&screen::page(&io::stderr()).notice(&notice, now_ms()));
+        config.say(screen::page(&config.invocation, &io::stderr()).notice(&notice, now_ms()));
     }
     Ok(bundle)
 }

@@ -88,7 +88,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let error = Bell::of(place.path()).unwrap_err();
             assert_eq!(error.to_string(), format!("{shown}: {why}"));
-            let hint = crate::error::Explain::hint(&error).unwrap();
+            let hint = crate::error::Explain::hint(&error).unwrap().to_string();
             assert_eq!(
                 hint,
                 "nothing was changed: put the file back from a backup; without it the terminal rings as at the beginning"

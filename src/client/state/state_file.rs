@@ -222,7 +222,10 @@ mod tests {
         fs::remove_file(file.path()).unwrap();
         for error in [file.read::<Counts>().unwrap_err(), file.change(|_: &mut Counts| Ok(())).unwrap_err()] {
             assert_eq!(error.to_string(), format!("{} is gone", file.path().display()));
-            assert!(crate::error::Explain::hint(&error).unwrap().contains("put it back from a backup"), "{error}");
+            assert!(
+                crate::error::Explain::hint(&error).unwrap().to_string().contains("put it back from a backup"),
+                "{error}"
+            );
         }
         assert!(!file.path().exists());
         fs::write(place.path().join("bell.json.lost"), "").unwrap();

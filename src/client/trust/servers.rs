@@ -152,7 +152,7 @@ pub fn belongs(config: &Config, name: &UserName, identity: Fingerprint) -> Resul
         Ok(before)
     })?;
     if before.is_some_and(|before| before.server != address) {
-        config.say(&format!("{name}'s server is {address} from now on"));
+        config.say(format!("{name}'s server is {address} from now on"));
     }
     Ok(())
 }
@@ -192,7 +192,11 @@ mod tests {
         assert_eq!(error.exit(), Exit::Identity);
         assert!(error.to_string().contains(&A.to_hex()) && error.to_string().contains(&B.to_hex()), "{error}");
         assert!(
-            error.hint().unwrap().contains("topchat users --server 127.0.0.1:7777 --server-fingerprint SHA256:bbbb"),
+            error
+                .hint()
+                .unwrap()
+                .to_string()
+                .contains("topchat users --server 127.0.0.1:7777 --server-fingerprint SHA256:bbbb"),
             "{error}"
         );
         assert!(check(B, Some(A)).is_err());
@@ -211,7 +215,7 @@ mod tests {
         let folder = place.to_str().unwrap();
         let words = ["topchat", "--quiet", "--keys-dir", folder, "--state-dir", folder];
         let options = Options::try_parse_from(words.iter().chain(server)).unwrap();
-        Config::new(options.global).unwrap()
+        Config::new(options.global, options.invocation).unwrap()
     }
 
     #[test]
@@ -222,7 +226,7 @@ mod tests {
         let plain = || config(&[]).of(&alice).unwrap();
         assert_eq!(plain().server.to_string(), "127.0.0.1:7777");
         let unknown = admit(&plain(), &alice, None).unwrap_err();
-        assert!(unknown.hint().unwrap().contains("topchat --server HOST:PORT login alice"), "{unknown}");
+        assert!(unknown.hint().unwrap().to_string().contains("topchat --server HOST:PORT login alice"), "{unknown}");
         let a = config(&["--server", "a:1"]);
         admit(&a, &alice, Some(A)).unwrap();
         belongs(&a, &alice, A).unwrap();

@@ -1,5 +1,6 @@
 //! Output and questions: events as words and as JSON, prompts, progress, QR codes.
 
+pub mod hint;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod output;

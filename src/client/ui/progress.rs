@@ -19,7 +19,7 @@ pub(crate) fn show<R>(config: &Config, words: &str, work: impl FnOnce() -> Resul
         false => work(),
     };
     match &result {
-        Ok(_) => config.say(&format!(" done in {} s", begun.elapsed().as_secs_f64().round().max(1.0))),
+        Ok(_) => config.say(format!(" done in {} s", begun.elapsed().as_secs_f64().round().max(1.0))),
         // The error begins a line of its own.
         Err(_) => config.say(""),
     }

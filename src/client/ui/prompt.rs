@@ -9,9 +9,9 @@ use std::time::Instant;
 use rustix::termios::{InputModes, LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::output::as_typed;
 use crate::client::Error;
 use crate::client::config::Config;
+use crate::hint::Hint;
 use crate::limits::{TYPING_ENDED, TYPING_PAUSED};
 use crate::transport::{Stop, wait_input};
 
@@ -29,8 +29,8 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// The terminal, to ask for `what`; without one, or if nothing may be asked, the error names the flag instead.
-    pub(crate) fn open(config: &Config, what: &'static str, flag: &'static str) -> Result<Self, Error> {
-        Self::find(config).ok_or(Error::NoTerminal { what, flag })
+    pub(crate) fn open(config: &Config, what: &'static str, flag: impl Into<Hint>) -> Result<Self, Error> {
+        Self::find(config).ok_or_else(|| Error::NoTerminal { what, flag: flag.into() })
     }
 
     /// The terminal, if there is one and somebody may be asked. Somebody looks at it if stdin or stderr is a terminal.
@@ -77,7 +77,7 @@ impl Terminal {
 
     /// Shows a line.
     pub(crate) fn say(&self, line: &str) -> Result<(), Error> {
-        self.write(&as_typed(&format!("{line}\n")))
+        self.write(&format!("{line}\n"))
     }
 
     /// The terminal is as it should be for a question, until this is dropped.

@@ -1,5 +1,4 @@
-//! How events look to a person. Pure: the zone, the time and the terminal's properties are given; only how this person types a
-//! command is known to the whole program.
+//! How events look to a person. Pure: the zone, the time, the terminal's properties and how a command is typed are given.
 //!
 //! Every line begins with a time or with the mark of a continued text, so that no part of a text can pass for another
 //! sender's line, however it is broken or wrapped.
@@ -12,8 +11,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar as _;
 
-use super::output::as_typed;
+use super::hint::Invocation;
 use crate::client::model::event::{Notice, Opened};
+use crate::hint::{Hint, Shown};
 use crate::limits::CLOCK_SKEW_MS;
 use crate::names::{Recipient, UserName};
 use crate::text::visible_lines;
@@ -27,8 +27,8 @@ pub struct Page {
     pub colour: bool,
     /// Columns of the terminal, if it is one.
     pub width: Option<usize>,
-    /// What stands before a command that the reader may type: `/` in the chat, else this program's name.
-    pub before_commands: &'static str,
+    /// How the reader types a command.
+    pub invocation: Invocation,
     /// Whose name is set off within texts, if anybody's.
     pub named: Option<UserName>,
 }
@@ -83,23 +83,22 @@ impl Page {
     pub fn notice(&self, notice: &Notice, now_ms: i64) -> String {
         let time = self.time(now_ms);
         if let Notice::NewKeys { .. } | Notice::GroupKeyRead { .. } | Notice::NoAccount { .. } = notice {
-            return self.remark(&self.words(notice).join("\n"), now_ms);
+            let lines = self.words(notice).into_iter().reduce(|text, line| text.then("\n").and(line));
+            return self.remark(lines.unwrap_or_default(), now_ms);
         }
-        let lines: Vec<_> = self.words(notice).iter().map(|line| format!("{time} !! {line}")).collect();
-        let lines: Vec<_> = lines.iter().map(|line| self.alarm(&self.fitted(line))).collect();
-        lines.join("\n")
+        let marked = |line| Hint::from(format!("{time} !! ")).and(line);
+        let lines = self.words(notice).into_iter().map(|line| self.alarm(&self.fitted(&marked(line))));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// A line of the program itself within the chat: the time, three spaces, the words.
-    pub fn remark(&self, words: &str, now_ms: i64) -> String {
-        let mut lines = words.split('\n');
-        let first = format!("{}   {}", self.time(now_ms), lines.next().unwrap_or_default());
-        self.fitted(&lines.fold(first, |text, line| text + "\n        " + line))
+    pub fn remark(&self, words: impl Into<Hint>, now_ms: i64) -> String {
+        let below = words.into().with_words(|words| words.replace('\n', "\n        "));
+        self.fitted(&Hint::from(format!("{}   ", self.time(now_ms))).and(below))
     }
 
-    /// Commands as they are typed, which may be longer than those in the words, and then the lines as the terminal has room for them.
-    fn fitted(&self, words: &str) -> String {
-        fitted(&as_typed(words), self.width)
+    fn fitted(&self, words: &Hint) -> String {
+        fitted(&self.invocation.shown(words), self.width)
     }
 
     /// Head, the text's lines each marked as belonging to it, and the mark behind the first of them.
@@ -189,15 +188,21 @@ impl Page {
     }
 }
 
-/// The lines broken between words where the terminal would break them anywhere: a fingerprint is compared group by group. What goes on
-/// stands below what it belongs to.
-pub(crate) fn fitted(text: &str, width: Option<usize>) -> String {
-    let Some(width) = width else { return text.to_owned() };
-    let lines: Vec<_> = text.split('\n').map(|line| fitted_line(line, width)).collect();
-    lines.join("\n")
+/// The lines broken between words where the terminal would break them anywhere: a fingerprint is compared group by group, and a
+/// command is one word. What goes on stands below what it belongs to.
+pub(crate) fn fitted(shown: &Shown, width: Option<usize>) -> String {
+    let Some(width) = width else { return shown.text.clone() };
+    let mut begin = 0;
+    let lines = shown.text.split('\n').map(|line| {
+        let here = shown.commands.iter().filter(|command| command.start >= begin);
+        let here: Vec<_> = here.map(|command| command.start - begin..command.end - begin).collect();
+        begin += line.len() + 1;
+        fitted_line(line, &here, width)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
-fn fitted_line(line: &str, width: usize) -> String {
+fn fitted_line(line: &str, commands: &[Range<usize>], width: usize) -> String {
     // Pictures are of the size that they are.
     if columns(line) <= width || line.contains(['\u{1b}', '\u{2580}', '\u{2584}', '\u{2588}']) {
         return line.to_owned();
@@ -209,7 +214,10 @@ fn fitted_line(line: &str, width: usize) -> String {
     let indent = label.filter(has_room).unwrap_or(head.max(CONTINUES_AT)).min(width / 2);
     let (mut shown, mut rest, mut room) = (String::new(), line, width);
     while columns(rest) > room {
-        let (piece, after) = rest.split_at(gap(rest, room));
+        let (piece, after) = rest.split_at(gap(rest, room, |at| {
+            let at = line.len() - rest.len() + at;
+            commands.iter().any(|command| command.start < at && at < command.end)
+        }));
         shown.push_str(piece.trim_end());
         rest = after;
         if rest.is_empty() {
@@ -222,10 +230,13 @@ fn fitted_line(line: &str, width: usize) -> String {
     shown + rest
 }
 
-/// Where the last word begins before which the line fits the room; if there is none, where the second one does.
-fn gap(line: &str, room: usize) -> usize {
-    let is_begin =
-        |at: &usize| line[..*at].ends_with(' ') && !line[*at..].starts_with(' ') && !line[..*at].trim().is_empty();
+/// Where the last word begins before which the line fits the room; if there is none, where the second one does. Nothing begins
+/// within a command.
+fn gap(line: &str, room: usize, is_within: impl Fn(usize) -> bool) -> usize {
+    let is_begin = |at: &usize| {
+        let begins = line[..*at].ends_with(' ') && !line[*at..].starts_with(' ') && !line[..*at].trim().is_empty();
+        begins && !is_within(*at)
+    };
     let begins: Vec<usize> = line.char_indices().map(|(at, _)| at).filter(is_begin).collect();
     let fits = begins.iter().rev().find(|at| columns(line[..**at].trim_end()) <= room);
     fits.or(begins.first()).copied().unwrap_or(line.len())

@@ -2,21 +2,20 @@
 
 use super::render::{Page, date};
 use crate::client::model::event::{KeyChange, Notice};
+use crate::hint::Hint;
 use crate::limits::CONTACTS_MAX;
 use crate::names::{Recipient, UserName};
 use crate::wire::{Fingerprint, MessageId};
 
 impl Page {
     /// The lines of a notice.
-    pub(crate) fn words(&self, notice: &Notice) -> Vec<String> {
+    pub(crate) fn words(&self, notice: &Notice) -> Vec<Hint> {
         let line = match notice {
-            Notice::KeyChanged(change) => return self.key_changed(change),
+            Notice::KeyChanged(change) => return key_changed(change),
             Notice::HeldUnpinned { from, now, count, lost } => {
-                return self.held_unpinned(from, *now, held(*count, *lost));
+                return held_unpinned(from, *now, held(*count, *lost));
             }
-            Notice::Held { from, count, lost } => {
-                format!("{} under another key of {from}: {}", held(*count, *lost), self.after_choosing(from))
-            }
+            Notice::Held { from, count, lost } => return vec![held_for_choosing(from, &held(*count, *lost))],
             Notice::Copy { from, id, first_ms } => self.copy(from, *id, *first_ms),
             Notice::GivenUp { from, id } => under_a_key(from, *id, &format!("that {from} gave up long ago")),
             Notice::GroupKeyBad { why, writes } => group_key_bad(why, writes.as_deref()),
@@ -25,7 +24,7 @@ impl Page {
             Notice::KeyNotGiven { from, count } => key_not_given(from, *count),
             Notice::Malformed => "the server passed on bytes that are no message. Nothing was shown.".to_owned(),
             Notice::Missing { from, to } => format!("a message from {from} to {} is missing", whom(to)),
-            Notice::NewKeys { name, now } => return self.new_keys(name, *now),
+            Notice::NewKeys { name, now } => return new_keys(name, *now),
             Notice::NoAccount { from, id } => no_account(from, *id),
             Notice::NoRoom { from, id } => no_room(from, *id),
             Notice::NotChosen { from, id } => under_a_key(from, *id, &format!("of {from} that you decided against")),
@@ -34,55 +33,58 @@ impl Page {
             Notice::OtherGroupKey { from, theirs, ours, count, lost } => {
                 other_group_key(from, theirs, ours.as_deref(), *count) + &dropped(*lost)
             }
-            Notice::OwnKeyMissing { from, key, count, lost } => own_key_missing(from, *key, *count) + &dropped(*lost),
+            Notice::OwnKeyMissing { from, key, count, lost } => {
+                return vec![own_key_missing(from, *key, *count).then(dropped(*lost))];
+            }
             Notice::Passed { count } => passed(*count),
             Notice::Rejected { from, id } => rejected(from, *id),
             Notice::Reused { from, id } => reused(from, *id),
             Notice::UnknownSender { from, id } => unknown_sender(from, *id),
         };
-        vec![line]
-    }
-
-    fn new_keys(&self, name: &UserName, now: Fingerprint) -> Vec<String> {
-        let verify = format!("{}verify {name}", self.before_commands);
-        vec![
-            format!("{name} has new keys, signed by the old ones: all goes on as before. To compare them:  {verify}"),
-            format!("  now {}", now.grouped()),
-        ]
+        vec![line.into()]
     }
 
     fn copy(&self, from: &UserName, id: MessageId, first_ms: i64) -> String {
         format!("ignored a copy of {from}'s message #{} (already received {})", id.short(), self.time(first_ms))
     }
+}
 
-    fn key_changed(&self, change: &KeyChange) -> Vec<String> {
-        let KeyChange { name, pinned, now, .. } = change;
-        let before = self.before_commands;
-        vec![
-            format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()),
-            format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()),
-            format!("The old one was {}.", what_was_known(change)),
-            format!(
-                "They made new keys, or someone (the server's owner could) stands in their place. \
-                 Sending to {name} is stopped."
-            ),
-            format!("  compare by voice, then  {before}verify {name}       or go on unverified:  {before}trust {name}"),
-        ]
-    }
+fn new_keys(name: &UserName, now: Fingerprint) -> Vec<Hint> {
+    let compare = format!("{name} has new keys, signed by the old ones: all goes on as before. To compare them:  ");
+    vec![Hint::from(compare).topchat(&["verify", name.as_str()]), format!("  now {}", now.grouped()).into()]
+}
 
-    fn held_unpinned(&self, from: &UserName, now: Fingerprint, held: String) -> Vec<String> {
-        let before = self.before_commands;
-        vec![
-            format!("{held} under a key of {from} that is not pinned (--accept-new-keys never)"),
-            format!("  {}", now.grouped()),
-            format!("  compare it by voice, then  {before}trust {from} {}", now.to_hex()),
-        ]
-    }
+fn key_changed(change: &KeyChange) -> Vec<Hint> {
+    let KeyChange { name, pinned, now, .. } = change;
+    vec![
+        format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()).into(),
+        format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()).into(),
+        format!("The old one was {}.", what_was_known(change)).into(),
+        format!(
+            "They made new keys, or someone (the server's owner could) stands in their place. \
+             Sending to {name} is stopped."
+        )
+        .into(),
+        Hint::from("  compare by voice, then  ")
+            .topchat(&["verify", name.as_str()])
+            .then("       or go on unverified:  ")
+            .topchat(&["trust", name.as_str()]),
+    ]
+}
 
-    fn after_choosing(&self, name: &UserName) -> String {
-        let before = self.before_commands;
-        format!("shown after  {before}verify {name}  or  {before}trust {name}")
-    }
+fn held_unpinned(from: &UserName, now: Fingerprint, held: String) -> Vec<Hint> {
+    vec![
+        format!("{held} under a key of {from} that is not pinned (--accept-new-keys never)").into(),
+        format!("  {}", now.grouped()).into(),
+        Hint::from("  compare it by voice, then  ").topchat(&["trust", from.as_str(), &now.to_hex()]),
+    ]
+}
+
+fn held_for_choosing(from: &UserName, held: &str) -> Hint {
+    Hint::from(format!("{held} under another key of {from}: shown after  "))
+        .topchat(&["verify", from.as_str()])
+        .then("  or  ")
+        .topchat(&["trust", from.as_str()])
 }
 
 fn marked(from: &UserName, id: MessageId) -> String {
@@ -148,16 +150,20 @@ fn other_group_key(from: &UserName, theirs: &str, ours: Option<&str>, count: usi
     format!("{messages} to ALL from {from} {use_it} group key {theirs}; {ours}")
 }
 
-fn own_key_missing(from: &UserName, key: Fingerprint, count: usize) -> String {
+fn own_key_missing(from: &UserName, key: Fingerprint, count: usize) -> Hint {
     let (messages, are, wait) = match count {
         0 | 1 => ("a message".to_owned(), "is", "It waits here"),
         count => (format!("{count} messages"), "are", "They wait here"),
     };
-    format!(
+    Hint::from(format!(
         "{messages} from {from} {are} sealed for a key ({}) that is not on this machine. {wait}: if another \
-         machine of yours has it, topchat keys export there, topchat keys import FILE here, then start again.",
+         machine of yours has it, ",
         key.short()
-    )
+    ))
+    .typed("topchat keys export")
+    .then(" there, ")
+    .topchat(&["keys", "import", "FILE"])
+    .then(" here, then start again.")
 }
 
 fn passed(count: u64) -> String {

@@ -25,6 +25,7 @@ use writer::{Change, Request};
 use super::folder;
 use crate::crypto::digest;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::{ACCOUNT_BATCH, LINEAGE_MAX};
 use crate::names::UserName;
 use crate::server::clock::RunClock;
@@ -398,11 +399,11 @@ pub enum AccountsError {
 }
 
 impl Explain for AccountsError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::Folder(error) => error.hint(),
             Self::Journal(error) => error.hint(),
-            Self::Thread(_) => Some("raise the limit of processes: ulimit -u".to_owned()),
+            Self::Thread(_) => Some(Hint::from("raise the limit of processes: ").typed("ulimit -u")),
         }
     }
 

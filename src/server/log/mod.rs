@@ -45,6 +45,7 @@ use super::registry::hub::SessionId;
 use super::shared::unix_ms;
 use crate::crypto::random;
 use crate::error::{Exit, Explain};
+use crate::hint::Hint;
 use crate::limits::{ACKNOWLEDGE_WITHIN, SEGMENT_BYTES};
 use crate::names::{Recipient, UserName};
 use crate::storage::FileError;
@@ -326,7 +327,7 @@ pub enum StoreError {
 }
 
 impl Explain for StoreError {
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Hint> {
         match self {
             Self::Cursors(error) => error.hint(),
             Self::Damaged { path, .. } => Some(without(path, "all messages in it that wait for somebody are lost")),
@@ -334,7 +335,7 @@ impl Explain for StoreError {
             Self::Short { path, .. } => Some(without(path, "all messages in it that wait for somebody are lost")),
             Self::Version { .. } => Some(version_hint(1, 2)),
             Self::File(error) => error.hint(),
-            Self::Thread(_) => Some("raise the limit of processes: ulimit -u".to_owned()),
+            Self::Thread(_) => Some(Hint::from("raise the limit of processes: ").typed("ulimit -u")),
         }
     }
 
@@ -353,12 +354,11 @@ impl Explain for StoreError {
 }
 
 /// What to do about a segment, and what it costs to do without.
-fn without(path: &Path, lost: &str) -> String {
+fn without(path: &Path, lost: &str) -> Hint {
     let marker = segment::lost(path);
-    format!(
-        "nothing was changed: put it back from a backup, or if there is none: touch {} (then {lost})",
-        quoted(&marker.to_string_lossy())
-    )
+    Hint::from("nothing was changed: put it back from a backup, or if there is none: ")
+        .typed(format!("touch {}", quoted(&marker.to_string_lossy())))
+        .then(format!(" (then {lost})"))
 }
 
 #[cfg(test)]

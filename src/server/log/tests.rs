@@ -779,7 +779,7 @@ fn a_segment_that_is_gone_stops_the_start_until_somebody_says_that_it_is_lost() 
             Err(error @ StoreError::Missing { .. }) => {
                 let marker = segment::lost(path);
                 let hint = format!("touch {} (then those of them that wait for somebody are lost)", marker.display());
-                assert!(error.hint().unwrap().ends_with(&hint), "{error}");
+                assert!(error.hint().unwrap().to_string().ends_with(&hint), "{error}");
                 std::fs::write(marker, "").unwrap();
             }
             other => panic!("{position}: {:?}", other.err()),
@@ -1097,6 +1097,6 @@ fn durability_memory_answers_at_once_and_writes_when_it_can() {
 #[test]
 fn a_machine_without_room_for_a_thread_is_told_with_the_limit() {
     let error = StoreError::Thread(std::io::ErrorKind::WouldBlock.into());
-    assert_eq!(error.hint().as_deref(), Some("raise the limit of processes: ulimit -u"));
+    assert_eq!(error.hint().map(|hint| hint.to_string()).as_deref(), Some("raise the limit of processes: ulimit -u"));
     assert_eq!(error.exit(), crate::error::Exit::Local);
 }

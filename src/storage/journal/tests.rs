@@ -76,7 +76,7 @@ impl Place {
         let before = self.bytes();
         let error = self.read().err().expect("it is damaged");
         assert_eq!(self.bytes(), before);
-        assert!(!error.hint().unwrap().is_empty());
+        assert!(!error.hint().unwrap().to_string().is_empty());
         error.to_string()
     }
 
@@ -260,7 +260,7 @@ fn another_version_is_refused_by_its_number() {
         let words = format!("words is of version {found} of its format, and this program reads version 2");
         assert!(place.refused().ends_with(&words), "{}", place.refused());
         let hint = format!("nothing was changed: use the {program} program that wrote it, or begin in another folder");
-        assert_eq!(place.read().err().unwrap().hint().unwrap(), hint);
+        assert_eq!(place.read().err().unwrap().hint().unwrap().to_string(), hint);
     }
     Journal::create(
         &place.folder.path().join("other"),
@@ -280,7 +280,10 @@ fn what_the_reader_refuses_is_damage_of_that_line() {
     let refused = stored.replay(|word: Word| if word.word == "two" { Err("no such word") } else { Ok(()) });
     let error = refused.unwrap_err();
     assert!(error.to_string().ends_with("words, line 3: no such word"), "{error}");
-    assert_eq!(error.hint().unwrap(), "nothing was changed, and this file holds all words: put it back from a backup");
+    assert_eq!(
+        error.hint().unwrap().to_string(),
+        "nothing was changed, and this file holds all words: put it back from a backup"
+    );
     let mut stored = Stored::open(&place.path(), &FORMAT).unwrap();
     let error = stored.replay(|_: u64| Ok::<_, String>(())).unwrap_err().to_string();
     assert!(error.contains("line 2: invalid type: map, expected u64 (column 26)"), "{error}");

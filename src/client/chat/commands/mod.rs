@@ -68,13 +68,6 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Command> {
     COMMANDS.iter()
 }
 
-/// A hint with those of its commands that the chat knows by the same name as typed there.
-pub(crate) fn in_chat(hint: &str) -> String {
-    ["verify ", "trust ", "fingerprint "]
-        .iter()
-        .fold(hint.to_owned(), |hint, name| hint.replace(&format!("topchat {name}"), &format!("/{name}")))
-}
-
 /// What would go on behind this line: the rest of the only command that begins so, and what it wants.
 pub(crate) fn hint(line: &str) -> Option<String> {
     let typed = line.strip_prefix('/')?;

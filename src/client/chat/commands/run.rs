@@ -22,8 +22,8 @@ impl Sending<'_> {
     /// All commands, or more about one.
     pub(crate) fn help(&self, command: Option<&str>) -> Result<Then, Error> {
         match command.and_then(commands::find) {
-            Some(command) => self.say(&command.help()),
-            None => self.say(&format!("commands:\n{}", parse::help())),
+            Some(command) => self.say(command.help()),
+            None => self.say(format!("commands:\n{}", parse::help())),
         }
     }
 
@@ -59,20 +59,20 @@ impl Sending<'_> {
         if !self.chat.names().contains(name)
             && let Err(error @ Error::NoSuchUser { .. }) = directory::look_up(self, name)
         {
-            return self.say(&format!("{error} Nothing was changed."));
+            return self.say(format!("{error} Nothing was changed."));
         }
         match self.chat.blocked.block(name)? {
-            true => self.say(&format!("nothing of {name}'s is shown any more. To take that back: /unblock {name}")),
-            false => self.say(&format!("{name} is blocked already. To take that back: /unblock {name}")),
+            true => self.say(format!("nothing of {name}'s is shown any more. To take that back: /unblock {name}")),
+            false => self.say(format!("{name} is blocked already. To take that back: /unblock {name}")),
         }
     }
 
     /// Shows what comes of this name's again.
     pub(crate) fn unblock(&self, name: &UserName) -> Result<Then, Error> {
         match self.chat.blocked.unblock(name)? {
-            Some(0) => self.say(&format!("{name} is no longer blocked")),
-            Some(count) => self.say(&format!("{name} is no longer blocked; {} meanwhile", not_shown(count))),
-            None => self.say(&format!("{name} is not blocked. Nothing was changed.")),
+            Some(0) => self.say(format!("{name} is no longer blocked")),
+            Some(count) => self.say(format!("{name} is no longer blocked; {} meanwhile", not_shown(count))),
+            None => self.say(format!("{name} is not blocked. Nothing was changed.")),
         }
     }
 
@@ -83,7 +83,7 @@ impl Sending<'_> {
             return self.say("nobody is blocked");
         }
         let lines = all.iter().map(|(name, count)| format!("{name}: {}", not_shown(*count)));
-        self.say(&lines.collect::<Vec<_>>().join("\n"))
+        self.say(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// One's own keys, the group's, and what is known of the contacts'.
@@ -104,7 +104,7 @@ impl Sending<'_> {
             let mark = if pin.changed.is_some() { "CHANGED" } else { pin.mark.word() };
             lines.push(line(name.as_str(), mark, pin.key.fingerprint()));
         }
-        self.say(&lines.join("\n"))
+        self.say(lines.join("\n"))
     }
 
     /// Who is here.
@@ -112,7 +112,7 @@ impl Sending<'_> {
         let here = directory::list(self, Scope::Online)?;
         self.chat.met(here.iter().map(|entry| entry.name.clone()));
         let names: Result<Vec<_>, Error> = here.iter().map(|entry| self.marked(&entry.name)).collect();
-        self.say(&format!("here now: {}", names?.join(", ")))
+        self.say(format!("here now: {}", names?.join(", ")))
     }
 
     /// The name, with what is to be known of its key.
@@ -127,7 +127,7 @@ impl Sending<'_> {
     pub(crate) fn fingerprint(&mut self, name: Option<&UserName>) -> Result<Then, Error> {
         let (own, key) = self.own();
         let Some(name) = name.filter(|name| **name != own) else {
-            return self.say(&format!("{own}  {}", key.grouped()));
+            return self.say(format!("{own}  {}", key.grouped()));
         };
         let theirs = match self.chat.contacts.pinned(name)? {
             Some(pin) => {
@@ -150,7 +150,7 @@ impl Sending<'_> {
         let shown = self.chat.shown().get(name).copied();
         let meant = fingerprint.map_or(Ok(Meant::Shown(shown)), Meant::typed)?;
         let now = directory::trust(self, self.chat.contacts, name, meant)?;
-        self.say(&format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
+        self.say(format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
         self.chosen()
     }
 
@@ -164,23 +164,23 @@ impl Sending<'_> {
         let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
         let lines = comparison.whole(self.chat.screen.page().colour, screen::height(&std::io::stdout()));
         self.asked = Some(bundle);
-        self.say(&lines.join("\n"))
+        self.say(lines.join("\n"))
     }
 
     /// The answer to what was asked, whatever it is: nothing of it is sent.
     pub(crate) fn answered(&mut self, bundle: &VerifiedBundle, answer: &str) -> Result<Then, Error> {
         let name = &bundle.name;
         if !is_yes(answer) {
-            return self.say(&format!("nothing was changed about {name}'s key, and nothing was sent"));
+            return self.say(format!("nothing was changed about {name}'s key, and nothing was sent"));
         }
         self.chat.contacts.choose(bundle, Choice::Verified)?;
-        self.say(&format!("{name}'s key is verified from now on"))?;
+        self.say(format!("{name}'s key is verified from now on"))?;
         self.chosen()
     }
 
     pub(crate) fn untrust(&mut self, name: &UserName) -> Result<Then, Error> {
         let was = self.chat.contacts.unverify(name)?;
-        self.say(&unverified(name, was))
+        self.say(unverified(name, was))
     }
 
     /// What was held until a key was chosen may be shown now.

@@ -45,7 +45,7 @@ fn a_wrong_password_a_loose_mode_and_junk_are_told_apart() {
     let path = folder.file("identity", "pem");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let error = folder.load(&secret("password1")).err().unwrap();
-    assert!(error.hint().unwrap().starts_with("chmod 600 "), "{error}");
+    assert!(error.hint().unwrap().to_string().starts_with("chmod 600 "), "{error}");
 
     fs::remove_file(&path).unwrap();
     private::create_new(&path, b"junk").unwrap();

@@ -14,7 +14,8 @@ fn config(place: &tempfile::TempDir, listener: &TcpListener) -> Config {
     let server = listener.local_addr().unwrap().to_string();
     let state = place.path().to_str().unwrap();
     let line = ["topchat", "--server", &server, "--keys-dir", state, "--state-dir", state];
-    Config::new(Options::try_parse_from(line).unwrap().global).unwrap()
+    let options = Options::try_parse_from(line).unwrap();
+    Config::new(options.global, options.invocation).unwrap()
 }
 
 fn listener() -> TcpListener {

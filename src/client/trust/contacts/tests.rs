@@ -230,7 +230,10 @@ fn a_file_that_is_gone_stops_whoever_needs_the_pins() {
     std::fs::remove_file(place.path().join("contacts.json")).unwrap();
     let Err(error) = Contacts::open(place.path(), NewKeys::First) else { panic!("every contact would be new") };
     assert!(error.to_string().ends_with("contacts.json is gone"), "{error}");
-    assert!(crate::error::Explain::hint(&error).unwrap().contains("every contact counts as new"), "{error}");
+    assert!(
+        crate::error::Explain::hint(&error).unwrap().to_string().contains("every contact counts as new"),
+        "{error}"
+    );
 }
 
 #[test]

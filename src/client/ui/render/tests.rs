@@ -1,13 +1,18 @@
 use super::*;
 use crate::client::message_tests::{self, header};
 use crate::client::model::event::{KeyChange, Mark};
+use crate::client::ui::hint::Setting;
 use crate::wire::{Fingerprint, Header, MessageId};
 
 /// 2023-11-14 12:04 UTC.
 const NOON: i64 = 1_699_963_440_000;
 
+fn plain(text: &str) -> Shown {
+    Shown { text: text.to_owned(), commands: Vec::new() }
+}
+
 fn page() -> Page {
-    Page { zone: TimeZone::UTC, colour: false, width: None, before_commands: "/", named: None }
+    Page { zone: TimeZone::UTC, colour: false, width: None, invocation: Invocation::default().in_chat(), named: None }
 }
 
 fn opened(text: &str) -> Opened {
@@ -67,23 +72,26 @@ fn what_is_compared_is_broken_between_its_groups_only() {
     let key = Fingerprint([0xab; 32]).grouped();
     for width in [30, 40, 60, 80, 100] {
         for line in [format!("your fingerprint    {key}"), format!("12:04 !! BOB'S KEY HAS CHANGED.  was {key}")] {
-            let shown = fitted(&line, Some(width));
+            let shown = fitted(&plain(&line), Some(width));
             assert!(shown.lines().all(|line| columns(line) <= width), "{width}: {shown}");
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             assert_eq!(words(&shown), words(&line));
         }
     }
-    assert_eq!(fitted("your fingerprint    abab abab abab", Some(30)), "your fingerprint    abab abab\n        abab");
-    assert_eq!(fitted("bob  abab abab abab", Some(16)), "bob  abab abab\n     abab");
+    assert_eq!(
+        fitted(&plain("your fingerprint    abab abab abab"), Some(30)),
+        "your fingerprint    abab abab\n        abab"
+    );
+    assert_eq!(fitted(&plain("bob  abab abab abab"), Some(16)), "bob  abab abab\n     abab");
     let long = "f".repeat(25);
     let below = format!("to a here   seen\n        {long}");
     assert_eq!(
-        fitted(&format!("to a here   seen {long}"), Some(36)),
+        fitted(&plain(&format!("to a here   seen {long}")), Some(36)),
         below,
         "a word that has no room below what it belongs to"
     );
-    assert_eq!(fitted("    list:\n  x", Some(16)), "    list:\n  x");
-    assert_eq!(fitted(&"x".repeat(50), Some(16)), "x".repeat(50));
+    assert_eq!(fitted(&plain("    list:\n  x"), Some(16)), "    list:\n  x");
+    assert_eq!(fitted(&plain(&"x".repeat(50)), Some(16)), "x".repeat(50));
 }
 
 #[test]
@@ -141,7 +149,7 @@ fn held_messages_are_counted_with_the_way_on() {
         "12:04 !! 1 message is held under another key of bob: shown after  /verify bob  or  /trust bob"
     );
     assert!(held(256, 4).contains("256 messages are held (and 4 dropped: no room for more) under"));
-    let outside = Page { before_commands: "topchat ", ..page() };
+    let outside = Page { invocation: Invocation::default(), ..page() };
     let now = Fingerprint([0x77; 32]);
     let shown = outside.notice(&Notice::HeldUnpinned { from: from.clone(), now, count: 2, lost: 0 }, NOON);
     assert!(shown.contains("2 messages are held under a key of bob that is not pinned"), "{shown}");
@@ -225,4 +233,27 @@ fn ones_own_name_is_set_off_as_a_whole_word_and_in_colour_only() {
     let shown = page.emphasised("hi alice!");
     assert_eq!(shown, "hi \u{1b}[1m\u{1b}[35malice\u{1b}[0m!");
     assert_eq!(Page { colour: false, ..page }.emphasised("hi alice!"), "hi alice!");
+}
+
+#[test]
+fn no_line_is_broken_within_a_command() {
+    let long = |flag, value: &str| Setting { flag, value: value.to_owned() };
+    let settings = vec![long("--server", "chat.example:7777"), long("--keys-dir", "my own keys")];
+    let typed = "topchat --server chat.example:7777 --keys-dir 'my own keys'";
+    let hint = Hint::from("a few words before it, then  ")
+        .topchat(&["verify", "bob"])
+        .then("       or go on unverified:  ")
+        .topchat(&["trust", "bob"])
+        .then("\n          (shown again by: ")
+        .topchat(&["fingerprint"])
+        .then("), and a few words behind it that go on for longer than the narrowest of the terminals is wide");
+    for width in 40..=200 {
+        let invocation = Invocation::new(None, settings.clone());
+        let shown = Page { width: Some(width), invocation, ..page() }.remark(hint.clone(), NOON);
+        for command in ["verify bob", "trust bob", "fingerprint"] {
+            assert!(shown.contains(&format!("{typed} {command}")), "{width}: {shown}");
+        }
+        let too_wide = shown.lines().filter(|line| columns(line) > width && !line.contains(typed));
+        assert_eq!(too_wide.collect::<Vec<_>>(), [""; 0], "{width}");
+    }
 }

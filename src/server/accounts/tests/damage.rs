@@ -135,7 +135,7 @@ fn a_file_that_others_can_read_is_refused_with_the_remedy() {
     fs::set_permissions(place.file(), Permissions::from_mode(0o644)).unwrap();
     let error = place.open().unwrap_err();
     assert_eq!(error.exit(), Exit::Local);
-    assert_eq!(error.hint().unwrap(), format!("chmod 600 {}", place.file().display()));
+    assert_eq!(error.hint().unwrap().to_string(), format!("chmod 600 {}", place.file().display()));
 }
 
 #[test]

@@ -187,7 +187,13 @@ fn the_file_comes_into_being_at_the_first_start_and_never_again() {
     fs::remove_file(place.file()).unwrap();
     let error = place.open().unwrap_err();
     assert_eq!(error.to_string(), format!("{} is gone", place.file().display()));
-    assert!(error.hint().unwrap().ends_with("all accounts are gone, and their names are free for whoever comes first"));
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .to_string()
+            .ends_with("all accounts are gone, and their names are free for whoever comes first")
+    );
     assert_eq!(error.exit(), Exit::Configuration);
     assert!(!place.file().exists());
 }
