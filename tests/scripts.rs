@@ -465,13 +465,14 @@ fn bootstrap_brings_what_only_the_tests_need_where_they_are_asked_for() {
 /// any other.
 #[test]
 fn tests_and_scripts_start_no_program_that_a_fresh_machine_lacks() {
-    // coreutils, util-linux, dash and bash are part of every Debian; openssl and make are what bootstrap.sh looks for.
-    const THERE: [&str; 10] = [
+    // coreutils, util-linux, dash and bash are part of every Debian; openssl, make and faketime are what bootstrap.sh looks for.
+    const THERE: [&str; 11] = [
         "/bin/sh",
         "bash",
         "chown",
         "cp",
         "date",
+        "faketime",
         "mkfifo",
         "openssl",
         "prlimit",

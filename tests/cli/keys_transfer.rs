@@ -294,8 +294,11 @@ fn a_second_machine_knows_the_identities_that_were_replaced_on_the_first() {
     let heard = second.run_in(&["listen", "--count", "1", "--timeout", "20", "--json", "--quiet"]);
     assert!(heard.stdout.contains("\"text\":\"milk\"") && heard.stdout.contains("\"key\":\"former\""), "{heard:?}");
     let former = |home: &Home| {
-        let entry = fs::read_dir(home.path(&format!("{FOLDER}/former"))).unwrap().next().unwrap().unwrap();
-        (entry.file_name(), fs::read(entry.path()).unwrap())
+        let entries = fs::read_dir(home.path(&format!("{FOLDER}/former"))).unwrap().map(|entry| entry.unwrap());
+        let is_public = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".pub.pem");
+        let public: Vec<_> = entries.filter(is_public).collect();
+        assert_eq!(public.len(), 1, "{public:?}");
+        (public[0].file_name(), fs::read(public[0].path()).unwrap())
     };
     assert_eq!(former(&first), former(&second));
 }

@@ -22,6 +22,7 @@ use crate::client::keys::member::Member;
 use crate::client::keys::password::{self, Secret};
 use crate::client::model::deadline::Until;
 use crate::client::model::refusal::{Asked, Refusal};
+use crate::client::state::state_file::Stamp;
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::servers;
 use crate::crypto::group_key::GroupKeys;
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     pub welcome: Welcome,
     /// What the password was derived to.
     pub salted: Salted,
+    /// The key files that it began with.
+    began: Vec<(String, Option<Stamp>)>,
 }
 
 /// Logs in for one errand: chooses the account, gets the password, connects.
@@ -108,7 +111,7 @@ pub(crate) fn errand<T>(config: &Config, mut errand: impl FnMut(&mut Session) ->
         let result = errand(&mut session);
         session.dialogue.link().finish();
         match result {
-            Err(error) if are_replaced(&error) => session = renewed(config, &session)?,
+            Err(error) if are_replaced(&error) => session = renewed(config, &session, error)?,
             result => return result,
         }
     }
@@ -123,10 +126,15 @@ pub(crate) fn are_replaced(error: &Error) -> bool {
     }
 }
 
-/// The same session once more, with the keys that are there when whoever replaces them is done.
-pub(crate) fn renewed(config: &Config, session: &Session) -> Result<Session, Error> {
+/// The same session once more, with the keys that are there when the process that replaces them is done. If none are, that is no
+/// matter of this machine, and it stays with the error.
+pub(crate) fn renewed(config: &Config, session: &Session, replaced: Error) -> Result<Session, Error> {
     let Again { member, secret, mode } = &session.again;
-    KeyFolder::new(&config.users_dir(), &member.name).wait_for_others();
+    let folder = KeyFolder::new(&config.users_dir(), &member.name);
+    folder.wait_for_others();
+    if folder.stamp() == session.began {
+        return Err(replaced);
+    }
     with_secret(config, &member.name, Arc::clone(secret), *mode)
 }
 
@@ -190,6 +198,7 @@ fn log_in_with(
     mode: Mode,
     former: Option<&PrivateKey>,
 ) -> Result<Session, Error> {
+    let began = folder.stamp();
     // What was interrupted is put in order by one who logs in with the lock in hand; where another process is at it, that one
     // knows better.
     let unsettled = if folder.is_unsettled() { folder.try_lock()? } else { None };
@@ -227,7 +236,7 @@ fn log_in_with(
     let former = if mode == Mode::Receiving { folder.load_former() } else { Vec::new() };
     let member = Member { name: name.clone(), identity, encryption, retired, former, group };
     let again = Again { member: Arc::new(member), secret: Arc::clone(secret), mode };
-    Ok(Session { dialogue, again, contacts, welcome, salted })
+    Ok(Session { dialogue, again, contacts, welcome, salted, began })
 }
 
 /// Removes the unfinished files of processes that were killed.

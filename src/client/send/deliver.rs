@@ -55,13 +55,14 @@ pub(crate) fn command(config: &Config, message: &Message) -> Result<(), Error> {
     let config = &config.begun();
     let mut session = session::with_secret(config, &name, secret, Mode::Errand)?;
     let limit = config.timeout.unwrap_or(ANSWER_WITHIN);
-    let mut sent = deliver(config, &mut session, message, group.as_ref(), limit);
-    while let Err(Error::NotSent(why)) = &sent
-        && session::are_replaced(why)
-    {
-        session = session::renewed(config, &session)?;
-        sent = deliver(config, &mut session, message, group.as_ref(), limit);
-    }
+    let sent = loop {
+        match deliver(config, &mut session, message, group.as_ref(), limit) {
+            Err(error @ Error::NotSent(_)) if session::are_replaced(&error) => {
+                session = session::renewed(config, &session, error)?;
+            }
+            sent => break sent,
+        }
+    };
     session.dialogue.link().finish();
     report(config, &message.to, &sent?)
 }
@@ -172,7 +173,7 @@ impl Progress<'_> {
                 Err(error) if is_lost(&error) => log::debug!("{error}"),
                 // The server takes what the former key has signed.
                 Err(error) if session::are_replaced(&error) => {
-                    *session = session::renewed(self.config, session)?;
+                    *session = session::renewed(self.config, session, error)?;
                     continue;
                 }
                 outcome => return outcome,
