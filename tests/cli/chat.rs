@@ -209,7 +209,7 @@ fn signals_and_a_farewell_of_the_server_end_the_chat() {
     assert!(matches!(newer, topchat::wire::ToClient::Welcome { .. }), "{newer:?}");
     assert_eq!(chat.running.wait().code(), Some(3));
     let said = chat.running.seen.join("\n");
-    let expected = "error: a newer session of this account took over\nhint: log in again to take it back: topchat";
+    let expected = "error: a newer session of this account took over\nhint: what comes now goes to that session only; log in again to take it back: topchat";
     assert!(said.ends_with(expected), "{said}");
 
     let mut chat = home.chat();

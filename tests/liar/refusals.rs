@@ -27,7 +27,7 @@ fn a_goodbye_is_told_with_what_to_do_about_it() {
         (
             Code::Replaced,
             3,
-            "error: a newer session of this account took over\nhint: log in again to take it back: topchat\n",
+            "error: a newer session of this account took over\nhint: what comes now goes to that session only; log in again to take it back: topchat\n",
         ),
         (Code::Disabled, 6, "error: this account was disabled by the server's owner\nhint: ask the server's owner\n"),
         (Code::Deleted, 6, "error: this account was deleted\n"),

@@ -85,7 +85,9 @@ impl Refusal {
                 .topchat(&["register", name.as_str(), "--invite-file", "FILE"]),
             (Code::Kicked, _) => Hint::from("ask the server's owner; you can log in again: ").topchat(&[]),
             (Code::BadKey, _) => "make new keys in another folder (--keys-dir)".into(),
-            (Code::Replaced, _) => Hint::from("log in again to take it back: ").topchat(&[]),
+            (Code::Replaced, _) => {
+                Hint::from("what comes now goes to that session only; log in again to take it back: ").topchat(&[])
+            }
             (Code::KeysReplaced, _) => Hint::from("start again: ").topchat(&[]),
             (Code::Storage, _) => "ask the server's owner (disk full?); it may have been done all the same".into(),
             (Code::TooSlow, _) => "connect again: messages that came meanwhile wait for you".into(),
