@@ -99,13 +99,23 @@ pub fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(without_empty_variables)
 }
 
-/// Warns of every `TOPCHAT_…` that no program knows: a slip of the finger would change nothing, in silence.
-pub fn warn_of_unknown_variables(programs: &[Command]) {
+/// The variables of these programs are known from now on, and those that are read without a flag.
+pub fn know_variables(programs: &[Command]) {
     let mut known: Vec<_> = OTHERS.iter().map(ToString::to_string).collect();
     programs.iter().for_each(|program| gather_variables(program, &mut known));
-    for variable in unknown(std::env::vars_os().map(|(name, _)| name), &known) {
-        log::warn!("{variable}");
-    }
+    *lock(&KNOWN) = known;
+}
+
+static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Warns of every `TOPCHAT_…` that no program knows: a slip of the finger would change nothing, in silence.
+pub fn warn_of_unknown_variables() {
+    unknown_variables().iter().for_each(|words| log::warn!("{words}"));
+}
+
+/// The same, in words. Something must be [known](know_variables).
+pub fn unknown_variables() -> Vec<String> {
+    unknown(std::env::vars_os().map(|(name, _)| name), &lock(&KNOWN))
 }
 
 fn gather_variables(command: &Command, known: &mut Vec<String>) {

@@ -20,6 +20,7 @@
 
 pub mod client;
 pub mod crypto;
+pub mod doctor;
 pub mod environment;
 pub mod error;
 pub mod hint;

@@ -294,6 +294,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "client",
         &[
             "crypto",
+            "doctor",
             "environment",
             "error",
             "hint",
@@ -309,6 +310,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("crypto", &["error", "limits", "names", "text", "wire"]),
+    ("doctor", &["crypto", "environment", "error", "hint", "storage", "text", "transport"]),
     ("environment", &["crypto", "error", "hint", "sync", "text", "transport"]),
     ("error", &["hint"]),
     ("hint", &["text"]),
@@ -320,6 +322,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "server",
         &[
             "crypto",
+            "doctor",
             "environment",
             "error",
             "hint",

@@ -176,6 +176,7 @@ fn both_programs_print_what_the_page_says_and_all_of_it() {
         &["contacts", "--json"],
         &["history", "--json"],
         &["group", "list", "--json"],
+        &["doctor", "--json"],
         &["keys", "renew", "--key-bits", "2048", "--json"],
     ] {
         see("topchat", printed(&alice.run_in(words)));
@@ -202,6 +203,7 @@ fn both_programs_print_what_the_page_says_and_all_of_it() {
         &["user", "revoke", &id, "--json"],
         &["user", "list", "--json"],
         &["status", "--json"],
+        &["doctor", "--json"],
         &["unlock", "bob", "--json"],
         &["kick", "carol", "--json"],
     ] {

@@ -7,9 +7,10 @@ use clap::CommandFactory;
 use topchat::environment;
 use topchat::error::{Exit, Explain, describe};
 use topchat::hint::{Hint, Program, command_line};
+use topchat::server::doctor;
 use topchat::server::net::scheduling;
 use topchat::server::net::surroundings::Surroundings;
-use topchat::server::options::Options;
+use topchat::server::options::{Command, Options};
 use topchat::server::{Durability, Registration, Server, ServerError, Settings, Why, admin};
 use topchat::text::{quoted, visible, visible_path};
 use topchat::transport::{Hangup, Stop};
@@ -20,7 +21,11 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return topchat::usage::tell(&error, Options::command(), std::env::args_os()).into(),
     };
-    environment::warn_of_unknown_variables(&[Options::command(), topchat::client::cli::options::Options::command()]);
+    environment::know_variables(&[Options::command(), topchat::client::cli::options::Options::command()]);
+    // It tells them itself.
+    if !matches!(options.command, Some(Command::Doctor { .. })) {
+        environment::warn_of_unknown_variables();
+    }
     match run(&options) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
@@ -33,6 +38,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), ServerError> {
+    // It tells of what would end it here.
+    if let Some(Command::Doctor { json }) = options.command {
+        return doctor::run(options, json, &|hint| as_typed(hint, options), &mut std::io::stdout().lock());
+    }
     environment::check()?;
     match &options.command {
         Some(command) => {

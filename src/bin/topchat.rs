@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use topchat::client::cli::options::Options;
+use topchat::client::cli::options::{Command, Options};
 use topchat::client::{self, Error};
 use topchat::environment;
 use topchat::error::{Exit, Explain, describe};
@@ -14,7 +14,11 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return topchat::usage::tell(&error, Options::command(), std::env::args_os()).into(),
     };
-    environment::warn_of_unknown_variables(&[Options::command(), topchat::server::options::Options::command()]);
+    environment::know_variables(&[Options::command(), topchat::server::options::Options::command()]);
+    // It tells them itself.
+    if !matches!(options.command, Some(Command::Doctor)) {
+        environment::warn_of_unknown_variables();
+    }
     let invocation = options.invocation.clone();
     match client::run(options) {
         Ok(()) => Exit::Done.into(),

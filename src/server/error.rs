@@ -145,6 +145,16 @@ pub enum ServerError {
         /// The operating system's reason.
         source: io::Error,
     },
+    /// Not all is well, as `doctor` has told.
+    #[error("{failed} of {of} checks failed")]
+    Unwell {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+        /// That of the first.
+        exit: Exit,
+    },
 }
 
 impl From<Refusal> for ServerError {
@@ -196,7 +206,7 @@ impl Explain for ServerError {
                     .topchat_server(&["user", "list"])
                     .then(", or status"),
             ),
-            Self::Accept { .. } | Self::Key(_) | Self::Output { .. } => None,
+            Self::Accept { .. } | Self::Key(_) | Self::Output { .. } | Self::Unwell { .. } => None,
         }
     }
 
@@ -207,6 +217,7 @@ impl Explain for ServerError {
             Self::File(error) => error.exit(),
             Self::Folder(error) => folder::exit(error),
             Self::Lock(error) => error.exit(),
+            Self::Unwell { exit, .. } => *exit,
             Self::Messages(error) => error.exit(),
             Self::Refused(Refusal::NoSuchUser { .. } | Refusal::NoSuchInvite { .. }) => Exit::Undelivered,
             Self::Listen { source, .. } if !may_pass(source) => Exit::Configuration,

@@ -6,6 +6,7 @@ mod acceptor;
 pub mod accounts;
 pub mod admin;
 pub mod clock;
+pub mod doctor;
 mod error;
 pub mod folder;
 mod log;

@@ -97,6 +97,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check this machine, the data folder and the address; nothing is changed
+    Doctor {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
     /// Lift what is slowed or held back because of failed logins, or of many registrations
     Unlock {
         /// Only of this address or account, as `status` shows them.

@@ -194,7 +194,7 @@ pub(super) fn own_uid() -> u32 {
 }
 
 /// What file systems in a network answer that can't do it (flock(2), fsync(2)).
-pub(super) fn is_unsupported(source: &io::Error) -> bool {
+pub(crate) fn is_unsupported(source: &io::Error) -> bool {
     [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL]
         .iter()
         .any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))

@@ -86,6 +86,11 @@ impl Manifest {
         }
     }
 
+    /// Whether every part that was made is there, or said to be lost. Changes nothing.
+    pub fn check(&self) -> Result<(), ManifestError> {
+        self.layout.parts.iter().try_for_each(|part| self.is_there(part.name).map(drop))
+    }
+
     /// The folder has a manifest from now on: to be called before the first part is made.
     pub fn begin(&self) -> Result<(), ManifestError> {
         if exists(&self.path())? {

@@ -16,4 +16,5 @@ pub mod lock;
 pub mod manifest;
 pub mod private;
 
+pub(crate) use error::is_unsupported;
 pub use error::{FileError, FileKind};

@@ -7,6 +7,7 @@ mod admin;
 mod bot;
 mod chat;
 mod contacts;
+mod doctor;
 mod environment;
 mod exit_codes;
 mod first_start;

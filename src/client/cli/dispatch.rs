@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::options::{Command, Group, Keys, Options};
-use crate::client::commands::{account, chat, group, history, keys, listen, register, transfer, trust, users};
+use crate::client::commands::{account, chat, doctor, group, history, keys, listen, register, transfer, trust, users};
 use crate::client::config::{self, Config};
 use crate::client::net::session;
 use crate::client::send::{deliver, text};
@@ -82,6 +82,10 @@ fn wait_for(over: &Stop) -> Result<(), Error> {
 }
 
 fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), Error> {
+    // It tells of what would end it here.
+    if let Some(Command::Doctor) = options.command {
+        return doctor::command(&Config::new(options.global, options.invocation)?);
+    }
     environment::check()?;
     let config = Config::new(options.global, options.invocation)?;
     session::name_in_hints(&config, config.user.as_ref());
@@ -116,6 +120,7 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
             let name = name.as_deref().map(config::name).transpose()?;
             users::fingerprint(&config, name.as_ref(), qr)
         }
+        Command::Doctor => doctor::command(&config),
         Command::Contacts => users::contacts(&config),
         Command::Verify { name, fingerprint } => trust::verify(&config, &config::name(&name)?, fingerprint.as_deref()),
         Command::Unverify { name } => trust::unverify(&config, &config::name(&name)?),

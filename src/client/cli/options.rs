@@ -229,6 +229,8 @@ pub enum Command {
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
     },
+    /// Check this machine, the files and the server; nothing is changed, and nobody is logged in.
+    Doctor,
     /// Change the password of the account and of its key files together.
     Passwd {
         /// File whose first line is the new password.

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod admission;
 pub(crate) mod chat;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod group;
 pub(crate) mod history;

@@ -251,6 +251,16 @@ pub enum Error {
         /// For whom.
         to: UserName,
     },
+    /// Not all is well, as `doctor` has told.
+    #[error("{failed} of {of} checks failed")]
+    Unwell {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+        /// That of the first.
+        exit: Exit,
+    },
 }
 
 impl From<wire::Error> for Error {

@@ -67,6 +67,7 @@ pub(crate) fn remedy(error: &Error) -> Option<Hint> {
         | Error::OutputUnread
         | Error::PasswordsDiffer
         | Error::Seal { .. }
+        | Error::Unwell { .. }
         | Error::System { .. }
         | Error::TextNotUtf8 => return None,
     })
@@ -102,6 +103,7 @@ pub(crate) fn exit(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NotSent(why) => exit(why),
         Error::OutputClosed => Exit::Done,
+        Error::Unwell { exit, .. } => *exit,
         Error::Account(error) => error.exit(),
         Error::Environment(error) => error.exit(),
         Error::File(error) | Error::Inbox(error) => error.exit(),

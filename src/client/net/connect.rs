@@ -32,13 +32,30 @@ pub(crate) fn connect(config: &Config) -> Result<Connected, Error> {
     if let Some(name) = &config.account {
         servers::admit(config, name, None)?;
     }
+    check(config, dial(config)?)
+}
+
+/// The identity of the server that answers, and whether it is the known one. Nothing is pinned; one that has changed is an error.
+pub(crate) fn look_only(config: &Config) -> Result<(Fingerprint, bool), Error> {
+    let identity = identity(config, &dial(config)?)?;
+    let address = config.server.to_string();
+    match (config.expected, servers::known(&config.state_dir, &address)?) {
+        (None, None) => Ok((identity, false)),
+        (Some(pinned), _) | (None, Some(pinned)) if pinned == identity => Ok((identity, true)),
+        (Some(pinned), _) | (None, Some(pinned)) => {
+            Err(Error::Server(ServerError::Changed { address, pinned, now: identity }))
+        }
+    }
+}
+
+fn dial(config: &Config) -> Result<Connection, Error> {
     let until = Until::step(CONNECT_WITHIN, config.until);
     let tls = ClientTls::new()?;
     let addresses = resolve(config, until)?;
     let mut pause = BUSY_PAUSE_FIRST;
     loop {
         match reach(&tls, &addresses, until)? {
-            Ok(connection) => return check(config, connection),
+            Ok(connection) => return Ok(connection),
             Err(Failed::Closed) => {}
             Err(Failed::Silent) => return Err(no_answer(config, until)),
             Err(Failed::Refused(error)) => return Err(failed(config, ConnectError::Io(error))),
@@ -158,11 +175,14 @@ fn handshake(mut connection: Connection, deadline: Instant) -> Result<Option<Con
     Ok(Some(connection))
 }
 
+fn identity(config: &Config, connection: &Connection) -> Result<Fingerprint, Error> {
+    let address = config.server.to_string();
+    connection.peer_identity().ok_or(Error::Server(ServerError::NotTopChat { address }))
+}
+
 fn check(config: &Config, connection: Connection) -> Result<Connected, Error> {
     let address = config.server.to_string();
-    let identity = connection
-        .peer_identity()
-        .ok_or_else(|| Error::Server(ServerError::NotTopChat { address: address.clone() }))?;
+    let identity = identity(config, &connection)?;
     // A server that is refused is not pinned either. One that has changed is told as that.
     let has_changed = servers::known(&config.state_dir, &address)?.is_some_and(|pinned| pinned != identity);
     if let Some(name) = config.account.as_ref().filter(|_| !has_changed) {

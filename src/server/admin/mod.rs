@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Instant;
 
 pub use protocol::Refusal;
+pub(crate) use protocol::line as json_line;
 pub(crate) use server::{Administration, Socket};
 
 use super::ServerError;
@@ -35,7 +36,8 @@ pub const SOCKET_NAME: &str = "admin.sock";
 
 /// Carries out a command on the data folder; data goes to `out`, words for people to `words`.
 pub fn run(folder: &Path, command: &Command, out: &mut dyn Write, words: &mut dyn Write) -> Result<(), ServerError> {
-    let (request, json) = requested(command);
+    // `doctor` asks nobody, and runs by itself.
+    let Some((request, json)) = requested(command) else { return Ok(()) };
     let mut printed = |row: Row| print(row, json, out, words);
     let (mut holder, mut since) = (None, Instant::now());
     loop {
@@ -73,17 +75,18 @@ fn on_files(
     }
 }
 
-fn requested(command: &Command) -> (Request, bool) {
+fn requested(command: &Command) -> Option<(Request, bool)> {
     let named = |name: &UserName| name.to_string();
     let task = match command {
-        Command::Kick { name, json } => return (Request::Kick { name: named(name) }, *json),
-        Command::Status { json } => return (Request::Status, *json),
+        Command::Doctor { .. } => return None,
+        Command::Kick { name, json } => return Some((Request::Kick { name: named(name) }, *json)),
+        Command::Status { json } => return Some((Request::Status, *json)),
         Command::Unlock { whose, json } => {
-            return (Request::Unlock { whose: whose.as_ref().map(ToString::to_string) }, *json);
+            return Some((Request::Unlock { whose: whose.as_ref().map(ToString::to_string) }, *json));
         }
         Command::User { task } => task,
     };
-    match task {
+    Some(match task {
         UserTask::Delete { name, json } => (Request::Delete { name: named(name) }, *json),
         UserTask::Disable { name, json } => (Request::Disable { name: named(name) }, *json),
         UserTask::Enable { name, json } => (Request::Enable { name: named(name) }, *json),
@@ -91,7 +94,7 @@ fn requested(command: &Command) -> (Request, bool) {
         UserTask::Invites { json } => (Request::Invites, *json),
         UserTask::List { json } => (Request::List, *json),
         UserTask::Revoke { id, json } => (Request::Revoke { id: id.clone() }, *json),
-    }
+    })
 }
 
 fn print(row: Row, json: bool, out: &mut dyn Write, words: &mut dyn Write) -> Result<(), ServerError> {

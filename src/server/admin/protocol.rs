@@ -209,7 +209,7 @@ impl From<Row> for Answer {
 }
 
 /// A value as a line of JSON, line end included.
-pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).expect("plain fields, and a Vec takes every byte");
     line.push(b'\n');
     line
