@@ -3,20 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use etcetera::BaseStrategy;
-
-use super::Error;
-use super::chat::screen;
-use super::cli::options::Global;
-use super::error::server::ServerError;
+use super::error::Error;
 use super::model::address::ServerAddress;
 use super::model::deadline::Until;
-use super::trust::contacts::NewKeys;
-use super::trust::servers;
-use super::ui::hint::Invocation;
-use super::ui::output;
-use super::ui::render::fitted;
-use crate::hint::Hint;
+use super::model::invocation::Invocation;
+use super::model::pin::NewKeys;
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
 
@@ -75,46 +66,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks the settings and finds the folders.
-    pub fn new(global: Global, invocation: Invocation) -> Result<Self, Error> {
-        let password = match (global.password_command, global.password_file) {
-            (Some(command), _) => PasswordSource::Command(command),
-            (None, Some(file)) => PasswordSource::File(file),
-            (None, None) => PasswordSource::Terminal,
-        };
-        let server = global.server.as_deref().unwrap_or(SERVER);
-        Ok(Self {
-            server: server
-                .parse()
-                .map_err(|why| Error::Server(ServerError::Address { text: server.to_owned(), why }))?,
-            server_named: global.server.is_some(),
-            account: None,
-            expected: global.server_fingerprint.as_deref().map(fingerprint).transpose()?,
-            user: global.user.as_deref().map(name).transpose()?,
-            keys_dir: global.keys_dir.map_or_else(default_keys, Ok)?,
-            state_dir: global.state_dir.map_or_else(default_state, Ok)?,
-            group_key: global.group_key,
-            password,
-            may_ask: !global.no_input,
-            json: global.json,
-            quiet: global.quiet,
-            timeout: global.timeout.map(Duration::from_secs),
-            until: None,
-            ping_after: Duration::from_secs(global.ping),
-            wait: global.wait,
-            history: global.history,
-            new_keys: global.accept_new_keys,
-            invocation,
-        })
-    }
-
-    /// The same for what this account does: at its own server, if no other one was named.
-    pub fn of(&self, name: &UserName) -> Result<Self, Error> {
-        let own = if self.server_named { None } else { servers::server_of(&self.state_dir, name)? };
-        let server = own.unwrap_or_else(|| self.server.clone());
-        Ok(Self { server, account: Some(name.clone()), ..self.clone() })
-    }
-
     /// The same for a command that must be done within the time that was given, if one was, from now on.
     pub fn begun(&self) -> Self {
         Self { until: self.timeout.map(Until::within), ..self.clone() }
@@ -129,19 +80,6 @@ impl Config {
     pub fn account_state(&self, name: &UserName) -> PathBuf {
         self.state_dir.join(self.server.to_string()).join(name.as_str())
     }
-
-    /// Words for the person, unless they want none.
-    pub fn say(&self, words: impl Into<Hint>) {
-        let width = screen::width(&std::io::stderr());
-        self.say_begun(&format!("{}\n", fitted(&self.invocation.shown(&words.into()), width)));
-    }
-
-    /// The beginning of a line of such words.
-    pub fn say_begun(&self, words: &str) {
-        if !self.quiet {
-            output::words(words);
-        }
-    }
 }
 
 /// A name as typed.
@@ -154,27 +92,7 @@ pub(super) fn recipient(text: &str) -> Result<Recipient, Error> {
     text.parse().map_err(|why| Error::Name { text: text.to_owned(), why })
 }
 
-fn fingerprint(text: &str) -> Result<Fingerprint, Error> {
-    Fingerprint::from_hex(text.trim()).ok_or_else(|| Error::Server(ServerError::Fingerprint { text: text.to_owned() }))
-}
-
-fn default_keys() -> Result<PathBuf, Error> {
-    let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome { what: "keys" })?;
-    Ok(base.data_dir().join(FOLDER).join("keys"))
-}
-
-fn default_state() -> Result<PathBuf, Error> {
-    let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome { what: "pins" })?;
-    Ok(base.state_dir().unwrap_or_else(|| base.data_dir()).join(FOLDER))
-}
-
 /// The group key file of a keys folder.
 pub(super) fn default_group_key(keys_dir: &Path) -> PathBuf {
     keys_dir.join("group.key")
 }
-
-/// Where an account is made if nothing is said.
-const SERVER: &str = "127.0.0.1:7777";
-
-/// This program's folder within the folders of XDG.
-const FOLDER: &str = "topchat";

@@ -1,9 +1,8 @@
 //! The client: from the command line to what a person sees.
 //!
-//! The decisions are pure and stand apart from input and output: what a typed line means (`typed`), what a received
-//! message is (`receive`), how it is shown (`render`). Around them: the account's files (`account_keys`,
-//! `contacts`, `sequence`, `inbox`, `outbox`), the connection (`connect`, `link`, `login`, `reconnect`), and one module per
-//! command.
+//! The folders import only from those before them: `model`, `error`, `config`, `ui`, `state`, `keys`, `trust`, `net`, `receive`,
+//! `send`, `chat`, `rpc`, `commands`, `cli`. Decisions are pure and stand apart from input and output: what a typed line
+//! means (`chat/commands/parse`), what a received message is (`receive`), how it is shown (`ui/render`).
 //!
 //! Public are the parts that are fed by strangers' bytes, so that the fuzz targets reach them (`fuzz/src/properties`).
 
@@ -29,11 +28,11 @@ pub mod ui;
 pub use cli::dispatch::run;
 pub use error::Error;
 pub use error::account::AccountError;
+pub use error::account::BackupError;
 pub use error::cause::{ConnectError, ProtocolError};
 pub use error::group_file::GroupFileError;
 pub use error::history::HistoryError;
 pub use error::server::ServerError;
 pub use error::trust::TrustError;
-pub use keys::export_file::BackupError;
 pub use model::refusal::{Asked, Refusal};
 pub use ui::output::words;

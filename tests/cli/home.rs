@@ -79,7 +79,7 @@ impl Home {
     /// A file of the client's state with a good checksum, in a folder that is made where it is missing.
     pub fn state(&self, name: &str, document: &serde_json::Value) {
         let path = self.path(name);
-        topchat::client::state::state_folder::parts(path.parent().unwrap()).begin().unwrap();
+        topchat::client::model::state_folder::parts(path.parent().unwrap()).begin().unwrap();
         self.file(name, topchat::client::state::state_file::sealed(document).unwrap().as_bytes());
     }
 

@@ -203,7 +203,7 @@ fn a_state_file_that_holds_something_else_is_refused_and_left_alone() {
             ("{\"v\":1}", "it is of version 1 of its format, and this program reads version"),
         ] {
             let good = std::fs::read(home.path(&path)).ok();
-            topchat::client::state::state_folder::parts(home.path(&path).parent().unwrap()).begin().unwrap();
+            topchat::client::model::state_folder::parts(home.path(&path).parent().unwrap()).begin().unwrap();
             home.file(&path, content.as_bytes());
             let finished = home.run_in(words);
             assert_eq!((finished.code, finished.stdout.as_str()), (Some(3), ""), "{finished:?}");

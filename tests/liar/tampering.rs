@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use topchat::client::model::event::Notice;
+use topchat::client::model::pin::NewKeys;
 use topchat::client::receive::{Absent, Action, Receiver};
 use topchat::client::state::inbox::Entry;
 use topchat::client::state::seen::Ledger;
-use topchat::client::trust::contacts::{Contacts, NewKeys};
+use topchat::client::trust::contacts::Contacts;
 use topchat::wire::Envelope;
 
 use super::stage::{Stage, THE_END, shown, told};

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
+use topchat::client::model::pin::NewKeys;
 use topchat::client::state::inbox::Inbox;
-use topchat::client::trust::contacts::{Contacts, NewKeys};
+use topchat::client::trust::contacts::Contacts;
 use topchat::client::trust::servers;
 use topchat::crypto::group_key::GroupKeys;
 use topchat::server::accounts::{self, Accounts};
@@ -214,7 +215,7 @@ pub fn pins_load(data: &[u8]) {
     let place = lock(&FOLDER);
     let content = document(data);
     let (contacts, server) = (place.path().join("contacts.json"), place.path().join("servers.json"));
-    topchat::client::state::state_folder::parts(place.path()).begin().unwrap();
+    topchat::client::model::state_folder::parts(place.path()).begin().unwrap();
     put(&contacts, &content);
     if let Ok(found) = Contacts::open(place.path(), NewKeys::First) {
         let pinned = topchat::client::model::pin::Keyring::pinned(&found, &BOB.name).unwrap();
@@ -261,7 +262,7 @@ pub fn inbox_load(data: &[u8]) {
     static FOLDER: LazyLock<Mutex<TempDir>> = LazyLock::new(|| Mutex::new(folder()));
     let place = lock(&FOLDER);
     let (path, content) = (place.path().join("inbox"), journal(data));
-    topchat::client::state::state_folder::parts(place.path()).begin().unwrap();
+    topchat::client::model::state_folder::parts(place.path()).begin().unwrap();
     put(&path, &content);
     match Inbox::open(place.path()) {
         Ok((inbox, _)) => {

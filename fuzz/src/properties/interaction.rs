@@ -6,11 +6,12 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use topchat::client::keys::member::Member;
+use topchat::client::model::invocation::Invocation;
+use topchat::client::model::pin::NewKeys;
 use topchat::client::receive::{Absent, Action, Receiver};
 use topchat::client::state::inbox::Entry;
 use topchat::client::state::seen::Ledger;
-use topchat::client::trust::contacts::{Contacts, NewKeys};
-use topchat::client::ui::hint::Invocation;
+use topchat::client::trust::contacts::Contacts;
 use topchat::client::ui::render::Page;
 use topchat::crypto::envelope::{self, SealWith};
 use topchat::wire::bundle::Predecessor;

@@ -8,7 +8,7 @@ use super::Chat;
 use super::commands::parse::{self, Typed, TypedError};
 use super::pending::Sent;
 use super::terminal::{Editor, Input, with_editor};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Notice};

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::Chat;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::model::event::{Notice, Opened};
-use crate::client::net::reconnect::Follower;
 use crate::client::net::request::answered;
+use crate::client::receive::follow::Follower;
 use crate::client::receive::listen_loop::Audience;
 use crate::client::send::deliver;
 use crate::client::ui::output::now_ms;

@@ -15,15 +15,15 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Error;
 use super::config::Config;
+use super::error::Error;
 use super::keys::member::Member;
 use super::model::event::Notice;
 use super::net::circuit::Circuit;
-use super::net::reconnect::listen_on;
 use super::net::session::Session;
 use super::net::threads::{Part, conduct};
 use super::receive::Receiver;
+use super::receive::follow::listen_on;
 use super::receive::listen_loop::Receiving;
 use super::state::bell::Bell;
 use super::state::blocked::Blocked;
@@ -87,7 +87,7 @@ pub(super) fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(),
         member,
         contacts: &contacts,
         sequence: Sequence::open(&folder, member.identity.public().fingerprint())?,
-        history: History::for_session(config, member),
+        history: member.history(config),
         circuit: &circuit,
         screen: Arc::clone(&screen),
         blocked: Blocked::open(&folder)?,

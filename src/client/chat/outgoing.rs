@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Chat;
 use super::pending::{Sent, Told};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::state::outbox::Outbox;
 use crate::client::ui::render::Own;

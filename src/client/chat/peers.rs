@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 
 use super::Chat;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::model::event::Opened;
 use crate::client::state::bell::Bell;
 use crate::client::ui::render::named;

@@ -1,15 +1,12 @@
 //! The terminal, or what stands in its place, as the two threads of the chat share it.
 
 use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use jiff::tz::TimeZone;
-
-use crate::client::Error;
-use crate::client::ui::hint::Invocation;
-use crate::client::ui::output;
+use crate::client::error::Error;
+use crate::client::model::invocation::Invocation;
 use crate::client::ui::render::Page;
+use crate::client::ui::{output, page};
 use crate::limits::UNSHOWN_MAX;
 use crate::sync::lock;
 use crate::wire::MessageId;
@@ -101,7 +98,7 @@ impl Screen {
     /// Prompts if stdin and stdout are terminals.
     pub(crate) fn new(invocation: &Invocation) -> Self {
         let kind = match io::stdin().is_terminal() && io::stdout().is_terminal() {
-            true if is_dumb() || !has_editor() => Kind::Typewriter,
+            true if page::is_dumb() || !has_editor() => Kind::Typewriter,
             true => Kind::Editor,
             false => Kind::Pipe,
         };
@@ -126,7 +123,7 @@ impl Screen {
 
     /// How lines are to look now: a window can change its width at any time.
     pub(crate) fn page(&self) -> Page {
-        page(&self.invocation, &io::stdout())
+        page::of(&self.invocation, &io::stdout())
     }
 
     /// A line above the prompt. While a line is edited that fills the terminal, this waits when too much has come.
@@ -328,39 +325,10 @@ impl Screen {
     }
 }
 
-/// How lines on this stream are to look: colours and wrapping are for terminals.
-pub(crate) fn page(invocation: &Invocation, stream: &(impl AsFd + IsTerminal)) -> Page {
-    let terminal = stream.is_terminal();
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Page {
-        zone: TimeZone::system(),
-        colour: terminal && wanted && !is_dumb(),
-        width: width(stream),
-        invocation: invocation.clone(),
-        named: None,
-    }
-}
-
-/// The columns of a terminal.
-pub(crate) fn width(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
-    let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
-    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0)
-}
-
 /// Takes away so many rows right above the cursor, if all of them stand on the screen.
 fn away(rows: usize) -> Option<String> {
-    let fits = height(&io::stdout()).is_none_or(|height| rows < height);
+    let fits = page::height(&io::stdout()).is_none_or(|height| rows < height);
     fits.then(|| format!("\r\x1b[{rows}A\x1b[J"))
-}
-
-/// The rows of a terminal.
-pub(crate) fn height(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
-    let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
-    size.map(|size| usize::from(size.ws_row)).filter(|height| *height > 0)
-}
-
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_none_or(|term| term == "dumb")
 }
 
 /// Terminals that rustyline only reads lines from, too.

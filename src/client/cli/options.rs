@@ -2,15 +2,22 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use etcetera::BaseStrategy;
 
-use crate::client::trust::contacts::NewKeys;
-use crate::client::ui::hint::{Invocation, Setting};
+use crate::client::commands::history::HistoryTask;
+use crate::client::config::{Config, PasswordSource, name};
+use crate::client::error::Error;
+use crate::client::error::server::ServerError;
+use crate::client::model::invocation::{Invocation, Setting};
+use crate::client::model::pin::NewKeys;
 use crate::environment;
 use crate::limits::{PING_AFTER, PING_SECS_MAX, TIMEOUT_SECS_MAX};
+use crate::wire::Fingerprint;
 
 /// What was typed behind `topchat`.
 #[derive(Debug, Parser)]
@@ -245,21 +252,6 @@ pub enum Command {
     },
 }
 
-/// What to do with the history.
-#[derive(Clone, Copy, Debug, Subcommand)]
-pub enum HistoryTask {
-    /// Keep one from now on, in every run.
-    On,
-    /// Keep none from now on; what is there stays.
-    Off,
-    /// Delete it.
-    Erase {
-        /// Don't ask.
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
 /// What to do with the group's keys.
 #[derive(Debug, Subcommand)]
 pub enum Group {
@@ -344,6 +336,61 @@ Exit codes:
   3 network, time-out, files   7 not delivered                       130 Ctrl-C
 
 Passwords never come as a flag's value; --password-file - reads stdin.";
+
+impl Config {
+    /// Checks the settings and finds the folders.
+    pub fn new(global: Global, invocation: Invocation) -> Result<Self, Error> {
+        let password = match (global.password_command, global.password_file) {
+            (Some(command), _) => PasswordSource::Command(command),
+            (None, Some(file)) => PasswordSource::File(file),
+            (None, None) => PasswordSource::Terminal,
+        };
+        let server = global.server.as_deref().unwrap_or(SERVER);
+        Ok(Self {
+            server: server
+                .parse()
+                .map_err(|why| Error::Server(ServerError::Address { text: server.to_owned(), why }))?,
+            server_named: global.server.is_some(),
+            account: None,
+            expected: global.server_fingerprint.as_deref().map(fingerprint).transpose()?,
+            user: global.user.as_deref().map(name).transpose()?,
+            keys_dir: global.keys_dir.map_or_else(default_keys, Ok)?,
+            state_dir: global.state_dir.map_or_else(default_state, Ok)?,
+            group_key: global.group_key,
+            password,
+            may_ask: !global.no_input,
+            json: global.json,
+            quiet: global.quiet,
+            timeout: global.timeout.map(Duration::from_secs),
+            until: None,
+            ping_after: Duration::from_secs(global.ping),
+            wait: global.wait,
+            history: global.history,
+            new_keys: global.accept_new_keys,
+            invocation,
+        })
+    }
+}
+
+fn fingerprint(text: &str) -> Result<Fingerprint, Error> {
+    Fingerprint::from_hex(text.trim()).ok_or_else(|| Error::Server(ServerError::Fingerprint { text: text.to_owned() }))
+}
+
+fn default_keys() -> Result<PathBuf, Error> {
+    let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome { what: "keys" })?;
+    Ok(base.data_dir().join(FOLDER).join("keys"))
+}
+
+fn default_state() -> Result<PathBuf, Error> {
+    let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome { what: "pins" })?;
+    Ok(base.state_dir().unwrap_or_else(|| base.data_dir()).join(FOLDER))
+}
+
+/// Where an account is made if nothing is said.
+const SERVER: &str = "127.0.0.1:7777";
+
+/// This program's folder within the folders of XDG.
+const FOLDER: &str = "topchat";
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::keys::folder::KeyFolder;

@@ -2,12 +2,13 @@
 
 use super::invite;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::model::refusal::Asked;
+use crate::client::model::refusal::Refusal;
 use crate::client::net::connect::connect;
 use crate::client::net::request::Dialogue;
 use crate::client::net::session;
 use crate::client::ui::prompt::Terminal;
-use crate::client::{Error, Refusal};
 use crate::names::UserName;
 use crate::wire::to_client::{Admission, Reason};
 use crate::wire::{Code, ToClient, ToServer};

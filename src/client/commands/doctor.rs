@@ -2,8 +2,8 @@
 
 use jiff::tz::TimeZone;
 
-use crate::client::Error;
 use crate::client::config::{Config, default_group_key};
+use crate::client::error::Error;
 use crate::client::keys::folder::{KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::net::connect;

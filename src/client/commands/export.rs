@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::model::event::Opened;
 use crate::storage::FileError;
 use crate::storage::private;

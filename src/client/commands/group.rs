@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::client::Error;
 use crate::client::config::{Config, default_group_key};
+use crate::client::error::Error;
 use crate::client::error::group_file::GroupFileError;
-use crate::client::net::session;
+use crate::client::keys::group_file;
 use crate::client::ui::{json, output};
 use crate::crypto::group_key::{GroupKey, GroupKeys};
 use crate::limits::LOCK_WITHIN;
@@ -22,7 +22,7 @@ pub(crate) fn rekey(config: &Config) -> Result<(), Error> {
     private::ensure_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let _lock = lock(&path)?;
     let key_error = |why| Error::GroupFile(GroupFileError::Bad { path: path.clone(), why });
-    let keys = match session::read_group_text(&path) {
+    let keys = match group_file::read_text(&path) {
         Ok((mut keys, text)) => {
             keys.rekey().map_err(key_error)?;
             private::replace(&path, keys.rewrite(&text).as_bytes())?;
@@ -103,7 +103,7 @@ fn path(config: &Config) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
-    session::read_group_text(path).map_err(|error| match error {
+    group_file::read_text(path).map_err(|error| match error {
         Error::File(FileError::Missing { .. }) => Error::GroupFile(GroupFileError::Missing { path: path.to_owned() }),
         error => error,
     })

@@ -3,15 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 
+use clap::Subcommand;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
-use crate::client::Error;
-use crate::client::chat::screen;
-use crate::client::cli::options::HistoryTask;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::history::HistoryError;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::password;
@@ -19,6 +18,7 @@ use crate::client::net::session;
 use crate::client::state::history::{self, Head, History, Past};
 use crate::client::state::history_key::Settings;
 use crate::client::ui::output::now_ms;
+use crate::client::ui::page;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::ui::{json, output};
 use crate::hint::Hint;
@@ -35,6 +35,21 @@ pub(crate) struct Wanted {
     pub since: Option<String>,
     /// Texts with this in them.
     pub search: Option<String>,
+}
+
+/// What to do with the history.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum HistoryTask {
+    /// Keep one from now on, in every run.
+    On,
+    /// Keep none from now on; what is there stays.
+    Off,
+    /// Delete it.
+    Erase {
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// A message, as it is shown.
@@ -185,7 +200,7 @@ fn line(config: &Config, shown: &Shown<'_>, own: &UserName) -> String {
     if config.json {
         return object(shown);
     }
-    let page = screen::page(&config.invocation, &io::stdout());
+    let page = page::of(&config.invocation, &io::stdout());
     let to = if shown.to == own.as_str() { "you" } else { shown.to };
     let mark = match (shown.key, shown.is_refused) {
         (Some(key), _) => format!("signed, {key} key"),

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use crate::client::error::Error;
 use crate::client::keys::password::{Unbuffered, raw_line};
+use crate::client::model::refusal::Refusal;
 use crate::client::ui::prompt::Terminal;
-use crate::client::{Error, Refusal};
 use crate::limits::{INVITE_MAX, INVITE_TRIES};
 use crate::storage::private;
 use crate::text::visible_path;

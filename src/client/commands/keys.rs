@@ -2,27 +2,25 @@
 
 use serde::Serialize;
 
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::trust::TrustError;
 use crate::client::keys::folder;
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
 use crate::client::keys::password::Secret;
 use crate::client::keys::rotation::NextKeys;
-use crate::client::net::connect::connect;
-use crate::client::net::login::log_in;
-use crate::client::net::request::{Ask, Dialogue};
+use crate::client::net::request::Ask;
 use crate::client::net::session::Session;
-use crate::client::net::{directory, restored, session};
+use crate::client::net::{directory, session};
 use crate::client::state::history_key;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::RETIRED_KEYS_MAX;
 use crate::names::UserName;
+use crate::wire::ToServer;
 use crate::wire::to_server::Mode;
-use crate::wire::{Code, ToServer};
 
 /// Which keys are to be new.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +34,7 @@ pub(crate) struct Wanted {
 /// Makes new keys and has the server take them.
 ///
 /// They are on disk beside the old ones before the request goes out, and the old ones stay until the answer: whichever
-/// the server knows after a crash, [`recover`] puts them in their place at the next login.
+/// the server knows after a crash, the next login puts them in their place.
 pub(crate) fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
     folder::check_size(wanted.bits)?;
     let name = session::choose(config)?;
@@ -54,42 +52,6 @@ pub(crate) fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
         history_key::follow(&config.account_state(&name), &[encryption, &keys.encryption]);
     }
     report(config, &name, wanted, &next, number)
-}
-
-/// Before a login, with the folder's lock in hand: if new keys wait, because somebody was interrupted while the server was asked
-/// to take them, it is asked which keys it has.
-pub(crate) fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Secret) -> Result<(), Error> {
-    if !folder.has_next() {
-        return Ok(());
-    }
-    let (keys, next) = (folder.load(secret)?, folder.load_next(secret)?);
-    let kept = |salt: &[u8; 16], rounds| restored::former_password(folder, &keys, secret, salt, rounds);
-    let log_in_with = |identity: &PrivateKey| -> Result<Dialogue, Error> {
-        let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string()).over_at(config.until);
-        log_in(&mut dialogue, name, identity, secret.password(), &kept, Mode::Errand)?;
-        Ok(dialogue)
-    };
-    let mut logged_in = session::patiently(config, || log_in_with(&keys.identity));
-    let mut identity = keys.identity.public().clone();
-    let mut try_other = |other: &PrivateKey| {
-        if let Err(Error::Refused(refusal)) = &logged_in
-            && refusal.code() == Some(Code::LoginRefused)
-        {
-            logged_in = session::patiently(config, || log_in_with(other));
-            identity = other.public().clone();
-        }
-    };
-    next.identity.iter().for_each(&mut try_other);
-    // One that was set back knows neither of them.
-    folder.load_former_identities(secret).for_each(|former| try_other(&former));
-    let mut dialogue = logged_in?;
-    let account = directory::look_up(&mut dialogue, name)?.bundle;
-    dialogue.link().finish();
-    // The login says which identity counts. A bundle of another one is an old one, or nobody's: nothing is dropped for it.
-    if account.identity != identity {
-        return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
-    }
-    folder.settle_next(&next, &account, secret)
 }
 
 fn make(config: &Config, wanted: Wanted) -> Result<NextKeys, Error> {

@@ -7,12 +7,13 @@ use serde::Serialize;
 use super::admission::admit;
 use super::invite;
 use super::invite::with_invite;
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::keys::folder;
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
+use crate::client::keys::group_file;
 use crate::client::keys::password::{self, Secret};
 use crate::client::model::refusal::Asked;
 use crate::client::net::connect::connect;
@@ -32,7 +33,7 @@ use crate::wire::{Code, ToClient, ToServer};
 pub(crate) fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path>) -> Result<(), Error> {
     folder::check_size(bits)?;
     // A group key file that can't be used is better told now than at the first message.
-    let group = session::group_key(config)?;
+    let group = group_file::read_if_there(config)?;
     let folder = KeyFolder::new(&config.users_dir(), name);
     folder.is_whole()?;
     // Before the password; from stdin behind it, which may come from there, too.

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use crate::client::Error;
 use crate::client::config::{Config, default_group_key};
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
-use crate::client::keys::export_file::{self, BackupError, ENCRYPTION, IDENTITY, Payload};
+use crate::client::error::account::BackupError;
+use crate::client::keys::export_file::{self, ENCRYPTION, IDENTITY, Payload};
 use crate::client::keys::folder::{KeyFolder, PARTS};
+use crate::client::keys::group_file;
 use crate::client::keys::password::{self, Secret};
 use crate::client::keys::rotation::{is_former, is_retired};
 use crate::client::net::session;
@@ -53,7 +55,7 @@ pub(crate) fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
         (false, false) => private::check_new(&path)?,
     }
     if wanted.with_group_key {
-        session::need_group_key(config)?;
+        group_file::need(config)?;
     }
     let secret = password::get(config)?;
     // What is read must not change before it is written down.
@@ -102,7 +104,7 @@ fn payload(
     let parts = PARTS.map(str::to_owned).into_iter().chain(folder.retired());
     let address = config.server.to_string();
     let group_key = match with_group_key {
-        true => Some(session::need_group_key(config)?.to_text().to_string()),
+        true => Some(group_file::need(config)?.to_text().to_string()),
         false => None,
     };
     Ok(Payload {

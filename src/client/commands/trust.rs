@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::users;
-use crate::client::Error;
-use crate::client::chat::screen;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::Notice;
 use crate::client::model::pin::Keyring;
@@ -13,9 +12,10 @@ use crate::client::net::directory::{Contacted, Meant};
 use crate::client::net::{directory, session};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::pins::Choice;
-use crate::client::trust::verification::Comparison;
+use crate::client::trust::verification::{Comparison, unverified};
 use crate::client::ui::output;
 use crate::client::ui::output::now_ms;
+use crate::client::ui::page;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::hint::Hint;
 use crate::limits::VERIFIED_DIGITS_MIN;
@@ -46,8 +46,7 @@ fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
     let terminal =
         Terminal::open(config, "a confirmation", Hint::default().topchat(&["trust", "NAME", "FINGERPRINT"]))?;
     let now = change.now;
-    terminal
-        .say(&screen::page(&config.invocation, &std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;
+    terminal.say(&page::of(&config.invocation, &std::io::stderr()).notice(&Notice::KeyChanged(change), now_ms()))?;
     match is_yes(&terminal.ask(&format!("Go on with {name}'s new key, which nobody has compared? (y)es or (n)o "))?) {
         true => Ok(now),
         false => Err(Error::Declined),
@@ -69,7 +68,7 @@ pub(crate) fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> R
     let (own, key) = (member.name.clone(), member.identity.public().fingerprint());
     let now = bundle.identity.fingerprint();
     if let Some(notice) = &notice {
-        output::words(&format!("{}\n", screen::page(&config.invocation, &std::io::stderr()).notice(notice, now_ms())));
+        output::words(&format!("{}\n", page::of(&config.invocation, &std::io::stderr()).notice(notice, now_ms())));
     }
     match (given, terminal) {
         (Some(digits), _) => directory::compare(name, now, &digits)?,
@@ -97,17 +96,9 @@ pub(crate) fn forget(config: &Config, name: &UserName) -> Result<(), Error> {
     Ok(())
 }
 
-/// What was done about a contact whose key is to be no longer verified.
-pub(crate) fn unverified(name: &UserName, was: bool) -> String {
-    match was {
-        true => format!("{name}'s key is no longer verified. It stays pinned."),
-        false => format!("{name}'s key was not verified. Nothing was changed."),
-    }
-}
-
 fn ask(config: &Config, terminal: &Terminal, name: &UserName, comparison: &Comparison) -> Result<(), Error> {
-    for line in comparison
-        .whole(screen::page(&config.invocation, &std::io::stderr()).colour, screen::height(&std::io::stderr()))
+    for line in
+        comparison.whole(page::of(&config.invocation, &std::io::stderr()).colour, page::height(&std::io::stderr()))
     {
         terminal.say(&line)?;
     }

@@ -2,21 +2,18 @@
 
 use std::io::{IsTerminal as _, stdout};
 
-use serde::Serialize;
-
-use crate::client::Error;
-use crate::client::chat::screen;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::keys::folder::KeyFolder;
+use crate::client::model::event::date;
 use crate::client::model::pin::{Keyring, Pin};
 use crate::client::net::{directory, session};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::verification::Comparison;
-use crate::client::ui::render::date;
+use crate::client::ui::page;
 use crate::client::ui::{json, output};
 use crate::names::UserName;
 use crate::wire::Fingerprint;
-use crate::wire::to_client::Entry;
 use crate::wire::to_server::Scope;
 
 /// Who there is, one per line.
@@ -24,7 +21,7 @@ pub(crate) fn users(config: &Config, online: bool) -> Result<(), Error> {
     let scope = if online { Scope::Online } else { Scope::All };
     let entries = session::errand(config, |session| directory::list(&mut session.dialogue, scope))?;
     let lines = entries.iter().map(|entry| match config.json {
-        true => user_object(entry) + "\n",
+        true => json::user(entry) + "\n",
         false => format!("{:<32} {}\n", entry.name.as_str(), if entry.online { "here" } else { "away" }),
     });
     output::write(&lines.collect::<String>())
@@ -38,7 +35,7 @@ pub(crate) fn contacts(config: &Config) -> Result<(), Error> {
         config.say("no contacts yet: a key is pinned when you first write to somebody, or they to you");
     }
     let lines = all.iter().map(|(name, pin)| match config.json {
-        true => contact_object(name, pin) + "\n",
+        true => json::contact(name, pin) + "\n",
         false => contact_line(name, pin),
     });
     output::write(&lines.collect::<String>())
@@ -54,7 +51,7 @@ pub(crate) fn fingerprint(config: &Config, name: Option<&UserName>, code: bool) 
     let comparison = Comparison::new((&own, key), (name, theirs));
     // The code is as high as many a terminal: what is to be read stands below it.
     if code && !config.json {
-        output::line(&comparison.code(screen::page(&config.invocation, &stdout()).colour).join("\n"))?;
+        output::line(&comparison.code(page::of(&config.invocation, &stdout()).colour).join("\n"))?;
     }
     show("fingerprint", config, name, theirs, Some(&comparison))
 }
@@ -68,41 +65,11 @@ pub(crate) fn show(
     comparison: Option<&Comparison>,
 ) -> Result<(), Error> {
     output::line(&match (config.json, comparison) {
-        (true, _) => fingerprint_object(kind, name, fingerprint, comparison),
+        (true, _) => json::fingerprint(kind, name, fingerprint, comparison.map(Comparison::digits)),
         (false, Some(comparison)) if stdout().is_terminal() => comparison.rows().join("\n"),
         (false, Some(comparison)) => comparison.lines().join("\n"),
         (false, None) => format!("{name}  {}", fingerprint.grouped()),
     })
-}
-
-/// The same as a line of JSON.
-pub(crate) fn fingerprint_object(
-    kind: &'static str,
-    name: &UserName,
-    fingerprint: Fingerprint,
-    comparison: Option<&Comparison>,
-) -> String {
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        r#type: &'static str,
-        name: &'a str,
-        fingerprint: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        safety: Option<&'a str>,
-    }
-    let (name, safety) = (name.as_str(), comparison.map(Comparison::digits));
-    json::line(&Shown { r#type: kind, name, fingerprint: fingerprint.to_hex(), safety })
-}
-
-/// An account as a line of JSON.
-pub(crate) fn user_object(entry: &Entry) -> String {
-    #[derive(Serialize)]
-    struct User<'a> {
-        r#type: &'static str,
-        name: &'a str,
-        online: bool,
-    }
-    json::line(&User { r#type: "user", name: entry.name.as_str(), online: entry.online })
 }
 
 fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fingerprint, Error> {
@@ -131,29 +98,4 @@ fn contact_line(name: &UserName, pin: &Pin) -> String {
     );
     let now = pin.changed.map(|now| format!("{:<41} {}  seen in its place\n", "", now.grouped()));
     line + &now.unwrap_or_default()
-}
-
-/// A contact as a line of JSON.
-pub(crate) fn contact_object(name: &UserName, pin: &Pin) -> String {
-    #[derive(Serialize)]
-    struct Listed<'a> {
-        r#type: &'static str,
-        name: &'a str,
-        key: &'static str,
-        fingerprint: String,
-        first_seen: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        verified: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        changed: Option<String>,
-    }
-    json::line(&Listed {
-        r#type: "contact",
-        name: name.as_str(),
-        key: if pin.changed.is_some() { "changed" } else { pin.mark.word() },
-        fingerprint: pin.key.fingerprint().to_hex(),
-        first_seen: json::time(pin.since_ms),
-        verified: pin.verified_ms.map(json::time),
-        changed: pin.changed.map(Fingerprint::to_hex),
-    })
 }

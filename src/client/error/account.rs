@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::client::Error;
-use crate::client::keys::export_file::BackupError;
+use crate::client::error::Error;
+use crate::client::model::refusal::carried_over;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
@@ -126,6 +126,53 @@ pub enum AccountError {
     },
 }
 
+/// Why a document is not believed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// It is not as its identity key signed it.
+    #[error("it was changed since it was made")]
+    Changed,
+    /// A key file that has no business in it, or one that is missing.
+    #[error("its key files are not those of an account: {}", visible(.name))]
+    Files {
+        /// Which one.
+        name: String,
+    },
+    /// A key in it can't be used.
+    #[error("{name}: {why}")]
+    Key {
+        /// Which one.
+        name: String,
+        /// What is wrong with it.
+        why: KeyError,
+    },
+    /// Not such a document at all.
+    #[error("it is no document that topchat keys export makes")]
+    Layout,
+    /// The password does not open it.
+    #[error("the password does not open it")]
+    Passphrase,
+    /// One key for both purposes.
+    #[error("the key that signs in it is also the one that opens messages")]
+    SameKey,
+    /// A newer format.
+    #[error("its format is {found}, this program knows {known}")]
+    Version {
+        /// Which one.
+        found: u32,
+        /// The one that is written here.
+        known: u32,
+    },
+}
+
+impl BackupError {
+    /// For `map_err`: which document.
+    pub fn of(from: PathBuf) -> impl Fn(Self) -> Error {
+        move |why| Error::Account(AccountError::Backup { path: from.clone(), why })
+    }
+}
+
 impl Explain for AccountError {
     fn hint(&self) -> Option<Hint> {
         Some(match self {
@@ -191,15 +238,6 @@ impl Explain for AccountError {
             | Self::RenewalUnknown { .. } => Exit::Local,
         }
     }
-}
-
-/// An account as it is on another machine comes to this one.
-pub(crate) fn carried_over() -> Hint {
-    Hint::default()
-        .typed("topchat keys export")
-        .then(" there, then ")
-        .topchat(&["keys", "import", "FILE"])
-        .then(" here")
 }
 
 fn key_remedy(why: &KeyError, path: &Path) -> Hint {

@@ -1,7 +1,7 @@
 //! What a person can do about an error (the flag, the file, the command), and how the program ends because of it.
 
-use crate::client::Error;
-use crate::client::state::state_folder;
+use crate::client::error::Error;
+use crate::client::model::state_folder;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::names::NameError;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::client::model::event::KeyChange;
-use crate::client::ui::words;
 use crate::crypto::bundle::BundleError;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
@@ -63,7 +62,7 @@ pub enum TrustError {
         now: Fingerprint,
     },
     /// A contact's key is not the one that was pinned.
-    #[error("{}", words::key_change(.0))]
+    #[error("{}", key_change(.0))]
     KeyChanged(Box<KeyChange>),
     /// The fingerprint given is not that of the contact's key.
     #[error("that is not the fingerprint of {name}'s key: it is\n  {}", .now.grouped())]
@@ -182,4 +181,15 @@ fn choosing(name: &UserName) -> Hint {
         .topchat(&["verify", name.as_str()])
         .then("    or go on unverified: ")
         .topchat(&["trust", name.as_str()])
+}
+
+/// The alarm as a command's error: both keys, and what is known of the old one.
+fn key_change(change: &KeyChange) -> String {
+    format!(
+        "{}'S KEY HAS CHANGED.\n  was {}\n  now {}\n  the old one was {}",
+        change.name.as_str().to_uppercase(),
+        change.pinned.grouped(),
+        change.now.grouped(),
+        change.was_known()
+    )
 }

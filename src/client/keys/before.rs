@@ -14,7 +14,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::folder::KeyFolder;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::state::state_file::VERSION;
 use crate::client::ui::output::now_ms;

@@ -4,18 +4,15 @@
 //! holds the document can change a pin in it, and it has one spelling only: a changed byte is always found.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::password::Secret;
-use crate::client::Error;
-use crate::client::error::account::AccountError;
+use crate::client::error::account::BackupError;
 use crate::crypto::digest;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
 use crate::names::UserName;
-use crate::text::visible;
 use crate::wire::{Fingerprint, signed};
 
 /// What stands in the document.
@@ -53,44 +50,6 @@ struct Document {
     signature: String,
 }
 
-/// Why a document is not believed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BackupError {
-    /// It is not as its identity key signed it.
-    #[error("it was changed since it was made")]
-    Changed,
-    /// A key file that has no business in it, or one that is missing.
-    #[error("its key files are not those of an account: {}", visible(.name))]
-    Files {
-        /// Which one.
-        name: String,
-    },
-    /// A key in it can't be used.
-    #[error("{name}: {why}")]
-    Key {
-        /// Which one.
-        name: String,
-        /// What is wrong with it.
-        why: KeyError,
-    },
-    /// Not such a document at all.
-    #[error("it is no document that topchat keys export makes")]
-    Layout,
-    /// The password does not open it.
-    #[error("the password does not open it")]
-    Passphrase,
-    /// One key for both purposes.
-    #[error("the key that signs in it is also the one that opens messages")]
-    SameKey,
-    /// A newer format.
-    #[error("its format is {found}, this program knows {VERSION}")]
-    Version {
-        /// Which one.
-        found: u32,
-    },
-}
-
 /// The document, signed.
 pub(crate) fn write(payload: Payload, identity: &PrivateKey) -> Result<Vec<u8>, KeyError> {
     let signature = BASE64.encode(&identity.sign(&signed_bytes(&payload))?);
@@ -104,7 +63,7 @@ pub(crate) fn read(bytes: &[u8], secret: &Secret) -> Result<(Payload, PrivateKey
         return Err(BackupError::Layout);
     }
     if document.v != VERSION {
-        return Err(BackupError::Version { found: document.v });
+        return Err(BackupError::Version { found: document.v, known: VERSION });
     }
     if text(&document) != bytes {
         return Err(BackupError::Changed);
@@ -144,13 +103,6 @@ impl Payload {
     pub(crate) fn server_identity(&self) -> Result<Option<Fingerprint>, BackupError> {
         let parse = |text: &String| Fingerprint::from_hex(text).ok_or(BackupError::Layout);
         self.server_identity.as_ref().map(parse).transpose()
-    }
-}
-
-impl BackupError {
-    /// For `map_err`: which document.
-    pub fn of(from: PathBuf) -> impl Fn(Self) -> Error {
-        move |why| Error::Account(AccountError::Backup { path: from.clone(), why })
     }
 }
 
@@ -236,7 +188,7 @@ mod tests {
         assert!(matches!(read(&write(as_bob, &BOB).unwrap(), &secret()), Err(BackupError::Changed)));
         let good = String::from_utf8(write(payload(), &ALICE).unwrap()).unwrap();
         let newer = good.replacen("\"v\": 1", "\"v\": 2", 1);
-        assert!(matches!(read(newer.as_bytes(), &secret()), Err(BackupError::Version { found: 2 })));
+        assert!(matches!(read(newer.as_bytes(), &secret()), Err(BackupError::Version { found: 2, .. })));
         let other = Secret::new("password2").unwrap();
         assert!(matches!(read(good.as_bytes(), &other), Err(BackupError::Passphrase)));
         assert!(matches!(read(b"{}", &secret()), Err(BackupError::Layout)));

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::password::Secret;
 use super::rotation::{NEXT, PUBLIC};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::state::state_file::Stamp;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};

@@ -6,13 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::client::Error;
+use zeroize::Zeroizing;
+
 use crate::client::config::{Config, default_group_key};
+use crate::client::error::Error;
 use crate::client::error::group_file::GroupFileError;
 use crate::client::model::event::Notice;
-use crate::client::net::session;
 use crate::crypto::group_key::GroupKeys;
+use crate::limits::SMALL_FILE_MAX;
 use crate::storage::FileError;
+use crate::storage::private;
 use crate::sync::lock;
 
 /// The keys that were read last, and whether the file still is the one that they were read from.
@@ -53,7 +56,7 @@ impl GroupFile {
     pub(crate) fn at(path: &Path) -> Result<Self, Error> {
         // Before it is read: whatever is written meanwhile is found the next time.
         let stamp = Some(stamp(path));
-        let keys = match session::read_group_key(path) {
+        let keys = match read(path) {
             Err(Error::File(FileError::Missing { .. })) => None,
             read => Some(Arc::new(read?)),
         };
@@ -83,7 +86,7 @@ impl GroupFile {
         if self.last().stamp == stamp {
             return None;
         }
-        let read = session::read_group_key(path);
+        let read = read(path);
         let mut last = self.last();
         if last.stamp == stamp {
             return None;
@@ -123,4 +126,35 @@ fn stamp(path: &Path) -> Stamp {
         (file.dev(), file.ino(), file.size(), [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
     };
     fs::symlink_metadata(path).map(of).map_err(|error| error.kind())
+}
+
+/// The group key file: one that was named must be there, the usual one may be missing.
+pub(crate) fn read_if_there(config: &Config) -> Result<Option<GroupKeys>, Error> {
+    let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
+    match read(&path) {
+        Err(Error::File(FileError::Missing { .. })) if config.group_key.is_none() => Ok(None),
+        Err(Error::File(FileError::Missing { .. })) => Err(Error::GroupFile(GroupFileError::Missing { path })),
+        read => read.map(Some),
+    }
+}
+
+/// The keys in this group key file.
+pub(crate) fn read(path: &Path) -> Result<GroupKeys, Error> {
+    read_text(path).map(|(keys, _)| keys)
+}
+
+/// The same with the file's text.
+pub(crate) fn read_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
+    let bytes = Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
+    // Bytes that are no text are found as what they are: wrong characters in a line.
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    let keys =
+        GroupKeys::parse(&text).map_err(|why| Error::GroupFile(GroupFileError::Bad { path: path.to_owned(), why }))?;
+    Ok((keys, text))
+}
+
+/// The group key file where nothing works without it.
+pub(crate) fn need(config: &Config) -> Result<GroupKeys, Error> {
+    let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
+    read_if_there(config)?.ok_or_else(missing)
 }

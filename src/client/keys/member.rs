@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::group_file::GroupFile;
-use crate::client::Error;
 use crate::client::config::{Config, default_group_key};
+use crate::client::error::Error;
 use crate::client::error::group_file::GroupFileError;
 use crate::client::model::pin::Former;
+use crate::client::state::history::History;
+use crate::client::state::history_key::Settings;
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::names::UserName;
@@ -39,5 +41,20 @@ impl Member {
     pub fn group_keys(&self, config: &Config) -> Result<Arc<GroupKeys>, Error> {
         let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
         self.group.keys().ok_or_else(missing)
+    }
+
+    /// The history that a session of this account adds to, if one is wanted. A session goes on without one that can't be had, and says so.
+    pub(crate) fn history(&self, config: &Config) -> Option<History> {
+        let folder = config.account_state(&self.name);
+        let own: Vec<_> = std::iter::once(&self.encryption).chain(&self.retired).collect();
+        let wanted = Settings::of(&folder).and_then(|settings| Ok(config.history || settings.is_on()?));
+        let open = || History::open(&folder, &own).and_then(|history| history.checked());
+        match wanted.and_then(|wanted| wanted.then(open).transpose()) {
+            Ok(history) => history,
+            Err(error) => {
+                log::warn!("no history is kept now: {error}");
+                None
+            }
+        }
     }
 }

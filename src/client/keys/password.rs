@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use crate::client::Error;
 use crate::client::config::{Config, PasswordSource};
+use crate::client::error::Error;
 use crate::client::ui::prompt::Terminal;
 use crate::crypto::keys::{KeyError, PrivateKey};
 use crate::crypto::scram::Password;

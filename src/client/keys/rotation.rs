@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::folder::{KeyFolder, PARTS, pem_key};
 use super::password::Secret;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::model::pin::Former;
 use crate::client::ui::output::now_ms;

@@ -237,3 +237,20 @@ pub enum Notice {
         id: MessageId,
     },
 }
+
+impl KeyChange {
+    /// What was known of the key before.
+    pub(crate) fn was_known(&self) -> String {
+        let verified = match (self.verified_ms, self.verified_before_ms) {
+            (Some(verified), _) => format!("verified {}", date(verified)),
+            (None, Some(before)) => format!("signed by one that was verified {}", date(before)),
+            (None, None) => "never verified".to_owned(),
+        };
+        format!("pinned {}, {verified}", date(self.since_ms))
+    }
+}
+
+/// The day of a time in milliseconds, in UTC, which is the same for all readers.
+pub(crate) fn date(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).unwrap_or_default().strftime("%Y-%m-%d").to_string()
+}

@@ -3,5 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod deadline;
 pub mod event;
+pub mod invocation;
 pub mod pin;
 pub(crate) mod refusal;
+pub mod state_folder;

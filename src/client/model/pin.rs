@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{KeyChange, Mark};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
 use crate::names::UserName;
@@ -114,4 +114,14 @@ impl Pin {
             verified_before_ms: self.verified_before_ms,
         }
     }
+}
+
+/// What becomes of the key of a name seen for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum NewKeys {
+    /// It is pinned as the server gives it.
+    #[default]
+    First,
+    /// Nothing, until its fingerprint is trusted by hand.
+    Never,
 }

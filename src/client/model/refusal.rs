@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::client::error::account::carried_over;
 use crate::error::Exit;
 use crate::hint::Hint;
 use crate::names::UserName;
@@ -176,6 +175,15 @@ fn seats(text: &str) -> Option<(u32, u32)> {
     let (taken, rest) = text.strip_prefix("the server is full: ")?.split_once(" of ")?;
     let seats = rest.split(' ').next()?;
     Some((taken.parse().ok()?, seats.parse().ok()?))
+}
+
+/// An account as it is on another machine comes to this one.
+pub(crate) fn carried_over() -> Hint {
+    Hint::default()
+        .typed("topchat keys export")
+        .then(" there, then ")
+        .topchat(&["keys", "import", "FILE"])
+        .then(" here")
 }
 
 #[cfg(test)]

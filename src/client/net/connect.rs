@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::connection::Link;
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::cause::ConnectError;
 use crate::client::error::server::ServerError;
 use crate::client::model::deadline::Until;

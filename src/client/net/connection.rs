@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::fair::Fair;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::limits::{
     ANSWER_WITHIN, ANSWERED_WITHIN, ASKED_AFTER, FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, PING_AFTER, PONG_WITHIN,

@@ -1,7 +1,7 @@
 //! Who there is, and which keys they have.
 
 use super::request::Ask;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::cause::ProtocolError;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::Notice;

@@ -1,7 +1,7 @@
 //! The login: SCRAM-SHA-256 bound to the connection, and a signature by the identity key.
 
 use super::request::Dialogue;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::model::refusal::{Asked, Refusal};

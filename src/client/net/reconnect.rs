@@ -1,24 +1,20 @@
-//! Getting a lost connection back: when that is tried, how long the pauses are, and what is said meanwhile.
+//! A lost connection: whether it is tried again, one try, and the pauses between.
 
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::circuit::Circuit;
 use super::connect::jittered;
 use super::request::Dialogue;
 use super::session;
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::cause::ProtocolError;
 use crate::client::error::server::ServerError;
 use crate::client::keys::member::Member;
 use crate::client::keys::password::Secret;
-use crate::client::model::refusal::Refusal;
-use crate::client::receive::feed;
-use crate::client::receive::listen_loop::{Audience, Receiving, listen};
-use crate::limits::{RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MAX, RECONNECT_STEADY};
+use crate::limits::{RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MAX};
 use crate::transport::{Stop, wait_input};
 use crate::wire::Code;
 use crate::wire::to_server::Mode;
@@ -32,80 +28,6 @@ pub(crate) struct Again {
     pub secret: Arc<Secret>,
     /// What the session is for.
     pub mode: Mode,
-}
-
-/// Who is told about the connection.
-pub(crate) trait Follower: Audience {
-    /// There is a connection: the first one, or one that came back.
-    fn connected(&mut self, is_back: bool) -> Result<(), Error>;
-
-    /// It is lost, in these words.
-    fn lost(&mut self, words: &str) -> Result<(), Error>;
-}
-
-/// Listens over any number of connections, until the audience has enough, `over` is asked, or something happens that
-/// no reconnect can or may mend.
-pub(crate) fn listen_on(
-    config: &Config,
-    again: &Again,
-    mut dialogue: Dialogue,
-    circuit: &Circuit,
-    receiving: &mut Receiving<'_>,
-    follower: &mut dyn Follower,
-    over: &Stop,
-) -> Result<(), Error> {
-    let mut pauses = Pauses::default();
-    let mut is_back = false;
-    loop {
-        let begun = Instant::now();
-        let (link, reading, waiting) = dialogue.into_parts();
-        circuit.set(Some(Arc::clone(&link)));
-        follower.connected(is_back)?;
-        if is_back {
-            receiving.tell(|| feed::status("online", None));
-        }
-        let mut why = match listen(&link, reading, waiting, receiving, follower, over) {
-            Err(why) if is_lost(&why) => why,
-            result => {
-                tell_of_the_end(&result, receiving);
-                return result;
-            }
-        };
-        circuit.set(None);
-        // What is left of it is closed before another one is tried.
-        drop(link);
-        if begun.elapsed() >= RECONNECT_STEADY {
-            pauses = Pauses::default();
-        }
-        dialogue = loop {
-            let pause = pauses.next();
-            if pauses.is_news() {
-                let words = lost(&why, pause);
-                follower.lost(&words)?;
-                receiving.tell(|| feed::status("offline", Some(&words)));
-            }
-            if !rest(pause, follower, over)? {
-                return Ok(());
-            }
-            match attempt(config, again, follower.deadline(), over)? {
-                Some(Ok(dialogue)) => break dialogue,
-                Some(Err(error)) if is_lost(&error) => why = error,
-                Some(Err(error)) => return Err(error),
-                None if over.is_asked() || !follower.due(Instant::now())? => return Ok(()),
-                None => {}
-            }
-        };
-        is_back = true;
-    }
-}
-
-/// Whoever reads the feed does not come back either: that would put out the client that took over elsewhere.
-fn tell_of_the_end(result: &Result<(), Error>, receiving: &mut Receiving<'_>) {
-    if let Err(Error::Refused(refusal)) = result
-        && let Some(why) = refusal.code()
-    {
-        receiving.tell(|| feed::sent_away(why));
-    }
 }
 
 /// Whether it may be better in a moment. Whoever was replaced, refused or deceived does not try again.
@@ -183,39 +105,8 @@ impl Pauses {
     }
 
     /// Whether the last one is worth a line: once they have become longest, nothing new happens.
-    fn is_news(&self) -> bool {
+    pub(crate) fn is_news(&self) -> bool {
         self.longest <= 1
-    }
-}
-
-/// `connection lost (no answer for 80 s). Trying again in 1 s...`
-fn lost(why: &Error, pause: Duration) -> String {
-    let why = match why {
-        Error::Refused(refusal) => format!("connection lost ({})", trimmed(refusal)),
-        Error::Server(ServerError::Connect { why, .. }) => format!("no connection ({why})"),
-        why => why.to_string().trim_end_matches('.').to_owned(),
-    };
-    format!("{why}. Trying again in {} s...", pause.as_secs_f64().ceil())
-}
-
-fn trimmed(refusal: &Refusal) -> String {
-    refusal.to_string().trim_end_matches('.').to_owned()
-}
-
-/// False if the listening is to end.
-fn rest(pause: Duration, follower: &mut dyn Follower, over: &Stop) -> Result<bool, Error> {
-    let never = Stop::new().map_err(Error::system("making a wake-up"))?;
-    let until = Instant::now() + pause;
-    loop {
-        let now = Instant::now();
-        if over.is_asked() || !follower.due(now)? {
-            return Ok(false);
-        }
-        if now >= until {
-            return Ok(true);
-        }
-        let next = follower.deadline().map_or(until, |deadline| deadline.min(until));
-        wait_input(never.wakeup(), over.wakeup(), Some(next)).map_err(Error::system("waiting"))?;
     }
 }
 
@@ -231,7 +122,7 @@ impl Drop for AskAtEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::model::refusal::Asked;
+    use crate::client::model::refusal::{Asked, Refusal};
     use crate::transport::TransportError;
     use crate::wire;
     use crate::wire::frame::FrameError;
@@ -278,15 +169,5 @@ mod tests {
             assert_eq!(pauses.is_news(), pauses.longest <= 1);
         }
         assert!(!pauses.is_news(), "the same line for ever helps nobody");
-    }
-
-    #[test]
-    fn a_lost_connection_is_told_in_one_line() {
-        let words = lost(&Error::Server(ServerError::Silent { secs: 80 }), Duration::from_millis(700));
-        assert_eq!(words, "connection lost (no answer for 80 s). Trying again in 1 s...");
-        assert_eq!(
-            lost(&bye(Code::ShuttingDown), Duration::from_secs(2)),
-            "connection lost (the server is stopping). Trying again in 2 s..."
-        );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connection::{Link, Reading};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::cause::ProtocolError;
 use crate::client::error::server::ServerError;
 use crate::client::model::deadline::Until;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::login::{LoggedIn, Welcome};
 use super::request::{Ask, Dialogue};
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;

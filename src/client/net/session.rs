@@ -1,21 +1,18 @@
 //! From settings to a logged-in session.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::connect::{connect, introduce, jittered};
+use super::directory;
 use super::login::{LoggedIn, Welcome, log_in};
 use super::reconnect::{Again, Pauses};
 use super::request::Dialogue;
 use super::restored::{self, Arrival};
-use crate::client::Error;
-use crate::client::commands::keys;
 use crate::client::config::{Config, PasswordSource, default_group_key};
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
-use crate::client::error::group_file::GroupFileError;
 use crate::client::error::server::ServerError;
+use crate::client::error::trust::TrustError;
 use crate::client::keys::folder::{AccountKeys, KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::keys::member::Member;
@@ -30,9 +27,8 @@ use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::Salted;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
-use crate::limits::{BROKEN_LOGIN_TRIES, QUEUE_PAUSE, SMALL_FILE_MAX};
+use crate::limits::{BROKEN_LOGIN_TRIES, QUEUE_PAUSE};
 use crate::names::UserName;
-use crate::storage::FileError;
 use crate::storage::private;
 use crate::text::visible_path;
 use crate::transport::TransportError;
@@ -203,7 +199,7 @@ fn log_in_with(
     // knows better.
     let unsettled = if folder.is_unsettled() { folder.try_lock()? } else { None };
     if unsettled.is_some() {
-        keys::recover(config, name, folder, secret)?;
+        recover(config, name, folder, secret)?;
     }
     let keys = folder.load(secret)?;
     let retired = if mode == Mode::Receiving { folder.load_retired(secret) } else { Vec::new() };
@@ -237,6 +233,42 @@ fn log_in_with(
     let member = Member { name: name.clone(), identity, encryption, retired, former, group };
     let again = Again { member: Arc::new(member), secret: Arc::clone(secret), mode };
     Ok(Session { dialogue, again, contacts, welcome, salted, began })
+}
+
+/// Before a login, with the folder's lock in hand: if new keys wait, because somebody was interrupted while the server was asked
+/// to take them, it is asked which keys it has.
+fn recover(config: &Config, name: &UserName, folder: &KeyFolder, secret: &Secret) -> Result<(), Error> {
+    if !folder.has_next() {
+        return Ok(());
+    }
+    let (keys, next) = (folder.load(secret)?, folder.load_next(secret)?);
+    let kept = |salt: &[u8; 16], rounds| restored::former_password(folder, &keys, secret, salt, rounds);
+    let log_in_with = |identity: &PrivateKey| -> Result<Dialogue, Error> {
+        let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string()).over_at(config.until);
+        log_in(&mut dialogue, name, identity, secret.password(), &kept, Mode::Errand)?;
+        Ok(dialogue)
+    };
+    let mut logged_in = patiently(config, || log_in_with(&keys.identity));
+    let mut identity = keys.identity.public().clone();
+    let mut try_other = |other: &PrivateKey| {
+        if let Err(Error::Refused(refusal)) = &logged_in
+            && refusal.code() == Some(Code::LoginRefused)
+        {
+            logged_in = patiently(config, || log_in_with(other));
+            identity = other.public().clone();
+        }
+    };
+    next.identity.iter().for_each(&mut try_other);
+    // One that was set back knows neither of them.
+    folder.load_former_identities(secret).for_each(|former| try_other(&former));
+    let mut dialogue = logged_in?;
+    let account = directory::look_up(&mut dialogue, name)?.bundle;
+    dialogue.link().finish();
+    // The login says which identity counts. A bundle of another one is an old one, or nobody's: nothing is dropped for it.
+    if account.identity != identity {
+        return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
+    }
+    folder.settle_next(&next, &account, secret)
 }
 
 /// Removes the unfinished files of processes that were killed.
@@ -295,37 +327,6 @@ pub(crate) fn name_in_hints(config: &Config, name: Option<&UserName>) {
     if accounts(&config.users_dir()).len() > 1 {
         config.invocation.name_account(name.map_or("NAME", UserName::as_str));
     }
-}
-
-/// The group key file: one that was named must be there, the usual one may be missing.
-pub(crate) fn group_key(config: &Config) -> Result<Option<GroupKeys>, Error> {
-    let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
-    match read_group_key(&path) {
-        Err(Error::File(FileError::Missing { .. })) if config.group_key.is_none() => Ok(None),
-        Err(Error::File(FileError::Missing { .. })) => Err(Error::GroupFile(GroupFileError::Missing { path })),
-        read => read.map(Some),
-    }
-}
-
-/// The keys in this group key file.
-pub(crate) fn read_group_key(path: &Path) -> Result<GroupKeys, Error> {
-    read_group_text(path).map(|(keys, _)| keys)
-}
-
-/// The same with the file's text.
-pub(crate) fn read_group_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
-    let bytes = Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
-    // Bytes that are no text are found as what they are: wrong characters in a line.
-    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    let keys =
-        GroupKeys::parse(&text).map_err(|why| Error::GroupFile(GroupFileError::Bad { path: path.to_owned(), why }))?;
-    Ok((keys, text))
-}
-
-/// The group key file where nothing works without it.
-pub(crate) fn need_group_key(config: &Config) -> Result<GroupKeys, Error> {
-    let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
-    group_key(config)?.ok_or_else(missing)
 }
 
 /// One's own fingerprint, in words for a person.

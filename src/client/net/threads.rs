@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::circuit::Circuit;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::sync::lock;
 use crate::transport::{Stop, wait_input};
 

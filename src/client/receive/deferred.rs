@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::kept::{Count, Standing, Until};
 use super::open::group_id;
 use super::{Action, Receiver, Signed, done};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::model::event::Notice;
 use crate::client::state::inbox::Entry;
 use crate::client::state::seen::Place;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::kept::{Standing, Until};
 use super::{Action, Receiver, Signed, done};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Notice};
 use crate::client::model::pin::{Found, Met, Pin};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::feed::Feed;
 use super::skip_backlog::Left;
 use super::{Absent, Action, Receiver};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::model::event::{Notice, Opened};
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::connection::{Link, Reading};

@@ -11,6 +11,7 @@
 
 mod deferred;
 pub(crate) mod feed;
+pub(crate) mod follow;
 pub(crate) mod kept;
 mod key_lookup;
 pub(crate) mod listen_loop;
@@ -20,7 +21,7 @@ pub(crate) mod skip_backlog;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use super::Error;
+use super::error::Error;
 use super::keys::member::Member;
 use super::model::event::{Mark, Notice, Opened};
 use super::model::pin::{Keyring, Pin};

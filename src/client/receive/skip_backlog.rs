@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::limits::LEFT_MESSAGES;
 
 /// Which entries of the inbox are left.

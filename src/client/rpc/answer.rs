@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::request::{Fault, Id};
-use crate::client::Error;
-use crate::client::ui::hint::Invocation;
+use crate::client::error::Error;
+use crate::client::model::invocation::Invocation;
 use crate::client::ui::json;
 use crate::error::Explain;
 use crate::hint::Hint;

@@ -7,10 +7,10 @@ use super::answer;
 use super::request::{Call, Key, Request, Send, Users, Whose};
 use super::stdout::Stdout;
 use super::subscription::Subscription;
-use crate::client::Error;
-use crate::client::commands::users;
 use crate::client::config::{self, Config};
+use crate::client::error::Error;
 use crate::client::keys::folder::KeyFolder;
+use crate::client::keys::group_file;
 use crate::client::model::pin::Keyring;
 use crate::client::net::directory::{self, Contacted, Meant};
 use crate::client::net::reconnect::is_lost;
@@ -19,6 +19,7 @@ use crate::client::net::session::Session;
 use crate::client::send::{deliver, text};
 use crate::client::trust::pins::Choice;
 use crate::client::trust::verification::Comparison;
+use crate::client::ui::json;
 use crate::limits::{ANSWER_WITHIN, TIMEOUT_SECS_MAX, VERIFIED_DIGITS_MIN};
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
@@ -89,7 +90,7 @@ impl<'a> Desk<'a> {
     fn send(&mut self, wanted: Send) -> Result<String, Error> {
         let Send { to, text, ecb, timeout } = wanted;
         let message = deliver::Message { to: config::recipient(&to)?, text: text::check(text)?, ecb };
-        let group = if message.to == Recipient::All { Some(session::need_group_key(self.config)?) } else { None };
+        let group = if message.to == Recipient::All { Some(group_file::need(self.config)?) } else { None };
         let given = timeout.map(|secs| Duration::from_secs(secs.min(TIMEOUT_SECS_MAX)));
         let limit = given.or(self.config.timeout).unwrap_or(ANSWER_WITHIN);
         let config = self.config;
@@ -123,18 +124,18 @@ impl<'a> Desk<'a> {
     fn users(&mut self, wanted: &Users) -> Result<String, Error> {
         let scope = if wanted.online { Scope::Online } else { Scope::All };
         let entries = self.ask(|session| directory::list(&mut session.dialogue, scope))?;
-        Ok(list(entries.iter().map(users::user_object)))
+        Ok(list(entries.iter().map(json::user)))
     }
 
     fn contacts(&self) -> Result<String, Error> {
         let all = self.session.contacts.list()?;
-        Ok(list(all.iter().map(|(name, pin)| users::contact_object(name, pin))))
+        Ok(list(all.iter().map(|(name, pin)| json::contact(name, pin))))
     }
 
     fn fingerprint(&mut self, whose: &Whose) -> Result<String, Error> {
         let (own, key) = self.own()?;
         let name = whose.name.as_deref().map(config::name).transpose()?.filter(|name| *name != own);
-        let Some(name) = name else { return Ok(users::fingerprint_object("fingerprint", &own, key, None)) };
+        let Some(name) = name else { return Ok(json::fingerprint("fingerprint", &own, key, None)) };
         let theirs = match self.session.contacts.pinned(&name)? {
             Some(pin) => pin.key.fingerprint(),
             None => {
@@ -143,7 +144,7 @@ impl<'a> Desk<'a> {
             }
         };
         let comparison = Comparison::new((&own, key), (&name, theirs));
-        Ok(users::fingerprint_object("fingerprint", &name, theirs, Some(&comparison)))
+        Ok(json::fingerprint("fingerprint", &name, theirs, Some(comparison.digits())))
     }
 
     fn own(&self) -> Result<(UserName, Fingerprint), Error> {
@@ -160,7 +161,7 @@ impl<'a> Desk<'a> {
         let now = bundle.identity.fingerprint();
         directory::compare(&name, now, &digits)?;
         self.session.contacts.choose(&bundle, Choice::Verified)?;
-        Ok(users::fingerprint_object("verified", &name, now, None))
+        Ok(json::fingerprint("verified", &name, now, None))
     }
 
     fn trust(&mut self, key: &Key) -> Result<String, Error> {
@@ -169,7 +170,7 @@ impl<'a> Desk<'a> {
         let asked =
             |session: &mut Session| directory::trust(&mut session.dialogue, &session.contacts, &name, meant.clone());
         let now = self.ask(asked)?;
-        Ok(users::fingerprint_object("trusted", &name, now, None))
+        Ok(json::fingerprint("trusted", &name, now, None))
     }
 
     /// Asks over the connection. One that was lost meanwhile, which shows only now, is opened again once.

@@ -15,8 +15,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Error;
 use super::config::Config;
+use super::error::Error;
 use super::net::circuit::Circuit;
 use super::net::session;
 use super::net::threads::{Part, conduct};

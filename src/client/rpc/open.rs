@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::answer;
 use super::request::{Asked, Id, Request};
-use crate::client::Error;
-use crate::client::ui::hint::Invocation;
+use crate::client::error::Error;
+use crate::client::model::invocation::Invocation;
 use crate::sync::lock;
 
 /// One line of requests at a time.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::limits::OUTPUT_CHUNK;
 use crate::sync::lock;
 use crate::transport::{Stop, wait_output};

@@ -12,21 +12,21 @@ use std::time::Instant;
 
 use super::answer;
 use super::stdout::Stdout;
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::keys::password::Secret;
 use crate::client::model::event::{Notice, Opened};
+use crate::client::model::invocation::Invocation;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::circuit::Circuit;
-use crate::client::net::reconnect::{Follower, Pauses, is_lost, listen_on};
+use crate::client::net::reconnect::{Pauses, is_lost};
 use crate::client::net::session::{self, Session};
 use crate::client::receive::Receiver;
 use crate::client::receive::feed::{Attached, status};
+use crate::client::receive::follow::{Follower, listen_on};
 use crate::client::receive::listen_loop::{Audience, Receiving};
-use crate::client::state::history::History;
 use crate::client::state::inbox::Inbox;
 use crate::client::state::seen::Ledger;
-use crate::client::ui::hint::Invocation;
 use crate::client::ui::{json, output};
 use crate::limits::{FEED_PAUSE, INBOX_WITHIN, LOCK_PAUSE_MAX, OUTPUT_WITHIN};
 use crate::names::UserName;
@@ -237,7 +237,7 @@ impl Teller {
         let secret = Arc::clone(&self.secret);
         let Session { dialogue, again, contacts, .. } =
             session::with_secret(&self.config, &self.name, secret, Mode::Receiving)?;
-        let history = History::for_session(&self.config, &again.member);
+        let history = again.member.history(&self.config);
         let receiver = Receiver::new(&again.member, &contacts, ledger);
         let mut receiving = Receiving::new(&self.folder, inbox, receiver, history.as_ref());
         let (config, circuit, over) = (&self.config, &self.circuit, &self.over);

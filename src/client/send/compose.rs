@@ -1,7 +1,7 @@
 //! From a text to a sealed and signed envelope.
 
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::keys::member::Member;
 use crate::client::state::sequence::Numbers;
 use crate::crypto::envelope::{self, SealError, SealWith, group_fingerprint};

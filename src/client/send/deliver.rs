@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::compose::{SealFor, compose};
-use crate::client::Error;
-use crate::client::chat::screen;
 use crate::client::config::Config;
+use crate::client::error::Error;
+use crate::client::keys::group_file;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::directory::Contacted;
 use crate::client::net::reconnect::{Again, Pauses, attempt, is_lost};
 use crate::client::net::request::Dialogue;
 use crate::client::net::session::Session;
 use crate::client::net::{directory, session};
-use crate::client::state::history::History;
 use crate::client::state::sequence::Sequence;
 use crate::client::trust::contacts::Contacts;
 use crate::client::ui::output::now_ms;
+use crate::client::ui::page;
 use crate::client::ui::{json, output};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::group_key::GroupKeys;
@@ -48,7 +48,7 @@ pub(crate) struct Sent {
 
 /// Sends, waits for the delivery, tells what is known.
 pub(crate) fn command(config: &Config, message: &Message) -> Result<(), Error> {
-    let group = if message.to == Recipient::All { Some(session::need_group_key(config)?) } else { None };
+    let group = if message.to == Recipient::All { Some(group_file::need(config)?) } else { None };
     let name = session::choose(config)?;
     let secret = session::secret_of(&config.begun(), &name)?;
     // Whoever types a password, or the program that gives it, has all the time.
@@ -81,7 +81,7 @@ pub(crate) fn deliver(
     let sequence = Sequence::open(&config.account_state(&member.name), member.identity.public().fingerprint())?;
     let envelope = seal(config, session, group, &sequence, message)?;
     let id = envelope.header.msg_id;
-    let history = History::for_session(config, &member);
+    let history = member.history(config);
     history.iter().for_each(|history| history.sent(&envelope, &message.text));
     let mut progress = Progress { config, sequence, envelope, accepted: false, deadline, limit };
     let outcome = progress.send(session);
@@ -145,7 +145,7 @@ fn contact(config: &Config, session: &mut Session, name: &UserName) -> Result<Ve
     let Contacted { bundle, notice } =
         directory::contact(&mut session.dialogue, &session.contacts, name).map_err(Error::not_sent)?;
     if let Some(notice) = notice {
-        config.say(screen::page(&config.invocation, &io::stderr()).notice(&notice, now_ms()));
+        config.say(page::of(&config.invocation, &io::stderr()).notice(&notice, now_ms()));
     }
     Ok(bundle)
 }

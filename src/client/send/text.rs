@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::limits::TEXT_MAX;
 use crate::storage::FileError;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::inbox::LOCK_NAME;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::ui::json;
 use crate::client::ui::output::now_ms;
 use crate::storage::FileError;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::state_file::{Document, StateFile, VERSION};
-use crate::client::Error;
+use crate::client::error::Error;
 
 /// What the terminal rings for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]

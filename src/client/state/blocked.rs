@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use super::state_file::{Document, StateFile, VERSION};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::limits::CONTACTS_MAX;
 use crate::names::UserName;

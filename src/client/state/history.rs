@@ -15,12 +15,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::history_key::Settings;
-use super::state_folder;
-use crate::client::Error;
-use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
-use crate::client::keys::member::Member;
 use crate::client::model::event::Opened;
+use crate::client::model::state_folder;
 use crate::client::ui::output::now_ms;
 use crate::crypto::digest::sha256;
 use crate::crypto::history::HistoryKey;
@@ -89,21 +87,6 @@ pub(crate) struct Read {
 }
 
 impl History {
-    /// The history that a session adds to, if one is wanted. A session goes on without one that can't be had, and says so.
-    pub(crate) fn for_session(config: &Config, member: &Member) -> Option<Self> {
-        let folder = config.account_state(&member.name);
-        let own: Vec<_> = std::iter::once(&member.encryption).chain(&member.retired).collect();
-        let wanted = Settings::of(&folder).and_then(|settings| Ok(config.history || settings.is_on()?));
-        let open = || Self::open(&folder, &own).and_then(|history| history.checked());
-        match wanted.and_then(|wanted| wanted.then(open).transpose()) {
-            Ok(history) => history,
-            Err(error) => {
-                log::warn!("no history is kept now: {error}");
-                None
-            }
-        }
-    }
-
     /// The history in this state folder; the first of `own` is the present encryption key.
     pub(crate) fn open(folder: &Path, own: &[&PrivateKey]) -> Result<Self, Error> {
         let key = Settings::of(folder)?.key(own)?;
@@ -141,7 +124,7 @@ impl History {
     }
 
     /// What is there must be whole, before anybody relies on it.
-    fn checked(self) -> Result<Self, Error> {
+    pub(crate) fn checked(self) -> Result<Self, Error> {
         if parts(&self.path).is_there(FILE)? {
             self.append(&[])?;
         }

@@ -9,7 +9,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::state_file::{Document, StateFile, VERSION};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::history::HistoryError;
 use crate::crypto::history::HistoryKey;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::journal;
 use super::seen::{Counter, Ledger, Place, Seen};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::crypto::digest::sha256;
 use crate::limits::INBOX_WITHIN;
 use crate::names::Recipient;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::state_folder;
-use crate::client::Error;
+use crate::client::error::Error;
+use crate::client::model::state_folder;
 use crate::storage::disk::{Disk, RealDisk};
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
 

@@ -11,4 +11,3 @@ pub(crate) mod outbox;
 pub mod seen;
 pub(crate) mod sequence;
 pub mod state_file;
-pub mod state_folder;

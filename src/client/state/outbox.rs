@@ -9,7 +9,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::journal;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::crypto::digest;
 use crate::limits::WAITING_MESSAGES;
 use crate::names::{Recipient, UserName};

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::state_file::{Document, StateFile, VERSION};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::names::Recipient;
 use crate::wire::Fingerprint;
 

@@ -11,8 +11,8 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::state_folder;
-use crate::client::Error;
+use crate::client::error::Error;
+use crate::client::model::state_folder;
 use crate::crypto::digest::sha256;
 use crate::limits::{LOCK_WITHIN, SMALL_FILE_MAX};
 use crate::storage::FileError;

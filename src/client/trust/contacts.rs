@@ -6,9 +6,10 @@ use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard};
 
 use super::pins::{Choice, Contact, Pins};
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Mark};
+use crate::client::model::pin::NewKeys;
 use crate::client::model::pin::{Found, Keyring, Met, Pin};
 use crate::client::state::state_file::{Document, Stamp, StateFile};
 use crate::client::ui::output::now_ms;
@@ -24,16 +25,6 @@ pub struct Contacts {
     file: StateFile,
     new_keys: NewKeys,
     memory: Mutex<Memory>,
-}
-
-/// What becomes of the key of a name seen for the first time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum NewKeys {
-    /// It is pinned as the server gives it.
-    #[default]
-    First,
-    /// Nothing, until its fingerprint is trusted by hand.
-    Never,
 }
 
 /// What was read last, and whose key was pinned in this run, by whichever process.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Mark};
 use crate::client::model::pin::{Former, Found, Met, Pin};

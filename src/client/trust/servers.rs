@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::model::address::ServerAddress;
 use crate::client::state::state_file::{Document, StateFile, VERSION};
@@ -99,6 +99,15 @@ pub fn check(
 pub fn known(state_dir: &Path, address: &str) -> Result<Option<Fingerprint>, Error> {
     let file = StateFile::new(state_dir, FILE)?;
     pinned(&file, &file.read()?, address)
+}
+
+impl Config {
+    /// The same for what this account does: at its own server, if no other one was named.
+    pub fn of(&self, name: &UserName) -> Result<Self, Error> {
+        let own = if self.server_named { None } else { server_of(&self.state_dir, name)? };
+        let server = own.unwrap_or_else(|| self.server.clone());
+        Ok(Self { server, account: Some(name.clone()), ..self.clone() })
+    }
 }
 
 /// The server of an account, if it is known.
@@ -252,7 +261,7 @@ mod tests {
         for junk in ["", "{}", "[]", "{\"v\":2,\"servers\":{}}", "{\"v\":1,\"servers\":{},\"x\":1}"] {
             let place = tempfile::tempdir().unwrap();
             let path = place.path().join("servers.json");
-            crate::client::state::state_folder::parts(place.path()).begin().unwrap();
+            crate::client::model::state_folder::parts(place.path()).begin().unwrap();
             crate::storage::private::create_new(&path, junk.as_bytes()).unwrap();
             let error = check(place.path(), "a:1", A, None, 0).unwrap_err();
             assert!(error.to_string().contains("servers.json"), "{junk}: {error}");

@@ -78,3 +78,11 @@ impl Comparison {
 const LABEL_MAX: usize = 34;
 /// Rows that must be seen together with the code: the number and the question.
 const BESIDE_CODE: usize = 3;
+
+/// What was done about a contact whose key is to be no longer verified.
+pub(crate) fn unverified(name: &UserName, was: bool) -> String {
+    match was {
+        true => format!("{name}'s key is no longer verified. It stays pinned."),
+        false => format!("{name}'s key was not verified. Nothing was changed."),
+    }
+}

@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use super::render::timestamp;
 use crate::client::model::event::{Notice, Opened};
+use crate::client::model::pin::Pin;
 use crate::names::UserName;
 use crate::text::visible_char;
+use crate::wire::Fingerprint;
+use crate::wire::to_client::Entry;
 
 /// One object as one line, without its line end.
 ///
@@ -184,6 +187,60 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::Reused { .. } => "id-reused",
         Notice::UnknownSender { .. } => "unknown-sender",
     }
+}
+
+/// A fingerprint, and the safety number if there is one.
+pub(crate) fn fingerprint(
+    kind: &'static str,
+    name: &UserName,
+    fingerprint: Fingerprint,
+    safety: Option<&str>,
+) -> String {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        fingerprint: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        safety: Option<&'a str>,
+    }
+    line(&Shown { r#type: kind, name: name.as_str(), fingerprint: fingerprint.to_hex(), safety })
+}
+
+/// An account.
+pub(crate) fn user(entry: &Entry) -> String {
+    #[derive(Serialize)]
+    struct User<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        online: bool,
+    }
+    line(&User { r#type: "user", name: entry.name.as_str(), online: entry.online })
+}
+
+/// A contact.
+pub(crate) fn contact(name: &UserName, pin: &Pin) -> String {
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        r#type: &'static str,
+        name: &'a str,
+        key: &'static str,
+        fingerprint: String,
+        first_seen: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        verified: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changed: Option<String>,
+    }
+    line(&Listed {
+        r#type: "contact",
+        name: name.as_str(),
+        key: if pin.changed.is_some() { "changed" } else { pin.mark.word() },
+        fingerprint: pin.key.fingerprint().to_hex(),
+        first_seen: time(pin.since_ms),
+        verified: pin.verified_ms.map(time),
+        changed: pin.changed.map(Fingerprint::to_hex),
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Output and questions: events as words and as JSON, prompts, progress, QR codes.
 
-pub mod hint;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod output;
+pub(crate) mod page;
 pub(crate) mod presence;
 pub(crate) mod progress;
 pub(crate) mod prompt;

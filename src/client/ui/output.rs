@@ -1,8 +1,12 @@
-//! Data on stdout.
+//! Data on stdout, words for the person on stderr.
 
 use std::io::{self, Write};
 
-use crate::client::Error;
+use super::page;
+use super::render::fitted;
+use crate::client::config::Config;
+use crate::client::error::Error;
+use crate::hint::Hint;
 
 /// One line, at once.
 pub(crate) fn line(text: &str) -> Result<(), Error> {
@@ -23,4 +27,19 @@ pub fn words(text: &str) {
 /// Now, as Unix time in milliseconds.
 pub(crate) fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+impl Config {
+    /// Words for the person, unless they want none.
+    pub fn say(&self, words: impl Into<Hint>) {
+        let width = page::width(&std::io::stderr());
+        self.say_begun(&format!("{}\n", fitted(&self.invocation.shown(&words.into()), width)));
+    }
+
+    /// The beginning of a line of such words.
+    pub fn say_begun(&self, words: &str) {
+        if !self.quiet {
+            self::words(words);
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::limits::PROGRESS_EVERY;
 
 /// Does the work and says so, with a further dot for each moment on a terminal.

@@ -9,8 +9,8 @@ use std::time::Instant;
 use rustix::termios::{InputModes, LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::client::Error;
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::hint::Hint;
 use crate::limits::{TYPING_ENDED, TYPING_PAUSED};
 use crate::transport::{Stop, wait_input};

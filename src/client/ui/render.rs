@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar as _;
 
-use super::hint::Invocation;
 use crate::client::model::event::{Notice, Opened};
+use crate::client::model::invocation::Invocation;
 use crate::hint::{Hint, Shown};
 use crate::limits::CLOCK_SKEW_MS;
 use crate::names::{Recipient, UserName};
@@ -247,11 +247,6 @@ pub(crate) fn timestamp(ms: i64) -> Timestamp {
     // A day before the last one: a time zone must not push it over the end.
     let (first, last) = (Timestamp::MIN.as_millisecond() + DAY_MS * 2, Timestamp::MAX.as_millisecond() - DAY_MS * 2);
     Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or_default()
-}
-
-/// The day in UTC, which is the same for whoever reads it.
-pub(crate) fn date(ms: i64) -> String {
-    timestamp(ms).strftime("%Y-%m-%d").to_string()
 }
 
 /// Where to break a line: after the last space within the room, else at its end. Never 0 and never within a character.

@@ -1,6 +1,6 @@
 //! What is told besides messages, in words. Pure; `render` sets it off.
 
-use super::render::{Page, date};
+use super::render::Page;
 use crate::client::model::event::{KeyChange, Notice};
 use crate::hint::Hint;
 use crate::limits::CONTACTS_MAX;
@@ -59,7 +59,7 @@ fn key_changed(change: &KeyChange) -> Vec<Hint> {
     vec![
         format!("{}'S KEY HAS CHANGED.  was {}", name.as_str().to_uppercase(), pinned.grouped()).into(),
         format!("{}                     now {}", " ".repeat(name.as_str().len()), now.grouped()).into(),
-        format!("The old one was {}.", what_was_known(change)).into(),
+        format!("The old one was {}.", change.was_known()).into(),
         format!(
             "They made new keys, or someone (the server's owner could) stands in their place. \
              Sending to {name} is stopped."
@@ -171,26 +171,6 @@ fn passed(count: u64) -> String {
         1 => "1 message waited too long, or too many came after it: it won't come any more".to_owned(),
         count => format!("{count} messages waited too long, or too many came after them: they won't come any more"),
     }
-}
-
-/// The alarm as a command's error: both keys, and what is known of the old one.
-pub(crate) fn key_change(change: &KeyChange) -> String {
-    format!(
-        "{}'S KEY HAS CHANGED.\n  was {}\n  now {}\n  the old one was {}",
-        change.name.as_str().to_uppercase(),
-        change.pinned.grouped(),
-        change.now.grouped(),
-        what_was_known(change)
-    )
-}
-
-fn what_was_known(change: &KeyChange) -> String {
-    let verified = match (change.verified_ms, change.verified_before_ms) {
-        (Some(verified), _) => format!("verified {}", date(verified)),
-        (None, Some(before)) => format!("signed by one that was verified {}", date(before)),
-        (None, None) => "never verified".to_owned(),
-    };
-    format!("pinned {}, {verified}", date(change.since_ms))
 }
 
 /// `3 messages are held (and 2 were dropped for want of room)`

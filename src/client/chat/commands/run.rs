@@ -1,17 +1,16 @@
 //! What the commands of the chat do.
 
 use super::parse;
-use crate::client::Error;
 use crate::client::chat::commands;
 use crate::client::chat::input::{Sending, Then};
-use crate::client::chat::screen;
-use crate::client::commands::trust::unverified;
+use crate::client::error::Error;
 use crate::client::model::event::{Mark, Notice};
 use crate::client::model::pin::Keyring;
 use crate::client::net::directory::{self, Contacted, Meant};
 use crate::client::state::bell::Bell;
 use crate::client::trust::pins::Choice;
-use crate::client::trust::verification::Comparison;
+use crate::client::trust::verification::{Comparison, unverified};
+use crate::client::ui::page;
 use crate::client::ui::prompt::is_yes;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::names::{Recipient, UserName};
@@ -162,7 +161,7 @@ impl Sending<'_> {
         }
         let (own, key) = self.own();
         let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
-        let lines = comparison.whole(self.chat.screen.page().colour, screen::height(&std::io::stdout()));
+        let lines = comparison.whole(self.chat.screen.page().colour, page::height(&std::io::stdout()));
         self.asked = Some(bundle);
         self.say(lines.join("\n"))
     }

@@ -25,7 +25,7 @@ use rustyline::{ColorMode, CompletionType, Config, ExternalPrinter as _};
 
 use super::commands::parse;
 use super::screen::Screen;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::ui::output;
 use crate::limits::{COMPLETIONS_SHOWN, INPUT_LINE_MAX, KEY_WITHIN, PASTE_KEPT_MAX, TEXT_MAX, TYPED_LINES_KEPT};
 use crate::names::UserName;

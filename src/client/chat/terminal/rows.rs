@@ -7,7 +7,8 @@ use std::rc::Rc;
 use rustyline::{GraphemeClusterMode, Prompt};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::client::chat::screen::{self, Typed};
+use crate::client::chat::screen::Typed;
+use crate::client::ui::page;
 
 /// Ends each row of the line where rustyline takes it to be full.
 ///
@@ -101,7 +102,7 @@ impl Prompt for Measured<'_> {
 
 /// As rustyline has it.
 fn columns() -> usize {
-    screen::width(&io::stdout()).unwrap_or(UNKNOWN)
+    page::width(&io::stdout()).unwrap_or(UNKNOWN)
 }
 
 /// The columns of a terminal that does not tell.

@@ -18,7 +18,7 @@ use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex,
 
 use super::keyboard::{Came, Keyboard};
 use super::paste::Paste;
-use crate::client::Error;
+use crate::client::error::Error;
 use crate::client::ui::prompt::{PASTE_OFF, original};
 use crate::limits::{INPUT_READ, STOPPED_LOOKED_FOR, STOPPED_WITHIN};
 use crate::transport::{Interest, Wakeup, wait};

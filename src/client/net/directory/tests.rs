@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::client::model::pin::NewKeys;
 use crate::client::net::request::refused;
-use crate::client::trust::contacts::NewKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
 use crate::limits::PAGE_NAMES;

@@ -259,7 +259,7 @@ fn a_damaged_file_is_refused_by_name() {
     ];
     for junk in junk {
         let place = tempfile::tempdir().unwrap();
-        crate::client::state::state_folder::parts(place.path()).begin().unwrap();
+        crate::client::model::state_folder::parts(place.path()).begin().unwrap();
         let value: serde_json::Value = serde_json::from_str(&junk).unwrap();
         let text = crate::client::state::state_file::sealed(&value).unwrap();
         private::create_new(&place.path().join("contacts.json"), text.as_bytes()).unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::client::message_tests::{self, header};
 use crate::client::model::event::{KeyChange, Mark};
-use crate::client::ui::hint::Setting;
+use crate::client::model::invocation::Setting;
 use crate::wire::{Fingerprint, Header, MessageId};
 
 /// 2023-11-14 12:04 UTC.
