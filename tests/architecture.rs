@@ -101,6 +101,18 @@ fn pure_parts_touch_no_socket_thread_clock_or_file() {
 }
 
 #[test]
+fn the_ten_steps_of_receiving_read_and_write_no_file() {
+    for pure in ["mod.rs", "key_lookup.rs", "open.rs", "deferred.rs"] {
+        let sources = sources();
+        let path = format!("client/receive/{pure}");
+        let source = sources.iter().find(|source| source.path == path).unwrap();
+        for word in ["Contacts", "Inbox", "History", "look_again", "storage", "Error>", "now_ms"] {
+            assert!(!source.code.contains(word), "src/{path} uses {word}");
+        }
+    }
+}
+
+#[test]
 fn every_time_out_stands_in_limits() {
     for source in sources().iter().filter(|source| source.path != "limits.rs") {
         for word in ["Duration::from_secs(", "Duration::from_millis("] {

@@ -218,7 +218,7 @@ pub fn pins_load(data: &[u8]) {
     topchat::client::model::state_folder::parts(place.path()).begin().unwrap();
     put(&contacts, &content);
     if let Ok(found) = Contacts::open(place.path(), NewKeys::First) {
-        let pinned = topchat::client::model::pin::Keyring::pinned(&found, &BOB.name).unwrap();
+        let pinned = found.pinned(&BOB.name).unwrap();
         assert!(pinned.is_none() || content.windows(3).any(|part| part == b"bob"));
     }
     assert_eq!(fs::read(&contacts).unwrap(), content, "reading changed the file");

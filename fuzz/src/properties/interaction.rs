@@ -165,7 +165,7 @@ impl<'a> Client<'a> {
     }
 
     fn check(&mut self, mut actions: Vec<Action>) {
-        actions.extend(self.receiver.news(self.now).unwrap());
+        actions.extend(self.receiver.news(self.now));
         for action in actions {
             match action {
                 Action::Lookup { request, .. } => self.asked.push(request),

@@ -12,7 +12,6 @@ use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Notice};
-use crate::client::model::pin::Keyring;
 use crate::client::net::directory::{self, Contacted};
 use crate::client::net::reconnect::is_lost;
 use crate::client::net::request::{Ask, refused};

@@ -7,7 +7,6 @@ use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::Notice;
-use crate::client::model::pin::Keyring;
 use crate::client::net::directory::{Contacted, Meant};
 use crate::client::net::{directory, session};
 use crate::client::trust::contacts::Contacts;

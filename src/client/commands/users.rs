@@ -6,7 +6,7 @@ use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::model::event::date;
-use crate::client::model::pin::{Keyring, Pin};
+use crate::client::model::pin::Pin;
 use crate::client::net::{directory, session};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::verification::Comparison;

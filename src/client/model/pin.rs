@@ -3,32 +3,10 @@
 use std::sync::Arc;
 
 use super::event::{KeyChange, Mark};
-use crate::client::error::Error;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::keys::PublicKey;
 use crate::names::UserName;
 use crate::wire::{Fingerprint, Predecessor};
-
-/// Where these keys are kept.
-pub trait Keyring: Sync {
-    /// What is held for this name.
-    fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error>;
-
-    /// Compares what the server gave with what is held, durably: the key of a name seen for the first time is pinned, one that
-    /// the pinned key has handed over to takes its place, and any other one stops what goes to that name.
-    fn meet(&self, found: &Found) -> Result<Met, Error>;
-
-    /// Messages came under this key, which is none of those held for the name, and nothing leads to it from them: stops
-    /// what goes to that name, durably.
-    fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error>;
-
-    /// The key `by`, if it is the one held for this name, vouches for keys that it has replaced: messages under them count for a
-    /// while.
-    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error>;
-
-    /// Whether the key of a name seen for the first time is taken as the server gives it.
-    fn takes_new(&self) -> bool;
-}
 
 /// The keys of a name as a server gave them, checked.
 pub struct Found {

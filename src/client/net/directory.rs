@@ -5,7 +5,7 @@ use crate::client::error::Error;
 use crate::client::error::cause::ProtocolError;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::Notice;
-use crate::client::model::pin::{Found, Keyring, Met};
+use crate::client::model::pin::{Found, Met};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::pins::Choice;
 use crate::crypto::bundle::{self, VerifiedBundle};

@@ -126,7 +126,7 @@ impl Turn<'_, '_> {
         let entries = inbox.entries();
         left.connected(entries.iter().map(|entry| entry.entry));
         for entry in entries {
-            if !receiver.keeps(entry.entry) && !left.is_settled(entry.entry) {
+            if !receiver.defers(entry.entry) && !left.is_settled(entry.entry) {
                 actions.extend(receiver.arrived(entry, Instant::now())?);
             }
         }
@@ -212,7 +212,7 @@ impl Turn<'_, '_> {
 
     /// What is shown is recorded before; what the audience has no room for stays in the inbox.
     fn perform(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
-        actions.extend(self.receiving.receiver.news(Instant::now())?);
+        actions.extend(self.receiving.receiver.news(Instant::now()));
         let mut room = self.audience.room().map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
         let left = &mut self.receiving.left;
         actions.retain(|action| !matches!(action, Action::Show(entry, opened) if left.takes(*entry, opened.backlog)));

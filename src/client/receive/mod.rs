@@ -1,6 +1,6 @@
 //! The receiver's ten steps (`docs/PROTOCOL.md`, "Receiving"), as a state machine without input or output.
 //!
-//! 1 strict parse, 2 acknowledge (`listening` does these two before it asks the receiver, so that the acknowledgement
+//! 1 strict parse, 2 acknowledge (`listen_loop` does these two before it asks the receiver, so that the acknowledgement
 //! knows nothing of keys), 3 addressed to me, 4 the sender's key is the one I hold, 5 signature, 6 seen before?,
 //! 7 decrypt, 8 commitment, 9 record the id, 10 show. From step 7 on nothing is ever sent because of a message: an
 //! answer that depends on decryption would be an oracle (Bleichenbacher 1998), so [`Action::Show`] and
@@ -8,30 +8,33 @@
 //!
 //! A sender seen for the first time is pinned when a signature holds under the key that the server gave, not before:
 //! made-up names leave nothing behind.
+//!
+//! [`Steps`] decides by values alone: pins are given to it, and what is to be pinned comes back from it. [`Receiver`] carries that
+//! out on the contacts and the group key file.
 
 mod deferred;
 pub(crate) mod feed;
 pub(crate) mod follow;
-pub(crate) mod kept;
 mod key_lookup;
 pub(crate) mod listen_loop;
 mod open;
+mod receiver;
 pub(crate) mod skip_backlog;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use super::error::Error;
 use super::keys::member::Member;
 use super::model::event::{Mark, Notice, Opened};
-use super::model::pin::{Keyring, Pin};
+use super::model::pin::Pin;
 use super::state::inbox::Entry;
 use super::state::seen::{Failures, Ledger, Place, Verdict};
 use crate::names::{Recipient, UserName};
 use crate::wire::{Fingerprint, Header};
-use kept::{Kept, Standing, Until};
+use deferred::{Awaited, Deferred, Standing};
 pub use key_lookup::Absent;
-use key_lookup::Held;
+use key_lookup::Lookup;
+pub use receiver::Receiver;
 
 /// What the receiver wants done, in this order.
 pub enum Action {
@@ -67,69 +70,61 @@ impl Action {
     }
 }
 
-/// The receiving side of one run.
-pub struct Receiver<'a> {
+/// The ten steps of one run.
+struct Steps<'a> {
     member: &'a Member,
-    keyring: &'a dyn Keyring,
+    /// Whether the key of a name seen for the first time is taken as the server gives it.
+    takes_new: bool,
     /// One's own key: nobody else's counts for one's own name.
     own: Pin,
     /// Messages whose sender's key was asked for.
-    held: HashMap<UserName, Held>,
+    lookups: HashMap<UserName, Lookup>,
     last_request: u32,
     ledger: Ledger,
     failures: Failures,
     /// Entries that stay in the inbox until a person has put something right.
-    kept: Kept,
-    /// What those tell whose counter was counted before they were kept.
+    deferred: Deferred,
+    /// What those tell whose counter was counted before they were deferred.
     places: HashMap<u64, Place>,
-    /// For what there are kept messages to be told of, with the sender's key that the last one names.
-    news: BTreeMap<Until, Fingerprint>,
+    /// For what there are deferred messages to be told of, with the sender's key that the last one names, and its standing.
+    news: BTreeMap<Awaited, (Fingerprint, Standing)>,
 }
 
-impl<'a> Receiver<'a> {
-    /// For messages to `member`, with the keys of `keyring` and what is known of earlier messages.
-    pub fn new(member: &'a Member, keyring: &'a dyn Keyring, ledger: Ledger) -> Self {
+impl<'a> Steps<'a> {
+    /// For messages to `member`, with what is known of earlier messages.
+    fn new(member: &'a Member, takes_new: bool, ledger: Ledger) -> Self {
         Self {
             member,
-            keyring,
+            takes_new,
             own: Pin { former: member.former.clone(), ..Pin::new(member.identity.public().clone(), Mark::Verified) },
-            held: HashMap::new(),
+            lookups: HashMap::new(),
             last_request: key_lookup::REQUESTS_FROM,
             ledger,
             failures: Failures::default(),
-            kept: Kept::default(),
+            deferred: Deferred::default(),
             places: HashMap::new(),
             news: BTreeMap::new(),
         }
     }
 
-    /// What is known of the messages so far.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
     /// A new connection: what was asked for on the old one will not be answered.
-    pub fn restart(&mut self) {
-        self.held.clear();
+    fn restart(&mut self) {
+        self.lookups.clear();
     }
 
-    /// Bytes that are no envelope. The server parsed them before it took the message, so this is the server's fault.
-    pub fn malformed(&self) -> Action {
-        Action::Tell(Notice::Malformed)
-    }
-
-    /// Step 3 of a message that was parsed and acknowledged, then the rest as far as keys are at hand.
-    pub fn arrived(&mut self, message: Entry, now: Instant) -> Result<Vec<Action>, Error> {
+    /// Step 3 of a message that was parsed and acknowledged, then the rest as far as keys are at hand. `pin` is what is held for its
+    /// sender.
+    fn arrived(&mut self, message: Entry, pin: Option<&Pin>, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         match self.is_for_me(&message.envelope.header) {
-            true => self.with_key(message, now, &mut actions)?,
+            true => self.with_key(message, pin, now, &mut actions),
             false => {
                 let header = &message.envelope.header;
                 let notice = Notice::NotForMe { from: header.sender.clone(), id: header.msg_id };
                 self.fail(&message, notice, Signed::No, now, &mut actions);
             }
         }
-        Ok(actions)
+        actions
     }
 
     /// Step 3. That kind and suite fit each other was checked by parsing. Whether the key that it is sealed for is here,
@@ -142,14 +137,13 @@ impl<'a> Receiver<'a> {
     }
 
     /// Step 4.
-    fn with_key(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) -> Result<(), Error> {
+    fn with_key(&mut self, message: Entry, pin: Option<&Pin>, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (from, id, key) = (header.sender.clone(), header.msg_id, header.sender_fp);
         let is_own = from == self.member.name;
-        let pin = if is_own { Some(self.own.clone()) } else { self.keyring.pinned(&from)? };
-        if let Some((key, mark)) = pin.as_ref().and_then(|pin| pin.signer(key, message.received_ms)) {
-            self.verify(message, &key, mark, now, actions);
-            return Ok(());
+        let pin = if is_own { Some(&self.own) } else { pin };
+        if let Some((key, mark)) = pin.and_then(|pin| pin.signer(key, message.received_ms)) {
+            return self.verify(message, &key, mark, now, actions);
         }
         match pin {
             // There is nothing to compare by voice: whoever signed it, it was not this account.
@@ -157,19 +151,19 @@ impl<'a> Receiver<'a> {
             Some(pin) if pin.others.contains(&key) => match pin.change(&from) {
                 Some(change) => {
                     self.tell(&from, Notice::KeyChanged(change), now, actions);
-                    self.keep_until_chosen(&message, Standing::Contact, actions);
+                    self.defer_until_chosen(&message, Standing::Contact, actions);
                 }
                 None => self.fail(&message, Notice::NotChosen { from, id }, Signed::No, now, actions),
             },
-            None if !self.keyring.takes_new() => self.keep_until_chosen(&message, Standing::Stranger, actions),
-            _ if self.held.contains_key(&from) => self.hold(message, now, actions),
+            None if !self.takes_new => self.defer_until_chosen(&message, Standing::Stranger, actions),
+            _ if self.lookups.contains_key(&from) => self.wait_for_answer(message, now, actions),
             pin => self.ask(message, pin.map_or(Standing::Stranger, |_| Standing::Contact), now, actions),
         }
-        Ok(())
     }
 
-    fn go_on(&mut self, messages: Vec<Entry>, now: Instant, actions: &mut Vec<Action>) -> Result<(), Error> {
-        messages.into_iter().try_for_each(|message| self.with_key(message, now, actions))
+    /// Step 4 of messages of one sender.
+    fn go_on(&mut self, messages: Vec<Entry>, pin: Option<&Pin>, now: Instant, actions: &mut Vec<Action>) {
+        messages.into_iter().for_each(|message| self.with_key(message, pin, now, actions));
     }
 
     fn fail(&mut self, message: &Entry, notice: Notice, signed: Signed, now: Instant, actions: &mut Vec<Action>) {

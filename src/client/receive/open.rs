@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Action, Receiver, Signed, done};
+use super::{Action, Signed, Steps, done};
 use crate::client::model::event::{Mark, Notice, Opened};
 use crate::client::state::inbox::Entry;
 use crate::client::state::seen::Seen;
@@ -14,7 +14,7 @@ use crate::crypto::keys::PublicKey;
 use crate::names::Recipient;
 use crate::wire::Header;
 
-impl<'a> Receiver<'a> {
+impl<'a> Steps<'a> {
     /// Steps 5 and 6.
     pub(super) fn verify(
         &mut self,
@@ -66,9 +66,9 @@ impl<'a> Receiver<'a> {
             let to = header.recipient.clone();
             actions.push(Action::Tell(Notice::Missing { from: from.clone(), to }));
         }
-        let group = self.group_keys_for(header, actions);
+        let group = self.group_keys_for(header);
         let Some(with) = self.key_for(header, group.as_deref()) else {
-            return self.keep_for_key(&message, seen.place, actions);
+            return self.defer_for_key(&message, seen.place, actions);
         };
         let Ok(text) = envelope::open(&message.envelope, with) else {
             return self.fail(&message, Notice::NotOpened { from, id }, Signed::Yes, now, actions);
@@ -88,13 +88,10 @@ impl<'a> Receiver<'a> {
         actions.push(Action::Show(entry, Box::new(opened)));
     }
 
-    /// The keys with the one that a group message names. If it is not among them, the file may have changed.
-    fn group_keys_for(&self, header: &Header, actions: &mut Vec<Action>) -> Option<Arc<GroupKeys>> {
+    /// The keys with the one that a group message names, if they are at hand.
+    fn group_keys_for(&self, header: &Header) -> Option<Arc<GroupKeys>> {
         let id = (header.recipient == Recipient::All).then(|| group_id(header))?;
-        self.member.group.with(&id).or_else(|| {
-            actions.extend(self.look_for_group_keys());
-            self.member.group.with(&id)
-        })
+        self.member.group.with(&id)
     }
 
     /// `None` if it is not on this machine.

@@ -11,7 +11,6 @@ use crate::client::config::{self, Config};
 use crate::client::error::Error;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::group_file;
-use crate::client::model::pin::Keyring;
 use crate::client::net::directory::{self, Contacted, Meant};
 use crate::client::net::reconnect::is_lost;
 use crate::client::net::session;

@@ -10,7 +10,7 @@ use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Mark};
 use crate::client::model::pin::NewKeys;
-use crate::client::model::pin::{Found, Keyring, Met, Pin};
+use crate::client::model::pin::{Found, Met, Pin};
 use crate::client::state::state_file::{Document, Stamp, StateFile};
 use crate::client::ui::output::now_ms;
 use crate::crypto::bundle::VerifiedBundle;
@@ -78,7 +78,69 @@ impl Contacts {
         Ok(contacts)
     }
 
-    /// The same as [`Keyring::meet`], where nothing can be done with a key about which the person has not chosen.
+    /// What is held for this name.
+    pub fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
+        self.refresh()?;
+        Ok(self.memory().pin(name))
+    }
+
+    /// Compares what the server gave with what is held, durably: the key of a name seen for the first time is pinned, one that
+    /// the pinned key has handed over to takes its place, and any other one stops what goes to that name.
+    pub fn meet(&self, found: &Found) -> Result<Met, Error> {
+        let bundle = &found.bundle;
+        if let Some(met) = self.has_met(bundle)? {
+            return Ok(met);
+        }
+        self.file.change(|pins: &mut Pins| {
+            let Some(contact) = pins.contacts.get_mut(bundle.name.as_str()) else {
+                if !self.takes_new() {
+                    return Err(Error::Trust(TrustError::NotPinned {
+                        name: bundle.name.clone(),
+                        now: bundle.identity.fingerprint(),
+                    }));
+                }
+                self.make_sure_of_room(pins, bundle)?;
+                pins.contacts.insert(bundle.name.to_string(), Contact::new(bundle, now_ms()));
+                return Ok(Met::First);
+            };
+            let (_, held) = self.read(bundle.name.as_str(), contact)?;
+            contact.meet(&held, found, now_ms())
+        })
+    }
+
+    /// Messages came under this key, which is none of those held for the name, and nothing leads to it from them: stops
+    /// what goes to that name, durably.
+    pub fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error> {
+        self.file.change(|pins: &mut Pins| {
+            let contact = pins
+                .contacts
+                .get_mut(name.as_str())
+                .ok_or_else(|| Error::Trust(TrustError::NoContact { name: name.clone() }))?;
+            let (_, held) = self.read(name.as_str(), contact)?;
+            Ok(contact.other(name, &held, now, now_ms()))
+        })
+    }
+
+    /// The key `by`, if it is the one held for this name, vouches for keys that it has replaced: messages under them count for a
+    /// while.
+    pub fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {
+        if former.is_empty() {
+            return Ok(());
+        }
+        self.file.change(|pins: &mut Pins| {
+            if let Some(contact) = pins.contacts.get_mut(name.as_str()) {
+                contact.vouched(by, former);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the key of a name seen for the first time is taken as the server gives it.
+    pub fn takes_new(&self) -> bool {
+        self.new_keys == NewKeys::First
+    }
+
+    /// The same as [`Self::meet`], where nothing can be done with a key about which the person has not chosen.
     pub fn check(&self, found: &Found) -> Result<Met, Error> {
         match self.meet(found)? {
             Met::Changed(change) => Err(Error::Trust(TrustError::KeyChanged(Box::new(change)))),
@@ -215,62 +277,6 @@ pub(crate) fn imported(value: &serde_json::Value) -> Option<Pins> {
 /// Puts these into a folder that has none. Whether it had none.
 pub(crate) fn put(folder: &Path, pins: Pins) -> Result<bool, Error> {
     StateFile::new(folder, "contacts.json")?.create(pins)
-}
-
-impl Keyring for Contacts {
-    fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
-        self.refresh()?;
-        Ok(self.memory().pin(name))
-    }
-
-    fn meet(&self, found: &Found) -> Result<Met, Error> {
-        let bundle = &found.bundle;
-        if let Some(met) = self.has_met(bundle)? {
-            return Ok(met);
-        }
-        self.file.change(|pins: &mut Pins| {
-            let Some(contact) = pins.contacts.get_mut(bundle.name.as_str()) else {
-                if !self.takes_new() {
-                    return Err(Error::Trust(TrustError::NotPinned {
-                        name: bundle.name.clone(),
-                        now: bundle.identity.fingerprint(),
-                    }));
-                }
-                self.make_sure_of_room(pins, bundle)?;
-                pins.contacts.insert(bundle.name.to_string(), Contact::new(bundle, now_ms()));
-                return Ok(Met::First);
-            };
-            let (_, held) = self.read(bundle.name.as_str(), contact)?;
-            contact.meet(&held, found, now_ms())
-        })
-    }
-
-    fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error> {
-        self.file.change(|pins: &mut Pins| {
-            let contact = pins
-                .contacts
-                .get_mut(name.as_str())
-                .ok_or_else(|| Error::Trust(TrustError::NoContact { name: name.clone() }))?;
-            let (_, held) = self.read(name.as_str(), contact)?;
-            Ok(contact.other(name, &held, now, now_ms()))
-        })
-    }
-
-    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {
-        if former.is_empty() {
-            return Ok(());
-        }
-        self.file.change(|pins: &mut Pins| {
-            if let Some(contact) = pins.contacts.get_mut(name.as_str()) {
-                contact.vouched(by, former);
-            }
-            Ok(())
-        })
-    }
-
-    fn takes_new(&self) -> bool {
-        self.new_keys == NewKeys::First
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use crate::client::chat::commands;
 use crate::client::chat::input::{Sending, Then};
 use crate::client::error::Error;
 use crate::client::model::event::{Mark, Notice};
-use crate::client::model::pin::Keyring;
 use crate::client::net::directory::{self, Contacted, Meant};
 use crate::client::state::bell::Bell;
 use crate::client::trust::pins::Choice;

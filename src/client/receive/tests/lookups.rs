@@ -1,4 +1,6 @@
 use super::*;
+use crate::client::model::pin::Met;
+use crate::client::receive::key_lookup::Compared;
 use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
 
 #[test]
@@ -64,7 +66,7 @@ fn junk_under_another_key_does_not_take_a_true_message_with_it() {
 
 #[test]
 fn without_room_for_a_contact_one_line_is_shown_and_the_rest_goes_on() {
-    let (member, keyring) = (bob(None), Memory { is_full: true, ..Memory::default() }.knows("carol", &BOB));
+    let (member, keyring) = (bob(None), Memory::full_of("carol", &BOB));
     let mut receiver = new(&member, &keyring);
     let request = request(&deliver(&mut receiver, &sealed(header(1), "hi").encode()));
     assert_eq!(
@@ -74,6 +76,40 @@ fn without_room_for_a_contact_one_line_is_shown_and_the_rest_goes_on() {
     let from_carol = Header { sender: "carol".parse().unwrap(), sender_fp: BOB.public().fingerprint(), ..header(1) };
     let from_carol = envelope::seal(from_carol, "hi", SealWith::Direct(BOB_ENCRYPTION.public()), &BOB).unwrap();
     assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: hi (Known)"]);
+}
+
+/// What is to become durable comes back as a value, and only once.
+#[test]
+fn the_steps_name_the_change_that_is_to_be_recorded_and_record_nothing() {
+    let member = bob(None);
+    let (mut steps, pin) = (alone(&member), Pin::new(ALICE.public().clone(), Mark::Known));
+    let message = entry(&by(&BOB, 1, "one").encode());
+    let request = request(&steps.arrived(message.clone(), Some(&pin), Instant::now()));
+    let answer = steps.found(request, &bundle_of("alice", &BOB), Vec::new()).unwrap();
+    let other = BOB.public().fingerprint();
+    assert_eq!(answer.stops(&pin), Some(other));
+    let recorded = Pin { changed: Some(other), others: vec![other], ..pin.clone() };
+    assert_eq!(answer.stops(&recorded), None);
+    let met = Met::Changed(pin.change_to(answer.name(), other));
+    let told_now = told(&steps.settle(answer, Compared::Known(met), Some(&recorded), Instant::now()));
+    assert_eq!(told_now, ["KeyChanged"]);
+    assert!(steps.defers(message.entry) && pin.changed.is_none());
+}
+
+/// Nothing is pinned for a name whose key has signed nothing, and nothing is recorded against a contact for a key that nobody shows.
+#[test]
+fn an_answer_that_proves_nothing_leads_to_no_record() {
+    let member = bob(None);
+    let mut steps = alone(&member);
+    let unsigned = Envelope { signature: vec![0; 256], ..sealed(header(1), "hi") };
+    let asked = request(&steps.arrived(entry(&unsigned.encode()), None, Instant::now()));
+    let answer = steps.found(asked, &bundle_of("alice", &ALICE), Vec::new()).unwrap();
+    assert!(answer.to_compare(None).is_none());
+    assert_eq!(told(&steps.settle(answer, Compared::Unknown, None, Instant::now())), ["UnknownSender"]);
+    let pin = Pin::new(ALICE.public().clone(), Mark::Known);
+    let asked = request(&steps.arrived(entry(&by(&BOB, 2, "two").encode()), Some(&pin), Instant::now()));
+    let answer = steps.not_found(asked, Absent::Key).unwrap();
+    assert!(answer.to_compare(Some(&pin)).is_none() && answer.stops(&pin).is_none());
 }
 
 #[test]
@@ -105,7 +141,7 @@ fn strangers_can_not_fill_the_memory() {
     for _ in 0..HELD_MESSAGES + 50 {
         deliver(&mut receiver, &bytes);
     }
-    assert_eq!(receiver.held_messages(), HELD_MESSAGES);
+    assert_eq!(receiver.steps.waiting_messages(), HELD_MESSAGES);
 }
 
 #[test]
@@ -148,7 +184,7 @@ fn a_key_that_nobody_shows_alarms_nobody_and_what_it_marks_is_not_shown() {
     let asked = request(&deliver(&mut receiver, &by(&BOB_ENCRYPTION, 1, "one").encode()));
     let actions = receiver.found(asked, &bundle_of("alice", &BOB), Vec::new(), Instant::now()).unwrap();
     assert_eq!(told(&actions), ["KeyChanged", "UnknownSender"]);
-    let change = keyring.pinned(&"alice".parse().unwrap()).unwrap().unwrap().changed;
+    let change = keyring.pins.pinned(&"alice".parse().unwrap()).unwrap().unwrap().changed;
     assert_eq!(change, Some(BOB.public().fingerprint()));
 }
 
@@ -182,7 +218,7 @@ fn a_server_that_can_not_tell_now_has_changed_nobodys_key() {
         assert!(!actions.iter().any(|action| matches!(action, Action::Done { .. })), "it is still there");
         assert_eq!(with_news(&mut receiver, actions), ["KeyNotGiven"]);
         keyring.pins.settled(&"alice".parse().unwrap()).unwrap();
-        assert!(receiver.keeps(message.entry), "the next start asks again");
+        assert!(receiver.defers(message.entry), "the next start asks again");
     }
 }
 

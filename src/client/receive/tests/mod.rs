@@ -7,26 +7,23 @@ mod waiting;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::client::error::trust::TrustError;
 use crate::client::keys::group_file::GroupFile;
 use crate::client::message_tests::{self, header, sealed};
-use crate::client::model::event::KeyChange;
 use crate::client::model::pin::NewKeys;
-use crate::client::model::pin::{Found, Met};
-use crate::client::trust::contacts::Contacts;
+use crate::client::trust::contacts::{self, Contacts};
 use crate::client::trust::pins::Choice;
 use crate::crypto::bundle;
 use crate::crypto::envelope::{self, SealWith};
 use crate::crypto::group_key::GroupKeys;
-use crate::crypto::keys::{PrivateKey, PublicKey};
+use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+use crate::limits::CONTACTS_MAX;
 use crate::wire::{Envelope, Predecessor};
 
 /// Pins in a folder that goes with them.
 struct Memory {
     place: tempfile::TempDir,
     pins: Contacts,
-    is_full: bool,
 }
 
 impl Default for Memory {
@@ -39,12 +36,26 @@ impl Memory {
     fn taking(new_keys: NewKeys) -> Self {
         let place = tempfile::tempdir().unwrap();
         let pins = Contacts::open(place.path(), new_keys).unwrap();
-        Self { place, pins, is_full: false }
+        Self { place, pins }
     }
 
     fn knows(self, name: &str, key: &PrivateKey) -> Self {
         self.choose(name, key);
         self
+    }
+
+    /// As many contacts as there may be, all with this key, this name among them.
+    fn full_of(name: &str, key: &PrivateKey) -> Self {
+        let one = Self::default().knows(name, key);
+        let mut pins = contacts::exported(one.place.path()).unwrap().unwrap();
+        let contact = pins["contacts"][name].clone();
+        for number in 1..CONTACTS_MAX {
+            pins["contacts"][format!("contact{number}")] = contact.clone();
+        }
+        let place = tempfile::tempdir().unwrap();
+        contacts::put(place.path(), contacts::imported(&pins).unwrap()).unwrap();
+        let pins = Contacts::open(place.path(), NewKeys::First).unwrap();
+        Self { place, pins }
     }
 
     fn choose(&self, name: &str, key: &PrivateKey) {
@@ -54,31 +65,6 @@ impl Memory {
 
     fn is_empty(&self) -> bool {
         self.pins.list().unwrap().is_empty()
-    }
-}
-
-impl Keyring for Memory {
-    fn pinned(&self, name: &UserName) -> Result<Option<Pin>, Error> {
-        self.pins.pinned(name)
-    }
-
-    fn meet(&self, found: &Found) -> Result<Met, Error> {
-        match self.is_full {
-            true => Err(Error::Trust(TrustError::ContactsFull { path: "contacts.json".into() })),
-            false => self.pins.meet(found),
-        }
-    }
-
-    fn changed(&self, name: &UserName, now: Fingerprint) -> Result<KeyChange, Error> {
-        self.pins.changed(name, now)
-    }
-
-    fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {
-        self.pins.vouched(name, by, former)
-    }
-
-    fn takes_new(&self) -> bool {
-        self.pins.takes_new()
     }
 }
 
@@ -100,7 +86,12 @@ fn deliver(receiver: &mut Receiver<'_>, bytes: &[u8]) -> Vec<Action> {
 }
 
 fn new<'a>(member: &'a Member, keyring: &'a Memory) -> Receiver<'a> {
-    Receiver::new(member, keyring, Ledger::default())
+    Receiver::new(member, &keyring.pins, Ledger::default())
+}
+
+/// The steps alone, without any contacts.
+fn alone(member: &Member) -> Steps<'_> {
+    Steps::new(member, true, Ledger::default())
 }
 
 /// Actions in words.
@@ -148,7 +139,7 @@ fn by(key: &PrivateKey, seq: u64, text: &str) -> Envelope {
 
 /// The same with what is told of those that wait.
 fn with_news(receiver: &mut Receiver<'_>, mut actions: Vec<Action>) -> Vec<String> {
-    actions.extend(receiver.news(Instant::now()).unwrap());
+    actions.extend(receiver.news(Instant::now()));
     told(&actions)
 }
 

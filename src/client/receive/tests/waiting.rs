@@ -30,7 +30,7 @@ fn a_group_message_under_another_group_key_is_told_after_its_signature_held() {
     let mut receiver = new(&member, &keyring);
     assert_eq!(told(&deliver(&mut receiver, &good.encode())), ["alice: hi (Known)"]);
     assert_eq!(told(&deliver(&mut receiver, &other.encode())), [""; 0]);
-    assert_eq!(told(&receiver.news(Instant::now()).unwrap()), ["OtherGroupKey"]);
+    assert_eq!(told(&receiver.news(Instant::now())), ["OtherGroupKey"]);
     let unsigned = Envelope { signature: vec![0; 256], ..other };
     assert_eq!(told(&deliver(&mut receiver, &unsigned.encode())), ["Rejected"]);
 }
@@ -50,7 +50,7 @@ fn messages_under_a_new_group_key_wait_for_the_file_and_are_then_shown_in_order(
     for entry in &new_ones {
         assert!(receiver.arrived(entry.clone(), Instant::now()).unwrap().is_empty());
     }
-    let news = receiver.news(Instant::now()).unwrap();
+    let news = receiver.news(Instant::now());
     let [Action::Tell(Notice::OtherGroupKey { from, theirs, ours, count: 3, lost: 0 })] = &news[..] else {
         panic!("{:?}", told(&news))
     };
@@ -73,7 +73,7 @@ fn messages_under_a_new_group_key_wait_for_the_file_and_are_then_shown_in_order(
         let [Action::Show(_, opened)] = &actions[..] else { panic!("{:?}", told(&actions)) };
         assert_eq!((&**opened.text, opened.is_late), (format!("number {seq}").as_str(), false));
     }
-    assert!(!receiver.waits_for_a_person() && receiver.places.is_empty());
+    assert!(!receiver.waits_for_a_person() && receiver.steps.places.is_empty());
 }
 
 /// The new file may be there before the first message: nothing is told of a missing key then.
@@ -107,7 +107,7 @@ fn a_message_sealed_for_a_key_of_ones_own_that_is_not_here_is_kept_and_told() {
     for seq in 1..=2 {
         assert!(deliver(&mut receiver, &sealed(seq).encode()).is_empty(), "neither done nor sent");
     }
-    let news = receiver.news(Instant::now()).unwrap();
+    let news = receiver.news(Instant::now());
     let [Action::Tell(Notice::OwnKeyMissing { key: named, count: 2, lost: 0, .. })] = &news[..] else {
         panic!("{:?}", told(&news))
     };
@@ -133,7 +133,7 @@ fn after_the_choice_what_was_held_is_shown_and_nothing_of_other_keys() {
             let asked = request(&receiver.arrived(entry.clone(), Instant::now()).unwrap());
             let actions = receiver.found(asked, &bundle_of("alice", key), Vec::new(), Instant::now()).unwrap();
             assert_eq!(told(&actions), ["KeyChanged"]);
-            assert!(receiver.keeps(entry.entry));
+            assert!(receiver.defers(entry.entry));
         }
         keyring.choose("alice", chosen);
         let released = receiver.released().unwrap().0;
@@ -197,7 +197,7 @@ fn what_a_person_can_put_right_stays_in_the_inbox_as_far_as_there_is_room() {
     let gone = |actions: Vec<Action>| actions.iter().any(|action| matches!(action, Action::Done { .. }));
     let dropped = (0..KEPT_OF_SENDER + 9).filter(|_| gone(deliver(&mut receiver, &bytes))).count();
     assert_eq!(dropped, 9);
-    let news = receiver.news(Instant::now()).unwrap();
+    let news = receiver.news(Instant::now());
     let [Action::Tell(Notice::Held { count: KEPT_OF_SENDER, lost: 9, .. })] = news.as_slice() else {
         panic!("{:?}", told(&news))
     };
