@@ -9,7 +9,7 @@
 //! A sender seen for the first time is pinned when a signature holds under the key that the server gave, not before:
 //! made-up names leave nothing behind.
 //!
-//! [`Steps`] decides by values alone: pins are given to it, and what is to be pinned comes back from it. [`Receiver`] carries that
+//! `Steps` decides by values alone: pins are given to it, and what is to be pinned comes back from it. [`Receiver`] carries that
 //! out on the contacts and the group key file.
 
 mod deferred;
