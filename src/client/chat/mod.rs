@@ -142,10 +142,11 @@ impl Chat<'_> {
             // The server need not wait for it.
             self.circuit.set(None);
             let secs = TYPING_ENDED.as_secs();
-            self.remark(format!(
-                "the chat is over: {error}\nwhat is typed now goes nowhere. Enter leaves; so do {secs} s without a key"
-            ))?;
-            prompt::take_what_is_typed(stop);
+            prompt::take_what_is_typed(stop, || {
+                self.remark(format!(
+                    "the chat is over: {error}\nwhat is typed now goes nowhere. Enter leaves; so do {secs} s without a key"
+                ))
+            })?;
         }
         Ok(())
     }

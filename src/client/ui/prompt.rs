@@ -129,15 +129,19 @@ pub(crate) fn original(terminal: impl AsFd) -> Option<Termios> {
 static ORIGINAL: OnceLock<Option<Termios>> = OnceLock::new();
 
 /// Takes what is typed, which goes nowhere: the chat is over for another's reason, and whoever is typing in it would go on in the
-/// shell. It ends when nothing was typed for a while, with Enter after a pause, or with a signal.
-pub(crate) fn take_what_is_typed(stop: &Stop) {
-    let Ok(file) = OpenOptions::new().read(true).write(true).open(PATH) else { return };
-    let Ok(before) = tcgetattr(&file) else { return };
+/// shell. It ends when nothing was typed for a while, with Enter after a pause, or with a signal. `told` says so once nothing is
+/// echoed any more.
+pub(crate) fn take_what_is_typed<E>(stop: &Stop, told: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    let terminal = OpenOptions::new().read(true).write(true).open(PATH).ok();
+    let Some((file, before)) = terminal.and_then(|file| tcgetattr(&file).ok().map(|settings| (file, settings))) else {
+        return told();
+    };
     let mut quiet = before.clone();
     quiet.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
     set(&file, &quiet);
+    let told = told();
     let (mut heard, mut buffer) = (Instant::now(), [0; 1024]);
-    while !stop.is_asked() && heard.elapsed() < TYPING_ENDED {
+    while told.is_ok() && !stop.is_asked() && heard.elapsed() < TYPING_ENDED {
         let Ok(ready) = wait_input(&file, stop.wakeup(), Some(heard + TYPING_ENDED)) else { break };
         if !ready.readable {
             continue;
@@ -151,6 +155,7 @@ pub(crate) fn take_what_is_typed(stop: &Stop) {
     }
     let _ = tcflush(&file, QueueSelector::IFlush);
     set(&file, &before);
+    told
 }
 
 /// Whether this is the answer yes. All else is not.
