@@ -147,7 +147,7 @@ fn the_third_wrong_password_ends_the_connection() {
 /// Whoever has the key and guesses the password waits longer each time, but never so long that its owner could not get in.
 #[test]
 fn after_wrong_passwords_the_right_one_waits_for_seconds_and_ends_the_waiting() {
-    let slowness = Slowness { first: Duration::from_millis(200), most: Duration::from_millis(800) };
+    let slowness = Slowness { first: Duration::from_millis(200), most: Duration::from_secs(2) };
     let server = TestServer::with(Settings { slowness, ..Settings::default() });
     assert_eq!(RawClient::connect(server.address).register(&ALICE), ToClient::Registered);
     for _ in 0..5 {
