@@ -1,9 +1,10 @@
 //! Hashes, and comparing them.
 
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
 use openssl::sha::Sha256;
-use openssl::sign::Signer;
+use zeroize::Zeroizing;
+
+/// Bytes that SHA-256 takes at once.
+const BLOCK: usize = 64;
 
 /// SHA-256 (FIPS 180-4).
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -20,13 +21,25 @@ pub fn sha512(bytes: &[u8]) -> [u8; 64] {
 
 /// HMAC-SHA-256 (RFC 2104).
 pub fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
-    // Short keys are filled up with zeros, so that these two are one key; OpenSSL 3.0 refuses the empty one.
-    let key = if key.is_empty() { &[0] } else { key };
-    let mut code = [0; 32];
-    PKey::hmac(key)
-        .and_then(|key| Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot(&mut code, bytes))
-        .expect("every OpenSSL has HMAC-SHA-256, for a key and a text of any length");
-    code
+    hmac_of(key, &[bytes])
+}
+
+/// The same over several pieces, one behind the other. Over the hash itself: OpenSSL 3 takes longer to set its own up than to compute it.
+pub(super) fn hmac_of(key: &[u8], pieces: &[&[u8]]) -> [u8; 32] {
+    let digest = (key.len() > BLOCK).then(|| Zeroizing::new(sha256(key)));
+    let key = digest.as_ref().map_or(key, |digest| &digest[..]);
+    let keyed = |pad: u8| {
+        let mut block = Zeroizing::new([pad; BLOCK]);
+        block.iter_mut().zip(key).for_each(|(byte, of_key)| *byte ^= of_key);
+        let mut hash = Sha256::new();
+        hash.update(&block[..]);
+        hash
+    };
+    let mut inner = keyed(0x36);
+    pieces.iter().for_each(|piece| inner.update(piece));
+    let mut outer = keyed(0x5c);
+    outer.update(&inner.finish());
+    outer.finish()
 }
 
 /// Compares in a time that depends on the lengths only.
