@@ -74,8 +74,10 @@ pub const INVITE_USES_MAX: u32 = 1000;
 
 /// Longest `P`: salt, type byte, text (`docs/PROTOCOL.md`, "The envelope").
 pub const PLAINTEXT_MAX: usize = 16 + 1 + TEXT_MAX;
+/// What the length of a modern plaintext is a multiple of: most texts look alike, and none takes many bytes more than it needs.
+pub const PADDING_STEP: usize = 64;
 /// Longest ciphertext, in bytes: `PLAINTEXT_MAX` takes 4352 with RSA-2048, 4224 with RSA-3072, 4608 with RSA-4096,
-/// and most, ten blocks of 467, with a modulus of 3736 bits; DES stays below.
+/// and most, ten blocks of 467, with a modulus of 3736 bits; all other suites stay below.
 pub const CIPHERTEXT_MAX: usize = 4670;
 
 // Sessions of the server.

@@ -1,14 +1,14 @@
-//! The key of an account's history, and what is sealed with it: AES-256 in GCM (FIPS 197, NIST SP 800-38D).
+//! The key of an account's history, and what is sealed with it: AES-256 in GCM.
 //!
 //! This never leaves the machine, so it is no part of the protocol and free of its old ciphers. The key is random; on disk it
 //! is sealed for the account's encryption key, whose file the password locks.
 
-use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 use zeroize::Zeroizing;
 
+use super::aead::KEY;
 use super::digest::sha256;
 use super::keys::{KeyError, PrivateKey, PublicKey};
-use super::{direct, random};
+use super::{aead, direct, random};
 
 /// A key that seals and opens the entries of one history. No `Debug`: it would show it.
 pub struct HistoryKey {
@@ -41,20 +41,14 @@ impl HistoryKey {
 
     /// Seals the entry at `place`: elsewhere, or changed, it does not open.
     pub fn seal(&self, place: u64, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let nonce = random::bytes::<NONCE>();
-        let mut tag = [0; TAG];
-        let sealed =
-            encrypt_aead(Cipher::aes_256_gcm(), &self.key[..], Some(&nonce), &bound(place), plaintext, &mut tag)
-                .map_err(KeyError::while_doing("encrypting for the history"))?;
-        Ok([&nonce[..], &sealed, &tag].concat())
+        let nonce = random::bytes();
+        Ok([&nonce[..], &aead::seal(&self.key, &nonce, &bound(place), plaintext)?].concat())
     }
 
     /// Opens the entry at `place`.
     pub fn open(&self, place: u64, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, rest) = sealed.split_at_checked(NONCE)?;
-        let (sealed, tag) = rest.split_at_checked(rest.len().checked_sub(TAG)?)?;
-        let opened = decrypt_aead(Cipher::aes_256_gcm(), &self.key[..], Some(nonce), &bound(place), sealed, tag);
-        opened.ok().map(Zeroizing::new)
+        let (nonce, sealed) = sealed.split_first_chunk()?;
+        aead::open(&self.key, nonce, &bound(place), sealed)
     }
 }
 
@@ -63,11 +57,7 @@ fn bound(place: u64) -> Vec<u8> {
     [ENTRY_CONTEXT, &place.to_be_bytes()].concat()
 }
 
-const KEY: usize = 32;
 const ID: usize = 8;
-/// Random, of 96 bits: after 2^32 entries two are the same with a chance of one in 2^33.
-const NONCE: usize = 12;
-const TAG: usize = 16;
 const ID_CONTEXT: &[u8] = b"TopChat-history-key-v1\0";
 const ENTRY_CONTEXT: &[u8] = b"TopChat-history-v1\0";
 

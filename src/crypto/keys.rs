@@ -19,6 +19,9 @@ use crate::wire::Fingerprint;
 /// The one public exponent: large enough against the attacks on small ones, and what every tool makes.
 const EXPONENT: u32 = 65537;
 
+/// What is said of a key that is none of RSA.
+const NOT_RSA: KeyError = KeyError::WrongKind { wanted: "RSA" };
+
 /// Why a key can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -32,9 +35,6 @@ pub enum KeyError {
     /// A private key that lies open, or is encrypted in another way than PKCS#8.
     #[error("not an encrypted PKCS#8 private key")]
     NotEncrypted,
-    /// A key of another kind.
-    #[error("not an RSA key")]
-    NotRsa,
     /// OpenSSL could not do its part, for lack of memory or of an algorithm.
     #[error("OpenSSL failed while {doing}")]
     OpenSsl {
@@ -44,6 +44,9 @@ pub enum KeyError {
     /// The passphrase is wrong, or the file was damaged.
     #[error("the passphrase does not open the key")]
     Passphrase,
+    /// A point whose multiples are eight at most: with it everybody shares one secret, and its signatures prove nothing.
+    #[error("a key of small order")]
+    SmallOrder,
     /// A modulus over [`RSA_BITS_MAX`].
     #[error("an RSA key of {bits} bits, at most {RSA_BITS_MAX} are allowed")]
     TooLarge {
@@ -65,6 +68,12 @@ pub enum KeyError {
     /// A file whose encryption needs an algorithm that is not there, or more memory than is allowed.
     #[error("the key is encrypted in a way that this OpenSSL can't open")]
     Unsupported,
+    /// A key of another kind.
+    #[error("not an {wanted} key")]
+    WrongKind {
+        /// "RSA", "Ed25519" or "X25519".
+        wanted: &'static str,
+    },
 }
 
 impl KeyError {
@@ -227,7 +236,7 @@ fn random_modulus_der() -> Result<Vec<u8>, ErrorStack> {
 
 fn why_no_rsa_key(der: &[u8]) -> KeyError {
     match PKey::public_key_from_der(der) {
-        Ok(key) if key.id() != Id::RSA => KeyError::NotRsa,
+        Ok(key) if key.id() != Id::RSA => NOT_RSA,
         _ => KeyError::Malformed,
     }
 }
@@ -235,9 +244,9 @@ fn why_no_rsa_key(der: &[u8]) -> KeyError {
 /// Kind, size, exponent; an even modulus is no product of two large primes, and OpenSSL's arithmetic refuses it late.
 fn check<T: HasPublic>(key: &PKeyRef<T>) -> Result<(), KeyError> {
     if key.id() != Id::RSA {
-        return Err(KeyError::NotRsa);
+        return Err(NOT_RSA);
     }
-    let rsa = key.rsa().map_err(|_| KeyError::NotRsa)?;
+    let rsa = key.rsa().map_err(|_| NOT_RSA)?;
     check_size(rsa.n().num_bits().unsigned_abs())?;
     let exponent = BigNum::from_u32(EXPONENT).map_err(KeyError::while_doing("checking a key"))?;
     if *rsa.e() != *exponent {
@@ -321,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_no_rsa_key_is_refused() {
-        refused(&elliptic_key().public_key_to_der().unwrap(), KeyError::NotRsa);
+        refused(&elliptic_key().public_key_to_der().unwrap(), NOT_RSA);
         refused(b"", KeyError::Malformed);
         refused(&[0x30; SPKI_MAX], KeyError::Malformed);
         refused(&[0; SPKI_MAX + 1], KeyError::TooLong { bytes: SPKI_MAX + 1 });
@@ -409,7 +418,7 @@ mod tests {
         file_refused(&text(ALICE.pkey().private_key_to_pem_pkcs8().unwrap()), KeyError::NotEncrypted);
         file_refused(&text(ALICE.pkey().rsa().unwrap().private_key_to_pem().unwrap()), KeyError::NotEncrypted);
         let elliptic = elliptic_key().private_key_to_pkcs8().unwrap();
-        file_refused(&pkcs8::encrypt(&elliptic, b"correct horse").unwrap(), KeyError::NotRsa);
+        file_refused(&pkcs8::encrypt(&elliptic, b"correct horse").unwrap(), NOT_RSA);
         let small = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap().private_key_to_pkcs8().unwrap();
         file_refused(&pkcs8::encrypt(&small, b"correct horse").unwrap(), KeyError::TooSmall { bits: 1024 });
     }

@@ -4,15 +4,20 @@
 //! Its error stack is a thread's global state: every call here leaves it empty, so that a failure is never blamed on
 //! the next caller (TLS above all).
 
+mod aead;
 pub mod bundle;
 pub mod certificate;
+pub mod curve;
 pub mod digest;
 mod direct;
 pub mod envelope;
 mod group;
 pub mod group_key;
 pub mod history;
+mod hkdf;
+mod hpke;
 pub mod keys;
+pub mod modern;
 mod pkcs8;
 pub mod primitives;
 pub mod random;

@@ -122,8 +122,7 @@ fn read_pem(text: &[u8]) -> Result<Vec<u8>, KeyError> {
     let (label, body) = block.split_once("-----").ok_or(KeyError::Malformed)?;
     match label {
         LABEL => {}
-        "PRIVATE KEY" | "RSA PRIVATE KEY" => return Err(KeyError::NotEncrypted),
-        "DSA PRIVATE KEY" | "EC PRIVATE KEY" => return Err(KeyError::NotRsa),
+        "PRIVATE KEY" | "RSA PRIVATE KEY" | "DSA PRIVATE KEY" | "EC PRIVATE KEY" => return Err(KeyError::NotEncrypted),
         _ => return Err(KeyError::Malformed),
     }
     let (body, _) = body.split_once("-----END ENCRYPTED PRIVATE KEY-----").ok_or(KeyError::Malformed)?;

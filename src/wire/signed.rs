@@ -9,6 +9,7 @@ use crate::names::UserName;
 
 const BUNDLE: &[u8] = b"TopChat-bundle-v1\0";
 const COMMIT: &[u8] = b"TopChat-commit-v1\0";
+const COMMIT_MODERN: &[u8] = b"TopChat-commit-v2\0";
 const EXPORT: &[u8] = b"TopChat-export-v1\0";
 const HANDOVER: &[u8] = b"TopChat-handover-v1\0";
 const LOGIN: &[u8] = b"TopChat-login-v1\0";
@@ -16,6 +17,7 @@ const LOGIN_START: &[u8] = b"TopChat-login-start-v1\0";
 const REGISTER: &[u8] = b"TopChat-register-v1\0";
 const SAFETY: &[u8] = b"TopChat-safety-v1\0";
 const SIGN: &[u8] = b"TopChat-sign-v1\0";
+const SIGN_MODERN: &[u8] = b"TopChat-sign-v2\0";
 const UPDATE: &[u8] = b"TopChat-update-v1\0";
 
 /// Under a bundle's signature.
@@ -80,10 +82,24 @@ pub fn commitment(header: &[u8], plaintext: &[u8]) -> Vec<u8> {
     [COMMIT, header, plaintext].concat()
 }
 
+/// The same of the modern suites, over the padded plaintext: GCM alone does not say which key it was sealed with.
+pub fn modern_commitment(header: &[u8], padded: &[u8]) -> Vec<u8> {
+    [COMMIT_MODERN, header, padded].concat()
+}
+
 /// Under an envelope's signature: everything that comes before it, so that no field can be forgotten.
 pub fn envelope(header: &[u8], commitment: &[u8; 32], ciphertext: &[u8]) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(SIGN.len() + header.len() + 36 + ciphertext.len());
-    writer.bytes(SIGN);
+    sealed(SIGN, header, commitment, ciphertext)
+}
+
+/// The same of the modern suites, where the key that signs is named, too: no signature is ever another key's.
+pub fn modern_envelope(key: Fingerprint, header: &[u8], commitment: &[u8; 32], ciphertext: &[u8]) -> Vec<u8> {
+    sealed(&[SIGN_MODERN, &key.0].concat(), header, commitment, ciphertext)
+}
+
+fn sealed(before: &[u8], header: &[u8], commitment: &[u8; 32], ciphertext: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(before.len() + header.len() + 36 + ciphertext.len());
+    writer.bytes(before);
     writer.bytes(header);
     writer.bytes(commitment);
     writer.bytes32(ciphertext);

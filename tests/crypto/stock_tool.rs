@@ -17,7 +17,7 @@ use topchat::crypto::{certificate, digest};
 use topchat::limits::TEXT_MAX;
 use topchat::wire::{Envelope, Fingerprint, Header, MessageId, Suite, signed};
 
-const PASSPHRASE: &str = "correct horse";
+pub(super) const PASSPHRASE: &str = "correct horse";
 const KEY_ID: &str = "3f2a0102030405060708090a0b0c0d0e";
 const KEY: &str = "0123456789abcdef";
 
@@ -25,22 +25,26 @@ static ALICE: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(2048)
 static BOB_ENCRYPTION: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(2048).unwrap());
 
 /// A folder to exchange files with the command in.
-struct Folder(TempDir);
+pub(super) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.0.path().join(name);
+    pub(super) fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.path(name);
         fs::write(&path, content).unwrap();
         path
     }
 
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
     /// Runs `openssl` here; words that name a file written here are that file.
     #[track_caller]
-    fn openssl(&self, command: &str) -> Vec<u8> {
+    pub(super) fn openssl(&self, command: &str) -> Vec<u8> {
         let output = self.run(command);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "openssl {command}: {errors}");
@@ -54,7 +58,7 @@ impl Folder {
     }
 
     #[track_caller]
-    fn openssl_text(&self, command: &str) -> String {
+    pub(super) fn openssl_text(&self, command: &str) -> String {
         String::from_utf8(self.openssl(command)).unwrap()
     }
 }
@@ -235,7 +239,7 @@ fn key_files_of_the_command_are_taken_however_it_encrypted_them() {
     folder.openssl("pkey -aes-128-cbc -in clear.pem -out aes128.pem -passout file:passphrase");
     let public = folder.openssl_text("pkey -in clear.pem -pubout");
     for name in ["scrypt.pem", "pbkdf2.pem", "aes128.pem"] {
-        let pem = fs::read(folder.0.path().join(name)).unwrap();
+        let pem = fs::read(folder.path(name)).unwrap();
         let key = PrivateKey::from_pem(&pem, PASSPHRASE.as_bytes()).unwrap();
         assert_eq!(key.public().to_pem(), public, "{name}");
         assert_eq!(PrivateKey::from_pem(&pem, b"wrong horse").err(), Some(KeyError::Passphrase), "{name}");
@@ -277,8 +281,14 @@ fn key_files_that_can_not_be_used_are_told_apart() {
         &format!("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:3 {encrypted}"),
         KeyError::Exponent,
     );
-    refused(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 {encrypted}"), KeyError::NotRsa);
-    refused(&format!("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 {encrypted}"), KeyError::NotRsa);
+    refused(
+        &format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 {encrypted}"),
+        KeyError::WrongKind { wanted: "RSA" },
+    );
+    refused(
+        &format!("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 {encrypted}"),
+        KeyError::WrongKind { wanted: "RSA" },
+    );
     refused("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", KeyError::NotEncrypted);
 }
 

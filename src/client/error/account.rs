@@ -243,7 +243,11 @@ impl Explain for AccountError {
 fn key_remedy(why: &KeyError, path: &Path) -> Hint {
     let path = visible(&path.to_string_lossy()).into_owned();
     match why {
-        KeyError::TooSmall { .. } | KeyError::TooLarge { .. } | KeyError::NotRsa | KeyError::Exponent => {
+        KeyError::TooSmall { .. }
+        | KeyError::TooLarge { .. }
+        | KeyError::WrongKind { .. }
+        | KeyError::SmallOrder
+        | KeyError::Exponent => {
             format!("make new keys in another folder (--keys-dir); {path} was left as it is").into()
         }
         _ => format!("it should be as scripts/gen-user-keys.sh or topchat register make it; {path} was left as it is")
