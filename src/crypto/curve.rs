@@ -177,8 +177,8 @@ impl<K: Kind> CurvePrivateKey<K> {
     }
 
     #[cfg(test)]
-    pub(super) fn from_secret(secret: &[u8]) -> Self {
-        Self::new(PKey::private_key_from_raw_bytes(secret, K::ID).unwrap()).unwrap()
+    pub(super) fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
+        Self::new(PKey::private_key_from_raw_bytes(secret, K::ID).map_err(KeyError::while_doing("reading a key"))?)
     }
 }
 

@@ -5,10 +5,10 @@
 
 use zeroize::Zeroizing;
 
-use super::aead::KEY;
 use super::digest::sha256;
 use super::keys::{KeyError, PrivateKey, PublicKey};
-use super::{aead, direct, random};
+use super::modern::aead::{self, KEY};
+use super::{direct, random};
 
 /// A key that seals and opens the entries of one history. No `Debug`: it would show it.
 pub struct HistoryKey {

@@ -4,7 +4,6 @@
 //! Its error stack is a thread's global state: every call here leaves it empty, so that a failure is never blamed on
 //! the next caller (TLS above all).
 
-mod aead;
 pub mod bundle;
 pub mod certificate;
 pub mod curve;
@@ -14,8 +13,6 @@ pub mod envelope;
 mod group;
 pub mod group_key;
 pub mod history;
-mod hkdf;
-mod hpke;
 pub mod keys;
 pub mod modern;
 mod pkcs8;

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::digest::hmac_of;
+use crate::crypto::digest::hmac_of;
 
 /// Bytes of a hash.
 const HASH: usize = 32;

@@ -3,17 +3,22 @@
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 use zeroize::Zeroizing;
 
-use super::keys::KeyError;
+use crate::crypto::keys::KeyError;
 
 /// Bytes of a key.
-pub(super) const KEY: usize = 32;
+pub(in crate::crypto) const KEY: usize = 32;
 /// Bytes of a nonce. Random ones repeat among 2^32 with a chance of one in 2^33.
-pub(super) const NONCE: usize = 12;
+pub(in crate::crypto) const NONCE: usize = 12;
 /// Bytes behind what is sealed.
-pub(super) const TAG: usize = 16;
+pub(in crate::crypto) const TAG: usize = 16;
 
 /// What is sealed, then the tag. One key never seals two texts with one nonce.
-pub(super) fn seal(key: &[u8; KEY], nonce: &[u8; NONCE], bound: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+pub(in crate::crypto) fn seal(
+    key: &[u8; KEY],
+    nonce: &[u8; NONCE],
+    bound: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, KeyError> {
     let mut tag = [0; TAG];
     let mut sealed = encrypt_aead(Cipher::aes_256_gcm(), key, Some(nonce), bound, plaintext, &mut tag)
         .map_err(KeyError::while_doing("encrypting with AES-256-GCM"))?;
@@ -22,7 +27,12 @@ pub(super) fn seal(key: &[u8; KEY], nonce: &[u8; NONCE], bound: &[u8], plaintext
 }
 
 /// Opens what [`seal`] made with this key and nonce, and bound to this.
-pub(super) fn open(key: &[u8; KEY], nonce: &[u8; NONCE], bound: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(in crate::crypto) fn open(
+    key: &[u8; KEY],
+    nonce: &[u8; NONCE],
+    bound: &[u8],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
     let (sealed, tag) = sealed.split_last_chunk::<TAG>()?;
     decrypt_aead(Cipher::aes_256_gcm(), key, Some(nonce), bound, sealed, tag).ok().map(Zeroizing::new)
 }

@@ -3,12 +3,16 @@
 //!
 //! GCM does not commit to its key: somebody who knows two can make what opens with both, to two texts. The commitment `H` does.
 
+pub(super) mod aead;
+mod hkdf;
+mod hpke;
+
 use zeroize::Zeroizing;
 
 use super::curve::{OpeningKey, SealingKey, SigningKey, VerifyingKey};
 use super::direct::Opened;
 use super::keys::KeyError;
-use super::{aead, curve, digest, hkdf, hpke, random};
+use super::{curve, digest, random};
 use crate::limits::{PADDING_STEP, TEXT_MAX};
 use crate::wire::{Fingerprint, signed};
 
