@@ -12,9 +12,9 @@ use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Notice};
-use crate::client::net::directory::{self, Contacted};
 use crate::client::net::reconnect::is_lost;
 use crate::client::net::request::{Ask, refused};
+use crate::client::net::trust::{self, Contacted, Verification};
 use crate::client::send::compose::{SealFor, compose};
 use crate::client::ui::lines::{Line, Lines};
 use crate::client::ui::output::now_ms;
@@ -35,7 +35,7 @@ pub(crate) struct Sending<'a> {
     /// Keys that were checked in this run, to seal with while there is no connection.
     keys: HashMap<UserName, VerifiedBundle>,
     /// Keys that the person was asked to compare: the next line is the answer.
-    pub(crate) asked: Option<VerifiedBundle>,
+    pub(crate) asked: Option<Verification>,
 }
 
 /// Whether the chat goes on.
@@ -144,8 +144,8 @@ impl<'a> Sending<'a> {
     }
 
     fn typed(&mut self, line: &str) -> Result<Then, Error> {
-        if let Some(bundle) = self.asked.take() {
-            return self.answered(&bundle, line);
+        if let Some(verification) = self.asked.take() {
+            return self.answered(&verification, line);
         }
         match parse::parse(line) {
             Err(error @ TypedError::TooLong { .. }) => self.say(error.to_string()).map(|_| Then::Edit),
@@ -209,7 +209,7 @@ impl<'a> Sending<'a> {
     /// The key to seal with, checked now; without a connection, as it was checked in this run.
     pub(crate) fn key_of(&mut self, name: &UserName) -> Result<PublicKey, Error> {
         let chat = self.chat;
-        match directory::contact(self, chat.contacts, name) {
+        match trust::contact(self, chat.contacts, name) {
             Ok(Contacted { bundle, notice }) => {
                 if let Some(notice) = notice {
                     chat.notice(&notice)?;
@@ -280,7 +280,7 @@ impl<'a> Sending<'a> {
 
     /// What the next line is the answer to.
     fn question(&self) -> Option<String> {
-        self.asked.as_ref().map(|bundle| format!("the same for {}? (y)es or (n)o ", bundle.name))
+        self.asked.as_ref().map(|verification| format!("the same for {}? (y)es or (n)o ", verification.name()))
     }
 }
 

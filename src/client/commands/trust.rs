@@ -7,17 +7,15 @@ use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::Notice;
-use crate::client::net::directory::{Contacted, Meant};
-use crate::client::net::{directory, session};
+use crate::client::net::session;
+use crate::client::net::trust::{self, Digits, Meant, Verification};
 use crate::client::trust::contacts::Contacts;
-use crate::client::trust::pins::Choice;
 use crate::client::trust::verification::{Comparison, unverified};
 use crate::client::ui::output;
 use crate::client::ui::output::now_ms;
 use crate::client::ui::page;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::hint::Hint;
-use crate::limits::VERIFIED_DIGITS_MIN;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 
@@ -28,9 +26,8 @@ pub(crate) fn trust(config: &Config, name: &UserName, typed: Option<&str>) -> Re
         Some(typed) => Meant::typed(typed)?,
         None => Meant::Shown(Some(agree(config, name)?)),
     };
-    let now = session::errand(config, |session| {
-        directory::trust(&mut session.dialogue, &session.contacts, name, meant.clone())
-    })?;
+    let now =
+        session::errand(config, |session| trust::trust(&mut session.dialogue, &session.contacts, name, meant.clone()))?;
     config.say(format!("{name} is trusted with this key from now on:"));
     users::show("trusted", config, name, now, None)
 }
@@ -55,28 +52,27 @@ fn agree(config: &Config, name: &UserName) -> Result<Fingerprint, Error> {
 /// Compares the key that a contact has now with what the contact says, and marks it as verified: with the fingerprint that
 /// was typed, else by asking the person.
 pub(crate) fn verify(config: &Config, name: &UserName, typed: Option<&str>) -> Result<(), Error> {
-    let given = typed.map(|typed| directory::digits(typed, VERIFIED_DIGITS_MIN)).transpose()?;
+    let given = typed.map(Digits::to_verify).transpose()?;
     let terminal = match given {
         Some(_) => None,
         None => Some(Terminal::open(config, "a comparison", "--fingerprint FINGERPRINT")?),
     };
-    let (member, Contacted { bundle, notice }) = session::errand(config, |session| {
-        let found = directory::to_compare(&mut session.dialogue, &session.contacts, name)?;
-        Ok((Arc::clone(&session.again.member), found))
+    let (member, verification) = session::errand(config, |session| {
+        let verification = Verification::begin(&mut session.dialogue, &session.contacts, name)?;
+        Ok((Arc::clone(&session.again.member), verification))
     })?;
     let (own, key) = (member.name.clone(), member.identity.public().fingerprint());
-    let now = bundle.identity.fingerprint();
-    if let Some(notice) = &notice {
+    if let Some(notice) = &verification.notice {
         output::words(&format!("{}\n", page::of(&config.invocation, &std::io::stderr()).notice(notice, now_ms())));
     }
     match (given, terminal) {
-        (Some(digits), _) => directory::compare(name, now, &digits)?,
-        (None, Some(terminal)) => ask(config, &terminal, name, &Comparison::new((&own, key), (name, now)))?,
+        (Some(digits), _) => verification.check(&digits)?,
+        (None, Some(terminal)) => ask(config, &terminal, name, &verification.comparison((&own, key)))?,
         (None, None) => return Err(Error::Declined),
     }
-    Contacts::open(&config.account_state(&own), config.new_keys)?.choose(&bundle, Choice::Verified)?;
+    verification.confirm(&Contacts::open(&config.account_state(&own), config.new_keys)?)?;
     config.say(format!("{name}'s key is verified from now on:"));
-    users::show("verified", config, name, now, None)
+    users::show("verified", config, name, verification.fingerprint(), None)
 }
 
 /// Takes back that a contact's key was compared. Needs no password and no server.

@@ -7,7 +7,7 @@ use crate::client::error::Error;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::model::event::date;
 use crate::client::model::pin::Pin;
-use crate::client::net::{directory, session};
+use crate::client::net::{directory, session, trust};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::verification::Comparison;
 use crate::client::ui::page;
@@ -73,18 +73,19 @@ pub(crate) fn show(
 }
 
 fn fingerprint_of(config: &Config, name: &UserName, own: &UserName) -> Result<Fingerprint, Error> {
-    if let Some(pin) = Contacts::open(&config.account_state(own), config.new_keys)?.pinned(name)? {
-        if let Some(change) = pin.change(name) {
-            config.say(format!(
-                "{name}'s key has changed, and you have not chosen yet. This is the old one; the other one is\n  {}",
-                change.now.grouped()
-            ));
-        }
-        return Ok(pin.key.fingerprint());
+    let contacts = Contacts::open(&config.account_state(own), config.new_keys)?;
+    let contact = || session::errand(config, |session| trust::contact(&mut session.dialogue, &session.contacts, name));
+    let theirs = trust::key_of(&contacts, name, contact)?;
+    if let Some(change) = theirs.change {
+        config.say(format!(
+            "{name}'s key has changed, and you have not chosen yet. This is the old one; the other one is\n  {}",
+            change.now.grouped()
+        ));
     }
-    let found = session::errand(config, |session| directory::contact(&mut session.dialogue, &session.contacts, name))?;
-    config.say(format!("{name} was seen for the first time and pinned. Compare, by voice:"));
-    Ok(found.bundle.identity.fingerprint())
+    if theirs.is_first {
+        config.say(format!("{name} was seen for the first time and pinned. Compare, by voice:"));
+    }
+    Ok(theirs.fingerprint)
 }
 
 fn contact_line(name: &UserName, pin: &Pin) -> String {

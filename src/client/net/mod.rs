@@ -11,3 +11,4 @@ pub(crate) mod request;
 pub(crate) mod restored;
 pub(crate) mod session;
 pub(crate) mod threads;
+pub(crate) mod trust;

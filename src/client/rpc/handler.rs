@@ -11,15 +11,15 @@ use crate::client::config::{self, Config};
 use crate::client::error::Error;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::group_file;
-use crate::client::net::directory::{self, Contacted, Meant};
+use crate::client::net::directory;
 use crate::client::net::reconnect::is_lost;
 use crate::client::net::session;
 use crate::client::net::session::Session;
+use crate::client::net::trust::{self, Digits, Meant, Verification};
 use crate::client::send::{deliver, text};
-use crate::client::trust::pins::Choice;
 use crate::client::trust::verification::Comparison;
 use crate::client::ui::json;
-use crate::limits::{ANSWER_WITHIN, TIMEOUT_SECS_MAX, VERIFIED_DIGITS_MIN};
+use crate::limits::{ANSWER_WITHIN, TIMEOUT_SECS_MAX};
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
 use crate::wire::Fingerprint;
@@ -138,7 +138,7 @@ impl<'a> Desk<'a> {
         let theirs = match self.session.contacts.pinned(&name)? {
             Some(pin) => pin.key.fingerprint(),
             None => {
-                let asked = |session: &mut Session| directory::contact(&mut session.dialogue, &session.contacts, &name);
+                let asked = |session: &mut Session| trust::contact(&mut session.dialogue, &session.contacts, &name);
                 self.ask(asked)?.bundle.identity.fingerprint()
             }
         };
@@ -154,20 +154,19 @@ impl<'a> Desk<'a> {
 
     fn verify(&mut self, key: &Key) -> Result<String, Error> {
         let name = config::name(&key.name)?;
-        let digits = directory::digits(&key.fingerprint, VERIFIED_DIGITS_MIN)?;
-        let asked = |session: &mut Session| directory::to_compare(&mut session.dialogue, &session.contacts, &name);
-        let Contacted { bundle, .. } = self.ask(asked)?;
-        let now = bundle.identity.fingerprint();
-        directory::compare(&name, now, &digits)?;
-        self.session.contacts.choose(&bundle, Choice::Verified)?;
-        Ok(json::fingerprint("verified", &name, now, None))
+        let digits = Digits::to_verify(&key.fingerprint)?;
+        let asked = |session: &mut Session| Verification::begin(&mut session.dialogue, &session.contacts, &name);
+        let verification = self.ask(asked)?;
+        verification.check(&digits)?;
+        verification.confirm(&self.session.contacts)?;
+        Ok(json::fingerprint("verified", &name, verification.fingerprint(), None))
     }
 
     fn trust(&mut self, key: &Key) -> Result<String, Error> {
         let name = config::name(&key.name)?;
         let meant = Meant::typed(&key.fingerprint)?;
         let asked =
-            |session: &mut Session| directory::trust(&mut session.dialogue, &session.contacts, &name, meant.clone());
+            |session: &mut Session| trust::trust(&mut session.dialogue, &session.contacts, &name, meant.clone());
         let now = self.ask(asked)?;
         Ok(json::fingerprint("trusted", &name, now, None))
     }

@@ -11,11 +11,11 @@ use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::keys::group_file;
 use crate::client::model::refusal::{Asked, Refusal};
-use crate::client::net::directory::Contacted;
 use crate::client::net::reconnect::{Again, Pauses, attempt, is_lost};
 use crate::client::net::request::Dialogue;
 use crate::client::net::session::Session;
-use crate::client::net::{directory, session};
+use crate::client::net::trust::Contacted;
+use crate::client::net::{session, trust};
 use crate::client::state::sequence::Sequence;
 use crate::client::trust::contacts::Contacts;
 use crate::client::ui::output::now_ms;
@@ -143,7 +143,7 @@ fn seal(
 /// The recipient's keys. That they are new is said, if the old ones signed it; otherwise nothing is sent.
 fn contact(config: &Config, session: &mut Session, name: &UserName) -> Result<VerifiedBundle, Error> {
     let Contacted { bundle, notice } =
-        directory::contact(&mut session.dialogue, &session.contacts, name).map_err(Error::not_sent)?;
+        trust::contact(&mut session.dialogue, &session.contacts, name).map_err(Error::not_sent)?;
     if let Some(notice) = notice {
         config.say(page::of(&config.invocation, &io::stderr()).notice(&notice, now_ms()));
     }

@@ -5,13 +5,12 @@ use crate::client::chat::commands;
 use crate::client::chat::input::{Sending, Then};
 use crate::client::error::Error;
 use crate::client::model::event::{Mark, Notice};
-use crate::client::net::directory::{self, Contacted, Meant};
+use crate::client::net::directory;
+use crate::client::net::trust::{self, Meant, Verification};
 use crate::client::state::bell::Bell;
-use crate::client::trust::pins::Choice;
 use crate::client::trust::verification::{Comparison, unverified};
 use crate::client::ui::page;
 use crate::client::ui::prompt::is_yes;
-use crate::crypto::bundle::VerifiedBundle;
 use crate::names::{Recipient, UserName};
 use crate::wire::Fingerprint;
 use crate::wire::to_server::Scope;
@@ -127,17 +126,13 @@ impl Sending<'_> {
         let Some(name) = name.filter(|name| **name != own) else {
             return self.say(format!("{own}  {}", key.grouped()));
         };
-        let theirs = match self.chat.contacts.pinned(name)? {
-            Some(pin) => {
-                if let Some(change) = pin.change(name) {
-                    self.chat.notice(&Notice::KeyChanged(change))?;
-                    self.say("This is the old one:")?;
-                }
-                pin.key.fingerprint()
-            }
-            None => directory::contact(self, self.chat.contacts, name)?.bundle.identity.fingerprint(),
-        };
-        let comparison = Comparison::new((&own, key), (name, theirs));
+        let contacts = self.chat.contacts;
+        let theirs = trust::key_of(contacts, name, || trust::contact(self, contacts, name))?;
+        if let Some(change) = theirs.change {
+            self.chat.notice(&Notice::KeyChanged(change))?;
+            self.say("This is the old one:")?;
+        }
+        let comparison = Comparison::new((&own, key), (name, theirs.fingerprint));
         self.say(&match self.chat.screen.page().width {
             Some(_) => comparison.rows().join("\n"),
             None => comparison.lines().join("\n"),
@@ -147,31 +142,31 @@ impl Sending<'_> {
     pub(crate) fn trust(&mut self, name: &UserName, fingerprint: Option<&str>) -> Result<Then, Error> {
         let shown = self.chat.shown().get(name).copied();
         let meant = fingerprint.map_or(Ok(Meant::Shown(shown)), Meant::typed)?;
-        let now = directory::trust(self, self.chat.contacts, name, meant)?;
+        let now = trust::trust(self, self.chat.contacts, name, meant)?;
         self.say(format!("{name} is trusted with this key from now on: {}", now.grouped()))?;
         self.chosen()
     }
 
     /// Shows what is to be compared; the next line is the answer.
     pub(crate) fn verify(&mut self, name: &UserName) -> Result<Then, Error> {
-        let Contacted { bundle, notice } = directory::to_compare(self, self.chat.contacts, name)?;
-        if let Some(notice) = notice {
-            self.chat.notice(&notice)?;
+        let verification = Verification::begin(self, self.chat.contacts, name)?;
+        if let Some(notice) = &verification.notice {
+            self.chat.notice(notice)?;
         }
         let (own, key) = self.own();
-        let comparison = Comparison::new((&own, key), (name, bundle.identity.fingerprint()));
+        let comparison = verification.comparison((&own, key));
         let lines = comparison.whole(self.chat.screen.page().colour, page::height(&std::io::stdout()));
-        self.asked = Some(bundle);
+        self.asked = Some(verification);
         self.say(lines.join("\n"))
     }
 
     /// The answer to what was asked, whatever it is: nothing of it is sent.
-    pub(crate) fn answered(&mut self, bundle: &VerifiedBundle, answer: &str) -> Result<Then, Error> {
-        let name = &bundle.name;
+    pub(crate) fn answered(&mut self, verification: &Verification, answer: &str) -> Result<Then, Error> {
+        let name = verification.name();
         if !is_yes(answer) {
             return self.say(format!("nothing was changed about {name}'s key, and nothing was sent"));
         }
-        self.chat.contacts.choose(bundle, Choice::Verified)?;
+        verification.confirm(self.chat.contacts)?;
         self.say(format!("{name}'s key is verified from now on"))?;
         self.chosen()
     }
