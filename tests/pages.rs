@@ -69,7 +69,7 @@ fn the_readme_explains_every_mark() {
         assert!(readme.contains(&format!("| `[signed, {} key]` |", mark.word())), "{mark:?}");
     }
     // The words of one's own messages and those behind a received one's, as the sources have them.
-    let words = [repository_file("src/client/chat/pending.rs"), repository_file("src/client/ui/render.rs")];
+    let words = [repository_file("src/client/chat/outgoing/pending.rs"), repository_file("src/client/ui/render.rs")];
     let told: Vec<_> = words.iter().flat_map(|source| marks(source)).collect();
     assert!(told.len() > 8, "{told:?}");
     for words in told {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Chat;
 use super::commands::parse::{self, Typed, TypedError};
-use super::pending::Sent;
+use super::outgoing::pending::Sent;
 use super::terminal::{Editor, Input, with_editor};
 use crate::client::error::Error;
 use crate::client::error::server::ServerError;

@@ -10,8 +10,8 @@ use crate::client::receive::follow::Follower;
 use crate::client::receive::listen_loop::Audience;
 use crate::client::send::deliver;
 use crate::client::ui::output::now_ms;
-use crate::client::ui::presence;
 use crate::client::ui::render::Page;
+use crate::client::ui::words;
 use crate::limits::PRESENCE_EVERY;
 use crate::names::UserName;
 use crate::wire::to_client::Entry;
@@ -49,7 +49,7 @@ impl<'a> Listener<'a> {
         self.told = Some(now);
         let blocked = chat.blocked.list();
         let is_blocked = |name: &UserName| blocked.iter().any(|(blocked, _)| blocked == name);
-        let line = presence::line(entries, more, |name| *name != chat.member.name && !is_blocked(name));
+        let line = words::presence(entries, more, |name| *name != chat.member.name && !is_blocked(name));
         chat.met(entries.iter().filter(|entry| entry.online).map(|entry| entry.name.clone()));
         line.map_or(Ok(()), |line| chat.remark(&line))
     }

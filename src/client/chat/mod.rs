@@ -5,7 +5,6 @@ pub(crate) mod input;
 mod listener;
 mod outgoing;
 mod peers;
-pub(crate) mod pending;
 pub(crate) mod screen;
 pub(crate) mod terminal;
 
@@ -19,14 +18,13 @@ use super::config::Config;
 use super::error::Error;
 use super::keys::member::Member;
 use super::model::event::Notice;
-use super::net::circuit::Circuit;
+use super::net::connection::Circuit;
 use super::net::session::Session;
 use super::net::threads::{Part, conduct};
 use super::receive::Receiver;
 use super::receive::follow::listen_on;
 use super::receive::listen_loop::Receiving;
-use super::state::bell::Bell;
-use super::state::blocked::Blocked;
+use super::state::chat_settings::{Bell, Blocked};
 use super::state::history::History;
 use super::state::inbox::Inbox;
 use super::state::outbox::Outbox;
@@ -44,8 +42,8 @@ use crate::wire::{Fingerprint, ToClient};
 use input::Sending;
 use listener::{Listener, ListeningEnded};
 use outgoing::Outgoing;
+use outgoing::pending::Pending;
 use peers::Manners;
-use pending::Pending;
 use screen::Screen;
 
 /// What the listening and the sending thread share. No lock of it is held over the network; over the terminal only the screen's.

@@ -1,10 +1,11 @@
 //! What goes out: kept until the server has answered, sent in order, taken back when a key has changed.
 
+pub(super) mod pending;
+
 use std::sync::MutexGuard;
 use std::time::Instant;
 
 use super::Chat;
-use super::pending::{Sent, Told};
 use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::state::outbox::Outbox;
@@ -13,6 +14,7 @@ use crate::limits::{UNANSWERED_MAX, WAITING_MESSAGES};
 use crate::names::{Recipient, UserName};
 use crate::sync::lock;
 use crate::wire::{Envelope, MessageId, ToServer};
+use pending::{Sent, Told};
 
 /// What waits for the server, and whether a thread is sending it.
 pub(super) struct Outgoing {

@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use super::Chat;
 use crate::client::error::Error;
 use crate::client::model::event::Opened;
-use crate::client::state::bell::Bell;
+use crate::client::state::chat_settings::Bell;
 use crate::client::ui::render::named;
 use crate::limits::CONTACTS_MAX;
 use crate::names::{Recipient, UserName};

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::options::{Command, Group, Keys, Options};
-use crate::client::commands::{account, chat, doctor, group, history, keys, listen, register, transfer, trust, users};
+use crate::client::commands::{account, chat, doctor, group, history, keys, listen, register, trust, users};
 use crate::client::config::{self, Config};
 use crate::client::error::Error;
 use crate::client::net::session;
@@ -138,9 +138,9 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
             keys::command(&config, keys::Wanted { identity, bits: key_bits })
         }
         Command::Keys(Keys::Export { file, with_group_key, force }) => {
-            transfer::export(&config, &transfer::Export { to: file, with_group_key, force })
+            keys::transfer::export(&config, &keys::transfer::Export { to: file, with_group_key, force })
         }
-        Command::Keys(Keys::Import { file }) => transfer::import(&config, &file),
+        Command::Keys(Keys::Import { file }) => keys::transfer::import(&config, &file),
         Command::Passwd { new_password_file } => account::passwd(&config, new_password_file.as_deref()),
         Command::DeleteAccount { yes } => account::delete(&config, yes),
         Command::Trust { name, fingerprint } => trust::trust(&config, &config::name(&name)?, fingerprint.as_deref()),

@@ -1,6 +1,6 @@
 //! From a bare `topchat` to the chat: asks for what is missing.
 
-use super::admission::admit;
+use super::register::admit;
 use super::register::{NewAccount, registered};
 use crate::client::chat::chat;
 use crate::client::chat::screen::Screen;

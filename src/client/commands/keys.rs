@@ -1,5 +1,7 @@
 //! `topchat keys renew`: new keys for an account that exists, and what a login does when one was interrupted.
 
+pub(crate) mod transfer;
+
 use serde::Serialize;
 
 use crate::client::config::Config;
@@ -13,7 +15,7 @@ use crate::client::keys::rotation::NextKeys;
 use crate::client::net::request::Ask;
 use crate::client::net::session::Session;
 use crate::client::net::{directory, session};
-use crate::client::state::history_key;
+use crate::client::state::history::key;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
@@ -49,7 +51,7 @@ pub(crate) fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
     let keys = present(&folder, &secret, &session)?;
     let number = request(&folder, &keys, &next, &secret, &mut session)?;
     if let Some(encryption) = &next.encryption {
-        history_key::follow(&config.account_state(&name), &[encryption, &keys.encryption]);
+        key::follow(&config.account_state(&name), &[encryption, &keys.encryption]);
     }
     report(config, &name, wanted, &next, number)
 }

@@ -1,25 +1,25 @@
 //! `topchat listen`: messages on stdout as they come.
 
-use std::path::PathBuf;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::export;
 use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::model::event::{Notice, Opened};
-use crate::client::net::circuit::Circuit;
-use crate::client::net::session;
-use crate::client::net::session::Session;
+use crate::client::net::connection::Circuit;
+use crate::client::net::session::{self, Session};
 use crate::client::net::threads::{Part, conduct};
 use crate::client::receive::Receiver;
 use crate::client::receive::follow::{Follower, listen_on};
 use crate::client::receive::listen_loop::{Audience, Receiving};
 use crate::client::receive::skip_backlog::Left;
 use crate::client::state::inbox::Inbox;
-use crate::client::ui::output::now_ms;
-use crate::client::ui::page;
+use crate::client::ui::output::{self, now_ms};
 use crate::client::ui::render::Page;
-use crate::client::ui::{json, output};
+use crate::client::ui::{json, page};
+use crate::storage::{FileError, private};
 use crate::transport::Stop;
 use crate::wire::ToClient;
 use crate::wire::to_server::Mode;
@@ -37,7 +37,7 @@ pub(crate) struct Wanted {
 /// Prints messages until there are enough, the time is over, or somebody ends it. A lost connection is got back.
 pub(crate) fn command(config: &Config, wanted: Wanted, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
     let name = session::choose(config)?;
-    wanted.export.as_deref().map(export::check).transpose()?;
+    wanted.export.as_deref().map(check_export).transpose()?;
     let Session { dialogue, again, contacts, .. } = session::open(config, &name, Mode::Receiving)?;
     begun();
     let folder = config.account_state(&name);
@@ -107,7 +107,7 @@ impl Audience for Printer<'_> {
     fn message(&mut self, opened: &Opened) -> Result<(), Error> {
         if let Some(dir) = &self.wanted.export {
             // A copy from an earlier run is there already.
-            export::export(dir, opened).or_else(|error| match error {
+            export(dir, opened).or_else(|error| match error {
                 Error::File(crate::storage::FileError::Exists { .. }) => {
                     log::warn!("{error}");
                     Ok(())
@@ -156,4 +156,35 @@ impl Follower for Printer<'_> {
         output::words(&format!("{}\n", self.plain().remark(words, now_ms())));
         Ok(())
     }
+}
+
+/// Whether messages can be written there: told before any is waited for.
+fn check_export(dir: &Path) -> Result<(), Error> {
+    private::ensure_folder(dir)?;
+    Ok(private::check_room(dir)?)
+}
+
+/// Writes `DIR/ID/{hdr,h,ct,sig,tbs}.bin` and `sender.pub.pem`. Nothing is overwritten.
+fn export(dir: &Path, opened: &Opened) -> Result<(), Error> {
+    let envelope = &opened.envelope;
+    // It may have gone since it was checked.
+    private::ensure_folder(dir)?;
+    let folder = dir.join(envelope.header.msg_id.to_hex());
+    DirBuilder::new().mode(0o700).create(&folder).map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => FileError::Exists { path: folder.clone() },
+        _ => FileError::Io { doing: "making the folder", path: folder.clone(), source },
+    })?;
+    let (signed, sender) = (envelope.signed_bytes(), opened.sender.to_pem());
+    let parts: [(&str, &[u8]); 6] = [
+        ("hdr.bin", &envelope.header_bytes),
+        ("h.bin", &envelope.commitment),
+        ("ct.bin", &envelope.ciphertext),
+        ("sig.bin", &envelope.signature),
+        ("tbs.bin", &signed),
+        ("sender.pub.pem", sender.as_bytes()),
+    ];
+    for (name, bytes) in parts {
+        private::create_new(&folder.join(name), bytes)?;
+    }
+    Ok(())
 }

@@ -1,21 +1,17 @@
-//! A new account: keys on this machine, the name on the server.
+//! A new account: admission by the server, with an invite code where it wants one; keys on this machine; the name on the server.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::admission::admit;
-use super::invite;
-use super::invite::with_invite;
 use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
-use crate::client::keys::folder;
-use crate::client::keys::folder::{AccountKeys, KeyFolder};
+use crate::client::keys::folder::{self, AccountKeys, KeyFolder};
 use crate::client::keys::group_file;
-use crate::client::keys::password::{self, Secret};
-use crate::client::model::refusal::Asked;
+use crate::client::keys::password::{self, Secret, Unbuffered, raw_line};
+use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::connect::connect;
 use crate::client::net::request::Dialogue;
 use crate::client::net::{restored, session};
@@ -25,8 +21,11 @@ use crate::client::ui::prompt::Terminal;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::{bundle, scram};
 use crate::hint::Hint;
+use crate::limits::{INVITE_MAX, INVITE_TRIES};
 use crate::names::UserName;
+use crate::storage::private;
 use crate::text::visible_path;
+use crate::wire::to_client::{Admission, Reason};
 use crate::wire::{Code, ToClient, ToServer};
 
 /// `topchat register NAME`.
@@ -37,7 +36,7 @@ pub(crate) fn command(config: &Config, name: &UserName, bits: u32, invite: Optio
     let folder = KeyFolder::new(&config.users_dir(), name);
     folder.is_whole()?;
     // Before the password; from stdin behind it, which may come from there, too.
-    let read = |path| invite::from_file(path).map(Some);
+    let read = |path| invite_from_file(path).map(Some);
     let (from_stdin, from_file) = invite.map_or((None, None), |path| match path == Path::new("-") {
         true => (Some(path), None),
         false => (None, Some(path)),
@@ -198,5 +197,122 @@ pub(crate) fn registered(config: &Config, name: &UserName, before: Before) -> St
             "{name} was registered on {} already, with the keys in {shown}. Nothing was changed there, its password included",
             config.server
         ),
+    }
+}
+
+/// The invite code for a new account, if one is needed: the one given, else one that the person types, which the server finds
+/// good. What the server would refuse in any case is refused here.
+pub(crate) fn admit(
+    config: &Config,
+    name: &UserName,
+    given: Option<String>,
+    terminal: Option<&Terminal>,
+) -> Result<Option<String>, Error> {
+    let refused = |code| {
+        let asked = Asked::Register(name.clone());
+        Err(Error::Refused(Refusal { asked, reason: Reason::new(code) }))
+    };
+    with_invite(terminal, given, |invite| match session::patiently(config, || ask_policy(config, name, invite))? {
+        Admission::Closed => refused(Code::RegistrationClosed),
+        Admission::Invite if invite.is_empty() => refused(Code::InviteRefused),
+        Admission::Invite | Admission::Open => Ok(Some(invite.to_owned()).filter(|invite| !invite.is_empty())),
+    })
+}
+
+/// The connection ends behind the answer: whoever types now holds none open.
+fn ask_policy(config: &Config, name: &UserName, invite: &str) -> Result<Admission, Error> {
+    let mut dialogue = Dialogue::new(connect(config)?.link, config.server.to_string());
+    dialogue.asks(Asked::Register(name.clone()));
+    dialogue.send(&ToServer::AskPolicy { invite: invite.to_owned() })?;
+    match dialogue.next()? {
+        ToClient::Policy { admission } => {
+            dialogue.link().finish();
+            Ok(admission)
+        }
+        other => Err(dialogue.unexpected(other, "Policy")),
+    }
+}
+
+/// The code in the first line of a file; `-` is stdin.
+fn invite_from_file(path: &Path) -> Result<String, Error> {
+    let shown = visible_path(path);
+    let (line, from) = if path == Path::new("-") {
+        (raw_line(&mut Unbuffered, INVITE_CODE)?, "stdin".to_owned())
+    } else {
+        (raw_line(&mut private::open_given(path)?.0, INVITE_CODE)?, shown)
+    };
+    let code = std::str::from_utf8(&line).ok().and_then(sendable);
+    code.filter(|code| !code.is_empty()).ok_or(Error::InviteEmpty { from })
+}
+
+/// Tries with the code that was given, then asks for another as long as the server wants one and somebody is there.
+fn with_invite<T>(
+    terminal: Option<&Terminal>,
+    given: Option<String>,
+    attempt: impl Fn(&str) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut code = given.unwrap_or_default();
+    for _ in 0..INVITE_TRIES {
+        let refused = match attempt(&code) {
+            Err(Error::Refused(refusal)) if refusal.code() == Some(Code::InviteRefused) => refusal,
+            result => return result,
+        };
+        let Some(terminal) = terminal else { return Err(Error::Refused(refused)) };
+        terminal.say(if code.is_empty() { NEEDED } else { NOT_GOOD })?;
+        code = ask_code(terminal)?;
+    }
+    attempt(&code)
+}
+
+fn ask_code(terminal: &Terminal) -> Result<String, Error> {
+    loop {
+        match sendable(&terminal.ask("invite code: ")?) {
+            Some(code) if !code.is_empty() => return Ok(code),
+            Some(_) => {}
+            None => terminal.say(NOT_GOOD)?,
+        }
+    }
+}
+
+/// Only the server knows what a code looks like, but no code is longer than this or of other signs.
+fn sendable(typed: &str) -> Option<String> {
+    let code = typed.trim();
+    let fits = code.len() <= INVITE_MAX && code.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    fits.then(|| code.to_owned())
+}
+
+const INVITE_CODE: &str = "the invite code";
+const NEEDED: &str = "This server takes new accounts by invite: its owner gives out the codes.";
+const NOT_GOOD: &str = "That invite code is unknown, used or too old.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_a_code_goes_to_the_server() {
+        assert_eq!(sendable(" 7K3M-Q9XT \r\n").as_deref(), Some("7K3M-Q9XT"));
+        assert_eq!(sendable("7k3m q9xt").as_deref(), Some("7k3m q9xt"));
+        assert_eq!(sendable(&"7".repeat(INVITE_MAX + 1)), None);
+        assert_eq!(sendable("7K3M\u{1b}[2J"), None);
+        assert_eq!(sendable("sch\u{f6}n"), None);
+    }
+
+    #[test]
+    fn a_file_without_a_code_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("code");
+        for (content, code) in
+            [(&b"7K3M-Q9XT\nmore"[..], Some("7K3M-Q9XT")), (b"", None), (b"\n7K3M", None), (b"\xff\n", None)]
+        {
+            std::fs::write(&path, content).unwrap();
+            match invite_from_file(&path) {
+                Ok(found) => assert_eq!(Some(found.as_str()), code),
+                Err(error) => {
+                    assert_eq!(code, None);
+                    assert_eq!(error.to_string(), format!("{} holds no invite code", path.display()));
+                }
+            }
+        }
     }
 }

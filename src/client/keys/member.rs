@@ -8,7 +8,7 @@ use crate::client::error::Error;
 use crate::client::error::group_file::GroupFileError;
 use crate::client::model::pin::Former;
 use crate::client::state::history::History;
-use crate::client::state::history_key::Settings;
+use crate::client::state::history::key::Settings;
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::names::UserName;

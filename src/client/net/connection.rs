@@ -1,19 +1,23 @@
 //! The connection as two threads share it: one receives, any may send.
 //!
 //! Waiting happens on a second handle of the socket, without the lock; the lock is held for the TLS calls alone,
-//! which never block, and is given out [fairly](super::fair).
+//! which never block, and is given out [fairly](fair).
 
+mod fair;
+
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::fair::Fair;
 use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::limits::{
     ANSWER_WITHIN, ANSWERED_WITHIN, ASKED_AFTER, FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, PING_AFTER, PONG_WITHIN,
     REPLY_BACKLOG,
 };
+use crate::sync::lock;
 use crate::transport::{Connection, Interest, Liveness, Pulse, Received, Wakeup, Watch, wait};
 use crate::wire::{ToClient, ToServer};
+use fair::Fair;
 
 /// A connection after its handshake.
 pub(crate) struct Link {
@@ -202,6 +206,47 @@ fn next_frame(connection: &mut Connection, limit: usize) -> Result<Option<ToClie
     match connection.next_frame(limit)? {
         Some((kind, body)) => Ok(Some(ToClient::decode(kind, body)?)),
         None => Ok(None),
+    }
+}
+
+/// Replaced at every reconnect, and empty in between.
+#[derive(Default)]
+pub(crate) struct Circuit {
+    link: Mutex<Option<Arc<Link>>>,
+}
+
+impl Circuit {
+    /// The connection, unless there is none now.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.current().clone()
+    }
+
+    /// Whether this one is still the connection.
+    pub(crate) fn is(&self, link: &Arc<Link>) -> bool {
+        self.current().as_ref().is_some_and(|current| Arc::ptr_eq(current, link))
+    }
+
+    /// From now on this one, or none.
+    pub(crate) fn set(&self, link: Option<Arc<Link>>) {
+        *self.current() = link;
+    }
+
+    /// Ends the wait of the thread that receives.
+    pub(crate) fn wake(&self) {
+        if let Some(link) = self.link() {
+            link.wake();
+        }
+    }
+
+    /// Says goodbye, as far as the socket takes it.
+    pub(crate) fn finish(&self) {
+        if let Some(link) = self.link() {
+            link.finish();
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Link>>> {
+        lock(&self.link)
     }
 }
 

@@ -1,10 +1,8 @@
 //! The connection to the server: connect, log in, request, reconnect.
 
-pub(crate) mod circuit;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod directory;
-pub(crate) mod fair;
 pub(crate) mod login;
 pub(crate) mod reconnect;
 pub(crate) mod request;

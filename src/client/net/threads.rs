@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::circuit::Circuit;
+use super::connection::Circuit;
 use crate::client::error::Error;
 use crate::sync::lock;
 use crate::transport::{Stop, wait_input};

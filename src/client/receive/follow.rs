@@ -9,7 +9,7 @@ use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::model::refusal::Refusal;
-use crate::client::net::circuit::Circuit;
+use crate::client::net::connection::Circuit;
 use crate::client::net::reconnect::{Again, Pauses, attempt, is_lost};
 use crate::client::net::request::Dialogue;
 use crate::limits::RECONNECT_STEADY;

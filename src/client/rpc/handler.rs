@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer;
-use super::request::{Call, Key, Request, Send, Users, Whose};
+use super::protocol;
+use super::protocol::{Call, Key, Request, Send, Users, Whose};
 use super::stdout::Stdout;
 use super::subscription::Subscription;
 use crate::client::config::{self, Config};
@@ -67,9 +67,9 @@ impl<'a> Desk<'a> {
         let done = call.map(|call| self.call(call));
         let id = id?;
         Some(match done {
-            Ok(Ok(result)) => answer::done(&id, &result),
-            Ok(Err(error)) => answer::failed(&id, &error, &self.config.invocation),
-            Err(fault) => answer::refused(&id, &fault),
+            Ok(Ok(result)) => protocol::done(&id, &result),
+            Ok(Err(error)) => protocol::failed(&id, &error, &self.config.invocation),
+            Err(fault) => protocol::refused(&id, &fault),
         })
     }
 

@@ -4,10 +4,9 @@
 //! it replaces nobody, and is closed while nothing is asked for. What comes is told by a thread of its own
 //! ([`subscription`]), in between.
 
-mod answer;
 mod handler;
 mod open;
-mod request;
+mod protocol;
 mod stdout;
 mod subscription;
 
@@ -17,7 +16,7 @@ use std::time::Instant;
 
 use super::config::Config;
 use super::error::Error;
-use super::net::circuit::Circuit;
+use super::net::connection::Circuit;
 use super::net::session;
 use super::net::threads::{Part, conduct};
 use super::ui::lines::Lines;
@@ -82,7 +81,7 @@ fn serve(desk: &mut Desk<'_>, open: &Open, stdout: &Stdout, over: &Stop) -> Resu
             read => lines.push(&buffer[..read]),
         };
         for line in complete.into_iter().take_while(|_| !over.is_asked()) {
-            let answer = request::parse(line).and_then(|asked| open.carry_out(asked, |request| desk.answer(request)));
+            let answer = protocol::parse(line).and_then(|asked| open.carry_out(asked, |request| desk.answer(request)));
             if let Some(answer) = answer {
                 stdout.line(&answer, None, over)?;
             }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::answer;
-use super::request::{Asked, Id, Request};
+use super::protocol;
+use super::protocol::{Asked, Id, Request};
 use crate::client::error::Error;
 use crate::client::model::invocation::Invocation;
 use crate::sync::lock;
@@ -60,7 +60,7 @@ impl Open {
         let mut line = state.line.take()?;
         state.was_cut = true;
         let failed =
-            line.left.drain(..).flatten().map(|id| answer::failed(&id, &Error::Interrupted, &Invocation::default()));
+            line.left.drain(..).flatten().map(|id| protocol::failed(&id, &Error::Interrupted, &Invocation::default()));
         line.answers.extend(failed);
         line.text()
     }
@@ -77,14 +77,14 @@ impl Open {
 
 impl Line {
     fn text(mut self) -> Option<String> {
-        if self.is_batch { answer::batch(&self.answers) } else { self.answers.pop() }
+        if self.is_batch { protocol::batch(&self.answers) } else { self.answers.pop() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::rpc::request::parse;
+    use crate::client::rpc::protocol::parse;
     use crate::client::ui::lines;
 
     fn asked(line: &str) -> Asked {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::answer;
+use super::protocol;
 use super::stdout::Stdout;
 use crate::client::config::Config;
 use crate::client::error::Error;
@@ -18,7 +18,7 @@ use crate::client::keys::password::Secret;
 use crate::client::model::event::{Notice, Opened};
 use crate::client::model::invocation::Invocation;
 use crate::client::model::refusal::{Asked, Refusal};
-use crate::client::net::circuit::Circuit;
+use crate::client::net::connection::Circuit;
 use crate::client::net::reconnect::{Pauses, is_lost};
 use crate::client::net::session::{self, Session};
 use crate::client::receive::Receiver;
@@ -223,7 +223,7 @@ impl Teller {
             }
             lines
                 .iter()
-                .filter_map(|line| answer::notification(line))
+                .filter_map(|line| protocol::notification(line))
                 .try_for_each(|told| self.news.stdout.line(&told, None, &self.over))?;
         }
         match feed.sent_away() {
@@ -282,7 +282,7 @@ struct News {
 
 impl News {
     fn tell(&self, line: &str) -> Result<(), Error> {
-        answer::notification(line).map_or(Ok(()), |told| self.line(&told))
+        protocol::notification(line).map_or(Ok(()), |told| self.line(&told))
     }
 
     fn line(&self, line: &str) -> Result<(), Error> {
@@ -309,7 +309,7 @@ impl News {
                 let _ = began.send(Err(error));
                 Ok(())
             }
-            None => self.tell(&answer::ended(&error, &self.invocation)),
+            None => self.tell(&protocol::ended(&error, &self.invocation)),
         }
     }
 }

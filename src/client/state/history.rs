@@ -4,6 +4,8 @@
 //! Several programs of the account may add to the file; each takes the lock and looks at what is there now. Whatever of a
 //! damaged history still opens is shown, and what does not is told by its line; but nothing is added to it any more.
 
+pub(crate) mod key;
+
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +16,6 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::history_key::Settings;
 use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::model::event::Opened;
@@ -31,6 +32,7 @@ use crate::storage::lock::Lock;
 use crate::storage::manifest::Manifest;
 use crate::sync::lock;
 use crate::wire::{Envelope, MessageId};
+use key::Settings;
 
 /// An open history, to be added to by any thread.
 pub(crate) struct History {

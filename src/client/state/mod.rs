@@ -1,10 +1,8 @@
 //! Durable state of an account: inbox, outbox, counters, replay ledger, history, chat settings.
 
 pub(crate) mod archive;
-pub(crate) mod bell;
-pub(crate) mod blocked;
+pub(crate) mod chat_settings;
 pub(crate) mod history;
-pub(crate) mod history_key;
 pub mod inbox;
 pub(crate) mod journal;
 pub(crate) mod outbox;

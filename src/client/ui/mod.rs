@@ -4,7 +4,6 @@ pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod output;
 pub(crate) mod page;
-pub(crate) mod presence;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod qr;

@@ -5,7 +5,7 @@
 pub(crate) mod parse;
 pub(crate) mod run;
 
-use crate::client::state::bell::Bell;
+use crate::client::state::chat_settings::Bell;
 use crate::names::{Recipient, UserName};
 use parse::{Typed, TypedError};
 

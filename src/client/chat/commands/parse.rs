@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::client::chat::commands;
 use crate::client::error::lower;
-use crate::client::state::bell::Bell;
+use crate::client::state::chat_settings::Bell;
 use crate::limits::{PASTE_LINES_MAX, TEXT_MAX};
 use crate::names::{NameError, Recipient, UserName};
 use crate::text::{nearest, visible};

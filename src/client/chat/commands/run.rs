@@ -7,7 +7,7 @@ use crate::client::error::Error;
 use crate::client::model::event::{Mark, Notice};
 use crate::client::net::directory;
 use crate::client::net::trust::{self, Meant, Verification};
-use crate::client::state::bell::Bell;
+use crate::client::state::chat_settings::Bell;
 use crate::client::trust::verification::{Comparison, unverified};
 use crate::client::ui::page;
 use crate::client::ui::prompt::is_yes;

@@ -18,7 +18,7 @@ use crate::client::keys::group_file;
 use crate::client::keys::password::{self, Secret};
 use crate::client::keys::rotation::{is_former, is_retired};
 use crate::client::net::session;
-use crate::client::state::history_key::Settings;
+use crate::client::state::history::key::Settings;
 use crate::client::trust::contacts;
 use crate::client::trust::pins::Pins;
 use crate::client::trust::servers::{self, Seen};

@@ -8,10 +8,10 @@ use std::path::Path;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
-use super::state_file::{Document, StateFile, VERSION};
 use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::history::HistoryError;
+use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::crypto::history::HistoryKey;
 use crate::crypto::keys::{PrivateKey, PublicKey};
 
