@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit};
 
+use super::net::SessionId;
 use super::net::preauth::GuestPass;
 use super::net::send_queue::Outbox;
-use super::registry::hub::SessionId;
 use super::session::Session;
 use super::shared::Shared;
 use crate::limits::{

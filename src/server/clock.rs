@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::limits::{CLOCK_AHEAD, CLOCK_BACK};
 
@@ -33,6 +33,12 @@ impl RunClock {
     pub(super) fn raise(&self, run_ms: u64) {
         self.before.fetch_max(run_ms, Ordering::Relaxed);
     }
+}
+
+/// Unix time in milliseconds; a clock before 1970 counts as 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// So many milliseconds.

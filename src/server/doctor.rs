@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::bind;
+use super::error::ServerError;
 use super::folder;
 use super::net::{bind_address, capacity};
 use super::options::Options;
-use super::{ServerError, bind};
 use crate::doctor::{self, Check, Row};
 use crate::error::Exit;
 use crate::hint::Hint;

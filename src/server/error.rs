@@ -1,14 +1,13 @@
 //! Why a server can't start or go on.
 
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
+
+use serde::{Deserialize, Serialize};
 
 use super::accounts::AccountsError;
-use super::admin::Refusal;
 use super::folder;
 use super::log::StoreError;
-use super::net::bind_address::Lacks;
-use super::net::capacity::Scarce;
 use crate::crypto::keys::KeyError;
 use crate::environment::EnvironmentError;
 use crate::error::{Exit, Explain};
@@ -155,6 +154,53 @@ pub enum ServerError {
         /// That of the first.
         exit: Exit,
     },
+}
+
+/// Why nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Not a request that this version knows.
+    Malformed,
+    /// There is no such invite.
+    NoSuchInvite {
+        /// As it was asked for.
+        id: String,
+    },
+    /// There is no such account.
+    NoSuchUser {
+        /// As it was asked for.
+        name: String,
+    },
+    /// The disk failed.
+    Storage,
+}
+
+/// What an address lacks that should be `HOST:PORT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacks {
+    /// Nothing stands before the colon.
+    Host,
+    /// Nothing stands behind the colon, or something that is no port, or there is no colon.
+    Port,
+}
+
+impl fmt::Display for Lacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Port => "port from 0 to 65535",
+        })
+    }
+}
+
+/// What there is too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scarce {
+    /// Descriptors of open files, of this process.
+    Descriptors,
+    /// Mappings of memory, of any process: a thread's stack takes some.
+    Mappings,
 }
 
 impl From<Refusal> for ServerError {

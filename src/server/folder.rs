@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::accounts;
 use crate::crypto::digest;
 use crate::error::{Exit, Explain};
 use crate::storage::journal::{Format, JournalError};
@@ -28,6 +27,8 @@ pub(crate) fn without(path: &Path) -> &'static str {
     part.map_or("what it held is lost", |part| part.without)
 }
 
+/// Name of the account database.
+pub(crate) const ACCOUNTS: &str = "accounts.jsonl";
 /// Name of the file of cursors.
 pub(crate) const CURSORS: &str = "cursors.jsonl";
 /// Name of the folder of the message log.
@@ -45,10 +46,7 @@ const LAYOUT: Layout = Layout {
         digest: digest::sha256,
     },
     parts: &[
-        Part {
-            name: accounts::FILE_NAME,
-            without: "all accounts are gone, and their names are free for whoever comes first",
-        },
+        Part { name: ACCOUNTS, without: "all accounts are gone, and their names are free for whoever comes first" },
         Part { name: CURSORS, without: "messages that people have already are delivered again" },
         Part { name: MESSAGES, without: "all messages that wait for somebody are lost" },
         Part { name: SECRET, without: "strangers can tell, once, which names have no account" },

@@ -14,6 +14,7 @@ pub mod net;
 pub mod options;
 mod registry;
 mod session;
+mod settings;
 mod shared;
 
 use std::io;
@@ -21,11 +22,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use std::path::Path;
 use std::sync::Arc;
 
-pub use error::ServerError;
+pub use error::{Lacks, Refusal, Scarce, ServerError};
 pub use log::{Durability, Quotas, StoreError};
-pub use net::bind_address::Lacks;
-pub use net::capacity::Scarce;
-pub use shared::{Registration, Settings, Why};
+pub use settings::{Registration, Settings, Why};
 
 use crate::crypto::keys::PublicKey;
 use crate::storage::folder::{LockedFolder, ensure_folder};
@@ -44,9 +43,9 @@ pub struct Server {
 impl Server {
     /// Takes the data folder, loads what is in it, or makes it, and binds `listen` (`HOST:PORT`, port 0 for any).
     pub fn open(folder: &Path, listen: &str, settings: Settings) -> Result<Self, ServerError> {
-        crate::server::net::capacity::check(settings.max_clients)?;
+        net::capacity::check(settings.max_clients)?;
         // Before anything is made in a folder for it.
-        crate::server::net::bind_address::check(listen)?;
+        net::bind_address::check(listen)?;
         let folder = LockedFolder::open(folder)?;
         let clock = Arc::new(clock::RunClock::after(log::run_ms(folder.path())?));
         let accounts = accounts::Accounts::open(&folder, settings.max_accounts, Arc::clone(&clock))?;
@@ -66,8 +65,8 @@ impl Server {
             clock,
         )?;
         parts.made(folder::CURSORS)?;
-        let tls = crate::server::net::identity::load_tls(folder.path())?;
-        let secret = crate::server::net::identity::load_secret(folder.path())?;
+        let tls = net::identity::load_tls(folder.path())?;
+        let secret = net::identity::load_secret(folder.path())?;
         let listener = bind(listen)?;
         let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
         let address = listener.local_addr().map_err(bound)?;
@@ -114,7 +113,7 @@ impl Server {
         let folder = self.folder.path().to_owned();
         let administration =
             admin::Administration::begin(self.socket, folder, Arc::clone(&self.shared)).map_err(failed)?;
-        let comings = crate::server::registry::presence::Comings::begin(Arc::clone(&self.shared)).map_err(failed)?;
+        let comings = registry::presence::Comings::begin(Arc::clone(&self.shared.hub)).map_err(failed)?;
         let ended = self.acceptor.run(stop).map_err(failed);
         comings.end();
         administration.end();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::log::days;
+use super::log::{Durability, Quotas, days};
 use super::net::proxies::Network;
 use super::net::surroundings;
 use super::net::throttle::Whose;
-use super::{Durability, Quotas, Registration, Settings};
+use super::settings::{Registration, Settings};
 use crate::environment;
 use crate::limits;
 use crate::names::UserName;

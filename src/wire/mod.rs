@@ -90,3 +90,8 @@ impl Verifier {
         writer.bytes(&self.server_key);
     }
 }
+
+/// A count as it stands on the wire.
+pub fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -10,12 +10,13 @@ use super::writer::Store;
 use crate::crypto::digest;
 use crate::limits::OUTDATED_MIN;
 use crate::server::clock::RunClock;
+use crate::server::folder;
 use crate::storage::disk::RealDisk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
 use crate::sync::write;
 
 /// Name of the database within the data folder.
-pub const FILE_NAME: &str = "accounts.jsonl";
+pub const FILE_NAME: &str = folder::ACCOUNTS;
 
 /// The format of the database; its records are in `record.rs`.
 pub const FORMAT: Format = Format {

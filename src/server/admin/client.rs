@@ -10,7 +10,7 @@ use super::deadlined::{Deadlined, next_line};
 use super::protocol::{Answer, Request, Row, VERSION};
 use super::server::{fits, own_uid, peer_uid};
 use crate::limits::{ADMIN_ANSWER_WITHIN, ADMIN_LINE_MAX};
-use crate::server::ServerError;
+use crate::server::error::ServerError;
 use crate::storage::FileError;
 
 /// A connection to the server's socket, or `None` if nobody listens there at this moment.

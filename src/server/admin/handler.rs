@@ -6,15 +6,18 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use super::protocol::{Change, Refusal, Request, Row, Running, Slow, Status};
+use super::protocol::{Change, Request, Row, Running, Slow, Status};
 use super::when;
 use crate::limits::{INVITE_DAYS_MAX, INVITE_USES_MAX, PAGE_NAMES, SLOWED_SHOWN};
 use crate::names::UserName;
 use crate::server::accounts::{Account, Accounts, ChangeError, Invite, InviteCode, InviteState};
-use crate::server::clock::milliseconds;
-use crate::server::log::{FOLDER_NAME, days};
+use crate::server::clock::{milliseconds, unix_ms};
+use crate::server::error::Refusal;
+use crate::server::folder::MESSAGES;
+use crate::server::log::days;
 use crate::server::net::throttle::{Kind, RetryAfter, Whose};
-use crate::server::shared::{Registration, Shared, unix_ms};
+use crate::server::settings::Registration;
+use crate::server::shared::Shared;
 use crate::wire::Code;
 use crate::wire::to_server::Mode;
 
@@ -178,7 +181,7 @@ impl Desk<'_> {
             accounts: accounts.len(),
             disabled: accounts.iter().filter(|account| account.is_disabled()).count(),
             invites: self.accounts.invites().iter().filter(is_open).count(),
-            log_bytes: bytes_in(&self.folder.join(FOLDER_NAME)),
+            log_bytes: bytes_in(&self.folder.join(MESSAGES)),
         };
         let mut rows = vec![Row::Status(Box::new(status))];
         rows.extend(self.live.into_iter().flat_map(sessions));

@@ -16,13 +16,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-pub use protocol::Refusal;
 pub(crate) use protocol::line as json_line;
 pub(crate) use server::{Administration, Socket};
 
-use super::ServerError;
 use super::accounts::Accounts;
 use super::clock::RunClock;
+use super::error::ServerError;
 use super::options::{Command, UserTask};
 use crate::limits::{ACCOUNTS_MAX, ADMIN_FOUND_WITHIN, ADMIN_PAUSE};
 use crate::names::UserName;

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::server::error::Refusal;
+
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "do", rename_all = "lowercase")]
@@ -164,26 +166,6 @@ pub(super) struct Running {
     pub(super) waiting_direct: usize,
     /// Group messages that are kept for those who are away.
     pub(super) waiting_group: usize,
-}
-
-/// Why nothing was done.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// Not a request that this version knows.
-    Malformed,
-    /// There is no such invite.
-    NoSuchInvite {
-        /// As it was asked for.
-        id: String,
-    },
-    /// There is no such account.
-    NoSuchUser {
-        /// As it was asked for.
-        name: String,
-    },
-    /// The disk failed.
-    Storage,
 }
 
 /// The version of these lines.

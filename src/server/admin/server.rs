@@ -16,9 +16,9 @@ use std::time::Instant;
 
 use super::SOCKET_NAME;
 use super::handler::Desk;
-use super::protocol::{Answer, Refusal, Request, line};
+use super::protocol::{Answer, Request, line};
 use crate::limits::{ACCEPT_PAUSE, ADMIN_CLIENTS, ADMIN_LINE_MAX, ADMIN_WITHIN, LINGER, SOCKET_PATH_MAX};
-use crate::server::ServerError;
+use crate::server::error::{Refusal, ServerError};
 use crate::server::shared::Shared;
 use crate::storage::FileError;
 use crate::transport::{Interest, Stop, Wakeup, has_hung_up, wait_any, wait_input};

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::StoreError;
 use super::mailboxes::{Cursor, Line};
-use super::{CURSORS_NAME, StoreError};
 use crate::crypto::digest;
 use crate::names::UserName;
 use crate::server::clock::Reading;
+use crate::server::folder::CURSORS;
 use crate::storage::FileError;
 use crate::storage::disk::Disk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
@@ -60,7 +61,7 @@ pub(super) struct Cursors {
 
 /// How long the server on this data folder ran, as far as the file of cursors tells.
 pub(crate) fn run_ms(folder: &Path) -> Result<u64, StoreError> {
-    let (_, found) = Cursors::read(folder.join(CURSORS_NAME))?;
+    let (_, found) = Cursors::read(folder.join(CURSORS))?;
     Ok(found.mark.map_or(0, |mark| mark.reading.run_ms))
 }
 

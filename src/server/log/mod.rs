@@ -39,10 +39,10 @@ use segment::{Proof, Segments};
 use writer::Writer;
 
 use super::accounts::Account;
-use super::clock::{Reading, RunClock, Step};
+use super::clock::{Reading, RunClock, Step, unix_ms};
+use super::folder::{CURSORS, MESSAGES};
+use super::net::SessionId;
 use super::net::send_queue::Outbox;
-use super::registry::hub::SessionId;
-use super::shared::unix_ms;
 use crate::crypto::random;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
@@ -54,11 +54,6 @@ use crate::storage::journal::{JournalError, version_hint};
 use crate::sync::lock;
 use crate::text::{quoted, visible_path};
 use crate::wire::{Code, MessageId};
-
-/// Folder of the segments within the data folder.
-pub(super) const FOLDER_NAME: &str = "messages";
-/// File of the cursors within the data folder.
-pub(super) const CURSORS_NAME: &str = "cursors.jsonl";
 
 /// What "accepted" waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -109,7 +104,7 @@ impl Store {
         disk: impl Fn() -> Box<dyn Disk>,
     ) -> Result<Self, StoreError> {
         let epoch = u64::from_be_bytes(random::bytes());
-        let (mut cursors, found) = Cursors::read(folder.join(CURSORS_NAME))?;
+        let (mut cursors, found) = Cursors::read(folder.join(CURSORS))?;
         let before = found.mark.map(|mark| mark.reading).unwrap_or_default();
         clock.raise(before.run_ms);
         let mut order = Order::new(quotas, durability, epoch);
@@ -136,7 +131,7 @@ impl Store {
             first: found.mark.filter(|_| !found.is_torn).map(|mark| mark.first),
             safe: found.mark.map_or(0, |mark| mark.safe).max(acknowledged),
         };
-        let path = folder.join(FOLDER_NAME);
+        let path = folder.join(MESSAGES);
         let segments = Segments::open(path, disk(), segment_bytes, proof, |meta, envelope, place| {
             clock.raise(meta.run_ms);
             let header = order::header_of(envelope);

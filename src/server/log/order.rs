@@ -22,8 +22,8 @@ use crate::limits::{
     self, LOG_BATCH, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, SERVED_BY_SENDER, UNACKNOWLEDGED, WRITE_BATCH,
 };
 use crate::names::{Recipient, UserName};
+use crate::server::net::SessionId;
 use crate::server::net::send_queue::{Outbox, Saying};
-use crate::server::registry::hub::SessionId;
 use crate::wire::to_client::{State, ToClient};
 use crate::wire::{Code, DeliveryId, Envelope, Fingerprint, Header, MessageId, deliver};
 

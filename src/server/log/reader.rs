@@ -10,7 +10,7 @@ use super::segment::{Place, Segment};
 use super::{ACKNOWLEDGE_WITHIN, Inner};
 use crate::limits::UNACKNOWLEDGED;
 use crate::names::UserName;
-use crate::server::registry::hub::SessionId;
+use crate::server::net::SessionId;
 use crate::wire::{DeliveryId, ToClient, deliver};
 
 /// Takes the messages of one account for one session, in order, each once. Dropping it ends that.

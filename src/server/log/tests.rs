@@ -68,7 +68,7 @@ impl Scene {
     }
 
     fn segments(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.folder.path().join(FOLDER_NAME)).unwrap();
+        let entries = std::fs::read_dir(self.folder.path().join(MESSAGES)).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         paths.sort();
         paths
@@ -105,14 +105,14 @@ impl Scene {
 
     /// All files of log and cursors.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let paths = self.segments().into_iter().chain([self.folder.path().join(CURSORS_NAME)]);
+        let paths = self.segments().into_iter().chain([self.folder.path().join(CURSORS)]);
         paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
     }
 
     /// These files as they were, and no other.
     fn restore(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {
         self.store = None;
-        for folder in [self.folder.path().to_owned(), self.folder.path().join(FOLDER_NAME)] {
+        for folder in [self.folder.path().to_owned(), self.folder.path().join(MESSAGES)] {
             for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
                 if entry.is_file() && !files.contains_key(&entry) {
                     std::fs::remove_file(entry).unwrap();
@@ -129,7 +129,7 @@ impl Scene {
 
     /// The cursors as they were.
     fn restore_cursors(&self, files: &BTreeMap<PathBuf, Vec<u8>>) {
-        let path = self.folder.path().join(CURSORS_NAME);
+        let path = self.folder.path().join(CURSORS);
         std::fs::write(&path, &files[&path]).unwrap();
     }
 
@@ -533,7 +533,7 @@ fn an_account_whose_cursor_was_lost_begins_where_it_joined() {
     scene.join("dave");
     scene.send("alice", "ALL", 2);
     scene.store = None;
-    std::fs::remove_file(scene.folder.path().join(CURSORS_NAME)).unwrap();
+    std::fs::remove_file(scene.folder.path().join(CURSORS)).unwrap();
     scene.open();
     assert_eq!(scene.collect("dave"), [2]);
     assert_eq!(scene.collect("bob"), [1, 2]);
@@ -553,10 +553,10 @@ fn an_account_of_a_name_that_was_there_before_gets_nothing_from_before_after_a_c
         scene.send("alice", "ALL", id);
     }
     // The crash: of what follows, only the account is on disk.
-    let before = std::fs::read(scene.folder.path().join(CURSORS_NAME)).unwrap();
+    let before = std::fs::read(scene.folder.path().join(CURSORS)).unwrap();
     scene.join("dave");
     scene.store = None;
-    std::fs::write(scene.folder.path().join(CURSORS_NAME), before).unwrap();
+    std::fs::write(scene.folder.path().join(CURSORS), before).unwrap();
     scene.open();
     scene.send("alice", "ALL", 5);
     assert_eq!(scene.collect("dave"), [5]);
@@ -582,7 +582,7 @@ fn the_cursor_of_a_new_account_is_written_although_no_message_follows() {
     scene.send("alice", "ALL", 1);
     let dave = scene.join("dave");
     scene.open();
-    let text = std::fs::read_to_string(scene.folder.path().join(CURSORS_NAME)).unwrap();
+    let text = std::fs::read_to_string(scene.folder.path().join(CURSORS)).unwrap();
     let line = format!(r#""name":"dave","identity":"{}","joined":{}"#, dave.origin().to_hex(), dave.joined());
     assert!(text.contains(&line), "{text}");
 }
@@ -732,9 +732,7 @@ fn a_flipped_bit_in_any_byte_of_log_and_cursors_lets_nothing_vanish() {
     for after_a_crash in [true, false] {
         let mut files = ended.clone();
         if after_a_crash {
-            files.extend(
-                begun.iter().filter(|(path, _)| path.ends_with(CURSORS_NAME)).map(|(p, b)| (p.clone(), b.clone())),
-            );
+            files.extend(begun.iter().filter(|(path, _)| path.ends_with(CURSORS)).map(|(p, b)| (p.clone(), b.clone())));
         }
         for (path, whole) in &files {
             for offset in 0..whole.len() {
@@ -865,7 +863,7 @@ fn what_was_put_together_counts_and_what_it_stands_for_goes() {
         assert!(begun.elapsed() < PATIENCE);
     }
     scene.store = None;
-    for (path, bytes) in before.iter().filter(|(path, _)| !path.ends_with(CURSORS_NAME) && !path.exists()) {
+    for (path, bytes) in before.iter().filter(|(path, _)| !path.ends_with(CURSORS) && !path.exists()) {
         crate::storage::private::create_new(path, bytes).unwrap();
     }
     scene.open();
@@ -880,7 +878,7 @@ fn a_start_that_is_refused_leaves_torn_cursors_as_they_were() {
     scene.send("alice", "bob", 1);
     scene.collect("bob");
     scene.store = None;
-    let cursors = scene.folder.path().join(CURSORS_NAME);
+    let cursors = scene.folder.path().join(CURSORS);
     let mut torn = std::fs::read(&cursors).unwrap();
     torn.truncate(torn.len() - 5);
     std::fs::write(&cursors, &torn).unwrap();
@@ -895,7 +893,7 @@ fn a_start_that_is_refused_leaves_torn_cursors_as_they_were() {
 fn cursors_cut_at_every_byte_lose_nothing_but_time() {
     let mut scene = Scene::new();
     scene.store = None;
-    let path = scene.folder.path().join(CURSORS_NAME);
+    let path = scene.folder.path().join(CURSORS);
     let founded = std::fs::read(&path).unwrap().len();
     scene.open();
     for id in 1..=3 {

@@ -11,8 +11,7 @@ use super::segment::{Segments, Stored};
 use super::{Durability, Inner};
 use crate::limits::{CLOCK_EVERY, CURSORS_WITHIN, EXPIRE_EVERY, SYNC_WITHIN};
 use crate::names::{Recipient, UserName};
-use crate::server::clock::{Reading, Step, milliseconds};
-use crate::server::shared::unix_ms;
+use crate::server::clock::{Reading, Step, milliseconds, unix_ms};
 
 pub(super) struct Writer {
     inner: Arc<Inner>,

@@ -1,27 +1,8 @@
 //! What is wrong with an address that should be listened on: found before anything is made for it
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::server::error::ServerError;
-
-/// What an address lacks that should be `HOST:PORT`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lacks {
-    /// Nothing stands before the colon.
-    Host,
-    /// Nothing stands behind the colon, or something that is no port, or there is no colon.
-    Port,
-}
-
-impl fmt::Display for Lacks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Host => "host",
-            Self::Port => "port from 0 to 65535",
-        })
-    }
-}
+use crate::server::error::{Lacks, ServerError};
 
 /// Refuses what can't be `HOST:PORT`, without asking anybody.
 pub(crate) fn check(listen: &str) -> Result<(), ServerError> {

@@ -5,16 +5,7 @@ use std::fs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::{DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CLIENT, MAPPINGS_BESIDE, MAPPINGS_PER_CLIENT};
-use crate::server::error::ServerError;
-
-/// What there is too little of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scarce {
-    /// Descriptors of open files, of this process.
-    Descriptors,
-    /// Mappings of memory, of any process: a thread's stack takes some.
-    Mappings,
-}
+use crate::server::error::{Scarce, ServerError};
 
 /// Refuses more clients than the machine can hold. Takes as many descriptors for this process as it may have.
 pub(crate) fn check(clients: usize) -> Result<(), ServerError> {

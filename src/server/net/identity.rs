@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{certificate, digest, random};
 use crate::limits::SMALL_FILE_MAX;
-use crate::server::ServerError;
+use crate::server::error::ServerError;
 use crate::server::folder::{self, SECRET, TLS};
 use crate::storage::private;
 use crate::transport::ServerTls;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::send_queue::Outbox;
 use super::throttle::{Source, is_exempt};
 use crate::limits::{GUEST_SILENT, GUESTS_MIN, GUESTS_PER_SOURCE};
-use crate::server::registry::hub::SessionId;
+use crate::server::net::SessionId;
 use crate::sync::lock;
 use crate::wire::Code;
 

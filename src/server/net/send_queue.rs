@@ -5,8 +5,8 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard};
 
+use super::line::Line;
 use crate::limits::{OUTBOX_FRAMES, OUTBOX_KEPT, SENDS_FOR_OWNER, SENDS_UNANSWERED};
-use crate::server::session::io::Line;
 use crate::sync::lock;
 use crate::transport::Wakeup;
 use crate::wire::Code;

@@ -7,10 +7,8 @@ use std::ops::Bound;
 
 use crate::limits::SESSIONS_PER_ACCOUNT;
 use crate::names::UserName;
+use crate::server::net::SessionId;
 use crate::wire::to_server::Mode;
-
-/// Tells sessions apart, also those of one account.
-pub(crate) type SessionId = u64;
 
 /// All seats and who sits in them.
 pub(crate) struct Hub<H> {

@@ -4,19 +4,18 @@
 //! one times the other. It holds no lock while it puts the frame into their outboxes, which leave it out where too much waits.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::handle::Presence;
-use super::hub::News;
+use super::hub::{Hub, News};
 use crate::limits::{PRESENCE_EVERY, PRESENCE_NAMES};
 use crate::names::UserName;
 use crate::server::net::send_queue::Saying;
-use crate::server::session::login::count;
-use crate::server::shared::Shared;
-use crate::wire::ToClient;
+use crate::sync::lock;
 use crate::wire::to_client::Entry;
+use crate::wire::{ToClient, count};
 
 /// The thread that tells.
 pub(crate) struct Comings {
@@ -27,11 +26,11 @@ pub(crate) struct Comings {
 
 impl Comings {
     /// Tells from now on.
-    pub(crate) fn begin(shared: Arc<Shared>) -> io::Result<Self> {
+    pub(crate) fn begin(hub: Arc<Mutex<Hub<Presence>>>) -> io::Result<Self> {
         let (goes_on, over) = channel();
         let tell = move || {
             while over.recv_timeout(PRESENCE_EVERY) == Err(RecvTimeoutError::Timeout) {
-                let news = shared.hub().news();
+                let news = lock(&hub).news();
                 news.iter().for_each(tell);
             }
         };

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::close::End;
 use super::{Session, State};
 use crate::server::accounts::Account;
 use crate::server::log::{NotDelivered, Receiver};
+use crate::server::net::end::End;
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, Header, MessageId, ToClient};
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::close::End;
 use super::register::{code_of, code_of_bundle};
 use super::{Session, State};
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::keys::PublicKey;
 use crate::server::accounts::Account;
+use crate::server::net::end::End;
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, ToClient};
 

@@ -4,21 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::close::End;
 use super::{Session, State};
 use crate::crypto::keys::PublicKey;
 use crate::crypto::scram::{self, ServerChallenge, ServerFirst};
 use crate::limits::{FULL_RETRY_SECS, SESSIONS_PER_ACCOUNT, SESSIONS_RETRY_SECS};
 use crate::names::UserName;
 use crate::server::accounts::Account;
+use crate::server::clock::unix_ms;
+use crate::server::net::end::End;
 use crate::server::net::preauth::GuestPass;
 use crate::server::registry::handle::Presence;
 use crate::server::registry::hub::NoSeat;
 use crate::server::registry::seat::Seat;
-use crate::server::shared::unix_ms;
 use crate::wire::to_client::Reason;
 use crate::wire::to_server::Mode;
-use crate::wire::{Code, ToClient, signed};
+use crate::wire::{Code, ToClient, count, signed};
 
 /// A login whose challenge was sent, or is about to be.
 pub(crate) struct Challenge {
@@ -168,8 +168,8 @@ impl Session<'_> {
             self.line.receiver = Some(self.shared.store.attach(&account, self.id, &self.outbox));
         }
         let bundle = account.keys().number;
-        let seat = Seat::new(self.shared, self.id, account, mode);
-        seat.say_arrived(self.source, seated.taken);
+        let seat = Seat::new(&self.shared.hub, self.id, account, mode);
+        seat.say_arrived(self.source, seated.taken, self.shared.settings.max_clients);
         self.reply(&ToClient::Welcome {
             server_final,
             seats_taken: count(seated.taken),
@@ -235,9 +235,4 @@ fn still_holds(proved: &Account, now: Option<&Account>) -> Result<(), Code> {
         Some(_) => Ok(()),
         None => Err(Code::LoginRefused),
     }
-}
-
-/// A count as it stands on the wire.
-pub(crate) fn count(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -1,14 +1,13 @@
 //! One client's thread.
 //!
 //! The loop sends what waits, takes what came, and sleeps on the socket and the outbox's wake-up. While it sleeps, others may send
-//! by its [`line`](io).
+//! by its [`line`](super::net::line).
 //! What frames mean is decided elsewhere: [`phase`](state) says whether a frame has its place,
 //! and one module per API handles it.
 
 pub(crate) mod chat;
 pub(crate) mod close;
 pub(crate) mod directory;
-pub(crate) mod io;
 pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod register;
@@ -21,18 +20,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::log::Submissions;
+use super::net::SessionId;
+use super::net::end::End;
+use super::net::line::{Held, Line};
 use super::net::preauth::GuestPass;
 use super::net::rate_limit::Pace;
 use super::net::send_queue::{Outbox, Sleep};
-use super::registry::hub::SessionId;
 use super::registry::seat::Seat;
 use super::shared::Shared;
 use crate::limits;
 use crate::transport::{Connection, Liveness, Received, Watch};
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, ToClient, ToServer};
-use close::End;
-use io::{Held, Line};
 use login::{Challenge, Slowed};
 use state::{Phase, Tries, Verdict, verdict};
 

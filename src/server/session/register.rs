@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::close::End;
 use super::{Session, State};
 use crate::crypto::bundle::{self, BundleError};
 use crate::limits::SCRAM_ITERATIONS;
 use crate::server::accounts::{Account, ChangeError, InviteCode, Outcome};
+use crate::server::clock::unix_ms;
+use crate::server::net::end::End;
 use crate::server::net::throttle::RetryAfter;
-use crate::server::shared::{Registration, unix_ms};
+use crate::server::settings::Registration;
 use crate::wire::to_client::Reason;
 use crate::wire::{self, Code, ToClient, Verifier};
 

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Instant;
 
 use super::Session;
-use super::close::End;
 use crate::limits;
 use crate::server::log::{Receiver, Submissions};
+use crate::server::net::end::End;
 use crate::server::net::send_queue::Sleep;
 use crate::transport::{Interest, Pulse, Ready, wait};
 use crate::wire::{Code, ToClient};

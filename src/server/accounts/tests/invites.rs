@@ -177,7 +177,7 @@ fn bad_invite_records_are_refused() {
 fn a_rewritten_database_keeps_the_invites_that_are_good_and_how_often_they_were_used() {
     let place = Place::new();
     let (folder, accounts) = place.open().unwrap();
-    let now = crate::server::shared::unix_ms();
+    let now = crate::server::clock::unix_ms();
     let (good, late) = (Invite::new(&InviteCode::new(), 2, now, now + DAY), Invite::new(&InviteCode::new(), 1, 1, 2));
     accounts.add_invite(good).unwrap();
     accounts.add_invite(late).unwrap();

@@ -5,10 +5,10 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::close::End;
+use super::end::End;
+use super::send_queue::Outbox;
 use crate::limits;
 use crate::server::log::Receiver;
-use crate::server::net::send_queue::Outbox;
 use crate::transport::Connection;
 use crate::wire::Code;
 
