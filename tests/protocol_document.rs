@@ -200,7 +200,7 @@ fn server_frames() -> Vec<ToClient> {
         ToClient::Done { request: 7 },
         ToClient::Ping { token: TOKEN },
         ToClient::Pong { token: TOKEN },
-        ToClient::Error { request: 0, reason: Reason::retry_after(Code::Full, 30) },
+        ToClient::Error { request: 0, reason: Reason { limit: 10, ..Reason::retry_after(Code::Full, 30) } },
         ToClient::Bye(Reason::new(Code::Replaced)),
         ToClient::Skipped { count: 42 },
         ToClient::Presence { more_came: 3, more_left: 0, entries: vec![entry("carol", true), entry("eve", false)] },

@@ -103,8 +103,7 @@ fn the_eleventh_is_told_full_and_a_leavers_seat_is_free_at_once() {
         names[..10].iter().map(|name| RawClient::member_as(server.address, &ALICE, name, Mode::Receiving)).collect();
     let mut eleventh = RawClient::connect(server.address);
     assert_eq!(eleventh.register_as(&ALICE, &names[10]), ToClient::Registered);
-    let text = "the server is full: 10 of 10 clients".to_owned();
-    let full = Reason { text, ..Reason::retry_after(Code::Full, 30) };
+    let full = Reason { limit: 10, ..Reason::retry_after(Code::Full, 30) };
     let answer = eleventh.login_as(&ALICE, &names[10], Mode::Receiving);
     assert_eq!(answer, ToClient::Error { request: 0, reason: full.clone() });
     assert_eq!(eleventh.next(), ToClient::Bye(full));
@@ -124,8 +123,7 @@ fn an_account_has_four_sessions_and_its_chat_always() {
     let mut errands = vec![RawClient::member(server.address, &ALICE, Mode::Errand)];
     errands.extend((0..3).map(|_| RawClient::again(server.address, &ALICE, Mode::Errand)));
     let mut fifth = RawClient::connect(server.address);
-    let text = "this account is connected 4 times already".to_owned();
-    let full = Reason { text, ..Reason::retry_after(Code::Full, 2) };
+    let full = Reason { limit: 4, ..Reason::retry_after(Code::TooManySessions, 2) };
     let answer = fifth.login(&ALICE, Mode::Errand);
     assert_eq!(answer, ToClient::Error { request: 0, reason: full.clone() });
     assert_eq!(fifth.next(), ToClient::Bye(full));
@@ -135,7 +133,7 @@ fn an_account_has_four_sessions_and_its_chat_always() {
     chat.expect_bye(Code::Replaced);
     let leaver = errands.pop().unwrap();
     leaver.reset();
-    assert_eq!(error_code(&RawClient::connect(server.address).login(&ALICE, Mode::Errand)), Code::Full);
+    assert_eq!(error_code(&RawClient::connect(server.address).login(&ALICE, Mode::Errand)), Code::TooManySessions);
     errands.iter_mut().chain([&mut newer]).for_each(RawClient::expect_nothing);
     let _bob = RawClient::member(server.address, &BOB, Mode::Errand);
 }

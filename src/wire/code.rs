@@ -95,6 +95,8 @@ codes! {
     Kicked = 30, "the server's owner ended this session";
     /// The client speaks an older version of the protocol. The server closes.
     Outdated = 31, "this server speaks a newer version of the protocol: update this program";
+    /// This account has as many sessions as it may have: try again after the time given.
+    TooManySessions = 32, "this account has too many sessions";
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub struct Reason {
     pub number: u16,
     /// When to try again, in seconds; 0 for no such advice.
     pub retry_secs: u32,
+    /// How many there may be of what there are too many of; 0 where that is not told.
+    pub limit: u32,
     /// For people, if the code is not known. A stranger's words: make them safe before showing them.
     pub text: String,
 }
@@ -23,7 +25,7 @@ pub struct Reason {
 impl Reason {
     /// A reason with the server's standard words.
     pub fn new(code: Code) -> Self {
-        Self { code: Some(code), number: code as u16, retry_secs: 0, text: code.words().to_owned() }
+        Self { code: Some(code), number: code as u16, retry_secs: 0, limit: 0, text: code.words().to_owned() }
     }
 
     /// The same with advice when to try again.
@@ -36,15 +38,26 @@ impl Coding<Reason> for Plain {
     fn read(&self, reader: &mut Reader<'_>, _: &'static str) -> Result<Reason, Error> {
         let number = reader.u16("code")?;
         let retry_secs = reader.u32("retry_secs")?;
+        let limit = reader.u32("limit")?;
         let text = reader.str16("text", REASON_MAX)?.to_owned();
-        Ok(Reason { code: Code::from_number(number), number, retry_secs, text })
+        Ok(Reason { code: Code::from_number(number), number, retry_secs, limit, text })
     }
 
     fn write(&self, writer: &mut Writer, reason: &Reason) {
         writer.u16(reason.number);
         writer.u32(reason.retry_secs);
+        writer.u32(reason.limit);
         writer.bytes16(reason.text.as_bytes());
     }
+}
+
+/// Adds the `Bye` that tells a client of version 1 to update, in that version's form: a reason had no limit.
+pub fn append_outdated(frames: &mut Vec<u8>) {
+    frame::append(frames, 0x8d, |writer| {
+        writer.u16(Code::Outdated as u16);
+        writer.u32(0);
+        writer.bytes16(Code::Outdated.words().as_bytes());
+    });
 }
 
 choices! {

@@ -164,7 +164,7 @@ fn words_of_the_server_reach_the_terminal_only_when_they_are_safe() {
     let home = alice(&liar);
     let text = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}gnp.exe\r\nerror: all is well\u{2028}";
     let shown = "^[]0;owned^G<U+009B>2J<U+202E>gnp.exe^M^Jerror: all is well<U+2028>";
-    let reason = Reason { code: None, number: 999, retry_secs: 0, text: text.to_owned() };
+    let reason = Reason { code: None, number: 999, retry_secs: 0, limit: 0, text: text.to_owned() };
     for frame in [ToClient::Error { request: 0, reason: reason.clone() }, ToClient::Bye(reason.clone())] {
         let client = home.start(&["users"]);
         let mut line = liar.accept();

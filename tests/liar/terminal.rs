@@ -17,7 +17,7 @@ fn chat(home: &Home, term: &str) -> Terminal {
 }
 
 fn reason() -> Reason {
-    Reason { code: None, number: 999, retry_secs: 0, text: format!("server words {NASTY}") }
+    Reason { code: None, number: 999, retry_secs: 0, limit: 0, text: format!("server words {NASTY}") }
 }
 
 /// The next frame that is a request; keep-alive and acknowledgements are passed over.

@@ -46,7 +46,7 @@ impl Refusal {
     /// How the program ends because of it.
     pub fn exit(&self) -> Exit {
         match self.reason.code {
-            Some(Code::Full | Code::Throttled | Code::AccountsFull) => Exit::Busy,
+            Some(Code::Full | Code::TooManySessions | Code::Throttled | Code::AccountsFull) => Exit::Busy,
             Some(
                 Code::LoginRefused
                 | Code::NameTaken
@@ -94,19 +94,13 @@ impl Refusal {
         })
     }
 
-    /// Which seats are missing, as far as the server's words say it in a form that is known.
-    fn no_seat(&self) -> String {
-        match (own_sessions(&self.reason.text), seats(&self.reason.text)) {
-            (Some(times), _) => format!("you are connected {times} times already"),
-            (None, Some((taken, seats))) => format!("the server is full: {taken} of {seats} clients"),
-            (None, None) => "the server is full: all seats are taken".to_owned(),
+    /// What is said once while a seat is waited for; `None` if it is no seat that is missing.
+    pub fn waited_for(&self) -> Option<String> {
+        match self.reason.code? {
+            Code::Full => Some("the server is full".to_owned()),
+            Code::TooManySessions => Some(format!("you are connected {} times already", self.reason.limit)),
+            _ => None,
         }
-    }
-
-    /// What is said once while a seat is waited for.
-    pub fn waited_for(&self) -> String {
-        let what = self.no_seat();
-        what.split_once(':').map_or(what.as_str(), |(what, _)| what).to_owned()
     }
 
     fn retry(&self, otherwise: &str) -> String {
@@ -136,9 +130,14 @@ impl fmt::Display for Refusal {
             return write!(f, "the server says: {} (code {})", visible(&self.reason.text), self.reason.number);
         };
         match (code, &self.asked) {
-            (Code::Full, _) => {
-                let (what, retry) = (self.no_seat(), self.retry("Try again later"));
-                write!(f, "{what}. {retry}, or run with --wait to queue.")
+            (Code::Full | Code::TooManySessions, _) => {
+                f.write_str(&self.waited_for().unwrap_or_default())?;
+                match (code, self.reason.limit) {
+                    (Code::Full, 0) => f.write_str(": all seats are taken")?,
+                    (Code::Full, seats) => write!(f, ": {seats} of {seats} clients")?,
+                    _ => {}
+                }
+                write!(f, ". {}, or run with --wait to queue.", self.retry("Try again later"))
             }
             (Code::NameTaken, Asked::Register(_)) => write!(f, "{}", self.message()),
             (Code::LoginRefused, _) => f.write_str("wrong name or password."),
@@ -165,18 +164,6 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// How often an account is connected that may not be more often: `this account is connected 4 times already`.
-fn own_sessions(text: &str) -> Option<u32> {
-    text.strip_prefix("this account is connected ")?.strip_suffix(" times already")?.parse().ok()
-}
-
-/// How full a full server is, if its words say so: `the server is full: 10 of 10 clients`.
-fn seats(text: &str) -> Option<(u32, u32)> {
-    let (taken, rest) = text.strip_prefix("the server is full: ")?.split_once(" of ")?;
-    let seats = rest.split(' ').next()?;
-    Some((taken.parse().ok()?, seats.parse().ok()?))
-}
-
 /// An account as it is on another machine comes to this one.
 pub(crate) fn carried_over() -> Hint {
     Hint::default()
@@ -196,9 +183,7 @@ mod tests {
 
     #[test]
     fn a_full_server_tells_when_to_come_again() {
-        let mut reason = Reason::retry_after(Code::Full, 30);
-        reason.text = "the server is full: 10 of 10 clients".to_owned();
-        let refusal = login(reason);
+        let refusal = login(Reason { limit: 10, ..Reason::retry_after(Code::Full, 30) });
         assert_eq!(
             refusal.to_string(),
             "the server is full: 10 of 10 clients. Try again in about 30 s, or run with --wait to queue."
@@ -206,16 +191,14 @@ mod tests {
         assert_eq!(refusal.exit(), Exit::Busy);
         let terse = login(Reason::retry_after(Code::Full, 30)).to_string();
         assert!(terse.starts_with("the server is full: all seats are taken. Try again in about 30 s"), "{terse}");
-        let mut own = Reason::retry_after(Code::Full, 2);
-        own.text = "this account is connected 4 times already".to_owned();
-        let own = login(own);
+        let own = login(Reason { limit: 4, ..Reason::retry_after(Code::TooManySessions, 2) });
         assert_eq!(
             own.to_string(),
             "you are connected 4 times already. Try again in about 2 s, or run with --wait to queue."
         );
         assert_eq!(
             [own, refusal].map(|refusal| refusal.waited_for()),
-            ["you are connected 4 times already", "the server is full"]
+            [Some("you are connected 4 times already"), Some("the server is full")].map(|told| told.map(str::to_owned))
         );
     }
 
@@ -229,7 +212,7 @@ mod tests {
 
     #[test]
     fn words_of_a_newer_server_are_shown_safely() {
-        let reason = Reason { code: None, number: 999, retry_secs: 0, text: "new\u{1b}[2J\u{202e}".into() };
+        let reason = Reason { code: None, number: 999, retry_secs: 0, limit: 0, text: "new\u{1b}[2J\u{202e}".into() };
         assert_eq!(login(reason).to_string(), "the server says: new^[[2J<U+202E> (code 999)");
     }
 

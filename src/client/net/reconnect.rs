@@ -44,7 +44,7 @@ pub(crate) fn is_lost(error: &Error) -> bool {
         | Error::Server(ServerError::TimedOut { .. }) => true,
         Error::Refused(refusal) => matches!(
             refusal.code(),
-            Some(Code::Full | Code::ShuttingDown | Code::Storage | Code::Throttled | Code::TimedOut | Code::TooSlow)
+            Some(Code::Full | Code::TooManySessions | Code::ShuttingDown | Code::Storage | Code::Throttled | Code::TimedOut | Code::TooSlow)
         ),
         _ => false,
     }

@@ -396,10 +396,11 @@ fn has_time(config: &Config) -> bool {
 
 /// What a person who waits anyway needs to know.
 fn busy(error: &Error) -> String {
-    match error {
-        Error::Refused(refusal) if refusal.code() == Some(Code::Full) => refusal.waited_for(),
-        error => error.to_string().trim_end_matches('.').to_owned(),
-    }
+    let seat = match error {
+        Error::Refused(refusal) => refusal.waited_for(),
+        _ => None,
+    };
+    seat.unwrap_or_else(|| error.to_string().trim_end_matches('.').to_owned())
 }
 
 #[cfg(test)]

@@ -208,14 +208,11 @@ impl Session<'_> {
 
     /// Only an account's owner gets so far, and may know how many seats there are.
     fn full(&self, why: NoSeat) -> Reason {
-        let seats = self.shared.settings.max_clients;
-        let (text, retry_secs) = match why {
-            NoSeat::Full => (format!("the server is full: {seats} of {seats} clients"), FULL_RETRY_SECS),
-            NoSeat::TooMany => {
-                (format!("this account is connected {SESSIONS_PER_ACCOUNT} times already"), SESSIONS_RETRY_SECS)
-            }
+        let (code, limit, retry_secs) = match why {
+            NoSeat::Full => (Code::Full, self.shared.settings.max_clients, FULL_RETRY_SECS),
+            NoSeat::TooMany => (Code::TooManySessions, SESSIONS_PER_ACCOUNT, SESSIONS_RETRY_SECS),
         };
-        Reason { text, ..Reason::retry_after(Code::Full, retry_secs) }
+        Reason { limit: count(limit), ..Reason::retry_after(code, retry_secs) }
     }
 
     fn take_pass(&mut self) -> Result<GuestPass, End> {

@@ -30,7 +30,7 @@ use super::registry::seat::Seat;
 use super::shared::Shared;
 use crate::limits;
 use crate::transport::{Connection, Liveness, Received, Watch};
-use crate::wire::to_client::Reason;
+use crate::wire::to_client::{self, Reason};
 use crate::wire::{Code, ToClient, ToServer};
 use login::{Challenge, Slowed};
 use state::{Phase, Tries, Verdict, verdict};
@@ -144,7 +144,8 @@ impl<'a> Session<'a> {
         }
         if self.line.connection.is_outdated() {
             log::info!("a client from {} speaks an older version of the protocol: it must be updated", self.source);
-            return Err(End::because(Code::Outdated));
+            to_client::append_outdated(self.line.connection.outgoing());
+            return Err(End::Gone);
         }
         // Bytes that came with the last of the handshake are inside TLS already.
         self.readable = true;
