@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use topchat::crypto::envelope::{self, SealWith};
+use topchat::limits::HELD_MESSAGES;
 use topchat::names::UserName;
 use topchat::server::{Quotas, Settings};
 use topchat::wire::to_client::{State, ToClient};
@@ -64,6 +65,22 @@ fn a_client_killed_at_any_moment_shows_everything_and_marks_what_it_repeats() {
         shown.push(read(&last.line()));
     }
     judge(&shown, sent);
+}
+
+/// More than the client holds while it asks for a key, all before the answer can come.
+#[test]
+fn a_long_backlog_of_somebody_new_is_shown_whole() {
+    let quotas = Quotas { messages: 100_000, per_sender: 100_000, bytes: 100_000_000, ..Quotas::default() };
+    let server = TestServer::with(Settings { quotas, ..Settings::default() });
+    let home = Home::of_member(server.address, &BOB);
+    let mut alice = RawClient::member(server.address, &ALICE, Mode::Errand);
+    let count = 3 * HELD_MESSAGES as u64;
+    for seq in 1..=count {
+        send(&mut alice, seq);
+        assert!(matches!(alice.next(), ToClient::Status { state: State::Queued, .. }));
+    }
+    let shown = home.listen(&["--json", "--count", &count.to_string()]).finish();
+    judge(&shown.stdout.lines().map(read).collect::<Vec<_>>(), count);
 }
 
 fn send(alice: &mut RawClient, seq: u64) {

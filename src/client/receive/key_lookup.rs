@@ -47,6 +47,11 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
+    /// One more message of the same sender.
+    pub(super) fn wait(&mut self, message: Entry) {
+        self.messages.push(message);
+    }
+
     /// The messages under the key that was asked for, and those under other keys.
     fn parted(self) -> (Vec<Entry>, Vec<Entry>) {
         let Self { fingerprint, messages, .. } = self;
@@ -235,10 +240,6 @@ impl Steps<'_> {
     pub(super) fn ask(&mut self, message: Entry, standing: Standing, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (name, fingerprint) = (header.sender.clone(), header.sender_fp);
-        if self.waiting_messages() >= HELD_MESSAGES {
-            let notice = Notice::UnknownSender { from: name, id: header.msg_id };
-            return self.fail(&message, notice, Signed::No, now, actions);
-        }
         self.last_request = self.last_request.checked_add(1).unwrap_or(REQUESTS_FROM + 1);
         let request = self.last_request;
         let deadline = now + ANSWER_WITHIN;
@@ -246,20 +247,9 @@ impl Steps<'_> {
         actions.push(Action::Lookup { request, name, fingerprint });
     }
 
-    pub(super) fn wait_for_answer(&mut self, message: Entry, now: Instant, actions: &mut Vec<Action>) {
-        let header = &message.envelope.header;
-        let room = self.waiting_messages() < HELD_MESSAGES;
-        match self.lookups.get_mut(&header.sender) {
-            Some(lookup) if room => lookup.messages.push(message),
-            _ => {
-                let notice = Notice::UnknownSender { from: header.sender.clone(), id: header.msg_id };
-                self.fail(&message, notice, Signed::No, now, actions);
-            }
-        }
-    }
-
-    pub(super) fn waiting_messages(&self) -> usize {
-        self.lookups.values().map(|lookup| lookup.messages.len()).sum()
+    /// Whether there is room for one more message that may have to wait for its sender's key. Nothing may arrive while there is none.
+    pub(super) fn has_room(&self) -> bool {
+        self.lookups.values().map(|lookup| lookup.messages.len()).sum::<usize>() < HELD_MESSAGES
     }
 
     fn take_lookup(&mut self, request: u32) -> Option<(UserName, Lookup)> {

@@ -8,15 +8,16 @@ use super::feed::Feed;
 use super::skip_backlog::Left;
 use super::{Absent, Action, Receiver};
 use crate::client::error::Error;
+use crate::client::error::cause::ProtocolError;
 use crate::client::model::event::{Notice, Opened};
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::connection::{Link, Reading};
 use crate::client::net::request::answered;
 use crate::client::state::history::History;
-use crate::client::state::inbox::{Inbox, Incoming};
+use crate::client::state::inbox::{Entry, Inbox, Incoming};
 use crate::client::ui::json;
 use crate::client::ui::output::now_ms;
-use crate::limits::CHOICE_LOOKED_FOR;
+use crate::limits::{CHOICE_LOOKED_FOR, HELD_MESSAGES, UNACKNOWLEDGED};
 use crate::transport::Stop;
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, ToClient, ToServer};
@@ -59,12 +60,19 @@ pub(crate) struct Receiving<'a> {
     pub history: Option<&'a History>,
     /// What of it is left for a later run.
     pub left: Left,
+    /// What is on disk, and waits until the receiver has room for it.
+    queue: VecDeque<Entry>,
+    /// The last delivery that is on disk and was not acknowledged, and how many there are.
+    owed: Option<DeliveryId>,
+    unacknowledged: usize,
 }
 
 impl<'a> Receiving<'a> {
     /// In this folder of the account, with a feed of it, leaving nothing.
     pub(crate) fn new(folder: &Path, inbox: Inbox, receiver: Receiver<'a>, history: Option<&'a History>) -> Self {
-        Self { feed: Feed::offer(folder, &inbox), inbox, receiver, history, left: Left::new(false) }
+        let feed = Feed::offer(folder, &inbox);
+        let (left, queue) = (Left::new(false), VecDeque::new());
+        Self { feed, inbox, receiver, history, left, queue, owed: None, unacknowledged: 0 }
     }
 
     /// Tells the other programs of this account's owner.
@@ -89,7 +97,7 @@ pub(crate) fn listen(
     loop {
         turn.take(waiting.drain(..))?;
         let given_up = turn.receiving.receiver.due(Instant::now());
-        turn.perform(given_up)?;
+        turn.go_on(given_up)?;
         turn.look_again()?;
         turn.welcome();
         if over.is_asked() || !turn.audience.due(Instant::now())? {
@@ -120,30 +128,50 @@ struct Turn<'a, 'r> {
 impl Turn<'_, '_> {
     /// What an earlier run, or an earlier connection, left in the inbox.
     fn take_up(&mut self) -> Result<(), Error> {
-        let Receiving { inbox, receiver, left, .. } = &mut *self.receiving;
+        let Receiving { inbox, receiver, left, queue, owed, unacknowledged, .. } = &mut *self.receiving;
         receiver.restart();
-        let mut actions = Vec::new();
+        (*owed, *unacknowledged) = (None, 0);
         let entries = inbox.entries();
         left.connected(entries.iter().map(|entry| entry.entry));
-        for entry in entries {
-            if !receiver.defers(entry.entry) && !left.is_settled(entry.entry) {
-                actions.extend(receiver.arrived(entry, Instant::now())?);
-            }
-        }
-        self.perform(actions)
+        let goes_on = |entry: &Entry| !receiver.defers(entry.entry) && !left.is_settled(entry.entry);
+        *queue = entries.into_iter().filter(goes_on).collect();
+        self.go_on(Vec::new())
     }
 
     /// What was kept until the person has chosen a key, in this process or another one, or brought the group key file.
     fn look_again(&mut self) -> Result<(), Error> {
-        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
-        let (released, mut actions) = receiver.released()?;
+        let Receiving { inbox, receiver, queue, .. } = &mut *self.receiving;
+        let (released, actions) = receiver.released()?;
         if released.is_empty() && actions.is_empty() {
             return Ok(());
         }
-        for entry in inbox.entries().into_iter().filter(|entry| released.contains(&entry.entry)) {
+        queue.extend(inbox.entries().into_iter().filter(|entry| released.contains(&entry.entry)));
+        self.go_on(actions)
+    }
+
+    /// Performs these and what becomes of the messages in the queue, as far as the receiver has room for them.
+    fn go_on(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
+        let Receiving { receiver, queue, .. } = &mut *self.receiving;
+        while receiver.has_room()
+            && let Some(entry) = queue.pop_front()
+        {
             actions.extend(receiver.arrived(entry, Instant::now())?);
         }
-        self.perform(actions)
+        let acknowledged = self.acknowledge();
+        self.perform(actions).and(acknowledged)
+    }
+
+    /// Acknowledges what is on disk while the queue is short: messages that come faster than their senders' keys stay with the server,
+    /// which sends no more than it may leave unacknowledged.
+    fn acknowledge(&mut self) -> Result<(), Error> {
+        let Receiving { queue, owed, unacknowledged, .. } = &mut *self.receiving;
+        match owed.take_if(|_| queue.len() <= HELD_MESSAGES) {
+            Some(last) => {
+                *unacknowledged = 0;
+                self.link.send(&ToServer::Ack(last))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whoever wants to read the feed. A server that is pinged now and then makes sure that nobody waits for long.
@@ -173,7 +201,12 @@ impl Turn<'_, '_> {
     /// Steps 1 and 2, then the others.
     fn deliver(&mut self, deliveries: Vec<Delivered>) -> Result<(), Error> {
         let Some(last) = deliveries.last().map(|last| last.delivery) else { return Ok(()) };
-        let Receiving { inbox, receiver, .. } = &mut *self.receiving;
+        let Receiving { inbox, receiver, owed, unacknowledged, .. } = &mut *self.receiving;
+        *unacknowledged += deliveries.len();
+        if *unacknowledged > UNACKNOWLEDGED {
+            let (found, expected) = ("Deliver", "an Ack of those before");
+            return Err(ProtocolError::Unexpected { found, expected }.into());
+        }
         let (mut incoming, mut actions) = (Vec::new(), Vec::new());
         for Delivered { delivery, backlog, envelope } in deliveries {
             match Envelope::parse(&envelope) {
@@ -181,13 +214,12 @@ impl Turn<'_, '_> {
                 Err(_) => actions.push(receiver.malformed()),
             }
         }
-        let entries = inbox.receive(incoming, now_ms())?;
+        let arrived = inbox.receive(incoming, now_ms())?;
+        *owed = Some(last);
+        let acknowledged = self.acknowledge();
+        self.receiving.queue.extend(arrived);
         // What is on disk is shown, whatever has become of the connection meanwhile.
-        let acknowledged = self.link.send(&ToServer::Ack(last));
-        for entry in entries {
-            actions.extend(receiver.arrived(entry, Instant::now())?);
-        }
-        self.perform(actions).and(acknowledged)
+        self.go_on(actions).and(acknowledged)
     }
 
     fn other(&mut self, frame: ToClient) -> Result<(), Error> {
@@ -207,7 +239,7 @@ impl Turn<'_, '_> {
             },
             frame => return self.audience.other(frame),
         };
-        self.perform(actions)
+        self.go_on(actions)
     }
 
     /// What is shown is recorded before; what the audience has no room for stays in the inbox.

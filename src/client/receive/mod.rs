@@ -156,8 +156,10 @@ impl<'a> Steps<'a> {
                 None => self.fail(&message, Notice::NotChosen { from, id }, Signed::No, now, actions),
             },
             None if !self.takes_new => self.defer_until_chosen(&message, Standing::Stranger, actions),
-            _ if self.lookups.contains_key(&from) => self.wait_for_answer(message, now, actions),
-            pin => self.ask(message, pin.map_or(Standing::Stranger, |_| Standing::Contact), now, actions),
+            pin => match self.lookups.get_mut(&from) {
+                Some(lookup) => lookup.wait(message),
+                None => self.ask(message, pin.map_or(Standing::Stranger, |_| Standing::Contact), now, actions),
+            },
         }
     }
 

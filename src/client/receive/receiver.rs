@@ -45,7 +45,12 @@ impl<'a> Receiver<'a> {
         Action::Tell(Notice::Malformed)
     }
 
-    /// A message that was parsed and acknowledged.
+    /// Whether another message may [arrive](Self::arrived). It may not while many wait for their senders' keys.
+    pub fn has_room(&self) -> bool {
+        self.steps.has_room()
+    }
+
+    /// A message that was parsed and is on disk.
     pub fn arrived(&mut self, message: Entry, now: Instant) -> Result<Vec<Action>, Error> {
         let mut actions = self.look_for_group_keys_of(std::slice::from_ref(&message));
         let pin = self.contacts.pinned(&message.envelope.header.sender)?;

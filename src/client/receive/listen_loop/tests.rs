@@ -47,13 +47,7 @@ fn a_message_is_acknowledged_even_if_no_key_can_be_looked_at() {
     let (inbox, ledger) = Inbox::open(place.path()).unwrap();
     let contacts = Contacts::open(place.path(), NewKeys::First).unwrap();
     private::create_new(&place.path().join("contacts.json"), b"junk").unwrap();
-    let mut receiving = Receiving {
-        feed: None,
-        inbox,
-        receiver: Receiver::new(&member, &contacts, ledger),
-        history: None,
-        left: Left::new(false),
-    };
+    let mut receiving = Receiving::new(place.path(), inbox, Receiver::new(&member, &contacts, ledger), None);
     let over = Stop::new().unwrap();
     let ended = listen(&link, Reading::default(), VecDeque::new(), &mut receiving, &mut Nobody, &over);
     assert!(ended.unwrap_err().to_string().contains("contacts.json"));
