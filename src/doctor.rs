@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::crypto::{openssl_version, primitives};
-use crate::environment::{check_thoroughly, unknown_variables};
+use crate::environment::{self, check_thoroughly, unknown_variables};
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::storage::folder::{check_folder, try_sync_folder};
@@ -117,6 +118,15 @@ pub fn variables(exit: Exit) -> Vec<Check> {
         ),
     });
     checks
+}
+
+/// Whether times can be shown in the time zone that is named here.
+pub fn time_zone() -> Check {
+    let words = |zone: TimeZone| match zone.iana_name() {
+        Some(name) => format!("the time zone is {name}"),
+        None => "the time zone is known".to_owned(),
+    };
+    Check::of("time-zone", environment::time_zone().map(words))
 }
 
 /// A folder: whose it is, who else can write to it, and what its file system does. Nothing in it is changed.

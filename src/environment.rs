@@ -1,13 +1,15 @@
 //! What the machine must give both programs, and what its environment variables say.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
+use jiff::tz::TimeZone;
 
 use crate::crypto::primitives::{self, Lacking};
 use crate::crypto::{certificate, openssl_version};
@@ -31,6 +33,12 @@ pub enum EnvironmentError {
         /// The file that sets it up.
         configuration: PathBuf,
     },
+    /// The time zone can't be found.
+    #[error("the time zone is not known, so times are UTC: {why}")]
+    TimeZone {
+        /// What says which one it is, and can't be found.
+        why: String,
+    },
 }
 
 impl From<Lacking> for EnvironmentError {
@@ -42,11 +50,15 @@ impl From<Lacking> for EnvironmentError {
 
 impl Explain for EnvironmentError {
     fn hint(&self) -> Option<Hint> {
-        let Self::OpenSsl { configuration, .. } = self;
-        Some(Hint::from(format!(
-            "{} sets OpenSSL up, and may leave it out (a provider, FIPS); another one for TopChat alone: OPENSSL_CONF=FILE",
-            visible_path(configuration)
-        )))
+        Some(match self {
+            Self::OpenSsl { configuration, .. } => Hint::from(format!(
+                "{} sets OpenSSL up, and may leave it out (a provider, FIPS); another one for TopChat alone: OPENSSL_CONF=FILE",
+                visible_path(configuration)
+            )),
+            Self::TimeZone { .. } => {
+                "set TZ, for example TZ=Europe/Berlin, or install the system's time zones (tzdata)".into()
+            }
+        })
     }
 
     fn exit(&self) -> Exit {
@@ -78,6 +90,28 @@ fn check_tls() -> Result<(), EnvironmentError> {
         other => tls(other.to_string()),
     })
 }
+
+/// The time zone in which times are shown. Where nothing names one it is UTC (localtime(5)).
+pub fn time_zone() -> Result<TimeZone, EnvironmentError> {
+    TimeZone::try_system()
+        .or_else(|_| match (std::env::var_os("TZ"), fs::read_link(LOCAL_TIME)) {
+            (Some(named), _) => Err(format!("TZ={}", visible(&named.to_string_lossy()))),
+            (None, Ok(target)) if target.ends_with("UTC") => Ok(TimeZone::UTC),
+            (None, Ok(target)) => Err(format!("{LOCAL_TIME} is a link to {}", visible_path(&target))),
+            (None, Err(_)) if !Path::new(LOCAL_TIME).exists() => Ok(TimeZone::UTC),
+            (None, Err(_)) => Err(format!("{LOCAL_TIME} can't be read")),
+        })
+        .map_err(|why| EnvironmentError::TimeZone { why })
+}
+
+/// Says, once, that times are UTC though something names another time zone.
+pub fn warn_of_unknown_time_zone() {
+    if let Err(error) = time_zone() {
+        log::warn!("{error}");
+    }
+}
+
+const LOCAL_TIME: &str = "/etc/localtime";
 
 /// Variables that the programs read without a flag, or that scripts of this project hand on.
 const OTHERS: [&str; 5] = [

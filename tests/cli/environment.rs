@@ -178,3 +178,34 @@ fn server_at(home: &Home, variable: &str, value: &str) -> Command {
     command.env(variable, value);
     command
 }
+
+#[test]
+fn a_time_zone_that_is_not_known_is_told_once_where_times_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerProcess::run(&mut server(folder.path(), "TZ", Path::new("Nowhere/Land")));
+    let told = "warning: the time zone is not known, so times are UTC: TZ=Nowhere/Land";
+    let times = |lines: &[String]| lines.iter().filter(|line| line.ends_with(told)).count();
+    assert_eq!(times(&server.running.seen), 1, "{:?}", server.running.seen);
+    let home = Home::of_member(server.address, &ALICE);
+    assert_eq!(home.run_in(&["history", "on"]).code, Some(0));
+    for (words, expected) in [
+        (&["login"][..], 1),
+        (&["listen", "--timeout", "0"], 1),
+        (&["history"], 1),
+        (&["listen", "--timeout", "0", "--json"], 0),
+        (&["users"], 0),
+    ] {
+        let finished = with(&home, words, "TZ", "Nowhere/Land");
+        let lines: Vec<_> = finished.stderr.lines().map(str::to_owned).collect();
+        assert_eq!(times(&lines), expected, "{words:?}: {finished:?}");
+        assert!(!with(&home, words, "TZ", "UTC").stderr.contains("time zone"), "{words:?}");
+    }
+    let mut owners = process::command(SERVER, folder.path());
+    owners.args(["--data-dir", "data", "doctor"]);
+    for mut doctor in [home.topchat(&["doctor", "--timeout", "20"]), owners] {
+        let finished = process::run(doctor.env("TZ", "Nowhere/Land"), b"");
+        let lines = "failed  the time zone is not known, so times are UTC: TZ=Nowhere/Land\n        \
+                     hint: set TZ, for example TZ=Europe/Berlin, or install the system's time zones (tzdata)\n";
+        assert!(finished.code == Some(3) && finished.stdout.contains(lines), "{finished:?}");
+    }
+}

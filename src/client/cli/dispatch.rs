@@ -100,6 +100,11 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         | (_, Err(_)) => config,
         (_, Ok(name)) => config.of(&name)?,
     };
+    if matches!(command, Command::Login { .. } | Command::Listen { .. } | Command::History { task: None, .. })
+        && !config.json
+    {
+        environment::warn_of_unknown_time_zone();
+    }
     match command {
         Command::Register { name, bits, invite_file } => {
             register::command(&config, &config::name(&name)?, bits, invite_file.as_deref())

@@ -1,7 +1,5 @@
 //! `topchat doctor`: every check of this machine, the files and the server, without a login and without a change.
 
-use jiff::tz::TimeZone;
-
 use crate::client::config::{Config, default_group_key};
 use crate::client::error::Error;
 use crate::client::keys::folder::{KeyFolder, accounts};
@@ -34,7 +32,7 @@ fn look(config: &Config) -> Vec<Check> {
     let mut checks = vec![doctor::openssl(Exit::Local)];
     let openssl_works = checks[0].is_well();
     checks.extend(doctor::variables(Exit::Local));
-    checks.push(time_zone());
+    checks.push(doctor::time_zone());
     checks.extend(doctor::folder("keys-folder", &config.keys_dir));
     checks.extend(doctor::folder("state-folder", &config.state_dir));
     // All else computes with OpenSSL.
@@ -54,21 +52,6 @@ fn look(config: &Config) -> Vec<Check> {
         checks.extend(servers(config, &names));
     }
     checks
-}
-
-fn time_zone() -> Check {
-    match TimeZone::try_system() {
-        Ok(zone) => Check::well(
-            "time-zone",
-            zone.iana_name().map_or("the time zone is known".to_owned(), |name| format!("the time zone is {name}")),
-        ),
-        Err(why) => Check::failed(
-            "time-zone",
-            format!("the time zone is not known, so times are UTC: {why}"),
-            Some("set TZ, for example TZ=Europe/Berlin, or install the system's time zones (tzdata)".into()),
-            Exit::Local,
-        ),
-    }
 }
 
 fn group_key(config: &Config) -> Check {
