@@ -322,13 +322,16 @@ fn a_server_by_invite_registers_whoever_has_a_code_and_says_nothing_else_to_othe
 #[test]
 fn who_may_register_depends_on_who_can_connect() {
     let by_default = |address: &str, proxies, surroundings| {
-        Registration::by_default(address.parse().unwrap(), proxies, surroundings)
+        let addresses: Vec<_> = address.split(' ').map(|one| one.parse().unwrap()).collect();
+        Registration::by_default(&addresses, proxies, surroundings)
     };
     for (address, expected) in [
         ("127.0.0.1:1", Registration::Open),
         ("127.8.9.1:1", Registration::Open),
         ("[::1]:1", Registration::Open),
         ("[::ffff:127.0.0.1]:1", Registration::Open),
+        ("127.0.0.1:1 [::1]:1", Registration::Open),
+        ("127.0.0.1:1 192.0.2.1:1", Registration::Closed),
         ("0.0.0.0:1", Registration::Closed),
         ("[::]:1", Registration::Closed),
         ("192.0.2.1:1", Registration::Closed),

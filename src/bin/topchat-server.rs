@@ -57,6 +57,7 @@ fn serve(options: &Options) -> Result<(), ServerError> {
     let stop = Stop::on_signals(Hangup::IsNothing, || {}).map_err(|source| ServerError::Accept { source })?;
     let settings = options.settings();
     let server = Server::open(&options.data_dir, &options.listen, settings.clone())?;
+    environment::warn_of_unknown_time_zone();
     greet(options, &settings, &server);
     server.run(&stop)?;
     say("stopped");
@@ -64,19 +65,20 @@ fn serve(options: &Options) -> Result<(), ServerError> {
 }
 
 fn greet(options: &Options, settings: &Settings, server: &Server) {
-    let address = server.address();
-    let reach = if address.ip().is_loopback() {
-        format!("this machine only (open to others: {})", open_to_others(address.port()))
-    } else {
-        "open to others".to_owned()
+    let here = server.address_here();
+    let reach = match server.is_for_this_machine() {
+        true => format!("this machine only (open to others: {})", open_to_others(here.port())),
+        false => "open to others".to_owned(),
     };
     say(&format!("topchat-server {}", env!("CARGO_PKG_VERSION")));
-    say(&format!("listening   {:VALUE$}   {reach}", address.to_string()));
+    say(&format!("listening   {:VALUE$}   {reach}", joined(server.addresses())));
     say(&format!("identity    {}   clients pin this at first contact", server.identity()));
     say(&format!("clients     {:VALUE$}   change with --max-clients", format!("0 of {}", settings.max_clients)));
-    if let [first, rest @ ..] = &settings.trust_proxy[..] {
-        let all = rest.iter().fold(first.to_string(), |all, next| format!("{all}, {next}"));
-        say(&format!("proxies     {all:VALUE$}   must say for whom they connect (PROXY protocol, version 2)"));
+    if !settings.trust_proxy.is_empty() {
+        say(&format!(
+            "proxies     {:VALUE$}   must say for whom they connect (PROXY protocol, version 2)",
+            joined(&settings.trust_proxy)
+        ));
     }
     let accounts = server.accounts();
     let data = visible_path(&options.data_dir);
@@ -90,8 +92,12 @@ fn greet(options: &Options, settings: &Settings, server: &Server) {
     );
     say(&format!(
         "ready. Next, in another terminal:  {}        (Ctrl-C stops the server)",
-        client_command(&server.address_here().to_string())
+        client_command(&here.to_string())
     ));
+}
+
+fn joined(values: &[impl ToString]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Words for the owner, on stderr. One that is full, closed or read by nobody keeps no server from its work.

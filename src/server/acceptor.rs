@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -19,12 +19,12 @@ use crate::limits::{
     ACCEPT_PAUSE, ACCEPTS_AT_ONCE, CLIENT_STACK, DESCRIPTORS_RESERVED, PROXY_HEADER_WITHIN, SHORTAGE_TOLD_EVERY,
     STOP_WITHIN,
 };
-use crate::transport::{Connection, Stop, forwarded_for, wait_input};
+use crate::transport::{Connection, Interest, Stop, forwarded_for, wait_any, wait_input};
 use crate::wire::Code;
 
 /// The accept loop and the threads that it started.
 pub(crate) struct Acceptor {
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     shared: Arc<Shared>,
     clients: HashMap<SessionId, Client>,
     finished: (mpsc::Sender<SessionId>, mpsc::Receiver<SessionId>),
@@ -39,10 +39,10 @@ struct Client {
 }
 
 impl Acceptor {
-    pub(crate) fn new(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
+    pub(crate) fn new(listeners: Vec<TcpListener>, shared: Arc<Shared>) -> io::Result<Self> {
+        listeners.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
         Ok(Self {
-            listener,
+            listeners,
             shared,
             clients: HashMap::new(),
             finished: mpsc::channel(),
@@ -54,7 +54,8 @@ impl Acceptor {
     /// Accepts until asked to stop, then ends every session.
     pub(crate) fn run(mut self, stop: &Stop) -> io::Result<()> {
         while !stop.is_asked() {
-            wait_input(&self.listener, stop.wakeup(), None)?;
+            let arrivals = Interest { read: true, write: false };
+            wait_any(self.listeners.iter().map(|listener| (listener.as_fd(), arrivals)), stop.wakeup(), None)?;
             self.join_finished();
             if let Err(error) = self.accept_waiting() {
                 // Out of descriptors or threads: those that are connected go on, and a pause keeps the CPU free.
@@ -68,12 +69,14 @@ impl Acceptor {
 
     /// Takes connections that wait. An error means that the machine is short of something.
     fn accept_waiting(&mut self) -> io::Result<()> {
-        for _ in 0..ACCEPTS_AT_ONCE {
-            match self.listener.accept() {
-                Ok((socket, source)) => self.begin(socket, source)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if is_of_one_connection(&error) => log::debug!("accepting: {error}"),
-                Err(error) => return Err(error),
+        for at in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_AT_ONCE {
+                match self.listeners[at].accept() {
+                    Ok((socket, source)) => self.begin(socket, source)?,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if is_of_one_connection(&error) => log::debug!("accepting: {error}"),
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::bind;
 use super::error::ServerError;
 use super::folder;
 use super::net::{bind_address, capacity};
@@ -49,6 +48,7 @@ fn look(options: &Options) -> Vec<Check> {
     let mut checks = vec![doctor::openssl(Exit::Configuration)];
     let openssl_works = checks[0].is_well();
     checks.extend(doctor::variables(Exit::Configuration));
+    checks.push(doctor::time_zone());
     let clients = options.settings().max_clients;
     checks.push(Check::of(
         "capacity",
@@ -75,7 +75,7 @@ fn look(options: &Options) -> Vec<Check> {
 }
 
 fn address(listen: &str) -> Check {
-    let bound = bind_address::check(listen).and_then(|()| bind(listen)).map(drop);
+    let bound = bind_address::check(listen).and_then(|()| bind_address::bind(listen)).map(drop);
     Check::of("address", bound.map(|()| format!("{} can be listened on", visible(listen))))
 }
 

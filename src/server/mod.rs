@@ -17,8 +17,7 @@ mod session;
 mod settings;
 mod shared;
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,24 +66,30 @@ impl Server {
         parts.made(folder::CURSORS)?;
         let tls = net::identity::load_tls(folder.path())?;
         let secret = net::identity::load_secret(folder.path())?;
-        let listener = bind(listen)?;
+        let listeners = net::bind_address::bind(listen)?;
         let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
-        let address = listener.local_addr().map_err(bound)?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>().map_err(bound)?;
         let shared =
-            Arc::new(shared::Shared::new(settings, address, tls, accounts, store, secret, &PublicKey::decoy()?));
-        let acceptor = acceptor::Acceptor::new(listener, Arc::clone(&shared)).map_err(bound)?;
+            Arc::new(shared::Shared::new(settings, addresses, tls, accounts, store, secret, &PublicKey::decoy()?));
+        let acceptor = acceptor::Acceptor::new(listeners, Arc::clone(&shared)).map_err(bound)?;
         let socket = admin::Socket::bind(folder.path())?;
         Ok(Self { acceptor, socket, shared, folder })
     }
 
-    /// Where it listens, with the real port.
-    pub fn address(&self) -> SocketAddr {
-        self.shared.address
+    /// Where it listens, with the real port: one address, or those of a host that has several.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.shared.addresses
     }
 
     /// Where clients on this machine find it.
     pub fn address_here(&self) -> SocketAddr {
-        from_here(self.address())
+        // There is one at least.
+        net::bind_address::from_here(self.shared.addresses[0])
+    }
+
+    /// Whether nobody but this machine can connect.
+    pub fn is_for_this_machine(&self) -> bool {
+        self.shared.is_for_this_machine()
     }
 
     /// What clients pin.
@@ -119,46 +124,5 @@ impl Server {
         administration.end();
         self.shared.store.close();
         ended
-    }
-}
-
-/// A server on every address of the machine is on the loopback one, too, and a client knows it there already if others
-/// could not connect so far.
-fn from_here(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-/// Takes the address, the first one of a host with several that can be had.
-fn bind(listen: &str) -> Result<TcpListener, ServerError> {
-    let failed = |source| ServerError::Listen { address: listen.to_owned(), source };
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "that host has no address");
-    for address in listen.to_socket_addrs().map_err(failed)? {
-        match TcpListener::bind(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_every_address_is_found_on_the_loopback_one() {
-        for (listens, found) in [
-            ("0.0.0.0:7777", "127.0.0.1:7777"),
-            ("[::]:7000", "[::1]:7000"),
-            ("192.0.2.1:7777", "192.0.2.1:7777"),
-            ("127.0.0.1:7777", "127.0.0.1:7777"),
-        ] {
-            assert_eq!(from_here(listens.parse().unwrap()).to_string(), found);
-        }
     }
 }

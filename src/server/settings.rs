@@ -36,14 +36,23 @@ pub enum Why {
 
 impl Registration {
     /// What holds where nothing else was said: on this machine alone everybody may, where others may come nobody.
-    pub fn by_default(address: SocketAddr, trusts_proxies: bool, surroundings: Option<Surroundings>) -> (Self, Why) {
+    pub fn by_default(
+        addresses: &[SocketAddr],
+        trusts_proxies: bool,
+        surroundings: Option<Surroundings>,
+    ) -> (Self, Why) {
         match surroundings {
-            _ if !address.ip().to_canonical().is_loopback() => (Self::Closed, Why::Others),
+            _ if !are_loopback(addresses) => (Self::Closed, Why::Others),
             _ if trusts_proxies => (Self::Closed, Why::Proxy),
             Some(surroundings) => (Self::Closed, Why::Runs(surroundings)),
             None => (Self::Open, Why::Here),
         }
     }
+}
+
+/// Whether only this machine can connect there.
+pub(crate) fn are_loopback(addresses: &[SocketAddr]) -> bool {
+    addresses.iter().all(|address| address.ip().to_canonical().is_loopback())
 }
 
 impl From<Registration> for Admission {

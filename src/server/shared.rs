@@ -12,7 +12,7 @@ use super::net::proxies::Proxies;
 use super::net::throttle::Throttle;
 use super::registry::handle::Presence;
 use super::registry::hub::Hub;
-use super::settings::{Registration, Settings, Why};
+use super::settings::{self, Registration, Settings, Why};
 use crate::crypto::keys::PublicKey;
 use crate::sync::lock;
 use crate::transport::ServerTls;
@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) why_registration: Option<Why>,
     pub(crate) proxies: Proxies,
     /// Where it listens, with the real port.
-    pub(crate) address: SocketAddr,
+    pub(crate) addresses: Vec<SocketAddr>,
     /// When it began, as Unix time in milliseconds.
     pub(crate) began_ms: u64,
     pub(crate) tls: ServerTls,
@@ -49,7 +49,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         settings: Settings,
-        address: SocketAddr,
+        addresses: Vec<SocketAddr>,
         tls: ServerTls,
         accounts: Accounts,
         store: Store,
@@ -60,7 +60,7 @@ impl Shared {
         let (registration, why_registration) = match settings.registration {
             Some(registration) => (registration, None),
             None => {
-                let (registration, why) = Registration::by_default(address, trusts_proxies, settings.surroundings);
+                let (registration, why) = Registration::by_default(&addresses, trusts_proxies, settings.surroundings);
                 (registration, Some(why))
             }
         };
@@ -73,7 +73,7 @@ impl Shared {
             was_set_back: AtomicBool::new(false),
             registration,
             why_registration,
-            address,
+            addresses,
             began_ms: unix_ms(),
             settings,
             tls,
@@ -82,6 +82,11 @@ impl Shared {
             secret,
             decoy: decoy.to_der().to_vec(),
         }
+    }
+
+    /// Whether nobody but this machine can connect.
+    pub(crate) fn is_for_this_machine(&self) -> bool {
+        settings::are_loopback(&self.addresses)
     }
 
     pub(crate) fn hub(&self) -> MutexGuard<'_, Hub<Presence>> {

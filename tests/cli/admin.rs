@@ -219,7 +219,7 @@ fn the_status_tells_how_the_server_is_and_who_is_here() {
     for (key, expected) in [("clients", 2), ("seats", 10), ("guests", 0), ("waiting_direct", 3), ("waiting_group", 0)] {
         assert_eq!(running[key].as_u64(), Some(expected), "{key}");
     }
-    assert_eq!(running["address"], address.to_string());
+    assert_eq!(running["addresses"], serde_json::json!([address.to_string()]));
     assert_eq!(
         (first["name"].as_str(), first["mode"].as_str(), first.get("waiting")),
         (Some("alice"), Some("errand"), None)

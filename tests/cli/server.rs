@@ -514,3 +514,44 @@ fn the_version_names_openssl_and_the_help_says_what_the_server_sees() {
     }
     assert!(!help.stdout.contains('\u{1b}'));
 }
+
+/// `localhost` is both loopback addresses, with one port, and a client finds the server at either.
+#[test]
+fn a_server_on_localhost_listens_on_both_loopback_addresses() {
+    let home = home();
+    let mut command = process::command(SERVER, home.folder.path());
+    let mut running = process::Running::start(command.args(["--listen", "localhost:0", "--data-dir", "data"]));
+    let listening = running.wait_for("listening");
+    let addresses = listening.strip_prefix("listening   ").unwrap().split("   ").next().unwrap();
+    let addresses: Vec<SocketAddr> = addresses.split(", ").map(|address| address.parse().unwrap()).collect();
+    assert_eq!(addresses[0].ip().to_string(), "127.0.0.1");
+    assert!(listening.contains("   this machine only (open to others: --listen 0.0.0.0:"), "{listening}");
+    let data = running.wait_for("data  ");
+    assert!(data.contains("registration open, since only this machine can connect"), "{data}");
+    running.wait_for("ready");
+    // A machine without IPv6 has the first one alone, which is told.
+    match TcpListener::bind("[::1]:0") {
+        Ok(_) => assert_eq!(addresses[1..], [SocketAddr::new("::1".parse().unwrap(), addresses[0].port())]),
+        Err(_) => assert!(running.seen.iter().any(|line| line.contains("warning: not listening on [::1]:"))),
+    }
+    for (address, person) in addresses.iter().zip([&ALICE, &BOB]) {
+        assert_eq!(RawClient::connect(*address).register(person), ToClient::Registered);
+    }
+    let status = run(&home, &["status"]);
+    assert!(
+        status.stdout.contains(&format!(
+            "listening      {}",
+            addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        )),
+        "{status:?}"
+    );
+}
+
+#[test]
+fn an_address_of_ipv4_written_as_one_of_ipv6_is_this_machine_alone() {
+    let home = home();
+    let mut command = process::command(SERVER, home.folder.path());
+    let mut running = process::Running::start(command.args(["--listen", "[::ffff:127.0.0.1]:0", "--data-dir", "data"]));
+    let listening = running.wait_for("listening");
+    assert!(listening.contains("   this machine only (open to others: "), "{listening}");
+}

@@ -46,7 +46,7 @@ impl TestServer {
     fn in_folder(folder: TempDir, listen: &str, settings: Settings) -> Self {
         let stop = Stop::new().unwrap();
         let server = open(&data(&folder), listen, &settings);
-        let address = server.address();
+        let address = server.addresses()[0];
         let until = stop.clone();
         let thread = Some(std::thread::spawn(move || server.run(&until)));
         Self { address, folder, stop, thread }

@@ -194,7 +194,7 @@ fn running(live: &Shared, now: u64) -> Running {
     let (waiting_direct, waiting_group) = live.store.waiting();
     Running {
         pid: std::process::id(),
-        address: live.address.to_string(),
+        addresses: live.addresses.iter().map(ToString::to_string).collect(),
         identity: live.tls.identity().to_string(),
         since: when(live.began_ms),
         uptime_secs: now.saturating_sub(live.began_ms) / 1000,

@@ -152,7 +152,7 @@ pub(super) struct Status {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Running {
     pub(super) pid: u32,
-    pub(super) address: String,
+    pub(super) addresses: Vec<String>,
     pub(super) identity: String,
     pub(super) since: String,
     pub(super) uptime_secs: u64,

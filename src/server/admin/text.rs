@@ -70,10 +70,10 @@ fn status_lines(status: &Status) -> impl Iterator<Item = String> {
 }
 
 fn running_lines(version: &str, running: &Running) -> [String; 5] {
-    let Running { pid, address, identity, since, uptime_secs, clients, seats, guests, registration, .. } = running;
+    let Running { pid, addresses, identity, since, uptime_secs, clients, seats, guests, registration, .. } = running;
     [
         format!("topchat-server {version}   process {pid}, running for {} (since {since})", span(*uptime_secs)),
-        format!("listening      {address}"),
+        format!("listening      {}", addresses.join(", ")),
         format!("identity       {identity}"),
         format!("clients        {clients} of {seats}, and {guests} connections that have not logged in"),
         format!("registration   {registration}"),
