@@ -122,17 +122,37 @@ fn every_example_is_what_its_table_says() {
 
 #[test]
 fn every_notice_of_the_program_is_told_of_and_no_other() {
-    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/ui/json.rs")).unwrap();
-    let kinds = source.split("fn kind(").nth(1).unwrap().split("\n}\n").next().unwrap();
-    let kinds: BTreeSet<_> = kinds.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/client/model/event.rs")).unwrap();
+    let declared = |start: &str| names_in(source.split(start).nth(1).unwrap().split("\n}\n").next().unwrap());
+    let (kinds, mut names) = declared("pub enum Notice {");
+    names.extend(declared("pub struct KeyChange {").1);
+    names.insert("notice".to_owned());
     let table = PAGE.split("| `notice` | What happened |").nth(1).unwrap().split("\n\n").next().unwrap();
-    let told: BTreeSet<_> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    assert_eq!(told, kinds);
-    let fields = source.split("struct Told<'a> {").nth(1).unwrap().split("\n    }\n").next().unwrap();
-    let names = fields.lines().filter_map(|line| line.trim().split_once(": ").filter(|(_, rest)| rest.ends_with(',')));
-    let names: BTreeSet<_> = names.map(|(name, _)| name.to_owned()).filter(|name| name != "r#type").collect();
+    let told = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(told.map(str::to_owned).collect::<BTreeSet<_>>(), kinds);
     let notice = ("topchat".to_owned(), "notice".to_owned());
     assert_eq!(sorts()[&notice].fields.keys().cloned().collect::<BTreeSet<_>>(), names);
+}
+
+/// The variants and the fields of a declaration, by the names that serde gives them.
+fn names_in(declaration: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut kinds, mut fields, mut renamed) = (BTreeSet::new(), BTreeSet::new(), None);
+    for line in declaration.lines().map(str::trim).filter(|line| !line.starts_with("///")) {
+        if let Some((_, name)) = line.split_once("rename = \"") {
+            renamed = name.split('"').next().map(str::to_owned);
+        } else if line.starts_with(char::is_uppercase) {
+            let name = line.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+            kinds.insert(renamed.take().unwrap_or_else(|| kebab(name)));
+        } else if let Some((name, _)) = line.trim_start_matches("pub ").split_once(": ") {
+            fields.insert(renamed.take().unwrap_or_else(|| name.to_owned()));
+        }
+    }
+    (kinds, fields)
+}
+
+fn kebab(name: &str) -> String {
+    let lower = |(at, c): (usize, char)| if c.is_uppercase() && at > 0 { format!("-{c}") } else { c.to_string() };
+    name.char_indices().map(lower).collect::<String>().to_lowercase()
 }
 
 /// What a program printed, line by line.

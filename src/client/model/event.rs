@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::crypto::keys::PublicKey;
@@ -34,19 +36,23 @@ impl Mark {
 }
 
 /// A contact's key is not the one that was pinned, and the person has not yet chosen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyChange {
     /// Whose.
+    #[serde(rename = "from")]
     pub name: UserName,
     /// The key pinned before.
     pub pinned: Fingerprint,
     /// The other key that was seen.
     pub now: Fingerprint,
     /// When the first one was pinned, as Unix time in milliseconds.
+    #[serde(rename = "since", serialize_with = "as_time")]
     pub since_ms: i64,
     /// When the person compared it.
+    #[serde(rename = "verified", serialize_with = "as_time", skip_serializing_if = "Option::is_none")]
     pub verified_ms: Option<i64>,
     /// When the person compared a key that has handed over to it, as far as nobody has compared it itself.
+    #[serde(rename = "verified_before", serialize_with = "as_time", skip_serializing_if = "Option::is_none")]
     pub verified_before_ms: Option<i64>,
 }
 
@@ -71,7 +77,8 @@ pub struct Opened {
 }
 
 /// Something other than a message. Says nothing that came out of an envelope that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "notice", rename_all = "kebab-case")]
 pub enum Notice {
     /// The very same message again.
     Copy {
@@ -80,11 +87,13 @@ pub enum Notice {
         /// Which message.
         id: MessageId,
         /// When it was first received, as Unix time in milliseconds.
+        #[serde(rename = "first", serialize_with = "as_time")]
         first_ms: i64,
     },
     /// Lines about messages of this sender are not shown for a while: there were too many.
     HeldBack {
         /// Whose; of all senders that nothing is known of, if none is named.
+        #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<UserName>,
     },
     /// The message is under a key that the sender's present one has replaced, too long ago to count.
@@ -107,10 +116,10 @@ pub enum Notice {
     HeldUnpinned {
         /// Whom they are marked from.
         from: UserName,
-        /// The key that the last of them names.
-        now: Fingerprint,
         /// How many wait.
         count: usize,
+        /// The key that the last of them names.
+        now: Fingerprint,
         /// How many more came for which there was no room.
         lost: usize,
     },
@@ -163,6 +172,7 @@ pub enum Notice {
     /// A contact has a new identity key, which the pinned one has handed over to.
     NewKeys {
         /// Whose.
+        #[serde(rename = "from")]
         name: UserName,
         /// The new one.
         now: Fingerprint,
@@ -176,24 +186,26 @@ pub enum Notice {
     },
     /// The group key file has changed and can't be used: the keys read before stay.
     GroupKeyBad {
+        /// The first hex digits of the id of the key that goes on writing, if there is one.
+        #[serde(rename = "ours", skip_serializing_if = "Option::is_none")]
+        writes: Option<String>,
         /// What is wrong with it.
         why: String,
-        /// The first hex digits of the id of the key that goes on writing, if there is one.
-        writes: Option<String>,
     },
     /// The group key file has changed and was read again.
     GroupKeyRead {
         /// The first hex digits of the id of the key that writes now.
+        #[serde(rename = "ours")]
         writes: String,
     },
     /// Messages of this sender are sealed for a key of one's own that is not on this machine. They wait.
     OwnKeyMissing {
         /// Who signed them.
         from: UserName,
-        /// The key that they are sealed for.
-        key: Fingerprint,
         /// How many wait.
         count: usize,
+        /// The key that they are sealed for.
+        key: Fingerprint,
         /// How many more came for which there was no room.
         lost: usize,
     },
@@ -201,16 +213,18 @@ pub enum Notice {
     OtherGroupKey {
         /// Who signed them.
         from: UserName,
+        /// How many wait.
+        count: usize,
         /// The first hex digits of its key's id.
         theirs: String,
         /// Those of one's own; none if there is no group key.
+        #[serde(skip_serializing_if = "Option::is_none")]
         ours: Option<String>,
-        /// How many wait.
-        count: usize,
         /// How many more came for which there was no room.
         lost: usize,
     },
     /// The server keeps only so many messages for who is away: these won't come any more.
+    #[serde(rename = "passed-over")]
     Passed {
         /// How many.
         count: u64,
@@ -223,6 +237,7 @@ pub enum Notice {
         id: MessageId,
     },
     /// The same message id with other bytes.
+    #[serde(rename = "id-reused")]
     Reused {
         /// Who signed it.
         from: UserName,
@@ -250,7 +265,50 @@ impl KeyChange {
     }
 }
 
+/// RFC 3339 in UTC, to the second.
+pub(crate) fn time(ms: i64) -> String {
+    timestamp(ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Milliseconds that a stranger chose as a time: what lies outside of all calendars becomes their end.
+pub(crate) fn timestamp(ms: i64) -> Timestamp {
+    // A day before the last one: a time zone must not push it over the end.
+    let (first, last) = (Timestamp::MIN.as_millisecond() + DAY_MS * 2, Timestamp::MAX.as_millisecond() - DAY_MS * 2);
+    Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or_default()
+}
+
+fn as_time<S: Serializer>(ms: &(impl Copy + Into<Option<i64>>), serializer: S) -> Result<S::Ok, S::Error> {
+    (*ms).into().map(time).serialize(serializer)
+}
+
 /// The day of a time in milliseconds, in UTC, which is the same for all readers.
 pub(crate) fn date(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).unwrap_or_default().strftime("%Y-%m-%d").to_string()
 }
+
+impl Serialize for UserName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Recipient {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+/// A day in milliseconds.
+pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;

@@ -1,5 +1,6 @@
 //! JSON-RPC 2.0 as lines: what one asks for, and those that answer. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
@@ -268,11 +269,20 @@ pub(super) fn batch(answers: &[String]) -> Option<String> {
     (!answers.is_empty()).then(|| format!("[{}]", answers.join(",")))
 }
 
-/// Something that nobody asked for: `line` is an object of `listen --json`, and its type the method. Anything else is nothing.
-pub(super) fn notification(line: &str) -> Option<String> {
-    let object: Value = serde_json::from_str(line).ok()?;
-    let method = object.get("type")?.as_str().filter(|name| NOTIFICATIONS.contains(name))?;
-    Some(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{line}}}"#))
+/// Something that nobody asked for: `line` is an object of `listen --json`, and its type the method.
+pub(super) fn notification(method: &str, line: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{line}}}"#)
+}
+
+/// A line of another client as such a notification; one of another sort is nothing.
+pub(super) fn passed_on(line: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
+    }
+    let Typed { r#type } = serde_json::from_str(line).ok()?;
+    NOTIFICATIONS.contains(&r#type.as_ref()).then(|| notification(&r#type, line))
 }
 
 /// That nothing comes any more, and why.
@@ -459,9 +469,9 @@ mod tests {
     fn only_lines_of_a_known_sort_are_passed_on() {
         let line = r#"{"v":1,"type":"message","text":"hi"}"#;
         let told = format!(r#"{{"jsonrpc":"2.0","method":"message","params":{line}}}"#);
-        assert_eq!(notification(line), Some(told));
+        assert_eq!(passed_on(line), Some(told));
         for line in ["", "{", r#"{"type":"user"}"#, r#"{"type":"x\"y"}"#, "[]"] {
-            assert_eq!(notification(line), None, "{line}");
+            assert_eq!(passed_on(line), None, "{line}");
         }
     }
 }

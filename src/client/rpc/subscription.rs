@@ -223,7 +223,7 @@ impl Teller {
             }
             lines
                 .iter()
-                .filter_map(|line| protocol::notification(line))
+                .filter_map(|line| protocol::passed_on(line))
                 .try_for_each(|told| self.news.stdout.line(&told, None, &self.over))?;
         }
         match feed.sent_away() {
@@ -281,12 +281,9 @@ struct News {
 }
 
 impl News {
-    fn tell(&self, line: &str) -> Result<(), Error> {
-        protocol::notification(line).map_or(Ok(()), |told| self.line(&told))
-    }
-
-    fn line(&self, line: &str) -> Result<(), Error> {
-        self.stdout.line(line, Some(Instant::now() + OUTPUT_WITHIN), &self.over)
+    fn tell(&self, method: &str, line: &str) -> Result<(), Error> {
+        let told = protocol::notification(method, line);
+        self.stdout.line(&told, Some(Instant::now() + OUTPUT_WITHIN), &self.over)
     }
 
     /// The first state is the answer to who subscribed, each further one is told.
@@ -298,7 +295,7 @@ impl News {
                 let _ = began.send(Ok(()));
                 Ok(())
             }
-            None => self.tell(&status(state, why)),
+            None => self.tell("status", &status(state, why)),
         }
     }
 
@@ -309,7 +306,7 @@ impl News {
                 let _ = began.send(Err(error));
                 Ok(())
             }
-            None => self.tell(&protocol::ended(&error, &self.invocation)),
+            None => self.tell("status", &protocol::ended(&error, &self.invocation)),
         }
     }
 }
@@ -323,11 +320,11 @@ impl Audience for News {
     }
 
     fn message(&mut self, opened: &Opened) -> Result<(), Error> {
-        self.tell(&json::message(opened))
+        self.tell("message", &json::message(opened))
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Error> {
-        self.tell(&json::notice(notice))
+        self.tell("notice", &json::notice(notice))
     }
 
     fn other(&mut self, _frame: ToClient) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::render::timestamp;
+pub(crate) use crate::client::model::event::time;
 use crate::client::model::event::{Notice, Opened};
 use crate::client::model::pin::Pin;
 use crate::names::UserName;
@@ -68,125 +68,17 @@ pub(crate) fn message(opened: &Opened) -> String {
 
 /// Anything else that came.
 pub(crate) fn notice(notice: &Notice) -> String {
-    let mut told = Told { r#type: "notice", notice: kind(notice), ..Told::default() };
-    match notice {
-        Notice::Copy { from, id, first_ms } => {
-            (told.from, told.id, told.first) = (Some(from.as_str()), Some(id.to_hex()), Some(time(*first_ms)));
-        }
-        Notice::NoAccount { from, id }
-        | Notice::NoRoom { from, id }
-        | Notice::NotForMe { from, id }
-        | Notice::GivenUp { from, id }
-        | Notice::NotChosen { from, id }
-        | Notice::NotOpened { from, id }
-        | Notice::Rejected { from, id }
-        | Notice::Reused { from, id }
-        | Notice::UnknownSender { from, id } => (told.from, told.id) = (Some(from.as_str()), Some(id.to_hex())),
-        Notice::Held { from, count, lost } => {
-            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
-        }
-        Notice::HeldUnpinned { from, now, count, lost } => {
-            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
-            told.now = Some(now.to_hex());
-        }
-        Notice::KeyChanged(change) => {
-            told.from = Some(change.name.as_str());
-            (told.pinned, told.now) = (Some(change.pinned.to_hex()), Some(change.now.to_hex()));
-            (told.since, told.verified) = (Some(time(change.since_ms)), change.verified_ms.map(time));
-            told.verified_before = change.verified_before_ms.map(time);
-        }
-        Notice::NewKeys { name, now } => (told.from, told.now) = (Some(name.as_str()), Some(now.to_hex())),
-        Notice::HeldBack { from } => told.from = from.as_ref().map(UserName::as_str),
-        Notice::KeyNotGiven { from, count } => (told.from, told.count) = (Some(from.as_str()), Some(*count)),
-        Notice::Missing { from, to } => (told.from, told.to) = (Some(from.as_str()), Some(to.as_str())),
-        Notice::OtherGroupKey { from, theirs, ours, count, lost } => {
-            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
-            (told.theirs, told.ours) = (Some(theirs.as_str()), ours.as_deref());
-        }
-        Notice::OwnKeyMissing { from, key, count, lost } => {
-            (told.from, told.count, told.lost) = (Some(from.as_str()), Some(*count), Some(*lost));
-            told.key = Some(key.to_hex());
-        }
-        Notice::GroupKeyBad { why, writes } => (told.why, told.ours) = (Some(why.as_str()), writes.as_deref()),
-        Notice::GroupKeyRead { writes } => told.ours = Some(writes.as_str()),
-        Notice::Passed { count } => told.count = usize::try_from(*count).ok(),
-        Notice::Malformed => {}
+    #[derive(Serialize)]
+    struct Told<'a> {
+        r#type: &'static str,
+        #[serde(flatten)]
+        notice: &'a Notice,
     }
-    line(&told)
-}
-
-/// The fields that notices have; each notice has some of them.
-#[derive(Default, Serialize)]
-struct Told<'a> {
-    r#type: &'static str,
-    notice: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    theirs: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ours: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pinned: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    now: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verified: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verified_before: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lost: Option<usize>,
-}
-
-/// RFC 3339 in UTC, to the second.
-pub(crate) fn time(ms: i64) -> String {
-    timestamp(ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    line(&Told { r#type: "notice", notice })
 }
 
 fn is_false(flag: &bool) -> bool {
     !*flag
-}
-
-fn kind(notice: &Notice) -> &'static str {
-    match notice {
-        Notice::Copy { .. } => "copy",
-        Notice::GivenUp { .. } => "given-up",
-        Notice::HeldBack { .. } => "held-back",
-        Notice::Held { .. } => "held",
-        Notice::HeldUnpinned { .. } => "held-unpinned",
-        Notice::GroupKeyBad { .. } => "group-key-bad",
-        Notice::GroupKeyRead { .. } => "group-key-read",
-        Notice::KeyChanged(_) => "key-changed",
-        Notice::NewKeys { .. } => "new-keys",
-        Notice::NotChosen { .. } => "not-chosen",
-        Notice::KeyNotGiven { .. } => "key-not-given",
-        Notice::Malformed => "malformed",
-        Notice::Missing { .. } => "missing",
-        Notice::NoAccount { .. } => "no-account",
-        Notice::NoRoom { .. } => "no-room",
-        Notice::NotForMe { .. } => "not-for-me",
-        Notice::NotOpened { .. } => "not-opened",
-        Notice::OtherGroupKey { .. } => "other-group-key",
-        Notice::OwnKeyMissing { .. } => "own-key-missing",
-        Notice::Passed { .. } => "passed-over",
-        Notice::Rejected { .. } => "rejected",
-        Notice::Reused { .. } => "id-reused",
-        Notice::UnknownSender { .. } => "unknown-sender",
-    }
 }
 
 /// A fingerprint, and the safety number if there is one.
@@ -250,7 +142,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::client::model::event::Mark;
+    use crate::client::model::event::{DAY_MS, KeyChange, Mark};
     use crate::crypto::test_keys::ALICE;
     use crate::wire::{Envelope, Fingerprint, Header, MessageId, Suite};
 
@@ -294,10 +186,58 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_names_its_kind() {
-        let line = notice(&Notice::Rejected { from: "bob".parse().unwrap(), id: MessageId([0xc0; 16]) });
-        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!((&back["v"], &back["type"], &back["notice"]), (&1.into(), &"notice".into(), &"rejected".into()));
+    fn every_notice_has_its_fields_in_their_order() {
+        use Notice::*;
+        let from: UserName = "bob".parse().unwrap();
+        let (id, key, count, lost) = (MessageId([0xc0; 16]), Fingerprint([0x91; 32]), 2, 3);
+        let (about, hex) = (format!(r#","from":"bob","id":"{}""#, "c0".repeat(16)), "91".repeat(32));
+        let waiting = r#","from":"bob","count":2"#;
+        let change = KeyChange {
+            name: from.clone(),
+            pinned: key,
+            now: key,
+            since_ms: 0,
+            verified_ms: Some(DAY_MS),
+            verified_before_ms: None,
+        };
+        let before = KeyChange { verified_ms: None, verified_before_ms: Some(i64::MIN), ..change.clone() };
+        let changed = format!(r#","from":"bob","pinned":"{hex}","now":"{hex}","since":"1970-01-01T00:00:00Z""#);
+        let (ours, theirs, why) = (|| Some("3c4d".to_owned()), "1a2b".to_owned(), "it's \u{1b}".to_owned());
+        let to = crate::names::Recipient::All;
+        let copy = Copy { from: from.clone(), id, first_ms: 1_795_435_451_999 };
+        let held_unpinned = HeldUnpinned { from: from.clone(), now: key, count, lost };
+        let other = |ours| OtherGroupKey { from: from.clone(), theirs: theirs.clone(), ours, count, lost };
+        let own_key = OwnKeyMissing { from: from.clone(), key, count, lost };
+        for (told, kind, fields) in [
+            (copy, "copy", format!(r#"{about},"first":"2026-11-23T12:04:11Z""#)),
+            (HeldBack { from: Some(from.clone()) }, "held-back", r#","from":"bob""#.to_owned()),
+            (HeldBack { from: None }, "held-back", String::new()),
+            (GivenUp { from: from.clone(), id }, "given-up", about.clone()),
+            (Held { from: from.clone(), count, lost }, "held", format!(r#"{waiting},"lost":3"#)),
+            (held_unpinned, "held-unpinned", format!(r#"{waiting},"now":"{hex}","lost":3"#)),
+            (KeyChanged(change), "key-changed", format!(r#"{changed},"verified":"1970-01-02T00:00:00Z""#)),
+            (KeyChanged(before), "key-changed", format!(r#"{changed},"verified_before":"-9999-01-04T01:59:59Z""#)),
+            (KeyNotGiven { from: from.clone(), count }, "key-not-given", waiting.to_owned()),
+            (Malformed, "malformed", String::new()),
+            (Missing { from: from.clone(), to }, "missing", r#","from":"bob","to":"ALL""#.to_owned()),
+            (NoAccount { from: from.clone(), id }, "no-account", about.clone()),
+            (NoRoom { from: from.clone(), id }, "no-room", about.clone()),
+            (NotForMe { from: from.clone(), id }, "not-for-me", about.clone()),
+            (NotOpened { from: from.clone(), id }, "not-opened", about.clone()),
+            (NewKeys { name: from.clone(), now: key }, "new-keys", format!(r#","from":"bob","now":"{hex}""#)),
+            (NotChosen { from: from.clone(), id }, "not-chosen", about.clone()),
+            (GroupKeyBad { why, writes: ours() }, "group-key-bad", r#","ours":"3c4d","why":"it's \u001b""#.to_owned()),
+            (GroupKeyRead { writes: "3c4d".to_owned() }, "group-key-read", r#","ours":"3c4d""#.to_owned()),
+            (own_key, "own-key-missing", format!(r#"{waiting},"key":"{hex}","lost":3"#)),
+            (other(ours()), "other-group-key", format!(r#"{waiting},"theirs":"1a2b","ours":"3c4d","lost":3"#)),
+            (other(None), "other-group-key", format!(r#"{waiting},"theirs":"1a2b","lost":3"#)),
+            (Passed { count: 7 }, "passed-over", r#","count":7"#.to_owned()),
+            (Rejected { from: from.clone(), id }, "rejected", about.clone()),
+            (Reused { from: from.clone(), id }, "id-reused", about.clone()),
+            (UnknownSender { from: from.clone(), id }, "unknown-sender", about.clone()),
+        ] {
+            assert_eq!(notice(&told), format!(r#"{{"v":1,"type":"notice","notice":"{kind}"{fields}}}"#));
+        }
     }
 
     #[test]

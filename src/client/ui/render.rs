@@ -7,11 +7,10 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use anstyle::{AnsiColor, Style};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::client::model::event::{Notice, Opened};
+use crate::client::model::event::{Notice, Opened, timestamp};
 use crate::client::model::invocation::Invocation;
 use crate::hint::{Hint, Shown};
 use crate::limits::CLOCK_SKEW_MS;
@@ -242,13 +241,6 @@ fn gap(line: &str, room: usize, is_within: impl Fn(usize) -> bool) -> usize {
     fits.or(begins.first()).copied().unwrap_or(line.len())
 }
 
-/// Milliseconds that a stranger chose as a time: what lies outside of all calendars becomes their end.
-pub(crate) fn timestamp(ms: i64) -> Timestamp {
-    // A day before the last one: a time zone must not push it over the end.
-    let (first, last) = (Timestamp::MIN.as_millisecond() + DAY_MS * 2, Timestamp::MAX.as_millisecond() - DAY_MS * 2);
-    Timestamp::from_millisecond(ms.clamp(first, last)).unwrap_or_default()
-}
-
 /// Where to break a line: after the last space within the room, else at its end. Never 0 and never within a character.
 fn cut(line: &str, room: usize) -> usize {
     let mut used = 0;
@@ -305,7 +297,6 @@ const MARK_COLUMN: usize = 57;
 const MARK_ROOM: usize = 22;
 /// Narrowest text: on a terminal that is narrower than that, nothing helps.
 const ROOM_MIN: usize = 20;
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::client::message_tests::{self, header};
-use crate::client::model::event::{KeyChange, Mark};
+use crate::client::model::event::{DAY_MS, KeyChange, Mark};
 use crate::client::model::invocation::Setting;
 use crate::wire::{Fingerprint, Header, MessageId};
 
