@@ -733,7 +733,10 @@ fn a_line_that_was_sent_stands_once() {
     bob.send_envelope(&BOB.seal_to(&ALICE, "between", 1));
     terminal.wait_for_row("2026-11-18 11:06 bob   > you  between");
     terminal.resize(24, 40);
-    terminal.types(&format!("narrow{}\r", " and so on".repeat(6)));
+    // The first key after it tells that the program knows.
+    terminal.types("n");
+    terminal.wait_for_line("ALL> n");
+    terminal.types(&format!("arrow{}\r", " and so on".repeat(6)));
     terminal.wait_for_row("HH:MM alice > ALL  narrow");
     terminal.wait_for_line("ALL> ");
     terminal.types("/nonsense\r");
