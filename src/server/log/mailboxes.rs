@@ -6,8 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::files::segment::Place;
 use super::quotas::{Held, Quotas};
-use super::segment::Place;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 

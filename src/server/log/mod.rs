@@ -7,18 +7,13 @@
 //! write and one fsync, and only then, unless [`Durability::Memory`] was asked for, is their senders' answer given.
 
 mod batch;
-mod cache;
-mod cursors;
-mod dedup;
-mod frames;
+mod files;
 mod mailboxes;
+mod memory;
 mod order;
 mod quotas;
 mod reader;
 mod receipts;
-mod record;
-mod segment;
-mod sequence_map;
 mod writer;
 
 use std::io;
@@ -27,15 +22,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 pub(crate) use batch::Submissions;
-pub(crate) use cursors::run_ms;
-use cursors::{Cursors, Mark};
+pub(crate) use files::cursors::run_ms;
+use files::cursors::{Cursors, Mark};
+pub(crate) use files::segment::give_up;
+use files::segment::{Proof, Segments};
 use mailboxes::Owner;
 use order::{Order, Starts, Wakes};
 pub use quotas::Quotas;
 pub(crate) use quotas::days;
 pub(crate) use reader::{NotDelivered, Receiver};
-pub(crate) use segment::give_up;
-use segment::{Proof, Segments};
 use writer::Writer;
 
 use super::accounts::Account;
@@ -350,7 +345,7 @@ impl Explain for StoreError {
 
 /// What to do about a segment, and what it costs to do without.
 fn without(path: &Path, lost: &str) -> Hint {
-    let marker = segment::lost(path);
+    let marker = files::segment::lost(path);
     Hint::from("nothing was changed: put it back from a backup, or if there is none: ")
         .typed(format!("touch {}", quoted(&marker.to_string_lossy())))
         .then(format!(" (then {lost})"))

@@ -10,14 +10,14 @@ use smallvec::smallvec;
 
 use super::Durability;
 use super::batch::{Submission, Submissions};
-use super::cache::Memory;
-use super::dedup::{Ids, Key, Known};
-use super::frames::Frames;
+use super::files::record::Meta;
+use super::files::segment::Place;
 use super::mailboxes::{Index, New, Next, Owner};
+use super::memory::cache::Memory;
+use super::memory::dedup::{Ids, Key, Known};
+use super::memory::frames::Frames;
 use super::quotas::Quotas;
 use super::receipts::{Effects, Receipts, Sent, Told};
-use super::record::Meta;
-use super::segment::Place;
 use crate::limits::{
     self, LOG_BATCH, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, SERVED_BY_SENDER, UNACKNOWLEDGED, WRITE_BATCH,
 };

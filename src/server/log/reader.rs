@@ -5,8 +5,8 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::files::segment::{Place, Segment};
 use super::order::{Order, Position, Source, Wakes};
-use super::segment::{Place, Segment};
 use super::{ACKNOWLEDGE_WITHIN, Inner};
 use crate::limits::UNACKNOWLEDGED;
 use crate::names::UserName;

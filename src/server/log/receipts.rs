@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::sequence_map::Ascending;
+use super::memory::sequence_map::Ascending;
 use crate::names::UserName;
 use crate::wire::to_client::{Reason, State, ToClient};
 use crate::wire::{Code, MessageId};

@@ -775,7 +775,7 @@ fn a_segment_that_is_gone_stops_the_start_until_somebody_says_that_it_is_lost() 
         std::fs::remove_file(path).unwrap();
         match scene.try_open() {
             Err(error @ StoreError::Missing { .. }) => {
-                let marker = segment::lost(path);
+                let marker = files::segment::lost(path);
                 let hint = format!("touch {} (then those of them that wait for somebody are lost)", marker.display());
                 assert!(error.hint().unwrap().to_string().ends_with(&hint), "{error}");
                 std::fs::write(marker, "").unwrap();
@@ -805,7 +805,7 @@ fn a_damaged_segment_can_be_given_up_and_stays_where_it_is() {
         changed[300] ^= 1;
         std::fs::write(path, &changed).unwrap();
         assert!(matches!(scene.try_open(), Err(StoreError::Damaged { .. } | StoreError::Short { .. })));
-        std::fs::write(segment::lost(path), "").unwrap();
+        std::fs::write(files::segment::lost(path), "").unwrap();
         for _ in 0..2 {
             scene.open();
             assert!(scene.attach("bob").read().len() >= 8);

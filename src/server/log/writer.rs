@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cursors::{Cursors, Mark};
+use super::files::cursors::{Cursors, Mark};
+use super::files::segment::{Segments, Stored};
 use super::mailboxes::Line;
 use super::order::{Unwritten, Wakes, WriterState, header_of};
-use super::segment::{Segments, Stored};
 use super::{Durability, Inner};
 use crate::limits::{CLOCK_EVERY, CURSORS_WITHIN, EXPIRE_EVERY, SYNC_WITHIN};
 use crate::names::{Recipient, UserName};

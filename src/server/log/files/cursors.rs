@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use super::mailboxes::{Cursor, Line};
 use crate::crypto::digest;
 use crate::names::UserName;
 use crate::server::clock::Reading;
 use crate::server::folder::CURSORS;
+use crate::server::log::StoreError;
+use crate::server::log::mailboxes::{Cursor, Line};
 use crate::storage::FileError;
 use crate::storage::disk::Disk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
@@ -26,23 +26,23 @@ use crate::wire::Fingerprint;
 
 /// How far the log went when this was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     /// The first number that the oldest segment may hold.
-    pub(super) first: u64,
+    pub(crate) first: u64,
     /// The last message that was on disk.
-    pub(super) safe: u64,
+    pub(crate) safe: u64,
     /// What the clocks showed.
-    pub(super) reading: Reading,
+    pub(crate) reading: Reading,
 }
 
 /// What the file held.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The last cursor of each name.
-    pub(super) cursors: HashMap<UserName, Line>,
-    pub(super) mark: Option<Mark>,
+    pub(crate) cursors: HashMap<UserName, Line>,
+    pub(crate) mark: Option<Mark>,
     /// The last record is damaged: it may have been a newer mark.
-    pub(super) is_torn: bool,
+    pub(crate) is_torn: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +53,7 @@ enum Record {
 }
 
 /// The file: as it was read, and open for more once it is settled.
-pub(super) struct Cursors {
+pub(crate) struct Cursors {
     path: PathBuf,
     stored: Option<Stored>,
     journal: Option<Journal>,
@@ -67,7 +67,7 @@ pub(crate) fn run_ms(folder: &Path) -> Result<u64, StoreError> {
 
 impl Cursors {
     /// Reads the file, if there is one. Nothing is changed before [`Self::settle`].
-    pub(super) fn read(path: PathBuf) -> Result<(Self, Found), JournalError> {
+    pub(crate) fn read(path: PathBuf) -> Result<(Self, Found), JournalError> {
         let mut found = Found::default();
         let mut stored = match Stored::open(&path, &FORMAT) {
             Ok(stored) => stored,
@@ -83,7 +83,7 @@ impl Cursors {
 
     /// Makes the file, or cuts a torn last record off and puts the rest on disk, once all else was found good: a start that is
     /// refused changes nothing.
-    pub(super) fn settle(&mut self, disk: Box<dyn Disk>, mark: Mark) -> Result<(), JournalError> {
+    pub(crate) fn settle(&mut self, disk: Box<dyn Disk>, mark: Mark) -> Result<(), JournalError> {
         self.journal = Some(match self.stored.take() {
             None => Journal::create(&self.path, &FORMAT, disk, &[Record::from(&mark)])?,
             Some(stored) => {
@@ -98,18 +98,18 @@ impl Cursors {
     }
 
     /// Adds cursors, and how far the log went; when this returns `Ok`, all of it is on disk, else none counts.
-    pub(super) fn append(&mut self, changed: &[Line], mark: Option<&Mark>) -> Result<(), JournalError> {
+    pub(crate) fn append(&mut self, changed: &[Line], mark: Option<&Mark>) -> Result<(), JournalError> {
         let records: Vec<_> = changed.iter().map(Record::from).chain(mark.map(Record::from)).collect();
         self.journal().append(&records)
     }
 
     /// Whether most records are outdated.
-    pub(super) fn is_long(&self) -> bool {
+    pub(crate) fn is_long(&self) -> bool {
         self.journal.as_ref().is_some_and(Journal::has_grown)
     }
 
     /// Rewrites the file with one cursor for each account.
-    pub(super) fn rewrite(&mut self, all: &[Line], mark: &Mark) -> Result<(), JournalError> {
+    pub(crate) fn rewrite(&mut self, all: &[Line], mark: &Mark) -> Result<(), JournalError> {
         let records = all.iter().map(Record::from).chain([Record::from(mark)]);
         self.journal().rewrite(all.len() as u64 + 1, records)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// A map whose keys are added in ascending order. A removed value leaves a gap, and gaps are closed when they are many.
-pub(super) struct Ascending<T> {
+pub(crate) struct Ascending<T> {
     slots: VecDeque<(u64, Option<T>)>,
     count: usize,
 }
@@ -16,22 +16,22 @@ impl<T> Default for Ascending<T> {
 
 impl<T> Ascending<T> {
     /// Adds a value. Its number is greater than all before.
-    pub(super) fn push(&mut self, number: u64, value: T) {
+    pub(crate) fn push(&mut self, number: u64, value: T) {
         debug_assert!(self.slots.back().is_none_or(|(last, _)| *last < number));
         self.slots.push_back((number, Some(value)));
         self.count += 1;
     }
 
-    pub(super) fn get(&self, number: u64) -> Option<&T> {
+    pub(crate) fn get(&self, number: u64) -> Option<&T> {
         self.slots.get(self.position(number)?)?.1.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         let position = self.position(number)?;
         self.slots.get_mut(position)?.1.as_mut()
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<T> {
+    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
         let position = self.position(number)?;
         let value = self.slots.get_mut(position)?.1.take()?;
         self.count -= 1;
@@ -45,12 +45,12 @@ impl<T> Ascending<T> {
     }
 
     /// The value with the lowest number.
-    pub(super) fn first(&self) -> Option<(u64, &T)> {
+    pub(crate) fn first(&self) -> Option<(u64, &T)> {
         // What is removed at the front leaves no gap.
         self.slots.front().and_then(|(number, value)| Some((*number, value.as_ref()?)))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count
     }
 

@@ -13,28 +13,28 @@ use crate::wire::Fingerprint;
 
 /// What the server notes about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Meta {
+pub(crate) struct Meta {
     /// Its place in the order of all messages.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// The last number that was on disk when this was written.
-    pub(super) safe: u64,
+    pub(crate) safe: u64,
     /// How long the server had run when it came, in milliseconds.
-    pub(super) run_ms: u64,
+    pub(crate) run_ms: u64,
     /// How many group messages there were so far, this one included.
-    pub(super) group: u64,
+    pub(crate) group: u64,
     /// How many recipients it has.
-    pub(super) total: u32,
+    pub(crate) total: u32,
     /// First identity of the recipient and where it began in the log, so that no later owner of the name gets it; zeros for the
     /// group.
-    pub(super) recipient: Fingerprint,
-    pub(super) joined: u64,
+    pub(crate) recipient: Fingerprint,
+    pub(crate) joined: u64,
     /// Tells a resend from other bytes under the same id.
-    pub(super) digest: [u8; 16],
+    pub(crate) digest: [u8; 16],
 }
 
 /// What stands at a position of the log.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     /// A whole record of so many bytes.
     Record { meta: Meta, envelope: &'a [u8], length: usize },
     /// No whole record.
@@ -42,7 +42,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Adds a record.
-pub(super) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
     let length = u32::try_from(FIELDS + envelope.len()).expect("an envelope fits a frame").to_be_bytes();
     let begin = out.len();
     out.extend(length);
@@ -64,12 +64,12 @@ pub(super) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Reads the record that begins here, if there is a whole and undamaged one.
-pub(super) fn read(bytes: &[u8]) -> Found<'_> {
+pub(crate) fn read(bytes: &[u8]) -> Found<'_> {
     try_read(bytes).unwrap_or(Found::Nothing)
 }
 
 /// Whether what begins here has the length that it says, and is not cut short: its content is wrong then.
-pub(super) fn is_as_long_as_it_says(bytes: &[u8]) -> bool {
+pub(crate) fn is_as_long_as_it_says(bytes: &[u8]) -> bool {
     let size = bytes.first_chunk::<4>().and_then(|length| usize::try_from(u32::from_be_bytes(*length)).ok());
     size.is_some_and(|size| (FIELDS..=FIELDS + FRAME_MAX).contains(&size) && HEAD + size <= bytes.len())
 }

@@ -5,15 +5,15 @@ use super::frames::Frames;
 use super::sequence_map::Ascending;
 
 /// A message that is in memory only.
-pub(super) struct Held {
+pub(crate) struct Held {
     frame: Frames,
     /// To forget its id if it is not kept.
-    pub(super) key: Key,
+    pub(crate) key: Key,
 }
 
 /// Frames by number.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     held: Ascending<Held>,
     held_bytes: usize,
     recent: Ascending<Frames>,
@@ -22,13 +22,13 @@ pub(super) struct Memory {
 
 impl Memory {
     /// A message that is not on disk yet.
-    pub(super) fn hold(&mut self, number: u64, frame: Frames, key: Key) {
+    pub(crate) fn hold(&mut self, number: u64, frame: Frames, key: Key) {
         self.held_bytes += frame.len();
         self.held.push(number, Held { frame, key });
     }
 
     /// It is on disk: from now on it may be forgotten, the oldest first, so that `limit` bytes are kept.
-    pub(super) fn written(&mut self, number: u64, limit: usize) {
+    pub(crate) fn written(&mut self, number: u64, limit: usize) {
         let Some(held) = self.release(number) else { return };
         self.recent_bytes += held.frame.len();
         self.recent.push(number, held.frame);
@@ -40,19 +40,19 @@ impl Memory {
     }
 
     /// It is needed no more.
-    pub(super) fn release(&mut self, number: u64) -> Option<Held> {
+    pub(crate) fn release(&mut self, number: u64) -> Option<Held> {
         let held = self.held.remove(number)?;
         self.held_bytes -= held.frame.len();
         Some(held)
     }
 
     /// The frame of a message, if it is here.
-    pub(super) fn find(&self, number: u64) -> Option<&Frames> {
+    pub(crate) fn find(&self, number: u64) -> Option<&Frames> {
         self.held.get(number).map(|held| &held.frame).or_else(|| self.recent.get(number))
     }
 
     /// How many bytes are here only.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 }
@@ -60,7 +60,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::log::dedup::Ids;
+    use crate::server::log::memory::dedup::Ids;
     use crate::wire::{Fingerprint, MessageId};
 
     #[test]

@@ -7,31 +7,31 @@ use crate::wire::deliver;
 
 /// One frame, or several that follow each other.
 #[derive(Clone, Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     memory: Arc<[u8]>,
     range: Range<usize>,
 }
 
 impl Frames {
-    pub(super) fn new(memory: &Arc<[u8]>, range: Range<usize>) -> Self {
+    pub(crate) fn new(memory: &Arc<[u8]>, range: Range<usize>) -> Self {
         Self { memory: Arc::clone(memory), range }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.memory[self.range.clone()]
     }
 
     /// Of one frame.
-    pub(super) fn envelope(&self) -> &[u8] {
+    pub(crate) fn envelope(&self) -> &[u8] {
         deliver::envelope(self.bytes())
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.range.len()
     }
 
     /// Takes in the frame behind the last one. False if `next` stands elsewhere.
-    pub(super) fn join(&mut self, next: &Self) -> bool {
+    pub(crate) fn join(&mut self, next: &Self) -> bool {
         let follows = Arc::ptr_eq(&self.memory, &next.memory) && self.range.end == next.range.start;
         if follows {
             self.range.end = next.range.end;

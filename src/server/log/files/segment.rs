@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::record::{self, Found, Meta};
-use super::{Durability, StoreError};
 use crate::limits::{COMPACT_AT_ONCE, SEGMENT_BYTES, SEGMENT_MAX, SEGMENTS_SEALED};
+use crate::server::log::{Durability, StoreError};
 use crate::storage::append::{AppendFile, Medium};
 use crate::storage::disk::Disk;
 use crate::storage::journal::keep_torn;
@@ -24,37 +24,37 @@ use crate::text::visible;
 
 /// One file of the log. As long as somebody holds one, the file stays.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     path: PathBuf,
 }
 
 impl Segment {
     /// For reading; the caller keeps it open for the next message.
-    pub(super) fn open(&self) -> Result<File, FileError> {
+    pub(crate) fn open(&self) -> Result<File, FileError> {
         private::open_to_read(&self.path)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
 /// Where a message stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) segment: Arc<Segment>,
+pub(crate) struct Place {
+    pub(crate) segment: Arc<Segment>,
     offset: u32,
     length: u32,
 }
 
 impl Place {
     /// Bytes of the whole record.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         usize::try_from(self.length).unwrap_or(usize::MAX)
     }
 
     /// Reads the envelope from its segment, opened as `file`.
-    pub(super) fn read(&self, file: &File) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, file: &File) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.length()];
         file.read_exact_at(&mut bytes, self.offset.into())?;
         match record::read(&bytes) {
@@ -88,7 +88,7 @@ impl Known {
 }
 
 /// All segments, and the last one open for more.
-pub(super) struct Segments {
+pub(crate) struct Segments {
     folder: PathBuf,
     disk: Box<dyn Disk>,
     current: AppendFile<Box<dyn Medium + Send>>,
@@ -109,11 +109,11 @@ pub(super) struct Segments {
 
 /// What is known from elsewhere of a log that is about to be read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Proof {
+pub(crate) struct Proof {
     /// The first number that the oldest segment may hold.
-    pub(super) first: Option<u64>,
+    pub(crate) first: Option<u64>,
     /// A message that was on disk: the log can't end before it.
-    pub(super) safe: u64,
+    pub(crate) safe: u64,
 }
 
 impl Segments {
@@ -121,7 +121,7 @@ impl Segments {
     ///
     /// A torn end is cut off, kept in a copy and logged, if nothing says that it was on disk when something was answered.
     /// Damage anywhere else is refused, and then nothing was changed.
-    pub(super) fn open(
+    pub(crate) fn open(
         folder: PathBuf,
         mut disk: Box<dyn Disk>,
         limit: u64,
@@ -183,23 +183,23 @@ impl Segments {
     }
 
     /// The last number that is on disk.
-    pub(super) fn safe(&self) -> u64 {
+    pub(crate) fn safe(&self) -> u64 {
         self.safe
     }
 
     /// The last number that was written.
-    pub(super) fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
     /// Whether all that was written is on disk.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.safe == self.written
     }
 
     /// Adds messages with one write; when this returns `Ok`, all of them are on disk if `durability` asks for that, else none
     /// counts.
-    pub(super) fn append<'a>(
+    pub(crate) fn append<'a>(
         &mut self,
         messages: impl ExactSizeIterator<Item = (&'a mut Meta, &'a [u8])>,
         durability: Durability,
@@ -240,7 +240,7 @@ impl Segments {
     }
 
     /// Puts on disk what is written only.
-    pub(super) fn sync(&mut self) -> Result<(), FileError> {
+    pub(crate) fn sync(&mut self) -> Result<(), FileError> {
         if self.safe < self.written {
             self.current.sync()?;
             self.safe = self.written;
@@ -249,17 +249,17 @@ impl Segments {
     }
 
     /// How many of the oldest segments nobody refers to any more; never the last, and some at a time.
-    pub(super) fn unneeded(&self) -> usize {
+    pub(crate) fn unneeded(&self) -> usize {
         self.sealed().iter().take(SWEEP).take_while(|known| known.needed() == 0).count()
     }
 
     /// The first number of the log, without so many of the oldest segments.
-    pub(super) fn first(&self, without: usize) -> u64 {
+    pub(crate) fn first(&self, without: usize) -> u64 {
         self.all.get(without).map_or(1, |known| known.first)
     }
 
     /// Deletes so many of the oldest segments, and what was retired.
-    pub(super) fn sweep(&mut self, unneeded: usize) {
+    pub(crate) fn sweep(&mut self, unneeded: usize) {
         let Self { disk, all, retired, .. } = self;
         retired.extend(all.drain(..unneeded).map(|known| known.segment));
         retired.retain(|segment| {
@@ -272,7 +272,7 @@ impl Segments {
     }
 
     /// Whether there are more segments than stay for long.
-    pub(super) fn are_many(&self) -> bool {
+    pub(crate) fn are_many(&self) -> bool {
         self.sealed().len() >= SEGMENTS_SEALED
     }
 
@@ -286,7 +286,7 @@ impl Segments {
     ///
     /// Their order does not change, and no crash takes anything: the file is whole before it has its name, and they are deleted
     /// after it.
-    pub(super) fn compact(
+    pub(crate) fn compact(
         &mut self,
         mut is_needed: impl FnMut(&[Stored<'_>], &Arc<Segment>) -> Vec<bool>,
     ) -> Result<Vec<(u64, Place)>, FileError> {
@@ -413,9 +413,9 @@ fn read_segment(
 }
 
 /// A message as it stands in a segment.
-pub(super) struct Stored<'a> {
-    pub(super) number: u64,
-    pub(super) envelope: &'a [u8],
+pub(crate) struct Stored<'a> {
+    pub(crate) number: u64,
+    pub(crate) envelope: &'a [u8],
     record: &'a [u8],
 }
 
@@ -497,7 +497,7 @@ fn missing(folder: &Path, first: u64, last: u64) -> StoreError {
 }
 
 /// The name that says that a segment is lost.
-pub(super) fn lost(path: &Path) -> PathBuf {
+pub(crate) fn lost(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(LOST);
     name.into()

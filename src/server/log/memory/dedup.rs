@@ -10,24 +10,24 @@ use crate::wire::{Fingerprint, MessageId};
 
 /// Who sent what: the beginning of the sender's key, as far as it tells keys apart, and the message's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(crate) struct Key {
     bytes: [u8; 32],
     hash: u64,
 }
 
 /// A message that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) number: u64,
-    pub(super) digest: [u8; 16],
-    pub(super) total: u32,
+pub(crate) struct Known {
+    pub(crate) number: u64,
+    pub(crate) digest: [u8; 16],
+    pub(crate) total: u32,
 }
 
 /// The latest messages by id, the oldest forgotten first.
 ///
 /// Ids are random, so each is looked for where nothing is in a processor's cache. The table that is searched holds numbers only,
 /// and each id is hashed once.
-pub(super) struct Ids {
+pub(crate) struct Ids {
     numbers: HashTable<u64>,
     taken: Ascending<(Key, Known)>,
     hashes: RandomState,
@@ -35,23 +35,23 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { numbers: HashTable::new(), taken: Ascending::default(), hashes: RandomState::new(), limit }
     }
 
-    pub(super) fn key(&self, sender: Fingerprint, id: MessageId) -> Key {
+    pub(crate) fn key(&self, sender: Fingerprint, id: MessageId) -> Key {
         let mut bytes = sender.0;
         bytes.iter_mut().skip(16).zip(id.0).for_each(|(to, from)| *to = from);
         Key { bytes, hash: self.hashes.hash_one(bytes) }
     }
 
-    pub(super) fn find(&self, key: &Key) -> Option<Known> {
+    pub(crate) fn find(&self, key: &Key) -> Option<Known> {
         let number = self.numbers.find(key.hash, |number| has(&self.taken, *number, key))?;
         self.taken.get(*number).map(|(_, known)| *known)
     }
 
     /// Numbers only grow.
-    pub(super) fn add(&mut self, key: Key, known: Known) {
+    pub(crate) fn add(&mut self, key: Key, known: Known) {
         self.taken.push(known.number, (key, known));
         let hash = |number: &u64| self.taken.get(*number).map_or(0, |(key, _)| key.hash);
         match self.numbers.entry(key.hash, |number| has(&self.taken, *number, &key), hash) {
@@ -66,7 +66,7 @@ impl Ids {
     }
 
     /// The message with this number was not kept after all; its id may have been taken again since.
-    pub(super) fn withdraw(&mut self, key: &Key, number: u64) {
+    pub(crate) fn withdraw(&mut self, key: &Key, number: u64) {
         if let Ok(there) = self.numbers.find_entry(key.hash, |there| *there == number) {
             there.remove();
         }
