@@ -27,6 +27,29 @@ fn every_layer_imports_only_from_below() {
     }
 }
 
+/// So a circle across folders can't be. The two halves' own files, `mod.rs`, put the others together and may name all.
+#[test]
+fn a_folder_imports_only_from_those_before_it() {
+    let sources = sources();
+    for (side, order) in [("client", CLIENT_ORDER), ("server", SERVER_ORDER)] {
+        let rank = |name: &str| order.iter().position(|known| *known == name);
+        for source in sources.iter().filter(|source| source.path.starts_with(&format!("{side}/"))) {
+            let module: Vec<_> = source.path.trim_end_matches(".rs").split('/').filter(|part| *part != "mod").collect();
+            let Some(own) = module.get(1) else { continue };
+            let Some(own_rank) = rank(own) else { panic!("src/{} is not in the order of {side}/", source.path) };
+            for path in paths(&source.code, &module).iter().filter(|path| path.first() == Some(&side.to_owned())) {
+                let imported = path.get(1).map_or("mod.rs", String::as_str);
+                assert!(
+                    rank(imported).is_some_and(|rank| rank <= own_rank),
+                    "src/{} must not import {}: {imported} does not stand before {own}",
+                    source.path,
+                    path.join("::")
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn the_server_cannot_seal_or_open() {
     for source in sources().iter().filter(|source| source.path.starts_with("server/")) {
@@ -292,6 +315,56 @@ fn imports(code: &str) -> Vec<String> {
     after.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
 }
 
+/// All paths within the crate that a module's code names, from the crate's root.
+fn paths(code: &str, module: &[&str]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for statement in code.split("use ").skip(1).filter_map(|rest| rest.split(';').next()) {
+        flatten("", statement, &mut found);
+    }
+    for root in ["crate::", "super::"] {
+        let inline = code.match_indices(root).map(|(at, _)| &code[at..]);
+        found
+            .extend(inline.map(|rest| {
+                rest.split(|c: char| !c.is_alphanumeric() && !"_:".contains(c)).next().unwrap().to_owned()
+            }));
+    }
+    let names = |path: &String| path.split("::").map(|name| name.trim().to_owned()).collect::<Vec<_>>();
+    let mut absolute = Vec::new();
+    for mut path in found.iter().map(names) {
+        path.retain(|name| !name.is_empty());
+        let up = path.iter().take_while(|name| *name == "super").count();
+        match path.first().map(String::as_str) {
+            Some("crate") => absolute.push(path.split_off(1)),
+            Some("super") if up <= module.len() => {
+                let above = module[..module.len() - up].iter().map(|name| (*name).to_owned());
+                absolute.push(above.chain(path.split_off(up)).collect());
+            }
+            _ => {}
+        }
+    }
+    absolute
+}
+
+/// The paths of a `use` statement without its braces.
+fn flatten(before: &str, tree: &str, found: &mut Vec<String>) {
+    let Some((prefix, group)) = tree.split_once('{').filter(|(prefix, _)| !prefix.contains(',')) else {
+        found.push(format!("{before}{}", tree.split(" as ").next().unwrap_or_default().trim()));
+        return;
+    };
+    let (mut depth, mut begin) = (0, 0);
+    for (at, sign) in group.char_indices() {
+        match sign {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                flatten(&format!("{before}{}", prefix.trim()), &group[begin..at], found);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
 fn layer_of(path: &str) -> &str {
     path.split(['/', '.']).next().unwrap_or_default()
 }
@@ -359,6 +432,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("usage", &["environment", "error", "text"]),
     ("version", &["crypto"]),
     ("wire", &["error", "limits", "names", "text"]),
+];
+
+/// Folders and single files of the client, each above those that it may import.
+const CLIENT_ORDER: &[&str] = &[
+    "model", "error", "config", "ui", "state", "keys", "trust", "net", "receive", "send", "chat", "rpc", "commands",
+    "cli",
+];
+
+/// The same of the server.
+const SERVER_ORDER: &[&str] = &[
+    "clock", "folder", "accounts", "log", "error", "net", "settings", "options", "registry", "shared", "session",
+    "acceptor", "admin", "mod.rs", "doctor",
 ];
 
 const DOCUMENTS: &[&str] = &[

@@ -35,6 +35,7 @@ pub struct Server {
     acceptor: acceptor::Acceptor,
     socket: admin::Socket,
     shared: Arc<shared::Shared>,
+    store: log::Store<net::send_queue::Outbox>,
     /// Held as long as the server lives: one server per folder.
     folder: LockedFolder,
 }
@@ -69,11 +70,11 @@ impl Server {
         let listeners = net::bind_address::bind(listen)?;
         let bound = |source| ServerError::Listen { address: listen.to_owned(), source };
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>().map_err(bound)?;
-        let shared =
-            Arc::new(shared::Shared::new(settings, addresses, tls, accounts, store, secret, &PublicKey::decoy()?));
+        let (mail, decoy) = (Arc::clone(store.log()), PublicKey::decoy()?);
+        let shared = Arc::new(shared::Shared::new(settings, addresses, tls, accounts, mail, secret, &decoy));
         let acceptor = acceptor::Acceptor::new(listeners, Arc::clone(&shared)).map_err(bound)?;
         let socket = admin::Socket::bind(folder.path())?;
-        Ok(Self { acceptor, socket, shared, folder })
+        Ok(Self { acceptor, socket, shared, store, folder })
     }
 
     /// Where it listens, with the real port: one address, or those of a host that has several.
@@ -122,7 +123,7 @@ impl Server {
         let ended = self.acceptor.run(stop).map_err(failed);
         comings.end();
         administration.end();
-        self.shared.store.close();
+        drop(self.store);
         ended
     }
 }

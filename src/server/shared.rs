@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::accounts::Accounts;
 use super::clock::unix_ms;
-use super::log::Store;
+use super::log::Log;
 use super::net::preauth::Guests;
 use super::net::proxies::Proxies;
+use super::net::send_queue::Outbox;
 use super::net::throttle::Throttle;
 use super::registry::handle::Presence;
 use super::registry::hub::Hub;
@@ -32,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) began_ms: u64,
     pub(crate) tls: ServerTls,
     pub(crate) accounts: Accounts,
-    pub(crate) store: Store,
+    pub(crate) mail: Arc<Log<Outbox>>,
     pub(crate) guests: Arc<Guests>,
     /// Connections of trusted proxies, until they have said for whom.
     pub(crate) forwarded: Arc<Guests>,
@@ -52,7 +53,7 @@ impl Shared {
         addresses: Vec<SocketAddr>,
         tls: ServerTls,
         accounts: Accounts,
-        store: Store,
+        mail: Arc<Log<Outbox>>,
         secret: [u8; 32],
         decoy: &PublicKey,
     ) -> Self {
@@ -78,7 +79,7 @@ impl Shared {
             settings,
             tls,
             accounts,
-            store,
+            mail,
             secret,
             decoy: decoy.to_der().to_vec(),
         }

@@ -12,10 +12,17 @@ pub fn append(frames: &mut Vec<u8>, delivery: DeliveryId, backlog: bool, envelop
     });
 }
 
-/// Gives a frame its number in the server's order.
-pub fn set_delivery(frame: &mut [u8], delivery: DeliveryId) {
-    frame[DELIVERY..NUMBER].copy_from_slice(&delivery.epoch.to_be_bytes());
-    frame[NUMBER..BACKLOG].copy_from_slice(&delivery.number.to_be_bytes());
+/// Gives Deliver frames, one behind the other, the ids from `next` on; frames of other types stay as they are.
+pub fn number(mut frames: &mut [u8], mut next: DeliveryId) {
+    while let Some(prefix) = frames.first_chunk::<PREFIX>() {
+        let (frame, rest) = frames.split_at_mut(PREFIX + u32::from_be_bytes(*prefix) as usize);
+        if frame[PREFIX] == TYPE {
+            frame[DELIVERY..NUMBER].copy_from_slice(&next.epoch.to_be_bytes());
+            frame[NUMBER..BACKLOG].copy_from_slice(&next.number.to_be_bytes());
+            next.number += 1;
+        }
+        frames = rest;
+    }
 }
 
 /// Says of a frame that it waited for the client.
@@ -45,9 +52,9 @@ mod tests {
         let delivery = DeliveryId { epoch: 0x0102_0304_0506_0708, number: 0x1112_1314_1516_1718 };
         for backlog in [false, true] {
             let mut frames = b"before".to_vec();
-            append(&mut frames, DeliveryId { epoch: 0, number: 0 }, false, b"an envelope");
+            append(&mut frames, DeliveryId::default(), false, b"an envelope");
             let frame = &mut frames[b"before".len()..];
-            set_delivery(frame, delivery);
+            number(frame, delivery);
             if backlog {
                 set_backlog(frame);
             }
@@ -55,5 +62,23 @@ mod tests {
             assert_eq!(frame, expected.encode());
             assert_eq!(envelope(frame), b"an envelope");
         }
+    }
+
+    #[test]
+    fn deliveries_are_numbered_one_after_the_other_and_what_is_between_them_stays() {
+        let (mut frames, skipped) = (Vec::new(), ToClient::Skipped { count: 7 });
+        for _ in 0..2 {
+            skipped.append_to(&mut frames);
+            append(&mut frames, DeliveryId::default(), true, b"an envelope");
+        }
+        number(&mut frames, DeliveryId { epoch: 3, number: 8 });
+        let numbered = [8, 9].map(|number| {
+            let delivery = DeliveryId { epoch: 3, number };
+            [
+                skipped.encode(),
+                ToClient::Deliver { delivery, backlog: true, envelope: b"an envelope".to_vec() }.encode(),
+            ]
+        });
+        assert_eq!(frames, numbered.concat().concat());
     }
 }

@@ -31,10 +31,10 @@ pub const ALPN: &str = "topchat/2";
 /// That of the version before, which a server agrees to only to say that the client must be updated.
 pub const ALPN_OUTDATED: &str = "topchat/1";
 
-/// Where a delivery stands in the server's order.
+/// One of a session's deliveries.
 ///
-/// Clients treat it as opaque and send it back unchanged; the epoch tells one run of the server from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Clients treat it as opaque and send it back unchanged; the epoch tells one session from another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeliveryId {
     /// When this run of the server began, as Unix time in milliseconds.
     pub epoch: u64,

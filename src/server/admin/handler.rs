@@ -14,7 +14,7 @@ use crate::server::accounts::{Account, Accounts, ChangeError, Invite, InviteCode
 use crate::server::clock::{milliseconds, unix_ms};
 use crate::server::error::Refusal;
 use crate::server::folder::MESSAGES;
-use crate::server::log::days;
+use crate::server::log::{Mail, days};
 use crate::server::net::throttle::{Kind, RetryAfter, Whose};
 use crate::server::settings::Registration;
 use crate::server::shared::Shared;
@@ -57,7 +57,7 @@ impl Desk<'_> {
         let name = account.name();
         self.accounts.delete(account).map_err(|why| refusal(name, why))?;
         if let Some(live) = self.live {
-            live.store.remove(account);
+            live.mail.remove(account);
         }
         Ok(vec![self.changed(name, Change::Deleted, Some(Code::Deleted))])
     }
@@ -66,7 +66,7 @@ impl Desk<'_> {
         let name = account.name();
         self.accounts.set_disabled(account, disabled).map_err(|why| refusal(name, why))?;
         if let Some(live) = self.live {
-            live.store.set_disabled(name, disabled);
+            live.mail.set_disabled(name, disabled);
         }
         Ok(vec![match disabled {
             true => self.changed(name, Change::Disabled, Some(Code::Disabled)),
@@ -191,7 +191,7 @@ impl Desk<'_> {
 }
 
 fn running(live: &Shared, now: u64) -> Running {
-    let (waiting_direct, waiting_group) = live.store.waiting();
+    let (waiting_direct, waiting_group) = live.mail.waiting();
     Running {
         pid: std::process::id(),
         addresses: live.addresses.iter().map(ToString::to_string).collect(),
@@ -216,7 +216,7 @@ fn sessions(live: &Shared) -> Vec<Row> {
         mode: if session.mode == Mode::Receiving { "receiving" } else { "errand" }.to_owned(),
         since: when(session.since_ms),
         source: session.source.to_string(),
-        waiting: (session.mode == Mode::Receiving).then(|| live.store.waiting_for(&name)),
+        waiting: (session.mode == Mode::Receiving).then(|| live.mail.waiting_for(&name)),
         name: name.to_string(),
     });
     rows.collect()

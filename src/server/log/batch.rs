@@ -1,6 +1,6 @@
 //! Messages that came together, on their way to the log.
 //!
-//! Their Deliver frames stand one behind the other from the beginning; only the numbers are missing.
+//! Their Deliver frames stand one behind the other from the beginning; only their ids are missing, which differ for each who gets them.
 
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ impl Submissions {
     /// Adds a message.
     pub(crate) fn add(&mut self, header: Header, envelope: &[u8]) {
         let begin = self.frames.len();
-        deliver::append(&mut self.frames, DeliveryId { epoch: 0, number: 0 }, false, envelope);
+        deliver::append(&mut self.frames, DeliveryId::default(), false, envelope);
         let mut short = [0; 16];
         short.iter_mut().zip(digest::sha256(envelope)).for_each(|(to, from)| *to = from);
         self.messages.push(Submission { header, size: envelope.len(), frame: begin..self.frames.len(), digest: short });

@@ -1,60 +1,51 @@
-//! One session's way through the log.
+//! A receiving session's way through its mailbox: what it was given, and what it has to acknowledge.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::files::segment::{Place, Segment};
-use super::order::{Order, Position, Source, Wakes};
-use super::{ACKNOWLEDGE_WITHIN, Inner};
-use crate::limits::UNACKNOWLEDGED;
-use crate::names::UserName;
-use crate::server::net::SessionId;
-use crate::wire::{DeliveryId, ToClient, deliver};
+use super::mail::{Mail, Unreadable};
+use crate::crypto::random;
+use crate::limits::{ACKNOWLEDGE_WITHIN, UNACKNOWLEDGED};
+use crate::server::accounts::Account;
+use crate::wire::{DeliveryId, deliver};
 
 /// Takes the messages of one account for one session, in order, each once. Dropping it ends that.
-pub(crate) struct Receiver {
-    inner: Arc<Inner>,
-    name: UserName,
-    id: SessionId,
-    position: Position,
-    /// To be told before the next message.
-    skipped: u64,
-    /// Delivered and not acknowledged, ascending.
+pub(crate) struct Receiver<M: Mail> {
+    mail: Arc<M>,
+    attachment: M::Attachment,
+    /// Tells this session's deliveries from those of others.
+    epoch: u64,
+    /// How many deliveries there were.
+    delivered: u64,
+    /// The numbers of those that were not acknowledged, ascending.
     outstanding: VecDeque<u64>,
-    /// The last one that was acknowledged, if the log does not know that yet.
+    /// The last one that was acknowledged, if the mailbox does not know that yet.
     acknowledged: Option<u64>,
     /// The last acknowledgement, or when the first delivery after it went out.
     since: Instant,
     /// There may be more to take.
     is_behind: bool,
     is_finished: bool,
-    opened: Option<(Arc<Segment>, File)>,
 }
 
 /// An acknowledgement of something that was not delivered in this session, or was acknowledged before.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotDelivered;
 
-/// A message can't be read from the disk; the log says which.
-#[derive(Debug)]
-pub(crate) struct Unreadable;
-
-impl Receiver {
-    pub(super) fn new(inner: Arc<Inner>, name: UserName, id: SessionId, position: Position, skipped: u64) -> Self {
+impl<M: Mail> Receiver<M> {
+    /// For a session of this account, in place of an older one.
+    pub(crate) fn attach(mail: &Arc<M>, account: &Account, handle: &Arc<M::Handle>) -> Self {
         Self {
-            inner,
-            name,
-            id,
-            position,
-            skipped,
+            attachment: mail.attach(account, handle),
+            mail: Arc::clone(mail),
+            epoch: u64::from_be_bytes(random::bytes()),
+            delivered: 0,
             outstanding: VecDeque::new(),
             acknowledged: None,
             since: Instant::now(),
             is_behind: true,
             is_finished: false,
-            opened: None,
         }
     }
 
@@ -73,55 +64,46 @@ impl Receiver {
         self.is_behind = true;
     }
 
-    /// Adds the next frames to `frames`, about [`WRITE_BATCH`](crate::limits::WRITE_BATCH) bytes; none if there is nothing more for now, or if too
-    /// many wait for an acknowledgement.
+    /// Adds the next frames to `frames`; none if there is nothing more for now, or if too many wait for an acknowledgement.
     pub(crate) fn take(&mut self, frames: &mut Vec<u8>) -> Result<(), Unreadable> {
         if !self.is_ready() {
             return Ok(());
         }
-        let room = self.room();
-        let (taken, skipped) = self.inner.lock().take(&self.name, self.id, &mut self.position, room);
-        let skipped = skipped + std::mem::take(&mut self.skipped);
-        if skipped > 0 {
-            ToClient::Skipped { count: skipped }.append_to(frames);
-        }
+        let (begin, room) = (frames.len(), self.room());
+        let taken = self.mail.take(&mut self.attachment, room, frames)?;
+        deliver::number(&mut frames[begin..], DeliveryId { epoch: self.epoch, number: self.delivered + 1 });
+        self.delivered += taken.numbers.len() as u64;
         // One that gets nothing although there is more is not attached any more.
         self.is_behind = !taken.are_all && !taken.numbers.is_empty();
-        if taken.are_all {
-            self.opened = None;
-        }
         if self.outstanding.is_empty() && !taken.numbers.is_empty() {
             self.since = Instant::now();
-        }
-        for source in taken.sources {
-            self.append(source, frames)?;
         }
         self.outstanding.extend(taken.numbers);
         Ok(())
     }
 
-    /// The client has `delivery` and all that it got before. The log hears of it with [`Store::settle`](super::Store::settle).
+    /// The client has `delivery` and all that it got before. The mailbox hears of it with [`Mail::settle`].
     pub(crate) fn acknowledge(&mut self, delivery: DeliveryId) -> Result<(), NotDelivered> {
-        let position = self.outstanding.binary_search(&delivery.number).map_err(|_| NotDelivered)?;
-        if delivery.epoch != self.inner.epoch {
+        let known = self.delivered - self.outstanding.len() as u64;
+        let count =
+            delivery.number.checked_sub(known).and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+        if delivery.epoch != self.epoch || !(1..=self.outstanding.len()).contains(&count) {
             return Err(NotDelivered);
         }
-        self.outstanding.drain(..=position);
+        self.acknowledged = self.outstanding.drain(..count).next_back();
         self.since = Instant::now();
-        self.acknowledged = Some(delivery.number);
         Ok(())
     }
 
-    /// Whether there are acknowledgements that the log does not know.
+    /// Whether there are acknowledgements that the mailbox does not know.
     pub(crate) fn has_acknowledged(&self) -> bool {
         self.acknowledged.is_some()
     }
 
-    /// Tells the log what was acknowledged.
-    pub(super) fn settle(&mut self, order: &mut Order, wakes: &mut Wakes) {
-        if let Some(number) = self.acknowledged.take() {
-            order.acknowledge(&self.name, number, wakes);
-        }
+    /// What the mailbox is to be told of acknowledgements.
+    pub(crate) fn settle(&mut self) -> Option<(&M::Attachment, u64)> {
+        let number = self.acknowledged.take()?;
+        Some((&self.attachment, number))
     }
 
     /// Until when the client must acknowledge something, if it let as many wait as it may.
@@ -133,60 +115,22 @@ impl Receiver {
         if self.is_finished { 0 } else { UNACKNOWLEDGED.saturating_sub(self.outstanding.len()) }
     }
 
-    /// The same by itself.
+    /// Tells the mailbox by itself.
     #[cfg(test)]
-    pub(super) fn settle_now(&mut self) {
-        let inner = Arc::clone(&self.inner);
-        inner.change(|order, wakes| self.settle(order, wakes));
+    pub(super) fn settle_now(&mut self, handle: &Arc<M::Handle>) {
+        let acknowledged = self.acknowledged.take().map(|number| (&self.attachment, number));
+        self.mail.settle(&mut super::Submissions::default(), acknowledged, handle);
     }
 
     /// What the last delivery is to be acknowledged with.
     #[cfg(test)]
     pub(super) fn last_delivered(&self) -> Option<DeliveryId> {
-        self.outstanding.back().map(|number| DeliveryId { epoch: self.inner.epoch, number: *number })
-    }
-
-    fn append(&mut self, source: Source, frames: &mut Vec<u8>) -> Result<(), Unreadable> {
-        match source {
-            Source::Memory { frames: more, has_waited } => {
-                let begin = frames.len();
-                frames.extend_from_slice(more.bytes());
-                if has_waited {
-                    deliver::set_backlog(&mut frames[begin..]);
-                }
-            }
-            Source::Disk { number, place, has_waited } => {
-                let envelope = self.read(&place).map_err(|error| {
-                    let path = place.segment.path().display();
-                    log::error!("reading message {number} from {path}: {error}");
-                    Unreadable
-                })?;
-                let delivery = DeliveryId { epoch: self.inner.epoch, number };
-                deliver::append(frames, delivery, has_waited, &envelope);
-            }
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, place: &Place) -> std::io::Result<Vec<u8>> {
-        let is_open = self.opened.as_ref().is_some_and(|(segment, _)| Arc::ptr_eq(segment, &place.segment));
-        if !is_open {
-            let file = place.segment.open().map_err(std::io::Error::other)?;
-            self.opened = Some((Arc::clone(&place.segment), file));
-        }
-        match &self.opened {
-            Some((_, file)) => place.read(file),
-            None => Err(std::io::ErrorKind::NotFound.into()),
-        }
+        (!self.outstanding.is_empty()).then_some(DeliveryId { epoch: self.epoch, number: self.delivered })
     }
 }
 
-impl Drop for Receiver {
+impl<M: Mail> Drop for Receiver<M> {
     fn drop(&mut self) {
-        let inner = Arc::clone(&self.inner);
-        inner.change(|order, wakes| {
-            self.settle(order, wakes);
-            order.detach(&self.name, self.id, wakes);
-        });
+        self.mail.detach(&self.attachment, self.acknowledged);
     }
 }

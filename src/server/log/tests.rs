@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::crypto::digest;
+use crate::error::Explain;
 use crate::limits::FRAME_MAX;
+use crate::server::folder::{CURSORS, MESSAGES};
+use crate::server::net::send_queue::Outbox;
 use crate::storage::failing::FailingDisk;
 use crate::wire::frame::FrameBuffer;
 use crate::wire::to_client::State;
-use crate::wire::{Bundle, Envelope, Fingerprint, Header, Suite, ToClient, Verifier};
+use crate::wire::{Bundle, DeliveryId, Envelope, Fingerprint, Header, Suite, ToClient, Verifier};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -20,8 +23,7 @@ struct Scene {
     durability: Durability,
     segment_bytes: u64,
     disk: FailingDisk,
-    store: Option<Store>,
-    sessions: SessionId,
+    store: Option<Store<Outbox>>,
     /// How long earlier runs lasted, as far as nothing in the log says more.
     ran_ms: u64,
 }
@@ -34,17 +36,8 @@ impl Scene {
     fn with(quotas: Quotas, durability: Durability, disk: FailingDisk) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let accounts = ["alice", "bob", "carol"].map(|name| account(name, 0)).into();
-        let mut scene = Self {
-            folder,
-            accounts,
-            quotas,
-            durability,
-            segment_bytes: 2000,
-            disk,
-            store: None,
-            sessions: 0,
-            ran_ms: 0,
-        };
+        let mut scene =
+            Self { folder, accounts, quotas, durability, segment_bytes: 2000, disk, store: None, ran_ms: 0 };
         scene.open();
         scene
     }
@@ -53,7 +46,7 @@ impl Scene {
         self.store = Some(self.try_open().unwrap());
     }
 
-    fn try_open(&mut self) -> Result<Store, StoreError> {
+    fn try_open(&mut self) -> Result<Store<Outbox>, StoreError> {
         self.store = None;
         let (accounts, disk) = (self.accounts.clone(), self.disk.clone());
         let quotas = self.quotas.clone();
@@ -63,8 +56,14 @@ impl Scene {
         })
     }
 
-    fn store(&self) -> &Store {
-        self.store.as_ref().unwrap()
+    /// For what only this log has.
+    fn log(&self) -> &Arc<Log<Outbox>> {
+        self.store.as_ref().unwrap().log()
+    }
+
+    /// Sessions know no more of it, nor do most tests.
+    fn mail(&self) -> &Arc<impl Mail<Handle = Outbox> + use<>> {
+        self.log()
     }
 
     fn segments(&self) -> Vec<PathBuf> {
@@ -91,15 +90,14 @@ impl Scene {
         let envelope = envelope(from, to, id, text);
         let mut messages = Submissions::default();
         messages.add(envelope.header.clone(), &envelope.encode());
-        let refused = self.store().settle(&mut messages, None, &client.outbox);
+        let refused = self.mail().settle(&mut messages, None, &client.outbox);
         refused.first().map_or(Ok(()), |(_, code)| Err(*code))
     }
 
     fn attach(&mut self, name: &str) -> Reader {
-        self.sessions += 1;
         let client = Client::new();
         let account = self.accounts.iter().find(|account| account.name().as_str() == name).unwrap();
-        let receiver = self.store().attach(account, self.sessions, &client.outbox);
+        let receiver = Receiver::attach(self.log(), account, &client.outbox);
         Reader { receiver, client, skipped: 0 }
     }
 
@@ -135,8 +133,8 @@ impl Scene {
 
     /// Somebody registers.
     fn join(&mut self, name: &str) -> Arc<Account> {
-        let account = account(name, self.store().next_start());
-        self.store().join(&account);
+        let account = account(name, self.mail().next_start());
+        self.mail().join(&account);
         self.accounts.push(Arc::clone(&account));
         account
     }
@@ -192,7 +190,7 @@ impl Client {
 }
 
 struct Reader {
-    receiver: Receiver,
+    receiver: Receiver<Log<Outbox>>,
     client: Client,
     skipped: u64,
 }
@@ -225,7 +223,7 @@ impl Reader {
     fn acknowledge(&mut self) {
         if let Some(number) = self.receiver.last_delivered() {
             self.receiver.acknowledge(number).unwrap();
-            self.receiver.settle_now();
+            self.receiver.settle_now(&self.client.outbox);
         }
     }
 }
@@ -317,7 +315,7 @@ fn a_session_that_gets_no_more_does_not_ask_for_it_again() {
     let mut scene = Scene::new();
     let (mut replaced, mut removed) = (scene.attach("bob"), scene.attach("carol"));
     let _newer = scene.attach("bob");
-    scene.store().remove(&scene.accounts[2]);
+    scene.mail().remove(&scene.accounts[2]);
     for id in 1..=2 {
         scene.send("alice", "bob", id);
         for reader in [&mut replaced, &mut removed] {
@@ -336,7 +334,7 @@ fn a_session_that_is_being_closed_does_not_take_the_newers_place() {
     let late = Client::new();
     late.outbox.close(Code::Replaced);
     let bob = Arc::clone(&scene.accounts[1]);
-    let receiver = scene.store().attach(&bob, 99, &late.outbox);
+    let receiver = Receiver::attach(scene.log(), &bob, &late.outbox);
     let mut late = Reader { receiver, client: late, skipped: 0 };
     scene.send("alice", "bob", 1);
     assert_eq!((late.read(), newer.read()), (vec![], vec![(1, false)]));
@@ -347,27 +345,34 @@ fn a_session_of_a_deleted_account_gets_nothing_of_the_names_next_owner() {
     let mut scene = Scene::new();
     let mut before = scene.attach("bob");
     let old = Arc::clone(&scene.accounts[1]);
-    scene.store().remove(&old);
-    scene.store().inner.lock().join(Owner { identity: Fingerprint([9; 32]), ..owner(&old) }, &mut Wakes::default());
+    scene.mail().remove(&old);
+    scene.log().lock().join(Owner { identity: Fingerprint([9; 32]), ..owner(&old) }, &mut Wakes::default());
     let mut after = scene.attach("bob");
     scene.send("alice", "bob", 1);
     assert_eq!((before.read(), after.read()), (vec![], vec![]));
 }
 
 #[test]
-fn an_acknowledgement_of_another_run_or_of_nothing_is_refused() {
+fn an_acknowledgement_of_another_session_or_of_nothing_is_refused() {
     let mut scene = Scene::new();
     scene.send("alice", "bob", 1);
     let mut bob = scene.attach("bob");
-    let epoch = scene.store().inner.epoch;
-    let acknowledge =
-        |bob: &mut Reader, epoch, number| bob.receiver.acknowledge(crate::wire::DeliveryId { epoch, number });
-    assert_eq!(acknowledge(&mut bob, epoch, 1), Err(NotDelivered));
+    let mut acknowledge = |delivery: DeliveryId| bob.receiver.acknowledge(delivery);
+    assert_eq!(acknowledge(DeliveryId { epoch: 0, number: 1 }), Err(NotDelivered));
     bob.read();
-    assert_eq!(acknowledge(&mut bob, epoch - 1, 1), Err(NotDelivered));
-    assert_eq!(acknowledge(&mut bob, epoch, 2), Err(NotDelivered));
-    assert_eq!(acknowledge(&mut bob, epoch, 1), Ok(()));
-    assert_eq!(acknowledge(&mut bob, epoch, 1), Err(NotDelivered));
+    let delivered = bob.receiver.last_delivered().unwrap();
+    let mut acknowledge = |delivery: DeliveryId| bob.receiver.acknowledge(delivery);
+    assert_eq!(acknowledge(DeliveryId { epoch: delivered.epoch ^ 1, ..delivered }), Err(NotDelivered));
+    assert_eq!(acknowledge(DeliveryId { number: 0, ..delivered }), Err(NotDelivered));
+    assert_eq!(acknowledge(DeliveryId { number: 2, ..delivered }), Err(NotDelivered));
+    assert_eq!(acknowledge(delivered), Ok(()));
+    assert_eq!(acknowledge(delivered), Err(NotDelivered));
+    bob.receiver.settle_now(&bob.client.outbox);
+    let mut next = scene.attach("bob");
+    scene.send("alice", "bob", 2);
+    next.read();
+    assert_eq!(next.receiver.last_delivered().unwrap().number, 1, "each session counts its own");
+    assert_eq!(next.receiver.acknowledge(delivered), Err(NotDelivered));
 }
 
 #[test]
@@ -502,7 +507,7 @@ fn a_new_account_begins_at_the_end_and_an_old_owners_mail_goes_with_him() {
     scene.send("alice", "ALL", 2);
     assert_eq!(scene.collect("dave"), [2]);
     scene.send("alice", "dave", 3);
-    scene.store().remove(&dave);
+    scene.mail().remove(&dave);
     assert_eq!(scene.submit("alice", "dave", 4, b"", &Client::new()), Err(Code::NoSuchUser));
     scene.accounts.pop();
     // The same name and keys again: what waited for the first account is gone all the same.
@@ -515,12 +520,12 @@ fn a_new_account_begins_at_the_end_and_an_old_owners_mail_goes_with_him() {
 #[test]
 fn a_name_that_is_deleted_and_registered_again_at_once_has_the_new_owners_mailbox() {
     let mut scene = Scene::new();
-    let [old, new] = [0; 2].map(|_| account("dave", scene.store().next_start()));
-    scene.store().join(&old);
+    let [old, new] = [0; 2].map(|_| account("dave", scene.mail().next_start()));
+    scene.mail().join(&old);
     scene.send("alice", "dave", 1);
-    scene.store().join(&new);
-    scene.store().remove(&old);
-    scene.store().join(&old);
+    scene.mail().join(&new);
+    scene.mail().remove(&old);
+    scene.mail().join(&old);
     scene.accounts.push(new);
     scene.send("alice", "dave", 2);
     assert_eq!(scene.collect("dave"), [2]);
@@ -547,7 +552,7 @@ fn an_account_of_a_name_that_was_there_before_gets_nothing_from_before_after_a_c
     scene.send("alice", "ALL", 1);
     assert_eq!(scene.collect("dave"), [1]);
     scene.open();
-    scene.store().remove(&first);
+    scene.mail().remove(&first);
     scene.accounts.pop();
     for id in 2..=4 {
         scene.send("alice", "ALL", id);
@@ -567,12 +572,12 @@ fn numbers_go_on_behind_every_one_that_was_used_and_no_start_comes_twice() {
     let mut scene = Scene::new();
     let first = scene.join("dave").joined();
     scene.open();
-    scene.store().remove(&scene.accounts[3]);
+    scene.mail().remove(&scene.accounts[3]);
     scene.accounts.pop();
     scene.open();
     let second = scene.join("dave").joined();
     scene.open();
-    assert!(first < second && second < scene.store().next_start());
+    assert!(first < second && second < scene.mail().next_start());
 }
 
 /// A start is no message: that nothing was written with its number does not hold the cursors back.
@@ -597,14 +602,14 @@ fn age_is_time_that_the_server_ran_and_neither_a_restart_nor_the_wall_clock_adds
     // The log tells how long the server ran, also where nothing else does.
     scene.ran_ms = 0;
     scene.open();
-    assert!(scene.store().inner.clock.now_ms() >= 3_600_000);
+    assert!(scene.log().clock.now_ms() >= 3_600_000);
     let mut bob = scene.attach("bob");
     assert_eq!((bob.read(), bob.skipped), (vec![(1, true)], 0));
     drop(bob);
     scene.ran_ms = 3_600_000 + 31_000;
     scene.open();
     let begun = Instant::now();
-    while scene.store().waiting().0 > 0 {
+    while scene.mail().waiting().0 > 0 {
         assert!(begun.elapsed() < PATIENCE, "it ran for long enough");
         std::thread::yield_now();
     }
@@ -631,7 +636,7 @@ fn a_message_over_its_age_goes_and_is_counted() {
     let quotas = Quotas { age: Duration::ZERO, ..Quotas::default() };
     let mut scene = Scene::with(quotas, Durability::Disk, FailingDisk::default());
     scene.send("alice", "bob", 1);
-    scene.store().inner.lock().expire(u64::MAX);
+    scene.log().lock().expire(u64::MAX);
     let mut bob = scene.attach("bob");
     assert_eq!((bob.read(), bob.skipped), (vec![], 1));
 }

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use super::files::cursors::{Cursors, Mark};
 use super::files::segment::{Segments, Stored};
 use super::mailboxes::Line;
-use super::order::{Unwritten, Wakes, WriterState, header_of};
-use super::{Durability, Inner};
+use super::order::header_of;
+use super::recipients::{Handle, Wakes};
+use super::unwritten::{Unwritten, WriterState};
+use super::{Durability, Log};
 use crate::limits::{CLOCK_EVERY, CURSORS_WITHIN, EXPIRE_EVERY, SYNC_WITHIN};
 use crate::names::{Recipient, UserName};
 use crate::server::clock::{Reading, Step, milliseconds, unix_ms};
 
-pub(super) struct Writer {
-    inner: Arc<Inner>,
+pub(super) struct Writer<H> {
+    log: Arc<Log<H>>,
     durability: Durability,
     segments: Segments,
     cursors: Cursors,
@@ -41,11 +43,11 @@ enum Work {
     Stop,
 }
 
-impl Writer {
-    pub(super) fn new(inner: Arc<Inner>, segments: Segments, cursors: Cursors, reading: Reading) -> Self {
-        let (now, durability) = (Instant::now(), inner.lock().durability());
+impl<H: Handle> Writer<H> {
+    pub(super) fn new(log: Arc<Log<H>>, segments: Segments, cursors: Cursors, reading: Reading) -> Self {
+        let (now, durability) = (Instant::now(), log.lock().queue.durability);
         Self {
-            inner,
+            log,
             durability,
             segments,
             cursors,
@@ -79,27 +81,27 @@ impl Writer {
     }
 
     fn wait(&self) -> Work {
-        let mut order = self.inner.lock();
+        let mut order = self.log.lock();
         loop {
             let is_failing = self.failed.is_some_and(|failed| failed.elapsed() < CURSORS_WITHIN);
-            let is_due = order.is_write_due() || self.written.elapsed() >= CURSORS_WITHIN;
-            if order.has_unwritten() && (order.is_stopping || (is_due && !is_failing)) {
-                return Work::Messages(order.take_unwritten());
+            let is_due = order.queue.is_due() || self.written.elapsed() >= CURSORS_WITHIN;
+            if !order.queue.is_empty() && (order.queue.is_stopping || (is_due && !is_failing)) {
+                return Work::Messages(order.queue.take());
             }
-            if order.is_stopping {
+            if order.queue.is_stopping {
                 return Work::Stop;
             }
             let has_unsettled = order.index().has_changed() || !self.segments.is_settled();
-            let (state, patience) = match (order.has_unwritten(), has_unsettled) {
+            let (state, patience) = match (!order.queue.is_empty(), has_unsettled) {
                 (true, _) => (WriterState::Resting, CURSORS_WITHIN.saturating_sub(self.tried().elapsed())),
                 (false, true) => (WriterState::Resting, self.flush_within().saturating_sub(self.flushed.elapsed())),
                 (false, false) => (WriterState::Idle, CLOCK_EVERY),
             };
-            order.writer = state;
+            order.queue.writer = state;
             let (guard, timeout) =
-                self.inner.work.wait_timeout(order, patience).unwrap_or_else(std::sync::PoisonError::into_inner);
+                self.log.work.wait_timeout(order, patience).unwrap_or_else(std::sync::PoisonError::into_inner);
             order = guard;
-            order.writer = WriterState::Working;
+            order.queue.writer = WriterState::Working;
             if timeout.timed_out() {
                 return Work::Rest;
             }
@@ -114,17 +116,17 @@ impl Writer {
         match written {
             Ok(places) => {
                 self.failed = None;
-                let mut order = self.inner.lock();
+                let mut order = self.log.lock();
                 order.settled(self.segments.safe(), self.segments.is_settled());
                 order.written(batch, places, &mut wakes);
             }
             Err(error) => {
                 log::error!("messages: {} could not be kept: {error}", batch.len());
-                let mut order = self.inner.lock();
+                let mut order = self.log.lock();
                 order.failed(batch, &mut wakes);
-                if order.is_stopping {
+                if order.queue.is_stopping {
                     // There is no later.
-                    order.give_up();
+                    order.queue.give_up();
                 }
                 self.failed = (self.durability == Durability::Memory).then(Instant::now);
             }
@@ -150,7 +152,7 @@ impl Writer {
         self.look_at_the_clock();
         let (changed, all, until) = self.changed_cursors();
         if !self.settle(until) {
-            self.inner.lock().index().put_back(&changed);
+            self.log.lock().index().put_back(&changed);
             return;
         }
         // Where the log begins is on disk before the segments before that are gone.
@@ -166,7 +168,7 @@ impl Writer {
             Ok(()) => self.segments.sweep(unneeded),
             Err(error) => {
                 log::warn!("acknowledgements could not be written, so after a crash messages come again: {error}");
-                self.inner.lock().index().put_back(&changed);
+                self.log.lock().index().put_back(&changed);
             }
         }
         if is_due {
@@ -179,7 +181,7 @@ impl Writer {
 
     /// Warns, once for each step.
     fn look_at_the_clock(&mut self) {
-        let now = Reading { run_ms: self.inner.clock.now_ms(), unix_ms: unix_ms() };
+        let now = Reading { run_ms: self.log.clock.now_ms(), unix_ms: unix_ms() };
         if let Some(step) = Step::between(self.reading, now) {
             log::warn!("{step}");
         }
@@ -188,11 +190,11 @@ impl Writer {
 
     /// Puts together what is needed of old segments, so that one old message does not keep all that came with it.
     fn compact(&mut self) {
-        let (inner, mut recipients) = (&self.inner, HashMap::new());
+        let (log, mut recipients) = (&self.log, HashMap::new());
         let moved = self.segments.compact(|messages, segment| {
             let to: Vec<Option<Recipient>> =
                 messages.iter().map(|message| Some(header_of(message.envelope)?.recipient)).collect();
-            let mut order = inner.lock();
+            let mut order = log.lock();
             let is_needed = |(message, to): (&Stored<'_>, Option<Recipient>)| {
                 let Some(to) = to else { return false };
                 let place = order.index().place(message.number, name_in(&to)).and_then(|place| place.as_ref());
@@ -207,7 +209,7 @@ impl Writer {
         match moved {
             Ok(moved) => {
                 for some in moved.chunks(MOVED_AT_ONCE) {
-                    let mut order = self.inner.lock();
+                    let mut order = self.log.lock();
                     for (number, place) in some {
                         let to = recipients.get(number).and_then(name_in);
                         order.index().set_place(*number, to, place.clone());
@@ -223,7 +225,7 @@ impl Writer {
     /// The cursors to be written, all of them if it is time for that, and up to which message they go: no cursor may be on disk
     /// before the messages up to it.
     fn changed_cursors(&self) -> (Vec<Line>, Option<Vec<Line>>, u64) {
-        let mut order = self.inner.lock();
+        let mut order = self.log.lock();
         let until = match self.durability {
             Durability::Disk => order.safe,
             Durability::Memory => order.last(),
@@ -237,7 +239,7 @@ impl Writer {
     /// Puts all messages up to this one on disk. False if the disk refuses.
     fn settle(&mut self, until: u64) -> bool {
         while self.segments.written() < until && self.failed.is_none() {
-            let batch = self.inner.lock().take_unwritten();
+            let batch = self.log.lock().queue.take();
             if batch.is_empty() {
                 break;
             }
@@ -245,16 +247,16 @@ impl Writer {
         }
         let synced =
             self.segments.sync().inspect_err(|error| log::warn!("messages are not safe from a crash yet: {error}"));
-        self.inner.lock().settled(self.segments.safe(), self.segments.is_settled());
+        self.log.lock().settled(self.segments.safe(), self.segments.is_settled());
         synced.is_ok() && self.failed.is_none()
     }
 
     fn expire(&mut self) {
         self.compact();
         self.expired = Some(Instant::now());
-        let mut order = self.inner.lock();
+        let mut order = self.log.lock();
         let age = milliseconds(order.index().quotas().age);
-        order.expire(self.inner.clock.now_ms().saturating_sub(age));
+        order.expire(self.log.clock.now_ms().saturating_sub(age));
     }
 }
 

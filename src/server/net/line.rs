@@ -8,14 +8,14 @@ use std::ops::{Deref, DerefMut};
 use super::end::End;
 use super::send_queue::Outbox;
 use crate::limits;
-use crate::server::log::Receiver;
+use crate::server::log::{Log, Receiver};
 use crate::transport::Connection;
 use crate::wire::Code;
 
 /// One client's connection, and for a receiving session its way through the log.
 pub(crate) struct Line {
     pub(crate) connection: Connection,
-    pub(crate) receiver: Option<Receiver>,
+    pub(crate) receiver: Option<Receiver<Log<Outbox>>>,
     /// Sending for the session's thread went wrong: it has to end.
     failed: Option<End>,
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::line::Line;
 use crate::limits::{OUTBOX_FRAMES, OUTBOX_KEPT, SENDS_FOR_OWNER, SENDS_UNANSWERED};
+use crate::server::log::{Handle, MustWake, Saying};
 use crate::sync::lock;
 use crate::transport::Wakeup;
 use crate::wire::Code;
@@ -34,17 +35,6 @@ struct Queue {
     sleep: Sleep,
 }
 
-/// What a frame is to the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Saying {
-    /// The answer to a message that was announced with [`Outbox::expect_answer`]: always taken.
-    Answer,
-    /// Such an answer behind which news will come: it may wait for them a moment.
-    Accepted,
-    /// More about a message: left out if the client lets too many wait.
-    News,
-}
-
 /// What the owner waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Sleep {
@@ -59,48 +49,14 @@ pub(crate) enum Sleep {
     Lingering,
 }
 
-/// The owner sleeps: [`Outbox::send_or_wake`] or [`Outbox::wake`] must follow, once the caller holds no lock any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) struct MustWake(pub(crate) bool);
-
 impl Outbox {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self { queue: Mutex::default(), wakeup: Wakeup::new()?, parked: Mutex::default() })
     }
 
-    /// Adds a frame. Never blocks, and does not wake.
-    pub(crate) fn say(&self, frame: &[u8], saying: Saying) -> MustWake {
-        let mut queue = self.lock();
-        match saying {
-            Saying::Answer | Saying::Accepted => queue.unanswered = queue.unanswered.saturating_sub(1),
-            Saying::News if queue.frames >= OUTBOX_FRAMES => return MustWake(false),
-            Saying::News => {}
-        }
-        queue.waiting.extend_from_slice(frame);
-        queue.frames += 1;
-        queue.is_pressing |= saying != Saying::Accepted;
-        match saying {
-            Saying::Accepted => queue.rouse(&[Sleep::Idle]),
-            Saying::Answer | Saying::News => queue.rouse(&[Sleep::Idle, Sleep::Lingering]),
-        }
-    }
-
-    /// There is a message for the owner in the log. Never blocks, and does not wake.
-    pub(crate) fn announce_mail(&self) -> MustWake {
-        let mut queue = self.lock();
-        queue.has_mail = true;
-        queue.rouse(&[Sleep::Idle, Sleep::Lingering])
-    }
-
     /// Whether mail was announced since the last call.
     pub(crate) fn take_mail(&self) -> bool {
         std::mem::take(&mut self.lock().has_mail)
-    }
-
-    /// A message of this client was taken and will be answered.
-    pub(crate) fn expect_answer(&self) {
-        self.lock().unanswered += 1;
     }
 
     /// Whether the client's next frame may be taken: not if too many of its messages wait for their answer, `more` that
@@ -168,18 +124,6 @@ impl Outbox {
         self.lock().sleep = Sleep::Awake;
     }
 
-    /// Sends what waits for the sleeping owner, or wakes it. Outside of locks: the woken thread would only run into them.
-    pub(crate) fn send_or_wake(&self) {
-        if !self.send() {
-            self.wake();
-        }
-    }
-
-    /// Wakes the owner.
-    pub(crate) fn wake(&self) {
-        self.wakeup.wake();
-    }
-
     /// Whether all is sent and the owner may go on sleeping. A client that takes its bytes slowly is left to its owner.
     fn send(&self) -> bool {
         let Ok(mut parked) = self.parked.try_lock() else { return false };
@@ -225,6 +169,48 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // No code that can panic runs under this lock.
         lock(&self.queue)
+    }
+}
+
+impl Handle for Outbox {
+    fn say(&self, frame: &[u8], saying: Saying) -> MustWake {
+        let mut queue = self.lock();
+        match saying {
+            Saying::Answer | Saying::Accepted => queue.unanswered = queue.unanswered.saturating_sub(1),
+            Saying::News if queue.frames >= OUTBOX_FRAMES => return MustWake(false),
+            Saying::News => {}
+        }
+        queue.waiting.extend_from_slice(frame);
+        queue.frames += 1;
+        queue.is_pressing |= saying != Saying::Accepted;
+        match saying {
+            Saying::Accepted => queue.rouse(&[Sleep::Idle]),
+            Saying::Answer | Saying::News => queue.rouse(&[Sleep::Idle, Sleep::Lingering]),
+        }
+    }
+
+    fn announce_mail(&self) -> MustWake {
+        let mut queue = self.lock();
+        queue.has_mail = true;
+        queue.rouse(&[Sleep::Idle, Sleep::Lingering])
+    }
+
+    fn expect_answer(&self) {
+        self.lock().unanswered += 1;
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing().is_some()
+    }
+
+    fn send_or_wake(&self) {
+        if !self.send() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.wakeup.wake();
     }
 }
 

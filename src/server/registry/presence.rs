@@ -12,7 +12,7 @@ use super::handle::Presence;
 use super::hub::{Hub, News};
 use crate::limits::{PRESENCE_EVERY, PRESENCE_NAMES};
 use crate::names::UserName;
-use crate::server::net::send_queue::Saying;
+use crate::server::log::{Handle, Saying};
 use crate::sync::lock;
 use crate::wire::to_client::Entry;
 use crate::wire::{ToClient, count};

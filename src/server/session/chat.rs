@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Session, State};
 use crate::server::accounts::Account;
-use crate::server::log::{NotDelivered, Receiver};
+use crate::server::log::{Mail, NotDelivered, Receiver};
 use crate::server::net::end::End;
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, Header, MessageId, ToClient};
@@ -29,7 +29,8 @@ impl Session<'_> {
         if self.submissions.len() == 0 && !self.line.receiver.as_ref().is_some_and(Receiver::has_acknowledged) {
             return;
         }
-        for (id, code) in self.shared.store.settle(&mut self.submissions, self.line.receiver.as_mut(), &self.outbox) {
+        let acknowledged = self.line.receiver.as_mut().and_then(Receiver::settle);
+        for (id, code) in self.shared.mail.settle(&mut self.submissions, acknowledged, &self.outbox) {
             self.refuse_message(id, code);
         }
     }

@@ -11,6 +11,7 @@ use crate::limits::{FULL_RETRY_SECS, SESSIONS_PER_ACCOUNT, SESSIONS_RETRY_SECS};
 use crate::names::UserName;
 use crate::server::accounts::Account;
 use crate::server::clock::unix_ms;
+use crate::server::log::{Mail, Receiver};
 use crate::server::net::end::End;
 use crate::server::net::preauth::GuestPass;
 use crate::server::registry::handle::Presence;
@@ -165,7 +166,7 @@ impl Session<'_> {
             return self.refuse_outdated(&account, code);
         }
         if mode == Mode::Receiving {
-            self.line.receiver = Some(self.shared.store.attach(&account, self.id, &self.outbox));
+            self.line.receiver = Some(Receiver::attach(&self.shared.mail, &account, &self.outbox));
         }
         let bundle = account.keys().number;
         let seat = Seat::new(&self.shared.hub, self.id, account, mode);
@@ -175,7 +176,7 @@ impl Session<'_> {
             seats_taken: count(seated.taken),
             seats: count(self.shared.settings.max_clients),
             bundle,
-            kept: self.shared.store.kept(),
+            kept: self.shared.mail.kept(),
         });
         self.logged_in(seat);
         Ok(())
@@ -185,7 +186,7 @@ impl Session<'_> {
     /// that something is wrong with the disk. One line is enough.
     pub(crate) fn seen(&self, kept: u64) {
         let State::Member(seat) = &self.state else { return };
-        let here = self.shared.store.kept();
+        let here = self.shared.mail.kept();
         if kept > here && !self.shared.was_set_back.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "{} was here when the log went up to message {kept}, and now it ends at {here}: the data folder is an older copy",

@@ -8,6 +8,7 @@ use crate::crypto::bundle::{self, BundleError};
 use crate::limits::SCRAM_ITERATIONS;
 use crate::server::accounts::{Account, ChangeError, InviteCode, Outcome};
 use crate::server::clock::unix_ms;
+use crate::server::log::Mail;
 use crate::server::net::end::End;
 use crate::server::net::throttle::RetryAfter;
 use crate::server::settings::Registration;
@@ -85,7 +86,7 @@ impl Session<'_> {
             self.refuse(request, Reason::new(code_of(error)));
             return Ok(());
         }
-        self.shared.store.remove(&account);
+        self.shared.mail.remove(&account);
         log::info!("{name} deleted the account");
         self.reply(&ToClient::Done { request });
         let sessions = self.shared.hub().sessions_of(name);
@@ -127,18 +128,18 @@ impl Session<'_> {
         if !bundle::check_proof(&checked.identity, &self.line.connection.exporter()?, &bytes, proof) {
             return Ok(Err(Reason::new(Code::BadSignature)));
         }
-        let account = Account::new(bytes, verifier, unix_ms())?.joining(self.shared.store.next_start());
+        let account = Account::new(bytes, verifier, unix_ms())?.joining(self.shared.mail.next_start());
         let registered = if by_invite {
             self.shared.accounts.register_by_invite(account.clone(), code)
         } else {
             self.shared.accounts.register(account.clone())
         };
         if registered == Ok(Outcome::Changed) {
-            self.shared.store.join(&account);
+            self.shared.mail.join(&account);
             // Whoever deleted it at once may have told the store before.
             let present = self.shared.accounts.find(account.name());
             if present.is_none_or(|present| present.joined() != account.joined()) {
-                self.shared.store.remove(&account);
+                self.shared.mail.remove(&account);
             }
             log::info!("{} registered from {}", checked.name, self.source);
         }

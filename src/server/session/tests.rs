@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::*;
 use crate::limits::{FRAME_MAX, SENDS_UNANSWERED};
-use crate::server::net::send_queue::Saying;
+use crate::server::log::{Handle, Saying};
 use crate::server::{Server, Settings};
 use crate::transport::{ClientTls, Interest, TransportError, Wakeup, wait};
 use crate::wire::DeliveryId;
