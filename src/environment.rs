@@ -114,13 +114,8 @@ pub fn warn_of_unknown_time_zone() {
 const LOCAL_TIME: &str = "/etc/localtime";
 
 /// Variables that the programs read without a flag, or that scripts of this project hand on.
-const OTHERS: [&str; 5] = [
-    "TOPCHAT_CLIENT_COMMAND",
-    "TOPCHAT_COMMAND",
-    "TOPCHAT_SERVER_COMMAND",
-    "TOPCHAT_STORM_ROUNDS",
-    "TOPCHAT_TEST_PANIC",
-];
+const OTHERS: [&str; 4] =
+    ["TOPCHAT_CLIENT_COMMAND", "TOPCHAT_COMMAND", "TOPCHAT_SERVER_COMMAND", "TOPCHAT_STORM_ROUNDS"];
 const PREFIX: &str = "TOPCHAT_";
 
 /// The same command line, for which a variable that is set to nothing is one that is not set.

@@ -1,6 +1,10 @@
 //! The interactive chat on a terminal: what stands on the screen while somebody types and messages come.
 
+use std::ffi::OsString;
+
 use rustix::termios::{InputModes, LocalModes};
+use topchat::client;
+use topchat::client::cli::options::Options;
 use topchat::crypto::safety::SafetyNumber;
 use topchat::wire::to_server::Mode;
 
@@ -787,18 +791,31 @@ fn a_second_signal_ends_at_once_and_leaves_the_terminal_as_it_was_all_the_same()
     assert!(seen.rfind("\x1b[?2004l") > seen.rfind("\x1b[?2004h"), "{seen:?}");
 }
 
+/// The program runs within this test once more, in a terminal: there its log panics when it warns, and it warns when the history can't be
+/// written.
 #[test]
 fn a_panic_leaves_the_terminal_as_it_was_and_its_message_whole_on_lines_of_its_own() {
-    let server = TestServer::start();
-    let home = Home::of_member(server.address, &ALICE);
-    let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+    if let Ok(arguments) = std::env::var(ARGUMENTS) {
+        log::set_logger(&PanicsAtWarnings).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+        return client::run(Options::typed(arguments.split(' ').map(OsString::from)).unwrap()).unwrap();
+    }
     for thread in ["listening", "sending"] {
-        let mut command = home.topchat(&["--password-file", "password", "--quiet"]);
-        command.env("TERM", "xterm-256color").env("TOPCHAT_TEST_PANIC", thread).env("RUST_BACKTRACE", "0");
+        let server = TestServer::start();
+        let home = Home::of_member(server.address, &ALICE);
+        assert_eq!(home.run_in(&["history", "on"]).code, Some(0));
+        let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
+        let this = std::env::current_exe().unwrap();
+        let mut command = home.program(this.to_str().unwrap());
+        command.args(["--exact", "--nocapture", std::thread::current().name().unwrap()]);
+        command.env("TERM", "xterm-256color").env("RUST_BACKTRACE", "0");
+        command.env(ARGUMENTS, "topchat --password-file password --quiet");
         let mut terminal = Terminal::with_size(&command, 24, 120);
         terminal.wait_for_line("ALL> ");
         terminal.types("half a line");
         terminal.wait_for_line("ALL> half a line");
+        let history = home.path(&format!("state/{}/alice/history.sealed", server.address));
+        std::fs::create_dir(&history).unwrap();
         if thread == "listening" {
             bob.send_envelope(&BOB.seal_to(&ALICE, "hello", 1));
         } else {
@@ -806,7 +823,7 @@ fn a_panic_leaves_the_terminal_as_it_was_and_its_message_whole_on_lines_of_its_o
         }
         assert_eq!(terminal.end().code(), Some(101), "{thread}");
         let rows = terminal.rows();
-        for row in [&format!("thread '{thread}' ("), "a test asked for this"] {
+        for row in [&format!("thread '{thread}' ("), "a warning: "] {
             assert!(rows.iter().any(|shown| shown.starts_with(row)), "{row}: {rows:?}");
         }
         let settings = terminal.settings();
@@ -817,6 +834,23 @@ fn a_panic_leaves_the_terminal_as_it_was_and_its_message_whole_on_lines_of_its_o
         assert_eq!(terminal.cursor().1, 0, "{thread}");
         assert_eq!(seen.matches("panicked").count(), 1, "{thread}: {seen:?}");
     }
+}
+
+/// With what the program is run within a test.
+const ARGUMENTS: &str = "ARGUMENTS_WITHIN_A_TEST";
+
+struct PanicsAtWarnings;
+
+impl log::Log for PanicsAtWarnings {
+    fn enabled(&self, _metadata: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        panic!("a warning: {}", record.args());
+    }
+
+    fn flush(&self) {}
 }
 
 #[test]

@@ -127,8 +127,6 @@ impl<'a> Sending<'a> {
     }
 
     fn line(&mut self, line: &Line) -> Result<Then, Error> {
-        #[cfg(debug_assertions)]
-        super::panic_if_asked("sending");
         let result = match line {
             Line::Text(text) => self.typed(text),
             Line::TooLong => self.say(format!("that line is longer than {INPUT_LINE_MAX} bytes. Nothing was sent.")),

@@ -119,12 +119,6 @@ pub(super) fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(),
     result
 }
 
-/// Panics if a test asks for it in this thread. Release builds know nothing of it.
-#[cfg(debug_assertions)]
-pub(crate) fn panic_if_asked(thread: &str) {
-    assert!(std::env::var("TOPCHAT_TEST_PANIC").as_deref() != Ok(thread), "a test asked for this");
-}
-
 impl Chat<'_> {
     /// Where stderr is the terminal on which a line is typed, the log stands above that line, too.
     fn log_shown(&self) -> Option<Elsewhere> {
