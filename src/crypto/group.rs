@@ -19,36 +19,29 @@ const BLOCK: usize = 8;
 /// Random IV, then DES-CBC.
 pub(super) fn encrypt_cbc(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
     let iv = random::bytes::<BLOCK>();
-    let sealed = des(Mode::Encrypt, key.secret(), Some(&iv), &padded(plaintext)).map_err(failed())?;
+    let sealed = des(Mode::Encrypt, key.secret(), Some(&iv), plaintext, PADDED).map_err(failed())?;
     Ok([&iv[..], &sealed].concat())
 }
 
 /// Opens IV and DES-CBC; `None` if no length like this can come of sealing.
 pub(super) fn decrypt_cbc(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
     let (iv, sealed) = ciphertext.split_at_checked(BLOCK)?;
-    des(Mode::Decrypt, key.secret(), Some(iv), sealed).ok().and_then(unpadded)
+    des(Mode::Decrypt, key.secret(), Some(iv), sealed, BARE).ok().and_then(unpadded)
 }
 
 /// DES-ECB: equal blocks of text give equal blocks of ciphertext.
 pub(super) fn encrypt_ecb(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
-    des(Mode::Encrypt, key.secret(), None, &padded(plaintext)).map(|sealed| sealed.to_vec()).map_err(failed())
+    des(Mode::Encrypt, key.secret(), None, plaintext, PADDED).map(|sealed| sealed.to_vec()).map_err(failed())
 }
 
 /// Opens DES-ECB; `None` if no length like this can come of sealing.
 pub(super) fn decrypt_ecb(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
-    des(Mode::Decrypt, key.secret(), None, ciphertext).ok().and_then(unpadded)
+    des(Mode::Decrypt, key.secret(), None, ciphertext, BARE).ok().and_then(unpadded)
 }
 
-/// With the padding of PKCS #7 (RFC 5652, section 6.3).
-fn padded(plaintext: &[u8]) -> Zeroizing<Vec<u8>> {
-    let length = BLOCK - plaintext.len() % BLOCK;
-    let mut padded = Zeroizing::new(vec![length as u8; plaintext.len() + length]);
-    padded[..plaintext.len()].copy_from_slice(plaintext);
-    padded
-}
-
-/// Without its padding. Bad padding is no end here: the caller compares the commitment in any case, and decides once, so that
-/// the time does not tell the ways to fail apart.
+/// Without the padding, which OpenSSL adds and this takes away: OpenSSL ends at bad padding without the text, earlier than at good one.
+/// Here bad padding is no end: the caller compares the commitment in any case, and decides once, so that the time does not tell the ways
+/// to fail apart.
 fn unpadded(mut padded: Zeroizing<Vec<u8>>) -> Option<Opened> {
     let padding = *padded.last()?;
     let length = usize::from(padding);
@@ -59,12 +52,23 @@ fn unpadded(mut padded: Zeroizing<Vec<u8>>) -> Option<Opened> {
     Some(Opened { plaintext: padded, whole: is_good })
 }
 
-/// CBC with an IV, ECB without, of whole blocks.
-fn des(mode: Mode, key: &[u8; BLOCK], iv: Option<&[u8]>, input: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+/// OpenSSL fills up the last block, or takes what filled it away.
+const PADDED: bool = true;
+/// Whole blocks, as they are.
+const BARE: bool = false;
+
+/// CBC with an IV, ECB without.
+fn des(
+    mode: Mode,
+    key: &[u8; BLOCK],
+    iv: Option<&[u8]>,
+    input: &[u8],
+    padded: bool,
+) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
     let cipher = if iv.is_some() { Cipher::des_ede3_cbc() } else { Cipher::des_ede3() };
     let triple = Zeroizing::new([*key, *key, *key].concat());
     let mut crypter = Crypter::new(cipher, mode, &triple, iv)?;
-    crypter.pad(false);
+    crypter.pad(padded);
     let mut output = Zeroizing::new(vec![0; input.len() + 2 * BLOCK]);
     let mut length = crypter.update(input, &mut output)?;
     length += crypter.finalize(&mut output[length..])?;
@@ -103,8 +107,8 @@ mod tests {
         let mut count = 0;
         for line in KNOWN_ANSWERS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let [key, plain, sealed] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
-            assert_eq!(*des(Mode::Encrypt, &block(key), None, &hex(plain)).unwrap(), hex(sealed), "{line}");
-            assert_eq!(*des(Mode::Decrypt, &block(key), None, &hex(sealed)).unwrap(), hex(plain), "{line}");
+            assert_eq!(*des(Mode::Encrypt, &block(key), None, &hex(plain), BARE).unwrap(), hex(sealed), "{line}");
+            assert_eq!(*des(Mode::Decrypt, &block(key), None, &hex(sealed), BARE).unwrap(), hex(plain), "{line}");
             count += 1;
         }
         assert_eq!(count, 64 + 56 + 19);
@@ -113,17 +117,17 @@ mod tests {
     #[test]
     fn ecb_gives_the_example_of_fips_81() {
         let key = block("0123456789abcdef");
-        let sealed = des(Mode::Encrypt, &key, None, b"Now is the time for all ").unwrap();
+        let sealed = des(Mode::Encrypt, &key, None, b"Now is the time for all ", BARE).unwrap();
         assert_eq!(*sealed, hex("3fa40e8a984d48156a271787ab8883f9893d51ec4b563b53"));
-        assert_eq!(*des(Mode::Decrypt, &key, None, &sealed).unwrap(), b"Now is the time for all ");
+        assert_eq!(*des(Mode::Decrypt, &key, None, &sealed, BARE).unwrap(), b"Now is the time for all ");
     }
 
     #[test]
     fn cbc_gives_the_example_of_fips_81() {
         let (key, iv) = (block("0123456789abcdef"), hex("1234567890abcdef"));
-        let sealed = des(Mode::Encrypt, &key, Some(&iv), b"Now is the time for all ").unwrap();
+        let sealed = des(Mode::Encrypt, &key, Some(&iv), b"Now is the time for all ", BARE).unwrap();
         assert_eq!(*sealed, hex("e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6"));
-        assert_eq!(*des(Mode::Decrypt, &key, Some(&iv), &sealed).unwrap(), b"Now is the time for all ");
+        assert_eq!(*des(Mode::Decrypt, &key, Some(&iv), &sealed, BARE).unwrap(), b"Now is the time for all ");
     }
 
     #[test]
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn bad_padding_goes_as_far_as_good_padding() {
         let keys = key();
-        let sealed = |padded: &[u8]| des(Mode::Encrypt, keys.writer().secret(), None, padded).unwrap();
+        let sealed = |padded: &[u8]| des(Mode::Encrypt, keys.writer().secret(), None, padded, BARE).unwrap();
         let block = |end: &[u8]| [&[b'x'; 2 * BLOCK][end.len()..], end].concat();
         for good in [&[1][..], &[2; 2], &[8; 8]] {
             let opened = decrypt_ecb(keys.writer(), &sealed(&block(good))).unwrap();
