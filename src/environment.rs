@@ -236,8 +236,26 @@ fn contains_word(text: &str, value: &str) -> bool {
         })
 }
 
+/// The mistake with the whole usage line of its command. clap's own shows the options that were typed as if they were demanded.
+pub fn with_whole_usage(command: &Command, words: &[OsString], mut error: clap::Error) -> clap::Error {
+    if error.get(ContextKind::Usage).is_some() {
+        let mut command = command.clone();
+        // Only then a command below knows how it is called.
+        command.build();
+        let mut below = &mut command;
+        for word in words.iter().skip(1).filter_map(|word| word.to_str()) {
+            if below.find_subcommand(word).is_some() {
+                below = below.find_subcommand_mut(word).expect("it was found right now");
+            }
+        }
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(below.render_usage()));
+    }
+    error
+}
+
 /// A mistake in the command line, with the variable that it stands in if it was not typed.
-pub fn usage_error(command: &Command, error: clap::Error) -> clap::Error {
+pub fn usage_error(command: &Command, words: &[OsString], error: clap::Error) -> clap::Error {
+    let error = with_whole_usage(command, words, error);
     let Some(words) = blamed_variable(command, &error) else { return error };
     let rendered = error.render().to_string();
     let rendered = rendered.strip_prefix("error: ").unwrap_or(&rendered);

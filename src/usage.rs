@@ -35,7 +35,8 @@ fn harmless(error: &clap::Error, command: Command, words: Vec<OsString>) -> Stri
     let command = environment::without_empty_variables(command.styles(Styles::plain()));
     let shown = words.iter().map(visible_path);
     let again = command.clone().try_get_matches_from(shown).err();
-    let again = again.or_else(|| command.clone().try_get_matches_from(words).err());
+    let again = again.or_else(|| command.clone().try_get_matches_from(&words).err());
+    let again = again.map(|error| environment::with_whole_usage(&command, &words, error));
     let error = again.as_ref().unwrap_or(error);
     let text = error.render().ansi().to_string();
     let variable = environment::blamed_variable(&command, error);

@@ -202,8 +202,9 @@ impl Options {
     /// As they were typed behind the program's name; `words` begin with that.
     pub fn typed<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
         let mut command = environment::without_empty_variables(Self::command());
-        let matches = command.try_get_matches_from_mut(words);
-        let matches = matches.map_err(|error| environment::usage_error(&command, error))?;
+        let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        let matches = command.try_get_matches_from_mut(&words);
+        let matches = matches.map_err(|error| environment::usage_error(&command, &words, error))?;
         environment::remember_variables(&command, &matches);
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
     }

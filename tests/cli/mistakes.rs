@@ -3,7 +3,10 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use clap::CommandFactory;
+use topchat::client::cli::options::Options;
 use topchat::limits::TEXT_MAX;
+use topchat::server::options::Options as Owner;
 use topchat::wire::to_server::Mode;
 
 use super::home::{Home, keys_made, refused};
@@ -310,7 +313,7 @@ fn unknown_flags_and_commands_are_told_with_the_nearest_one() {
         2,
         &format!(
             "error: unexpected argument '--jsn' found\n\n  tip: a similar argument exists: '--json'\n\n\
-             Usage: topchat users --json\n\n{more}"
+             Usage: topchat users [OPTIONS]\n\n{more}"
         ),
     );
     refused(
@@ -318,7 +321,7 @@ fn unknown_flags_and_commands_are_told_with_the_nearest_one() {
         2,
         &format!(
             "error: unexpected argument '--password' found\n\n  tip: a similar argument exists: '--password-file'\n\n\
-             Usage: topchat users --password-file <FILE>\n\n{more}"
+             Usage: topchat users [OPTIONS]\n\n{more}"
         ),
     );
 }
@@ -359,5 +362,54 @@ fn a_command_line_that_is_wrong_is_told_without_what_a_terminal_would_obey() {
         let finished = process::run(process::command(program, home.folder.path()).arg(bad), b"");
         assert_eq!(finished.code, Some(2));
         assert!(finished.stderr.contains("\u{fffd}^[[31m"), "{:?}", finished.stderr);
+    }
+}
+
+/// Every usage line, of help and of mistakes, demands just what clap does.
+#[test]
+fn usage_lines_demand_what_is_demanded_and_nothing_else() {
+    let mut seen = 0;
+    for (program, mut command) in [(process::CLIENT, Options::command()), (process::SERVER, Owner::command())] {
+        command.build();
+        each_command(&command, &mut Vec::new(), &mut |path, command| {
+            let usage = command.clone().render_usage().to_string();
+            demands_what_it_shows(command, &usage);
+            let folder = tempfile::tempdir().unwrap();
+            for typed in [&["--no-such-flag"][..], &["--json", "--no-such-flag"]] {
+                let finished = process::run(process::command(program, folder.path()).args(path).args(typed), b"");
+                assert_eq!(finished.code, Some(2), "{path:?}: {finished:?}");
+                assert!(finished.stderr.contains(&usage), "{path:?}: {usage} is not in {}", finished.stderr);
+            }
+            seen += 1;
+        });
+    }
+    assert!(seen > 40, "{seen} commands");
+}
+
+fn each_command(command: &clap::Command, path: &mut Vec<String>, each: &mut dyn FnMut(&[String], &clap::Command)) {
+    each(path, command);
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        path.push(below.get_name().to_owned());
+        each_command(below, path, each);
+        path.pop();
+    }
+}
+
+#[track_caller]
+fn demands_what_it_shows(command: &clap::Command, usage: &str) {
+    let line = usage.lines().next().unwrap();
+    assert!(!line.contains(" --"), "an option stands there as if it were demanded: {usage}");
+    for argument in command.get_arguments() {
+        assert!(argument.is_positional() || !argument.is_required_set(), "{usage}: {}", argument.get_id());
+        if argument.is_positional() {
+            let name = &argument.get_value_names().unwrap()[0];
+            let shown = if argument.is_required_set() { format!("<{name}>") } else { format!("[{name}]") };
+            assert!(line.contains(&format!(" {shown}")), "{usage}: {shown}");
+        }
+    }
+    if command.has_subcommands() {
+        let is_demanded = command.is_subcommand_required_set() || command.is_arg_required_else_help_set();
+        let shown = if is_demanded { "<COMMAND>" } else { "COMMAND" };
+        assert!(usage.contains(shown), "{usage}: {shown}");
     }
 }
