@@ -8,6 +8,7 @@ mod cli;
 mod client_storm;
 mod clocks;
 mod crypto;
+mod damage;
 mod durability;
 mod floods;
 mod fuzz;

@@ -1,16 +1,9 @@
 //! Key files under `kill -9`: a renewal or a new password that is cut off anywhere leaves an account that logs in and
 //! opens what was written to it before.
 
-use std::ffi::CString;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use topchat::crypto::bundle;
 use topchat::crypto::envelope::{SealWith, seal};
 use topchat::wire::to_server::Mode;
@@ -18,11 +11,11 @@ use topchat::wire::{MessageId, ToClient, ToServer};
 
 use crate::cli::home::Home;
 use crate::durability::rounds;
+use crate::support::Random;
 use crate::support::people::{ALICE, BOB};
-use crate::support::process::Running;
+use crate::support::process::{Running, Watch};
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
-use crate::support::{PATIENCE, Random};
 
 const FOLDER: &str = "keys/users/alice";
 /// After which of the files that a command writes it is killed, if it gets there.
@@ -96,38 +89,6 @@ fn whoever_reads_beside_renewals_and_new_passwords_finds_keys_that_log_in() {
         written.unwrap();
     });
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
-}
-
-/// Tells of the files that come into a folder.
-struct Watch(OwnedFd);
-
-impl Watch {
-    fn on(folder: &Path) -> Self {
-        let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
-        inotify::add_watch(&events, folder, WatchFlags::CREATE | WatchFlags::MOVED_TO).unwrap();
-        Self(events)
-    }
-
-    /// Until a file of that name has come, or the command has ended.
-    fn wait_for(&self, name: &str, command: &Running) {
-        let command = Pid::from_raw(command.id().try_into().unwrap()).unwrap();
-        let end = pidfd_open(command, PidfdFlags::empty()).unwrap();
-        let patience = PATIENCE.try_into().unwrap();
-        loop {
-            let mut polled = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
-            assert_ne!(poll(&mut polled, Some(&patience)).unwrap(), 0, "neither {name} nor an end came");
-            if self.has_come(name) || polled[1].revents().contains(PollFlags::IN) {
-                return;
-            }
-        }
-    }
-
-    fn has_come(&self, name: &str) -> bool {
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(&self.0, &mut buffer);
-        std::iter::from_fn(|| events.next().ok().map(|event| event.file_name() == CString::new(name).ok().as_deref()))
-            .any(|is_it| is_it)
-    }
 }
 
 /// Whether this password logs in; if so, what Bob wrote before the kill is read.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::disk::RealDisk;
-use super::journal::{Format, Journal, JournalError, Stored, version_hint};
+use super::journal::{Format, Journal, JournalError, Stored};
 use super::lock::{Lock, LockError};
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
@@ -214,7 +214,7 @@ pub enum ManifestError {
     Lock(#[from] LockError),
     /// There are parts, but no manifest.
     #[error(
-        "{} has {part}, but no {NAME}: it is of version 1 of its format, and this program reads version {known}",
+        "{} has {part}, but no {NAME}: either that file is gone, or all are of version 1, and this program reads version {known}",
         visible_path(.folder)
     )]
     Missing {
@@ -240,7 +240,13 @@ impl Explain for ManifestError {
             }
             Self::Journal(error) => error.hint(),
             Self::Lock(error) => error.hint(),
-            Self::Missing { known, .. } => Some(version_hint(1, *known)),
+            Self::Missing { folder, .. } => Some(
+                format!(
+                    "nothing was changed: put {} back from a backup; what is of version 1, the older program that wrote it reads",
+                    visible_path(folder.join(NAME))
+                )
+                .into(),
+            ),
         }
     }
 
@@ -360,7 +366,7 @@ mod tests {
         place.put("knife");
         let error = place.start(None).unwrap_err();
         let folder = place.0.path().display();
-        let words = "it is of version 1 of its format, and this program reads version 2";
+        let words = "either that file is gone, or all are of version 1, and this program reads version 2";
         assert_eq!(error.to_string(), format!("{folder} has knife, but no manifest: {words}"));
         assert!(error.hint().unwrap().to_string().contains("the older program"), "{error}");
         assert!(!place.path("spoon").exists() && !place.path(NAME).exists());

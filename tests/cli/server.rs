@@ -267,9 +267,10 @@ fn a_part_of_the_data_folder_that_is_gone_stops_the_start() {
         drop(ServerProcess::start(home.folder.path()));
     }
     fs::remove_file(home.path("data/manifest")).unwrap();
-    let stderr = "error: data has accounts.jsonl, but no manifest: it is of version 1 of its format, \
+    let stderr = "error: data has accounts.jsonl, but no manifest: either that file is gone, or all are of version 1, \
                   and this program reads version 2\n\
-                  hint: nothing was changed: use the older program that wrote it, or begin in another folder\n";
+                  hint: nothing was changed: put data/manifest back from a backup; what is of version 1, \
+                  the older program that wrote it reads\n";
     refused(&start(&home), 78, stderr);
 }
 

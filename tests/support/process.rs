@@ -1,14 +1,18 @@
 //! The real programs as processes, each with a deadline.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::PATIENCE;
 
@@ -66,6 +70,17 @@ impl Running {
         }
     }
 
+    /// Reads until a line contains one of them, and gives that line.
+    #[track_caller]
+    pub fn wait_for_either(&mut self, one: &str, other: &str) -> String {
+        loop {
+            let line = self.wait_for("");
+            if line.contains(one) || line.contains(other) {
+                return line;
+            }
+        }
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -89,6 +104,49 @@ impl Running {
         let status = wait_within(&mut self.child);
         self.seen.extend(self.lines.iter());
         status
+    }
+}
+
+/// Tells of the files that come into a folder.
+pub struct Watch(OwnedFd);
+
+impl Watch {
+    pub fn on(folder: &Path) -> Self {
+        let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&events, folder, WatchFlags::CREATE | WatchFlags::MOVED_TO).unwrap();
+        Self(events)
+    }
+
+    /// Until a file of that name has come, or the command has ended.
+    pub fn wait_for(&self, name: &str, command: &Running) {
+        self.wait_until(|come| come == name, command);
+    }
+
+    /// Until a file has come for which this is so. False if the command has ended before.
+    pub fn wait_until(&self, mut is_it: impl FnMut(&str) -> bool, command: &Running) -> bool {
+        let command = Pid::from_raw(command.id().try_into().unwrap()).unwrap();
+        let end = pidfd_open(command, PidfdFlags::empty()).unwrap();
+        let patience = PATIENCE.try_into().unwrap();
+        loop {
+            let mut polled = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
+            assert_ne!(poll(&mut polled, Some(&patience)).unwrap(), 0, "neither a file nor an end came");
+            if self.come().iter().any(|name| is_it(name)) {
+                return true;
+            }
+            if polled[1].revents().contains(PollFlags::IN) {
+                return false;
+            }
+        }
+    }
+
+    fn come(&self) -> Vec<String> {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&self.0, &mut buffer);
+        let names = std::iter::from_fn(|| {
+            let event = events.next().ok()?;
+            Some(event.file_name().map(|name| name.to_string_lossy().into_owned()))
+        });
+        names.flatten().collect()
     }
 }
 

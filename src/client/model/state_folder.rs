@@ -38,6 +38,7 @@ const LAYOUT: Layout = Layout {
             name: "inbox",
             without: "messages that were not shown yet are lost, and copies of old ones are shown as new",
         },
+        Part { name: "known.json", without: "it is not noticed if the server was set back before the next login" },
         Part { name: "outbox", without: "messages of yours that were not sent yet are lost" },
         Part {
             name: "sequence.json",

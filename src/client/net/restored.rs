@@ -18,6 +18,7 @@ use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{self, Salted};
+use crate::error::Explain;
 use crate::hint::Hint;
 use crate::names::UserName;
 use crate::storage::lock::Lock;
@@ -197,7 +198,9 @@ impl Arrival<'_> {
             })
         });
         if let Err(error) = compared {
-            log::warn!("{error}");
+            let hint =
+                error.hint().map_or(String::new(), |hint| format!(" ({})", self.config.invocation.shown(&hint).text));
+            log::warn!("{error}{hint}");
         }
     }
 
