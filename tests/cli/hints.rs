@@ -470,17 +470,21 @@ fn collect(folder: &Path, each: &mut dyn FnMut(&Path, &str)) {
     }
 }
 
-/// The texts in functions that give hints: those of `Explain`, and others whose names say so.
+/// The texts in functions that give hints, those of `Explain` and others whose names say so, and of the hints that are given where an
+/// error arises.
 fn hints(source: &str) -> Vec<String> {
     let is_hint =
         |name: &str| ["hint", "remedy"].iter().any(|word| name == *word || name.ends_with(&format!("_{word}")));
-    let mut found = Vec::<String>::new();
-    for function in source.split("fn ").skip(1) {
+    let functions = source.split("fn ").skip(1).filter_map(|function| {
         let name = function.split(['(', '<']).next().unwrap_or_default();
-        if !is_hint(name) || !function.contains("-> ") || !function.lines().next().unwrap().contains("Hint") {
-            continue;
-        }
+        let gives_one = function.contains("-> ") && function.lines().next().unwrap().contains("Hint");
         let body = function.split("\n    }\n").next().unwrap().split("\n}\n").next().unwrap();
+        (is_hint(name) && gives_one).then_some(body)
+    });
+    let named = source.split("let hint = ").skip(1).map(|rest| rest.split(";\n").next().unwrap());
+    let given = source.split(".hint(").skip(1).map(argument);
+    let mut found = Vec::<String>::new();
+    for body in functions.chain(named).chain(given) {
         // The first piece is code, the next one a text, and so on: no text here has a quote in it that is not escaped.
         let pieces = body.replace("\\\"", "\u{1}");
         for (index, piece) in pieces.split('"').collect::<Vec<_>>().chunks_exact(2).enumerate() {
@@ -495,6 +499,16 @@ fn hints(source: &str) -> Vec<String> {
     }
     found.retain(|text| text.len() > 8);
     found
+}
+
+/// What stands before the parenthesis that closes.
+fn argument(source: &str) -> &str {
+    let mut open = 1;
+    let end = source.find(|c| {
+        open += i32::from(c == '(') - i32::from(c == ')');
+        open == 0
+    });
+    &source[..end.unwrap()]
 }
 
 /// Whether the text behind this code belongs to the same hint as the one before it.

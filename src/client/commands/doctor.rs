@@ -1,7 +1,7 @@
 //! `topchat doctor`: every check of this machine, the files and the server, without a login and without a change.
 
 use crate::client::config::{Config, default_group_key};
-use crate::client::error::Error;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::folder::{KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::net::connect;
@@ -24,7 +24,7 @@ pub(crate) fn command(config: &Config) -> Result<(), Error> {
     }
     match doctor::verdict(&checks) {
         None => Ok(()),
-        Some((failed, exit)) => Err(Error::Unwell { failed, of: checks.len(), exit }),
+        Some((failed, exit)) => Err(Failure::new(exit, format!("{failed} of {} checks failed", checks.len())).into()),
     }
 }
 

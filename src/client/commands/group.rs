@@ -6,15 +6,17 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::client::config::{Config, default_group_key};
-use crate::client::error::Error;
 use crate::client::error::group_file::GroupFileError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::group_file;
 use crate::client::ui::{json, output};
 use crate::crypto::group_key::{GroupKey, GroupKeys};
+use crate::error::Exit;
+use crate::hint::Hint;
 use crate::limits::LOCK_WITHIN;
 use crate::storage::lock::Lock;
 use crate::storage::{FileError, private};
-use crate::text::visible_path;
+use crate::text::{visible, visible_path};
 
 /// A new key that writes from now on; those before it still read. Makes the file if there is none.
 pub(crate) fn rekey(config: &Config) -> Result<(), Error> {
@@ -60,13 +62,22 @@ pub(crate) fn forget(config: &Config, digits: &str, force: bool) -> Result<(), E
     let path = path(config);
     let _lock = lock(&path)?;
     let (mut keys, text) = read(&path)?;
-    let id = one_of(&keys, digits)
-        .ok_or_else(|| Error::GroupFile(GroupFileError::NoSuchKey { text: digits.to_owned(), path: path.clone() }))?;
+    let shown = visible_path(&path);
+    let id = one_of(&keys, digits).ok_or_else(|| {
+        let words = format!("\"{}\" is not the beginning of one key's id in {shown}", visible(digits));
+        Failure::new(Exit::Usage, words).hint(Hint::from("give at least 4 digits; see ").topchat(&["group", "list"]))
+    })?;
     let is_only = keys.entries().count() == 1;
     if !force && (is_only || keys.writer().id == id) {
-        return Err(Error::GroupFile(GroupFileError::Needed { id: short(id), path, is_only }));
+        let what = if is_only { "only one" } else { "one that writes" };
+        let words = format!("group key {} is the {what} in {shown}. Nothing was changed.", short(id));
+        let hint = match is_only {
+            true => Hint::from("--force removes the whole file; make a new key first: "),
+            false => Hint::from("--force lets the next one write; make a new key first: "),
+        };
+        let hint = hint.topchat(&["group", "rekey"]);
+        return Err(Failure::new(Exit::Usage, words).hint(hint).into());
     }
-    let shown = visible_path(&path);
     match keys.remove(&id) {
         true => {
             private::replace(&path, keys.rewrite(&text).as_bytes())?;

@@ -10,8 +10,7 @@ use jiff::{Span, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use crate::client::config::Config;
-use crate::client::error::Error;
-use crate::client::error::history::HistoryError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::password;
 use crate::client::net::session;
@@ -21,11 +20,12 @@ use crate::client::ui::output::now_ms;
 use crate::client::ui::page;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::ui::{json, output};
+use crate::error::Exit;
 use crate::hint::Hint;
 use crate::names::{GROUP, Recipient, UserName};
 use crate::storage::journal::torn_copies;
 use crate::storage::{FileError, private};
-use crate::text::{nearest, visible};
+use crate::text::{nearest, visible, visible_path};
 
 /// What is to be shown.
 pub(crate) struct Wanted {
@@ -72,7 +72,7 @@ pub(crate) fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
     let keys = KeyFolder::new(&config.users_dir(), &name);
     session::has_keys(config, &name)?;
     if !Settings::of(&folder)?.has_key()? {
-        return Err(HistoryError::None { name: name.to_string() }.into());
+        return Err(none(&name));
     }
     let secret = password::get(config)?;
     let (present, retired) = (keys.load(&secret)?.encryption, keys.load_retired(&secret));
@@ -88,7 +88,12 @@ pub(crate) fn show(config: &Config, wanted: &Wanted) -> Result<(), Error> {
     }
     match read.damaged.is_empty() {
         true => Ok(()),
-        false => Err(HistoryError::Damaged { path: history::file(&folder), lines: read.damaged }.into()),
+        false => {
+            let (path, lines) = (visible_path(history::file(&folder)), lines_in_words(&read.damaged));
+            Err(Failure::new(Exit::Local, format!("{path}: {lines} can't be opened; the others are shown"))
+                .hint("take history.sealed from a backup; what is not damaged stays in it, and is shown")
+                .into())
+        }
     }
 }
 
@@ -136,7 +141,7 @@ fn erase(config: &Config, name: &UserName, yes: bool) -> Result<(), Error> {
     torn_copies(&path).iter().try_for_each(|copy| private::remove(copy))?;
     match private::remove(&path) {
         Ok(()) => config.say(format!("the history of {name} is deleted")),
-        Err(FileError::Missing { .. }) => return Err(HistoryError::None { name: name.to_string() }.into()),
+        Err(FileError::Missing { .. }) => return Err(none(name)),
         Err(error) => return Err(error.into()),
     }
     Ok(())
@@ -252,8 +257,31 @@ fn since(text: &str, now: &ZonedDateTime) -> Result<Timestamp, Error> {
     };
     let moment = text.parse::<Timestamp>().ok();
     let found = moment.or_else(|| in_zone(now.time_zone())).or_else(ago);
-    found.ok_or_else(|| HistoryError::Since { text: text.to_owned() }.into())
+    found.ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("\"{}\" is no time", visible(text)))
+            .hint("write it as 2026-11-23, \"2026-11-23 12:00\", or how long ago: 2d, 3h")
+            .into()
+    })
 }
+
+fn none(name: &UserName) -> Error {
+    Failure::new(Exit::Local, format!("there is no history of {name}"))
+        .hint(Hint::from("keep one from now on: ").topchat(&["history", "on"]))
+        .into()
+}
+
+/// `lines 3, 7`, `lines 3, 7, 8, 9, 10 and 12 more`.
+fn lines_in_words(lines: &[u64]) -> String {
+    let shown: Vec<_> = lines.iter().take(LINES_SHOWN).map(u64::to_string).collect();
+    match (shown.as_slice(), lines.len() - shown.len()) {
+        ([one], 0) => format!("line {one}"),
+        (_, 0) => format!("lines {}", shown.join(", ")),
+        (_, more) => format!("lines {} and {more} more", shown.join(", ")),
+    }
+}
+
+/// More would fill the terminal.
+const LINES_SHOWN: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -274,7 +302,7 @@ mod tests {
             assert_eq!(since(text, &now).unwrap().to_string(), then, "{text}");
         }
         for text in ["", "yesterday", "2026-13-01", "12", "-"] {
-            assert!(matches!(since(text, &now), Err(Error::History(HistoryError::Since { .. }))), "{text}");
+            assert_eq!(since(text, &now).unwrap_err().to_string(), format!("\"{text}\" is no time"));
         }
     }
 

@@ -5,9 +5,9 @@ pub(crate) mod transfer;
 use serde::Serialize;
 
 use crate::client::config::Config;
-use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::trust::TrustError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::folder;
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
 use crate::client::keys::password::Secret;
@@ -19,6 +19,7 @@ use crate::client::state::history::key;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
+use crate::error::Exit;
 use crate::limits::RETIRED_KEYS_MAX;
 use crate::names::UserName;
 use crate::wire::ToServer;
@@ -118,7 +119,11 @@ fn request(
             Err(Error::Refused(refusal))
         }
         // Also after a goodbye, which answers nothing.
-        Err(why) => Err(Error::Account(AccountError::RenewalUnknown { why: Box::new(why) })),
+        Err(why) => {
+            let words = format!("it is not known whether the server has taken the new keys: {why}");
+            let hint = "both the old and the new ones stay here; the next command that logs in asks the server which ones count";
+            Err(Failure::new(Exit::Local, words).hint(hint).into())
+        }
     }
 }
 

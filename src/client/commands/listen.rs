@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::client::config::Config;
-use crate::client::error::Error;
+use crate::client::error::{Error, Failure};
 use crate::client::model::event::{Notice, Opened};
 use crate::client::net::connection::Circuit;
 use crate::client::net::session::{self, Session};
@@ -19,6 +19,7 @@ use crate::client::state::inbox::Inbox;
 use crate::client::ui::output::{self, now_ms};
 use crate::client::ui::render::Page;
 use crate::client::ui::{json, page};
+use crate::error::Exit;
 use crate::storage::{FileError, private};
 use crate::transport::Stop;
 use crate::wire::ToClient;
@@ -85,7 +86,8 @@ impl Printer<'_> {
 
     fn timed_out(&self) -> Error {
         let secs = Duration::as_secs(&self.begun.elapsed());
-        Error::ListenTimedOut { got: self.got, wanted: self.wanted.count.unwrap_or(0), secs }
+        let (got, wanted) = (self.got, self.wanted.count.unwrap_or(0));
+        Failure::new(Exit::Local, format!("{got} of {wanted} messages came in {secs} s")).into()
     }
 
     fn has_enough(&self) -> bool {

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::client::config::Config;
-use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::folder::{self, AccountKeys, KeyFolder};
 use crate::client::keys::group_file;
 use crate::client::keys::password::{self, Secret, Unbuffered, raw_line};
@@ -20,6 +20,7 @@ use crate::client::trust::servers;
 use crate::client::ui::prompt::Terminal;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::{bundle, scram};
+use crate::error::Exit;
 use crate::hint::Hint;
 use crate::limits::{INVITE_MAX, INVITE_TRIES};
 use crate::names::UserName;
@@ -242,7 +243,11 @@ fn invite_from_file(path: &Path) -> Result<String, Error> {
         (raw_line(&mut private::open_given(path)?.0, INVITE_CODE)?, shown)
     };
     let code = std::str::from_utf8(&line).ok().and_then(sendable);
-    code.filter(|code| !code.is_empty()).ok_or(Error::InviteEmpty { from })
+    code.filter(|code| !code.is_empty()).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{from} holds no invite code"))
+            .hint("the code belongs into its first line, as the server's owner gave it")
+            .into()
+    })
 }
 
 /// Tries with the code that was given, then asks for another as long as the server wants one and somebody is there.

@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::client::error::Error;
-use crate::client::model::refusal::carried_over;
 use crate::crypto::keys::KeyError;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
-use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
 use crate::names::UserName;
-use crate::storage::FileKind;
 use crate::text::visible;
 
 /// Why an account's own keys can't be used, changed or moved.
@@ -31,12 +28,6 @@ pub enum AccountError {
         path: PathBuf,
         /// What is wrong with it.
         why: KeyError,
-    },
-    /// A size that RSA keys here can't have.
-    #[error("keys of {bits} bits are not possible, {RSA_BITS_MIN} to {RSA_BITS_MAX} are")]
-    KeySize {
-        /// As asked for.
-        bits: u32,
     },
     /// Another process has changed the account's keys meanwhile.
     #[error("the keys in {} were changed by another program meanwhile. Nothing was changed by this one.", visible(&.folder.to_string_lossy()))]
@@ -66,38 +57,6 @@ pub enum AccountError {
         /// Where.
         folder: PathBuf,
     },
-    /// No account on this machine.
-    #[error("no account on this machine yet (looked in {})", visible(&.folder.to_string_lossy()))]
-    NoAccount {
-        /// Where accounts were looked for.
-        folder: PathBuf,
-    },
-    /// A server that has let this account in before does so no more.
-    #[error("{server} does not let {name} in any more, with keys and a password that have logged in there")]
-    NoLongerKnown {
-        /// Whose.
-        name: UserName,
-        /// Where.
-        server: String,
-    },
-    /// A server that was set back did not take the changes again.
-    #[error(
-        "the server was set back to before a change of {name}'s keys or password, and did not take it again: {why}"
-    )]
-    NotBroughtBack {
-        /// Whose.
-        name: UserName,
-        /// What came in place of the answer.
-        why: Box<Error>,
-    },
-    /// Something other than a file where an exported account should be.
-    #[error("{} is {found}, not a file that topchat keys export wrote", visible(&.path.to_string_lossy()))]
-    NotDocument {
-        /// Where.
-        path: PathBuf,
-        /// What stands there.
-        found: FileKind,
-    },
     /// An account of that name with another identity is here.
     #[error("{name} has other keys on this machine, in {}. Nothing was changed.", visible(&.folder.to_string_lossy()))]
     OtherKeys {
@@ -105,18 +64,6 @@ pub enum AccountError {
         name: UserName,
         /// Where.
         folder: PathBuf,
-    },
-    /// New keys were sent to the server, and no answer came.
-    #[error("it is not known whether the server has taken the new keys: {why}")]
-    RenewalUnknown {
-        /// What came in place of the answer.
-        why: Box<Error>,
-    },
-    /// Several accounts, none chosen.
-    #[error("several accounts on this machine: {}", .names.iter().map(UserName::as_str).collect::<Vec<_>>().join(", "))]
-    WhichUser {
-        /// All of them.
-        names: Vec<UserName>,
     },
     /// The password opens no key file.
     #[error("wrong name or password: it does not open {}", visible(&.path.to_string_lossy()))]
@@ -181,50 +128,30 @@ impl Explain for AccountError {
             }
             Self::Backup { .. } => Hint::from("take another copy, or export it again: ").topchat(&["keys", "export"]),
             Self::Key { why, path } => key_remedy(why, path),
-            Self::KeySize { .. } => "leave the size out for keys of 3072 bits".into(),
             Self::KeyGone { name, .. } => format!(
                 "nothing was changed: put it back from a backup, or name the folder of its keys with --keys-dir; without it \
                  nobody can log in as {name}, and the name stays taken on its server"
             )
             .into(),
-            Self::KeysBusy { .. } | Self::NotBroughtBack { .. } => "try again".into(),
+            Self::KeysBusy { .. } => "try again".into(),
             Self::KeysMissing { name, .. } => Hint::from("make the account with: ")
                 .topchat(&["register", name.as_str()])
                 .then("    or name the folder of its keys with --keys-dir"),
             Self::KeysUnsettled { .. } => {
                 Hint::from("any command that logs in puts that in order, for example: ").topchat(&["users"])
             }
-            Self::NoAccount { .. } => Hint::from("make one with: ").topchat(&["register", "NAME"]),
-            Self::NoLongerKnown { name, .. } => {
-                Hint::from("if its data was set back to before the account, make it again with the same keys: ")
-                    .topchat(&["register", name.as_str()])
-                    .then("    If the password or the keys were changed on another machine: ")
-                    .and(carried_over())
-            }
-            Self::NotDocument { found: FileKind::Folder, .. } => "name a file in it".into(),
-            Self::NotDocument { found: FileKind::Fifo, .. } => {
-                Hint::from("give it as input: ").topchat(&["keys", "import", "-"]).typed(" < PIPE")
-            }
-            Self::NotDocument { .. } => "name the file, or - for stdin".into(),
             Self::OtherKeys { folder, .. } => format!(
                 "import it under another --keys-dir; the keys in {} stay as they are",
                 visible(&folder.to_string_lossy())
             )
             .into(),
-            Self::RenewalUnknown { .. } => "both the old and the new ones stay here; \
-                 the next command that logs in asks the server which ones count"
-                .into(),
-            Self::WhichUser { .. } => "choose one with --user NAME".into(),
             Self::WrongPassphrase { .. } => "the password of the account also locks its key files".into(),
         })
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Self::KeySize { .. } | Self::NotDocument { .. } | Self::WhichUser { .. } => Exit::Usage,
-            Self::Backup { why: BackupError::Passphrase, .. }
-            | Self::NoLongerKnown { .. }
-            | Self::WrongPassphrase { .. } => Exit::Refused,
+            Self::Backup { why: BackupError::Passphrase, .. } | Self::WrongPassphrase { .. } => Exit::Refused,
             Self::Backup { why: BackupError::Changed, .. } => Exit::Identity,
             Self::Backup { .. }
             | Self::Key { .. }
@@ -232,10 +159,7 @@ impl Explain for AccountError {
             | Self::KeysBusy { .. }
             | Self::KeysMissing { .. }
             | Self::KeysUnsettled { .. }
-            | Self::NoAccount { .. }
-            | Self::NotBroughtBack { .. }
-            | Self::OtherKeys { .. }
-            | Self::RenewalUnknown { .. } => Exit::Local,
+            | Self::OtherKeys { .. } => Exit::Local,
         }
     }
 }

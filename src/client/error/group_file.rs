@@ -25,27 +25,6 @@ pub enum GroupFileError {
         /// Where it should be.
         path: PathBuf,
     },
-    /// A group key without which nothing could be written to ALL as before.
-    #[error(
-        "group key {id} is the {} in {}. Nothing was changed.",
-        if *.is_only { "only one" } else { "one that writes" }, visible(&.path.to_string_lossy())
-    )]
-    Needed {
-        /// The first digits of its id.
-        id: String,
-        /// Where.
-        path: PathBuf,
-        /// Whether there is no other.
-        is_only: bool,
-    },
-    /// Digits that are not the beginning of one group key's id.
-    #[error("\"{}\" is not the beginning of one key's id in {}", visible(.text), visible(&.path.to_string_lossy()))]
-    NoSuchKey {
-        /// As typed.
-        text: String,
-        /// Where.
-        path: PathBuf,
-    },
 }
 
 impl Explain for GroupFileError {
@@ -67,21 +46,11 @@ impl Explain for GroupFileError {
                 Hint::from("get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: ")
                     .and(making(path))
             }
-            Self::Needed { is_only: true, .. } => {
-                Hint::from("--force removes the whole file; make a new key first: ").topchat(&["group", "rekey"])
-            }
-            Self::Needed { is_only: false, .. } => {
-                Hint::from("--force lets the next one write; make a new key first: ").topchat(&["group", "rekey"])
-            }
-            Self::NoSuchKey { .. } => Hint::from("give at least 4 digits; see ").topchat(&["group", "list"]),
         })
     }
 
     fn exit(&self) -> Exit {
-        match self {
-            Self::Needed { .. } | Self::NoSuchKey { .. } => Exit::Usage,
-            Self::Bad { .. } | Self::Missing { .. } => Exit::Local,
-        }
+        Exit::Local
     }
 }
 

@@ -3,7 +3,6 @@
 pub(crate) mod account;
 pub(crate) mod cause;
 pub(crate) mod group_file;
-pub(crate) mod history;
 pub(crate) mod remedy;
 pub(crate) mod server;
 pub(crate) mod trust;
@@ -19,17 +18,16 @@ use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::limits::TEXT_MAX;
 use crate::names::{NameError, UserName};
+use crate::storage::FileError;
 use crate::storage::journal::JournalError;
 use crate::storage::lock::LockError;
 use crate::storage::manifest::ManifestError;
-use crate::storage::{FileError, FileKind};
 use crate::text::visible;
 use crate::transport::TransportError;
 use crate::wire::{self, MessageId};
 use account::AccountError;
 use cause::ProtocolError;
 use group_file::GroupFileError;
-use history::HistoryError;
 use server::ServerError;
 use trust::TrustError;
 
@@ -58,6 +56,9 @@ pub enum Error {
     /// What the machine does not give.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// Anything that no code decides on.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// A file or folder.
     #[error(transparent)]
     File(#[from] FileError),
@@ -67,9 +68,6 @@ pub enum Error {
     /// The group key file.
     #[error(transparent)]
     GroupFile(#[from] GroupFileError),
-    /// The history.
-    #[error(transparent)]
-    History(#[from] HistoryError),
     /// What came can't be put on disk, so it is not taken.
     #[error("what comes can't be kept: {0}")]
     Inbox(FileError),
@@ -81,25 +79,9 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
-    /// A file that holds no invite code.
-    #[error("{from} holds no invite code")]
-    InviteEmpty {
-        /// Which one.
-        from: String,
-    },
     /// Ctrl-C, or a request to end before the work was done.
     #[error("interrupted")]
     Interrupted,
-    /// Fewer messages than asked for.
-    #[error("{got} of {wanted} messages came in {secs} s")]
-    ListenTimedOut {
-        /// How many came.
-        got: u64,
-        /// How many were asked for.
-        wanted: u64,
-        /// How long it took.
-        secs: u64,
-    },
     /// Another process holds a lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -136,12 +118,6 @@ pub enum Error {
     /// A message was not sent because of this.
     #[error("{}", not_sent(.0))]
     NotSent(Box<Error>),
-    /// A message went out, and no answer came.
-    #[error("no answer within {secs} s: nothing is known to be delivered")]
-    NotKnown {
-        /// How long it was waited for.
-        secs: u64,
-    },
     /// Writing to stdout failed.
     #[error("writing the output: {source}")]
     Output {
@@ -226,14 +202,6 @@ pub enum Error {
     /// No text, and stdin is a terminal.
     #[error("no text to send")]
     TextMissing,
-    /// The text should come from something that is no file.
-    #[error("{} is {found}, not a regular file. Nothing was sent.", visible(&.path.to_string_lossy()))]
-    TextNotFile {
-        /// Where.
-        path: PathBuf,
-        /// What stands there.
-        found: FileKind,
-    },
     /// Not UTF-8.
     #[error("the text is not UTF-8. Nothing was sent.")]
     TextNotUtf8,
@@ -251,16 +219,26 @@ pub enum Error {
         /// For whom.
         to: UserName,
     },
-    /// Not all is well, as `doctor` has told.
-    #[error("{failed} of {of} checks failed")]
-    Unwell {
-        /// How many.
-        failed: usize,
-        /// Of how many.
-        of: usize,
-        /// That of the first.
-        exit: Exit,
-    },
+}
+
+/// An error that no code decides on: what a person reads, and how the program ends, said where it arises.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub struct Failure {
+    words: String,
+    hint: Option<Hint>,
+    exit: Exit,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, words: impl Into<String>) -> Self {
+        Self { words: words.into(), hint: None, exit }
+    }
+
+    /// The same with what to do about it.
+    pub(crate) fn hint(self, hint: impl Into<Hint>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
 }
 
 impl From<wire::Error> for Error {

@@ -5,8 +5,6 @@ use crate::client::model::state_folder;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::names::NameError;
-use crate::storage::FileKind;
-use crate::text::quoted;
 
 /// The remedy, in one line.
 pub(crate) fn remedy(error: &Error) -> Option<Hint> {
@@ -15,7 +13,6 @@ pub(crate) fn remedy(error: &Error) -> Option<Hint> {
             .topchat(&["users", "--online"])
             .then(")"),
         Error::BacklogFull { .. } => Hint::from("read them: ").topchat(&["listen", "--timeout", "5"]),
-        Error::InviteEmpty { .. } => "the code belongs into its first line, as the server's owner gave it".into(),
         Error::Name { why: NameError::Reserved, .. } => {
             "take another name; to write to everybody, write ALL in capitals".into()
         }
@@ -24,7 +21,6 @@ pub(crate) fn remedy(error: &Error) -> Option<Hint> {
         Error::NoSuchUser { .. } => Hint::from("see who there is: ").topchat(&["users"]),
         Error::NoTerminal { flag, .. } => Hint::from("give it with ").and(flag.clone()),
         Error::NotSent(why) => return remedy(why),
-        Error::NotKnown { .. } => "it may have arrived; send it again, or wait longer with --timeout SECONDS".into(),
         Error::OutboxFull { .. } => "wait until the connection is back".into(),
         Error::Password { .. } => "take a longer or shorter one: 8 to 128 bytes, without NUL".into(),
         Error::PasswordCommand { .. } | Error::PasswordEmpty { .. } => {
@@ -38,7 +34,7 @@ pub(crate) fn remedy(error: &Error) -> Option<Hint> {
         Error::Environment(error) => return error.hint(),
         Error::File(error) | Error::Inbox(error) => return error.hint(),
         Error::GroupFile(error) => return error.hint(),
-        Error::History(error) => return error.hint(),
+        Error::Failed(failure) => return failure.hint.clone(),
         Error::Lock(error) => return error.hint(),
         Error::Server(error) => return error.hint(),
         Error::Folder(error) => return error.hint(),
@@ -51,23 +47,16 @@ pub(crate) fn remedy(error: &Error) -> Option<Hint> {
             .then(", or: ")
             .typed("echo TEXT | ")
             .topchat(&["send", "NAME"]),
-        Error::TextNotFile { found: FileKind::Folder, .. } => "name a file in it".into(),
-        Error::TextNotFile { path, .. } => {
-            let path = path.to_string_lossy();
-            Hint::from("read it as input: ").topchat(&["send", "NAME"]).typed(format!(" < {}", quoted(&path)))
-        }
         Error::TextTooLong => "split it, or send a file some other way".into(),
         Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again".into(),
         Error::Declined
         | Error::Input { .. }
         | Error::Interrupted
-        | Error::ListenTimedOut { .. }
         | Error::Output { .. }
         | Error::OutputClosed
         | Error::OutputUnread
         | Error::PasswordsDiffer
         | Error::Seal { .. }
-        | Error::Unwell { .. }
         | Error::System { .. }
         | Error::TextNotUtf8 => return None,
     })
@@ -78,7 +67,6 @@ pub(crate) fn exit(error: &Error) -> Exit {
     match error {
         Error::Away { .. } | Error::NoSuchUser { .. } | Error::Unconfirmed { .. } => Exit::Undelivered,
         Error::Declined
-        | Error::InviteEmpty { .. }
         | Error::Name { .. }
         | Error::NoTerminal { .. }
         | Error::Password { .. }
@@ -87,14 +75,11 @@ pub(crate) fn exit(error: &Error) -> Exit {
         | Error::PasswordsDiffer
         | Error::TextEmpty
         | Error::TextMissing
-        | Error::TextNotFile { .. }
         | Error::TextNotUtf8
         | Error::TextTooLong => Exit::Usage,
         Error::BacklogFull { .. }
         | Error::Input { .. }
-        | Error::ListenTimedOut { .. }
         | Error::NoHome { .. }
-        | Error::NotKnown { .. }
         | Error::OutboxFull { .. }
         | Error::Output { .. }
         | Error::OutputUnread
@@ -103,14 +88,13 @@ pub(crate) fn exit(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NotSent(why) => exit(why),
         Error::OutputClosed => Exit::Done,
-        Error::Unwell { exit, .. } => *exit,
         Error::Account(error) => error.exit(),
         Error::Environment(error) => error.exit(),
         Error::File(error) | Error::Inbox(error) => error.exit(),
         Error::Folder(error) => error.exit(),
         Error::Journal(error) => error.exit(),
         Error::GroupFile(error) => error.exit(),
-        Error::History(error) => error.exit(),
+        Error::Failed(failure) => failure.exit,
         Error::Lock(error) => error.exit(),
         Error::Server(error) => error.exit(),
         Error::Trust(error) => error.exit(),

@@ -5,7 +5,6 @@ use crate::client::model::address::AddressError;
 use crate::crypto::scram::ScramError;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
-use crate::names::UserName;
 use crate::text::visible;
 use crate::transport::TransportError;
 use crate::wire::{self, ALPN, Fingerprint};
@@ -70,18 +69,6 @@ pub enum ServerError {
         /// Where.
         address: String,
     },
-    /// Another server than those that have the account.
-    #[error("{name} has no account at {address} that this machine knows of: it is at {own}. Nothing was sent.")]
-    NotOfAccount {
-        /// The account.
-        name: UserName,
-        /// The server that answered.
-        address: String,
-        /// The account's server.
-        own: String,
-        /// The key of the one that answered.
-        identity: Fingerprint,
-    },
     /// There is no connection at this moment.
     #[error("there is no connection to the server now.")]
     Offline,
@@ -99,12 +86,6 @@ pub enum ServerError {
     Silent {
         /// How long nothing came.
         secs: u64,
-    },
-    /// No server was named, and that of the account is not known.
-    #[error("the server of {name} is not known on this machine. Nothing was sent.")]
-    Unknown {
-        /// The account.
-        name: UserName,
     },
     /// No answer in time.
     #[error("no answer from {address} within {secs} s")]
@@ -145,14 +126,6 @@ impl Explain for ServerError {
                 "give all of its 64 hex digits, as the server's start lines show them".into()
             }
             Self::Lost { why: TransportError::Closed } => "is the server still running?".into(),
-            Self::NotOfAccount { name, address, identity, .. } => {
-                let (name, identity) = (name.as_str(), identity.to_string());
-                Hint::from(format!("if {name} is there, too, and its owner confirms the identity: "))
-                    .topchat(&["users", "--user", name, "--server", address, "--server-fingerprint", &identity])
-            }
-            Self::Unknown { name } => {
-                Hint::from("name it once: ").topchat(&["--server", "HOST:PORT", "login", name.as_str()])
-            },
             Self::NotTopChat { .. } => "see --server HOST:PORT; its start lines name the server's address".into(),
             Self::OtherVersion { .. } => {
                 "see --server HOST:PORT; if it is the right one, compare the versions of both programs (--version), and update the older one"
@@ -171,9 +144,9 @@ impl Explain for ServerError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Address { .. } | Self::Fingerprint { .. } | Self::Unknown { .. } => Exit::Usage,
+            Self::Address { .. } | Self::Fingerprint { .. } => Exit::Usage,
             Self::Busy { .. } => Exit::Busy,
-            Self::Changed { .. } | Self::NotOfAccount { .. } | Self::Scram { .. } => Exit::Identity,
+            Self::Changed { .. } | Self::Scram { .. } => Exit::Identity,
             Self::Connect { .. }
             | Self::Lost { .. }
             | Self::NotTopChat { .. }

@@ -56,7 +56,6 @@ fn what_hardly_ever_happens_has_a_hint_as_well() {
             "nothing is stored; send it again when they are here (topchat users --online)",
         ),
         (Error::BacklogFull { count: 2001 }, "read them: topchat listen --timeout 5"),
-        (HistoryError::OtherKey { path: "history.json".into() }.into(), "take the account's key files from a backup"),
         (Error::NoHome { what: "keys" }, "set HOME, or give --keys-dir and --state-dir"),
         (Error::OutboxFull { count: 1000 }, "wait until the connection is back"),
         (

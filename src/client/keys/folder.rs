@@ -14,11 +14,12 @@ use zeroize::Zeroizing;
 
 use super::password::Secret;
 use super::rotation::{NEXT, PUBLIC};
-use crate::client::error::Error;
 use crate::client::error::account::AccountError;
+use crate::client::error::{Error, Failure};
 use crate::client::state::state_file::Stamp;
 use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
 use crate::crypto::scram::Salted;
+use crate::error::Exit;
 use crate::limits::{CHANGED_WITHIN, LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
@@ -406,7 +407,10 @@ const NEW: &str = "pem.new";
 pub(crate) fn check_size(bits: u32) -> Result<(), Error> {
     match bits {
         RSA_BITS_MIN..=RSA_BITS_MAX => Ok(()),
-        bits => Err(Error::Account(AccountError::KeySize { bits })),
+        bits => {
+            let words = format!("keys of {bits} bits are not possible, {RSA_BITS_MIN} to {RSA_BITS_MAX} are");
+            Err(Failure::new(Exit::Usage, words).hint("leave the size out for keys of 3072 bits").into())
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::login::{LoggedIn, Welcome};
 use super::request::{Ask, Dialogue};
 use crate::client::config::Config;
-use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::before::{Before, Renewal};
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
 use crate::client::keys::password::Secret;
@@ -18,7 +18,7 @@ use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::crypto::bundle;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{self, Salted};
-use crate::error::Explain;
+use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::names::UserName;
 use crate::storage::lock::Lock;
@@ -131,7 +131,13 @@ impl Arrival<'_> {
 
     /// Gives the number of the bundle that the server has now. Each step leaves an account that logs in.
     fn bring_back(&self, dialogue: &mut Dialogue, before: &Before) -> Result<u64, Error> {
-        let failed = |why| Error::Account(AccountError::NotBroughtBack { name: self.name.clone(), why: Box::new(why) });
+        let failed = |why: Error| -> Error {
+            let words = format!(
+                "the server was set back to before a change of {}'s keys or password, and did not take it again: {why}",
+                self.name
+            );
+            Failure::new(Exit::Local, words).hint("try again").into()
+        };
         if self.logged_in.by_former {
             let verifier =
                 scram::verifier(self.secret.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;

@@ -9,15 +9,16 @@ use super::reconnect::{Again, Pauses};
 use super::request::Dialogue;
 use super::restored::{self, Arrival};
 use crate::client::config::{Config, PasswordSource, default_group_key};
-use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::folder::{AccountKeys, KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::keys::member::Member;
 use crate::client::keys::password::{self, Secret};
 use crate::client::model::deadline::Until;
+use crate::client::model::refusal::carried_over;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::state::state_file::Stamp;
 use crate::client::trust::contacts::Contacts;
@@ -176,7 +177,15 @@ fn log_in_as_before(
     }
     Err(match refusal.code() {
         Some(Code::LoginRefused) if restored::has_logged_in(&config.account_state(name)) => {
-            Error::Account(AccountError::NoLongerKnown { name: name.clone(), server: config.server.to_string() })
+            let words = format!(
+                "{} does not let {name} in any more, with keys and a password that have logged in there",
+                config.server
+            );
+            let hint = Hint::from("if its data was set back to before the account, make it again with the same keys: ")
+                .topchat(&["register", name.as_str()])
+                .then("    If the password or the keys were changed on another machine: ")
+                .and(carried_over());
+            Failure::new(Exit::Refused, words).hint(hint).into()
         }
         _ => Error::Refused(refusal),
     })
@@ -314,10 +323,16 @@ pub(crate) fn choose(config: &Config) -> Result<UserName, Error> {
     }
     match (names.pop(), names.is_empty()) {
         (Some(only), true) => Ok(only),
-        (None, _) => Err(Error::Account(AccountError::NoAccount { folder: config.users_dir() })),
+        (None, _) => {
+            let words = format!("no account on this machine yet (looked in {})", visible_path(config.users_dir()));
+            let hint = Hint::from("make one with: ").topchat(&["register", "NAME"]);
+            Err(Failure::new(Exit::Local, words).hint(hint).into())
+        }
         (Some(last), false) => {
             names.push(last);
-            Err(Error::Account(AccountError::WhichUser { names }))
+            let names = names.iter().map(UserName::as_str).collect::<Vec<_>>().join(", ");
+            let words = format!("several accounts on this machine: {names}");
+            Err(Failure::new(Exit::Usage, words).hint("choose one with --user NAME").into())
         }
     }
 }

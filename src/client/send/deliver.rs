@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::compose::{SealFor, compose};
 use crate::client::config::Config;
-use crate::client::error::Error;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::group_file;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::reconnect::{Again, Pauses, attempt, is_lost};
@@ -23,6 +23,7 @@ use crate::client::ui::page;
 use crate::client::ui::{json, output};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::group_key::GroupKeys;
+use crate::error::Exit;
 use crate::limits::ANSWER_WITHIN;
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
@@ -237,7 +238,10 @@ impl Progress<'_> {
     }
 
     fn timed_out(&self) -> Error {
-        Error::NotKnown { secs: self.limit.as_secs() }
+        let secs = self.limit.as_secs();
+        Failure::new(Exit::Local, format!("no answer within {secs} s: nothing is known to be delivered"))
+            .hint("it may have arrived; send it again, or wait longer with --timeout SECONDS")
+            .into()
     }
 }
 

@@ -7,9 +7,13 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::client::error::Error;
+use crate::client::error::{Error, Failure};
+use crate::error::Exit;
+use crate::hint::Hint;
 use crate::limits::TEXT_MAX;
 use crate::storage::FileError;
+use crate::storage::FileKind;
+use crate::text::{quoted, visible_path};
 
 /// The text from the command line, from a file, or from stdin, which is never a terminal.
 pub(crate) fn get(argument: Option<String>, file: Option<&Path>) -> Result<String, Error> {
@@ -37,7 +41,17 @@ fn of_file(path: &Path) -> Result<String, Error> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(FileError::io("reading", path))?;
     let found = file.metadata().map_err(FileError::io("reading", path))?.file_type();
     if !found.is_file() {
-        return Err(Error::TextNotFile { path: path.to_owned(), found: found.into() });
+        let (found, shown) = (FileKind::from(found), visible_path(path));
+        let failure = Failure::new(Exit::Usage, format!("{shown} is {found}, not a regular file. Nothing was sent."));
+        return Err(match found {
+            FileKind::Folder => failure.hint("name a file in it"),
+            _ => failure.hint(
+                Hint::from("read it as input: ")
+                    .topchat(&["send", "NAME"])
+                    .typed(format!(" < {}", quoted(&path.to_string_lossy()))),
+            ),
+        }
+        .into());
     }
     read(&mut &file, |source| FileError::io("reading", path)(source).into())
 }

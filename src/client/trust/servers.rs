@@ -6,11 +6,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::client::config::Config;
-use crate::client::error::Error;
 use crate::client::error::server::ServerError;
+use crate::client::error::{Error, Failure};
 use crate::client::model::address::ServerAddress;
 use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::client::ui::json;
+use crate::error::Exit;
+use crate::hint::Hint;
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 
@@ -123,10 +125,20 @@ pub fn server_of(state_dir: &Path, name: &UserName) -> Result<Option<ServerAddre
 pub fn admit(config: &Config, name: &UserName, identity: Option<Fingerprint>) -> Result<(), Error> {
     let servers: Servers = StateFile::new(&config.state_dir, FILE)?.read()?;
     match (servers.accounts.get(name.as_str()), identity) {
-        (None, _) if !config.server_named => Err(Error::Server(ServerError::Unknown { name: name.clone() })),
+        (None, _) if !config.server_named => {
+            let words = format!("the server of {name} is not known on this machine. Nothing was sent.");
+            let hint = Hint::from("name it once: ").topchat(&["--server", "HOST:PORT", "login", name.as_str()]);
+            Err(Failure::new(Exit::Usage, words).hint(hint).into())
+        }
         (Some(home), Some(identity)) if !home.has(identity) && config.expected != Some(identity) => {
-            let (address, own) = (config.server.to_string(), home.server.clone());
-            Err(Error::Server(ServerError::NotOfAccount { name: name.clone(), address, own, identity }))
+            let (address, own, identity) = (config.server.to_string(), &home.server, identity.to_string());
+            let words = format!(
+                "{name} has no account at {address} that this machine knows of: it is at {own}. Nothing was sent."
+            );
+            let typed = ["users", "--user", name.as_str(), "--server", &address, "--server-fingerprint", &identity];
+            let hint =
+                Hint::from(format!("if {name} is there, too, and its owner confirms the identity: ")).topchat(&typed);
+            Err(Failure::new(Exit::Identity, words).hint(hint).into())
         }
         _ => Ok(()),
     }

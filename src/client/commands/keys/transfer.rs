@@ -9,9 +9,9 @@ use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use crate::client::config::{Config, default_group_key};
-use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::account::BackupError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::export_file::{self, ENCRYPTION, IDENTITY, Payload};
 use crate::client::keys::folder::{KeyFolder, PARTS};
 use crate::client::keys::group_file;
@@ -25,6 +25,7 @@ use crate::client::trust::servers::{self, Seen};
 use crate::client::ui::output::now_ms;
 use crate::client::ui::{json, output};
 use crate::crypto::keys::{PrivateKey, PublicKey};
+use crate::error::Exit;
 use crate::hint::Hint;
 use crate::limits::BACKUP_MAX;
 use crate::names::UserName;
@@ -170,7 +171,16 @@ fn open_document(from: &Path) -> Result<File, Error> {
     match private::open_given(from) {
         Ok((file, _)) => Ok(file),
         Err(FileError::NotRegular { path, found }) if found != FileKind::Symlink => {
-            Err(Error::Account(AccountError::NotDocument { path, found }))
+            let words = format!("{} is {found}, not a file that topchat keys export wrote", visible_path(&path));
+            let failure = Failure::new(Exit::Usage, words);
+            Err(match found {
+                FileKind::Folder => failure.hint("name a file in it"),
+                FileKind::Fifo => {
+                    failure.hint(Hint::from("give it as input: ").topchat(&["keys", "import", "-"]).typed(" < PIPE"))
+                }
+                _ => failure.hint("name the file, or - for stdin"),
+            }
+            .into())
         }
         Err(error) => Err(error.into()),
     }

@@ -8,12 +8,13 @@ use std::path::Path;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
-use crate::client::error::Error;
 use crate::client::error::account::AccountError;
-use crate::client::error::history::HistoryError;
+use crate::client::error::{Error, Failure};
 use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::crypto::history::HistoryKey;
 use crate::crypto::keys::{PrivateKey, PublicKey};
+use crate::error::Exit;
+use crate::text::visible_path;
 
 /// The file.
 pub(crate) struct Settings {
@@ -121,7 +122,10 @@ impl Settings {
     }
 
     fn shut(&self) -> Error {
-        HistoryError::OtherKey { path: self.file.path().to_owned() }.into()
+        let path = visible_path(self.file.path());
+        Failure::new(Exit::Local, format!("{path} is sealed for another encryption key than those on this machine"))
+            .hint("take the account's key files from a backup")
+            .into()
     }
 }
 
@@ -141,6 +145,7 @@ pub(crate) fn follow(folder: &Path, own: &[&PrivateKey]) {
 mod tests {
     use super::*;
     use crate::crypto::test_keys::{BOB_ENCRYPTION, CAROL_ENCRYPTION};
+    use crate::error::Explain;
 
     #[test]
     fn the_key_stays_the_same_and_follows_a_renewed_encryption_key() {
@@ -150,8 +155,9 @@ mod tests {
         assert_eq!(settings().key(&[&BOB_ENCRYPTION]).unwrap().id(), key.id());
         assert_eq!(settings().key(&[&CAROL_ENCRYPTION, &BOB_ENCRYPTION]).unwrap().id(), key.id());
         assert_eq!(settings().key(&[&CAROL_ENCRYPTION]).unwrap().id(), key.id(), "sealed for the new one now");
-        let refused = settings().key(&[&BOB_ENCRYPTION]);
-        assert!(matches!(refused, Err(Error::History(HistoryError::OtherKey { .. }))));
+        let refused = settings().key(&[&BOB_ENCRYPTION]).err().expect("it is sealed for the new one now");
+        assert!(refused.to_string().ends_with(" is sealed for another encryption key than those on this machine"));
+        assert_eq!(refused.hint(), Some("take the account's key files from a backup".into()));
     }
 
     #[test]
