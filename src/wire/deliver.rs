@@ -12,14 +12,16 @@ pub fn append(frames: &mut Vec<u8>, delivery: DeliveryId, backlog: bool, envelop
     });
 }
 
-/// Gives Deliver frames, one behind the other, the ids from `next` on; frames of other types stay as they are.
-pub fn number(mut frames: &mut [u8], mut next: DeliveryId) {
+/// Gives Deliver frames, one behind the other, these numbers; frames of other types stay as they are.
+pub fn number(mut frames: &mut [u8], epoch: u64, numbers: &[u64]) {
+    let mut numbers = numbers.iter();
     while let Some(prefix) = frames.first_chunk::<PREFIX>() {
         let (frame, rest) = frames.split_at_mut(PREFIX + u32::from_be_bytes(*prefix) as usize);
-        if frame[PREFIX] == TYPE {
-            frame[DELIVERY..NUMBER].copy_from_slice(&next.epoch.to_be_bytes());
-            frame[NUMBER..BACKLOG].copy_from_slice(&next.number.to_be_bytes());
-            next.number += 1;
+        if frame[PREFIX] == TYPE
+            && let Some(number) = numbers.next()
+        {
+            frame[DELIVERY..NUMBER].copy_from_slice(&epoch.to_be_bytes());
+            frame[NUMBER..BACKLOG].copy_from_slice(&number.to_be_bytes());
         }
         frames = rest;
     }
@@ -54,7 +56,7 @@ mod tests {
             let mut frames = b"before".to_vec();
             append(&mut frames, DeliveryId::default(), false, b"an envelope");
             let frame = &mut frames[b"before".len()..];
-            number(frame, delivery);
+            number(frame, delivery.epoch, &[delivery.number]);
             if backlog {
                 set_backlog(frame);
             }
@@ -65,14 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_are_numbered_one_after_the_other_and_what_is_between_them_stays() {
+    fn deliveries_get_their_numbers_in_turn_and_what_is_between_them_stays() {
         let (mut frames, skipped) = (Vec::new(), ToClient::Skipped { count: 7 });
         for _ in 0..2 {
             skipped.append_to(&mut frames);
             append(&mut frames, DeliveryId::default(), true, b"an envelope");
         }
-        number(&mut frames, DeliveryId { epoch: 3, number: 8 });
-        let numbered = [8, 9].map(|number| {
+        number(&mut frames, 3, &[8, 11]);
+        let numbered = [8, 11].map(|number| {
             let delivery = DeliveryId { epoch: 3, number };
             [
                 skipped.encode(),

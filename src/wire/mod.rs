@@ -31,14 +31,12 @@ pub const ALPN: &str = "topchat/2";
 /// That of the version before, which a server agrees to only to say that the client must be updated.
 pub const ALPN_OUTDATED: &str = "topchat/1";
 
-/// One of a session's deliveries.
-///
-/// Clients treat it as opaque and send it back unchanged; the epoch tells one session from another.
+/// One of a session's deliveries. A message that comes again in another session keeps its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeliveryId {
-    /// When this run of the server began, as Unix time in milliseconds.
+    /// Tells one session from another.
     pub epoch: u64,
-    /// Counts deliveries within the epoch, from 1.
+    /// Where the message stands in the server's log.
     pub number: u64,
 }
 

@@ -16,8 +16,6 @@ pub(crate) struct Receiver<M: Mail> {
     attachment: M::Attachment,
     /// Tells this session's deliveries from those of others.
     epoch: u64,
-    /// How many deliveries there were.
-    delivered: u64,
     /// The numbers of those that were not acknowledged, ascending.
     outstanding: VecDeque<u64>,
     /// The last one that was acknowledged, if the mailbox does not know that yet.
@@ -40,7 +38,6 @@ impl<M: Mail> Receiver<M> {
             attachment: mail.attach(account, handle),
             mail: Arc::clone(mail),
             epoch: u64::from_be_bytes(random::bytes()),
-            delivered: 0,
             outstanding: VecDeque::new(),
             acknowledged: None,
             since: Instant::now(),
@@ -71,8 +68,7 @@ impl<M: Mail> Receiver<M> {
         }
         let (begin, room) = (frames.len(), self.room());
         let taken = self.mail.take(&mut self.attachment, room, frames)?;
-        deliver::number(&mut frames[begin..], DeliveryId { epoch: self.epoch, number: self.delivered + 1 });
-        self.delivered += taken.numbers.len() as u64;
+        deliver::number(&mut frames[begin..], self.epoch, &taken.numbers);
         // One that gets nothing although there is more is not attached any more.
         self.is_behind = !taken.are_all && !taken.numbers.is_empty();
         if self.outstanding.is_empty() && !taken.numbers.is_empty() {
@@ -84,13 +80,11 @@ impl<M: Mail> Receiver<M> {
 
     /// The client has `delivery` and all that it got before. The mailbox hears of it with [`Mail::settle`].
     pub(crate) fn acknowledge(&mut self, delivery: DeliveryId) -> Result<(), NotDelivered> {
-        let known = self.delivered - self.outstanding.len() as u64;
-        let count =
-            delivery.number.checked_sub(known).and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
-        if delivery.epoch != self.epoch || !(1..=self.outstanding.len()).contains(&count) {
+        let last = self.outstanding.binary_search(&delivery.number).map_err(|_| NotDelivered)?;
+        if delivery.epoch != self.epoch {
             return Err(NotDelivered);
         }
-        self.acknowledged = self.outstanding.drain(..count).next_back();
+        self.acknowledged = self.outstanding.drain(..=last).next_back();
         self.since = Instant::now();
         Ok(())
     }
@@ -125,7 +119,7 @@ impl<M: Mail> Receiver<M> {
     /// What the last delivery is to be acknowledged with.
     #[cfg(test)]
     pub(super) fn last_delivered(&self) -> Option<DeliveryId> {
-        (!self.outstanding.is_empty()).then_some(DeliveryId { epoch: self.epoch, number: self.delivered })
+        self.outstanding.back().map(|number| DeliveryId { epoch: self.epoch, number: *number })
     }
 }
 
