@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use topchat::crypto::scram;
 use topchat::names::UserName;
-use topchat::server::accounts::{Accounts, Invite, InviteCode};
+use topchat::server::accounts::{Accounts, Invite, InviteCode, Ledger};
 use topchat::server::clock::RunClock;
 use topchat::server::net::surroundings::Surroundings;
 use topchat::server::{Registration, Settings, Why};

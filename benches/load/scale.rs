@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tempfile::TempDir;
 use topchat::limits::{DESCRIPTORS_BESIDE, DESCRIPTORS_PER_CLIENT};
-use topchat::server::accounts::{Account, Accounts};
+use topchat::server::accounts::{Account, Accounts, Ledger};
 use topchat::server::clock::RunClock;
 use topchat::storage::folder::LockedFolder;
 

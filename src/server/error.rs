@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::AccountsError;
+use super::accounts::{AccountsError, Unavailable};
 use super::folder;
 use super::log::StoreError;
 use crate::crypto::keys::KeyError;
@@ -201,6 +201,12 @@ pub enum Scarce {
     Descriptors,
     /// Mappings of memory, of any process: a thread's stack takes some.
     Mappings,
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(_: Unavailable) -> Self {
+        Self::Storage
+    }
 }
 
 impl From<Refusal> for ServerError {

@@ -25,6 +25,8 @@ pub use error::{Lacks, Refusal, Scarce, ServerError};
 pub use log::{Durability, Quotas, StoreError};
 pub use settings::{Registration, Settings, Why};
 
+use accounts::Ledger;
+
 use crate::crypto::keys::PublicKey;
 use crate::storage::folder::{LockedFolder, ensure_folder};
 use crate::transport::Stop;
@@ -35,6 +37,8 @@ pub struct Server {
     acceptor: acceptor::Acceptor,
     socket: admin::Socket,
     shared: Arc<shared::Shared>,
+    /// How many there were.
+    accounts: usize,
     store: log::Store<net::send_queue::Outbox>,
     /// Held as long as the server lives: one server per folder.
     folder: LockedFolder,
@@ -57,13 +61,9 @@ impl Server {
             if is_first { Ok(()) } else { log::give_up(path).map_err(ServerError::from) }
         })?;
         parts.is_there(folder::CURSORS)?;
-        let store = log::Store::open(
-            folder.path(),
-            accounts.all().into_iter(),
-            settings.quotas.clone(),
-            settings.durability,
-            clock,
-        )?;
+        let count = accounts.figures().map_err(accounts::AccountsError::from)?.accounts;
+        let store =
+            log::Store::open(folder.path(), accounts.every(), settings.quotas.clone(), settings.durability, clock)?;
         parts.made(folder::CURSORS)?;
         let tls = net::identity::load_tls(folder.path())?;
         let secret = net::identity::load_secret(folder.path())?;
@@ -74,7 +74,7 @@ impl Server {
         let shared = Arc::new(shared::Shared::new(settings, addresses, tls, accounts, mail, secret, &decoy));
         let acceptor = acceptor::Acceptor::new(listeners, Arc::clone(&shared)).map_err(bound)?;
         let socket = admin::Socket::bind(folder.path())?;
-        Ok(Self { acceptor, socket, shared, store, folder })
+        Ok(Self { acceptor, socket, shared, accounts: count, store, folder })
     }
 
     /// Where it listens, with the real port: one address, or those of a host that has several.
@@ -108,9 +108,9 @@ impl Server {
         self.shared.why_registration
     }
 
-    /// How many accounts there are.
+    /// How many accounts there were when it was opened.
     pub fn accounts(&self) -> usize {
-        self.shared.accounts.len()
+        self.accounts
     }
 
     /// Serves until asked to stop, then says goodbye to every client.

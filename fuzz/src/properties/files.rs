@@ -13,7 +13,7 @@ use topchat::client::state::inbox::Inbox;
 use topchat::client::trust::contacts::Contacts;
 use topchat::client::trust::servers;
 use topchat::crypto::group_key::GroupKeys;
-use topchat::server::accounts::{self, Accounts};
+use topchat::server::accounts::{self, Accounts, Ledger};
 use topchat::server::clock::RunClock;
 use topchat::server::{Server, Settings};
 use topchat::storage::folder::LockedFolder;
@@ -35,13 +35,18 @@ pub fn db_load(data: &[u8]) {
     let path = folder.path().join(accounts::FILE_NAME);
     let content = database(data);
     put(&path, &content);
-    match Accounts::open(folder, 1000, Arc::new(RunClock::after(0))).map(|accounts| accounts.len()) {
+    match Accounts::open(folder, 1000, Arc::new(RunClock::after(0)))
+        .map(|accounts| accounts.figures().unwrap().accounts)
+    {
         Ok(found) => {
             let kept = fs::read(&path).unwrap();
             assert!(content.starts_with(&kept) && kept.last() == Some(&b'\n'), "more than a last line was cut off");
             let cut = content.get(kept.len()..).unwrap_or_default();
             assert!(!cut.strip_suffix(b"\n").unwrap_or(cut).contains(&b'\n'));
-            assert_eq!(Accounts::open(folder, 1000, Arc::new(RunClock::after(0))).unwrap().len(), found);
+            assert_eq!(
+                Accounts::open(folder, 1000, Arc::new(RunClock::after(0))).unwrap().figures().unwrap().accounts,
+                found
+            );
         }
         Err(_) => assert_eq!(fs::read(&path).unwrap(), content, "a refused file was changed"),
     }
@@ -97,11 +102,11 @@ static DATABASE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let accounts = Accounts::open(&folder, 1000, Arc::new(RunClock::after(0))).unwrap();
     for person in [&ALICE, &BOB] {
         accounts.register(accounts::Account::new(person.bundle(), VERIFIER.clone(), 5).unwrap()).unwrap();
-        let account = accounts.find(&person.name).unwrap();
+        let account = accounts.find(&person.name).unwrap().unwrap();
         accounts.set_verifier(&account, VERIFIER.clone()).unwrap();
         accounts.set_disabled(&account, true).unwrap();
     }
-    accounts.delete(&accounts.find(&ALICE.name).unwrap()).unwrap();
+    accounts.delete(&accounts.find(&ALICE.name).unwrap().unwrap()).unwrap();
     drop(accounts);
     fs::read(folder.path().join(accounts::FILE_NAME)).unwrap()
 });

@@ -8,6 +8,7 @@
 
 mod file;
 mod invite;
+mod ledger;
 mod record;
 mod table;
 mod writer;
@@ -19,8 +20,9 @@ use std::thread::{self, JoinHandle};
 
 pub use file::{FILE_NAME, FORMAT};
 pub use invite::{Invite, InviteCode, InviteHash, InviteState};
+pub use ledger::{Change, Figures, Ledger, Unavailable};
 use table::Table;
-use writer::{Change, Request};
+use writer::Request;
 
 use super::folder;
 use crate::crypto::digest;
@@ -204,111 +206,49 @@ impl Accounts {
         Ok(Self { table, clock, requests: Some(requests), writer: Some(writer) })
     }
 
-    /// How long the server has run, in milliseconds: invites expire by that.
-    pub fn run_ms(&self) -> u64 {
+    /// The table is changed by single insertions and removals, so it is whole even if a thread panicked with it.
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        read(&self.table)
+    }
+}
+
+impl Ledger for Accounts {
+    fn run_ms(&self) -> u64 {
         self.clock.now_ms()
     }
 
-    /// The account of this name.
-    pub fn find(&self, name: &UserName) -> Option<Arc<Account>> {
-        self.read().find(name).cloned()
+    fn find(&self, name: &UserName) -> Result<Option<Arc<Account>>, Unavailable> {
+        Ok(self.read().find(name).cloned())
     }
 
-    /// All accounts, in alphabetical order.
-    pub fn all(&self) -> Vec<Arc<Account>> {
-        self.read().all().cloned().collect()
+    fn page(&self, after: Option<&UserName>, count: usize) -> Result<Vec<Arc<Account>>, Unavailable> {
+        Ok(self.read().page(after, count))
     }
 
-    /// How many accounts there are, disabled ones included.
-    pub fn len(&self) -> usize {
-        self.read().len()
-    }
-
-    /// Whether there is no account at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// At most `count` names in alphabetical order, those after `after`, or from the first.
-    pub fn page(&self, after: Option<&UserName>, count: usize) -> Vec<UserName> {
-        self.read().page(after, count)
-    }
-
-    /// Adds an account.
-    ///
-    /// [`Outcome::Unchanged`] if that name has the same two keys already: a registration whose answer was lost
-    /// may be repeated. The password verifier stays the first one then, because whoever holds the identity key
-    /// alone must not be able to set a new password. Any other keys make it [`ChangeError::NameTaken`].
-    pub fn register(&self, account: Account) -> Result<Outcome, ChangeError> {
-        self.change(Change::Register(account))
-    }
-
-    /// The same where an invite is needed, which counts as used from then on: invite and account are one change, so of
-    /// two who come with the same last use one gets an account.
-    ///
-    /// Whoever has the account already needs none: their invite may have been used when the answer was lost.
-    pub fn register_by_invite(&self, account: Account, code: Option<InviteHash>) -> Result<Outcome, ChangeError> {
-        self.change(Change::RegisterByInvite(account, code))
-    }
-
-    /// Adds an invite.
-    pub fn add_invite(&self, invite: Invite) -> Result<Outcome, ChangeError> {
-        self.change(Change::AddInvite(invite))
-    }
-
-    /// Takes an invite back; accounts that it made stay.
-    pub fn revoke(&self, invite: InviteHash) -> Result<Outcome, ChangeError> {
-        self.change(Change::Revoke(invite))
-    }
-
-    /// Whether an invite makes an account now.
-    pub fn admits(&self, invite: InviteHash) -> bool {
-        self.read().find_invite(&invite).is_some_and(|invite| invite.state(self.run_ms()) == InviteState::Open)
-    }
-
-    /// All invites that are not forgotten yet, the oldest first.
-    pub fn invites(&self) -> Vec<Invite> {
+    fn invites(&self) -> Result<Vec<Invite>, Unavailable> {
         let mut invites: Vec<_> = self.read().invites().copied().collect();
         invites.sort_by_key(|invite| (invite.created_ms, invite.hash));
-        invites
+        Ok(invites)
     }
 
-    /// Sets a new password.
-    ///
-    /// [`ChangeError::NoSuchUser`] if the account is gone, even if its name has a new owner by now.
-    pub fn set_verifier(&self, owner: &Account, verifier: Verifier) -> Result<Outcome, ChangeError> {
-        self.change(Change::SetVerifier(owner.clone(), verifier))
+    fn find_invite(&self, hash: InviteHash) -> Result<Option<Invite>, Unavailable> {
+        Ok(self.read().find_invite(&hash).copied())
     }
 
-    /// Gives an account the keys of a newer bundle, whose signatures hold.
-    ///
-    /// [`Outcome::Unchanged`] if it has them already under that number: a change whose answer was lost may be repeated.
-    /// [`ChangeError::Stale`] if the bundle is older, or the handover does not fit.
-    pub fn set_keys(&self, owner: &Account, bundle: Vec<u8>, handover: Vec<u8>) -> Result<Outcome, ChangeError> {
-        self.change(Change::SetKeys { owner: owner.clone(), bundle, handover })
+    fn figures(&self) -> Result<Figures, Unavailable> {
+        let (table, run_ms) = (self.read(), self.run_ms());
+        Ok(Figures {
+            accounts: table.len(),
+            disabled: table.all().filter(|account| account.disabled).count(),
+            invites: table.invites().filter(|invite| invite.state(run_ms) == InviteState::Open).count(),
+        })
     }
 
-    /// Closes an account, or opens it again.
-    pub fn set_disabled(&self, owner: &Account, disabled: bool) -> Result<Outcome, ChangeError> {
-        self.change(Change::SetDisabled(owner.clone(), disabled))
-    }
-
-    /// Deletes an account; its name is free again.
-    pub fn delete(&self, owner: &Account) -> Result<Outcome, ChangeError> {
-        self.change(Change::Delete(owner.clone()))
-    }
-
-    /// Waits until the change is on disk.
     fn change(&self, change: Change) -> Result<Outcome, ChangeError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let requests = self.requests.as_ref().ok_or(ChangeError::Storage)?;
         requests.send(Request { change, answer }).map_err(|_| ChangeError::Storage)?;
         answered.recv().map_err(|_| ChangeError::Storage)?
-    }
-
-    /// The table is changed by single insertions and removals, so it is whole even if a thread panicked with it.
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
-        read(&self.table)
     }
 }
 
@@ -396,6 +336,9 @@ pub enum AccountsError {
     /// No thread for writing.
     #[error("can't start a thread: {0}")]
     Thread(io::Error),
+    /// What keeps them is away.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 impl Explain for AccountsError {
@@ -403,6 +346,7 @@ impl Explain for AccountsError {
         match self {
             Self::Folder(error) => error.hint(),
             Self::Journal(error) => error.hint(),
+            Self::Unavailable(_) => None,
             Self::Thread(_) => Some(Hint::from("raise the limit of processes: ").typed("ulimit -u")),
         }
     }
@@ -412,7 +356,7 @@ impl Explain for AccountsError {
             Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => Exit::Configuration,
             Self::Folder(error) => folder::exit(error),
             Self::Journal(error) => error.exit(),
-            Self::Thread(_) => Exit::Local,
+            Self::Thread(_) | Self::Unavailable(_) => Exit::Local,
         }
     }
 }

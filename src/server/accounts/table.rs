@@ -31,13 +31,10 @@ impl Table {
         self.accounts.len()
     }
 
-    pub(super) fn page(&self, after: Option<&UserName>, count: usize) -> Vec<UserName> {
+    pub(super) fn page(&self, after: Option<&UserName>, count: usize) -> Vec<Arc<Account>> {
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.accounts
-            .range::<UserName, _>((begin, Bound::Unbounded))
-            .take(count)
-            .map(|(name, _)| name.clone())
-            .collect()
+        let accounts = self.accounts.range::<UserName, _>((begin, Bound::Unbounded));
+        accounts.take(count).map(|(_, account)| Arc::clone(account)).collect()
     }
 
     /// What the name has from now on.

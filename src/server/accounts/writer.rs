@@ -7,13 +7,12 @@ use std::sync::{Arc, RwLock};
 
 use super::record::Record;
 use super::table::Table;
-use super::{Account, ChangeError, Invite, InviteHash, InviteState, Outcome};
+use super::{Account, Change, ChangeError, Invite, InviteHash, InviteState, Outcome};
 use crate::limits::ACCOUNT_BATCH;
 use crate::names::UserName;
 use crate::server::clock::RunClock;
 use crate::storage::journal::JournalError;
 use crate::sync::{read, write};
-use crate::wire::Verifier;
 
 /// Where records are kept; tests put a failing one in the file's place.
 pub(super) trait Store: Send {
@@ -22,19 +21,6 @@ pub(super) trait Store: Send {
 
     /// Makes room if most of what was added is outdated. A failure changes nothing.
     fn tidy(&mut self, _table: &RwLock<Table>, _clock: &RunClock) {}
-}
-
-/// What somebody wants changed. Where an account is given, it must still be there, with the same identity.
-#[derive(Debug)]
-pub(super) enum Change {
-    AddInvite(Invite),
-    Delete(Account),
-    Register(Account),
-    RegisterByInvite(Account, Option<InviteHash>),
-    Revoke(InviteHash),
-    SetDisabled(Account, bool),
-    SetKeys { owner: Account, bundle: Vec<u8>, handover: Vec<u8> },
-    SetVerifier(Account, Verifier),
 }
 
 /// A change, and who waits for its outcome.

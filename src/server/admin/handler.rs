@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use super::protocol::{Change, Request, Row, Running, Slow, Status};
 use super::when;
-use crate::limits::{INVITE_DAYS_MAX, INVITE_USES_MAX, PAGE_NAMES, SLOWED_SHOWN};
+use crate::limits::{INVITE_DAYS_MAX, INVITE_USES_MAX, SLOWED_SHOWN};
 use crate::names::UserName;
-use crate::server::accounts::{Account, Accounts, ChangeError, Invite, InviteCode, InviteState};
+use crate::server::accounts::{Account, Accounts, ChangeError, Invite, InviteCode, InviteState, Ledger};
 use crate::server::clock::{milliseconds, unix_ms};
 use crate::server::error::Refusal;
 use crate::server::folder::MESSAGES;
@@ -36,21 +36,21 @@ impl Desk<'_> {
             Request::Disable { name } => self.set_disabled(&self.account(name)?, true),
             Request::Enable { name } => self.set_disabled(&self.account(name)?, false),
             Request::Invite { days, uses } => self.invite(*days, *uses),
-            Request::Invites => Ok(self.accounts.invites().iter().map(|invite| self.invite_row(invite)).collect()),
+            Request::Invites => Ok(self.accounts.invites()?.iter().map(|invite| self.invite_row(invite)).collect()),
             Request::Kick { name } => {
                 let account = self.account(name)?;
                 Ok(vec![self.changed(account.name(), Change::Kicked, Some(Code::Kicked))])
             }
-            Request::List => Ok(self.list()),
+            Request::List => self.accounts.every().map(|account| Ok(account_row(&*account?))).collect(),
             Request::Revoke { id } => self.revoke(id),
-            Request::Status => Ok(self.status()),
+            Request::Status => self.status(),
             Request::Unlock { whose } => self.unlock(whose.as_deref()),
         }
     }
 
     fn account(&self, name: &str) -> Result<Account, Refusal> {
-        let found = name.parse().ok().and_then(|name: UserName| self.accounts.find(&name));
-        found.map(|account| (*account).clone()).ok_or_else(|| no_such_user(name))
+        let known: UserName = name.parse().map_err(|_| no_such_user(name))?;
+        self.accounts.find(&known)?.map(|account| (*account).clone()).ok_or_else(|| no_such_user(name))
     }
 
     fn delete(&self, account: &Account) -> Result<Vec<Row>, Refusal> {
@@ -95,7 +95,7 @@ impl Desk<'_> {
             return Err(Refusal::Malformed);
         }
         let expires = self.accounts.run_ms().saturating_add(milliseconds(days(for_days)));
-        let code = self.new_code();
+        let code = self.new_code()?;
         let invite = Invite::new(&code, uses, unix_ms(), expires);
         self.accounts.add_invite(invite).map_err(|_| Refusal::Storage)?;
         let mut row = self.invite_row(&invite);
@@ -107,12 +107,12 @@ impl Desk<'_> {
     }
 
     /// One whose id is free: the owner calls invites by it.
-    fn new_code(&self) -> InviteCode {
-        let taken: Vec<_> = self.accounts.invites().iter().map(|invite| invite.hash().id()).collect();
+    fn new_code(&self) -> Result<InviteCode, Refusal> {
+        let taken: Vec<_> = self.accounts.invites()?.iter().map(|invite| invite.hash().id()).collect();
         loop {
             let code = InviteCode::new();
             if !taken.contains(&code.hash().id()) {
-                return code;
+                return Ok(code);
             }
         }
     }
@@ -140,7 +140,7 @@ impl Desk<'_> {
 
     fn revoke(&self, id: &str) -> Result<Vec<Row>, Refusal> {
         let no_such = || Refusal::NoSuchInvite { id: id.to_owned() };
-        let found = self.accounts.invites().into_iter().find(|invite| invite.hash().id() == id).ok_or_else(no_such)?;
+        let found = self.accounts.invites()?.into_iter().find(|invite| invite.hash().id() == id).ok_or_else(no_such)?;
         match self.accounts.revoke(found.hash()) {
             Ok(_) => Ok(vec![Row::Revoked { id: id.to_owned() }]),
             Err(ChangeError::NoSuchInvite) => Err(no_such()),
@@ -159,34 +159,20 @@ impl Desk<'_> {
         Ok(vec![Row::Unlocked { lifted, whose }])
     }
 
-    fn list(&self) -> Vec<Row> {
-        let (mut rows, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.accounts.page(after.as_ref(), PAGE_NAMES);
-            rows.extend(page.iter().filter_map(|name| self.accounts.find(name)).map(|account| account_row(&account)));
-            match page.last() {
-                Some(last) => after = Some(last.clone()),
-                None => return rows,
-            }
-        }
-    }
-
-    fn status(&self) -> Vec<Row> {
-        let (now, run_ms) = (unix_ms(), self.accounts.run_ms());
-        let accounts = self.accounts.all();
-        let is_open = |invite: &&Invite| invite.state(run_ms) == InviteState::Open;
+    fn status(&self) -> Result<Vec<Row>, Refusal> {
+        let (now, figures) = (unix_ms(), self.accounts.figures()?);
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.live.map(|live| running(live, now)),
-            accounts: accounts.len(),
-            disabled: accounts.iter().filter(|account| account.is_disabled()).count(),
-            invites: self.accounts.invites().iter().filter(is_open).count(),
+            accounts: figures.accounts,
+            disabled: figures.disabled,
+            invites: figures.invites,
             log_bytes: bytes_in(&self.folder.join(MESSAGES)),
         };
         let mut rows = vec![Row::Status(Box::new(status))];
         rows.extend(self.live.into_iter().flat_map(sessions));
         rows.extend(self.live.into_iter().flat_map(slowed));
-        rows
+        Ok(rows)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::files;
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
+use crate::server::accounts::Unavailable;
 use crate::storage::FileError;
 use crate::storage::journal::{JournalError, version_hint};
 use crate::text::{quoted, visible_path};
@@ -14,6 +15,9 @@ use crate::text::{quoted, visible_path};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// For whom messages wait is not known.
+    #[error(transparent)]
+    Accounts(#[from] Unavailable),
     /// The file of cursors is not what this program wrote.
     #[error(transparent)]
     Cursors(#[from] JournalError),
@@ -67,6 +71,7 @@ pub enum StoreError {
 impl Explain for StoreError {
     fn hint(&self) -> Option<Hint> {
         match self {
+            Self::Accounts(_) => None,
             Self::Cursors(error) => error.hint(),
             Self::Damaged { path, .. } => Some(without(path, "all messages in it that wait for somebody are lost")),
             Self::Missing { path, .. } => Some(without(path, "those of them that wait for somebody are lost")),
@@ -86,7 +91,7 @@ impl Explain for StoreError {
             | Self::Short { .. }
             | Self::Version { .. } => Exit::Configuration,
             Self::File(error) => error.exit(),
-            Self::Thread(_) => Exit::Local,
+            Self::Accounts(_) | Self::Thread(_) => Exit::Local,
         }
     }
 }

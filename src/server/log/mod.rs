@@ -40,7 +40,7 @@ pub(crate) use recipients::{Handle, MustWake, Saying};
 use recovery::Recovered;
 use writer::Writer;
 
-use super::accounts::Account;
+use super::accounts::{Account, Unavailable};
 use super::clock::RunClock;
 use crate::limits::SEGMENT_BYTES;
 use crate::names::UserName;
@@ -77,7 +77,7 @@ impl<H: Handle + 'static> Store<H> {
     /// Reads the log of a data folder and begins to write.
     pub(crate) fn open(
         folder: &Path,
-        accounts: impl Iterator<Item = Arc<Account>>,
+        accounts: impl Iterator<Item = Result<Arc<Account>, Unavailable>>,
         quotas: Quotas,
         durability: Durability,
         clock: Arc<RunClock>,
@@ -88,7 +88,7 @@ impl<H: Handle + 'static> Store<H> {
     /// The same on any disk.
     fn on(
         folder: &Path,
-        accounts: impl Iterator<Item = Arc<Account>>,
+        accounts: impl Iterator<Item = Result<Arc<Account>, Unavailable>>,
         quotas: Quotas,
         durability: Durability,
         clock: Arc<RunClock>,

@@ -9,7 +9,7 @@ use super::order::{self, Order};
 use super::recipients::Handle;
 use super::{Durability, Quotas, StoreError, owner};
 use crate::names::{Recipient, UserName};
-use crate::server::accounts::Account;
+use crate::server::accounts::{Account, Unavailable};
 use crate::server::clock::{Reading, RunClock, Step, unix_ms};
 use crate::server::folder::{CURSORS, MESSAGES};
 use crate::storage::disk::Disk;
@@ -25,7 +25,7 @@ pub(super) struct Recovered<H> {
 /// Reads the log of a data folder. Nothing is changed unless all of it is good.
 pub(super) fn read<H: Handle>(
     folder: &Path,
-    accounts: impl Iterator<Item = Arc<Account>>,
+    accounts: impl Iterator<Item = Result<Arc<Account>, Unavailable>>,
     quotas: Quotas,
     durability: Durability,
     clock: &RunClock,
@@ -44,7 +44,7 @@ pub(super) fn read<H: Handle>(
         (message.max(number), at.max(joined).max(last), of_group.max(group))
     });
     for account in accounts {
-        let owner = owner(&account);
+        let owner = owner(&*account?);
         last = last.max(owner.joined);
         let line = found.cursors.get(&owner.name);
         let line = line.filter(|(name, identity, joined, _)| owner.is_whose(name, *identity, *joined));

@@ -51,9 +51,15 @@ impl Scene {
         let (accounts, disk) = (self.accounts.clone(), self.disk.clone());
         let quotas = self.quotas.clone();
         let clock = Arc::new(RunClock::after(self.ran_ms));
-        Store::on(self.folder.path(), accounts.into_iter(), quotas, self.durability, clock, self.segment_bytes, || {
-            Box::new(disk.clone())
-        })
+        Store::on(
+            self.folder.path(),
+            accounts.into_iter().map(Ok),
+            quotas,
+            self.durability,
+            clock,
+            self.segment_bytes,
+            || Box::new(disk.clone()),
+        )
     }
 
     /// For what only this log has.

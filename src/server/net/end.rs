@@ -1,5 +1,6 @@
 //! Why a session ends.
 
+use crate::server::accounts::Unavailable;
 use crate::transport::TransportError;
 use crate::wire::to_client::Reason;
 use crate::wire::{self, Code};
@@ -25,6 +26,13 @@ impl From<TransportError> for End {
                 Self::Gone
             }
         }
+    }
+}
+
+impl From<Unavailable> for End {
+    fn from(error: Unavailable) -> Self {
+        log::warn!("{error}");
+        Self::because(Code::Storage)
     }
 }
 

@@ -6,7 +6,7 @@ use super::register::{code_of, code_of_bundle};
 use super::{Session, State};
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::keys::PublicKey;
-use crate::server::accounts::Account;
+use crate::server::accounts::{Account, Ledger};
 use crate::server::net::end::End;
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, ToClient};
@@ -48,7 +48,7 @@ impl Session<'_> {
 
     /// The session that brought the keys is the account's still; the others know only the old ones.
     fn go_on_renewed(&mut self, account: &Account) {
-        if let (State::Member(seat), Some(renewed)) = (&mut self.state, self.shared.accounts.find(account.name())) {
+        if let (State::Member(seat), Ok(Some(renewed))) = (&mut self.state, self.shared.accounts.find(account.name())) {
             seat.account = renewed;
         }
         let sessions = self.shared.hub().sessions_of(account.name());

@@ -9,7 +9,7 @@ use crate::crypto::keys::PublicKey;
 use crate::crypto::scram::{self, ServerChallenge, ServerFirst};
 use crate::limits::{FULL_RETRY_SECS, SESSIONS_PER_ACCOUNT, SESSIONS_RETRY_SECS};
 use crate::names::UserName;
-use crate::server::accounts::Account;
+use crate::server::accounts::{Account, Ledger};
 use crate::server::clock::unix_ms;
 use crate::server::log::{Mail, Receiver};
 use crate::server::net::end::End;
@@ -73,7 +73,7 @@ impl Session<'_> {
         })?;
         let name = first.name().clone();
         let proof = signed::login_start(&self.line.connection.exporter()?, &name);
-        let found = self.shared.accounts.find(&name);
+        let found = self.shared.accounts.find(&name)?;
         let is_proved = holds_key(found.as_deref(), &self.shared.decoy, &proof, signature);
         let account = found.filter(|_| is_proved);
         // Made for every name, so that a challenge takes the same time whether it is needed or not.
@@ -196,7 +196,8 @@ impl Session<'_> {
     }
 
     fn still_holds(&self, proved: &Account) -> Result<(), Code> {
-        still_holds(proved, self.shared.accounts.find(proved.name()).as_deref())
+        let now = self.shared.accounts.find(proved.name()).map_err(|_| Code::Storage)?;
+        still_holds(proved, now.as_deref())
     }
 
     fn refuse_outdated(&mut self, account: &Account, code: Code) -> Result<(), End> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Session, State};
 use crate::crypto::bundle::{self, BundleError};
 use crate::limits::SCRAM_ITERATIONS;
-use crate::server::accounts::{Account, ChangeError, InviteCode, Outcome};
+use crate::server::accounts::{Account, ChangeError, InviteCode, Ledger, Outcome};
 use crate::server::clock::unix_ms;
 use crate::server::log::Mail;
 use crate::server::net::end::End;
@@ -50,7 +50,8 @@ impl Session<'_> {
         let mut throttle = self.shared.throttle();
         let throttled = |retry: RetryAfter| Reason::retry_after(Code::Throttled, retry.seconds());
         throttle.has_room_to_register(self.source, now).map_err(throttled)?;
-        match InviteCode::parse(invite).is_some_and(|code| self.shared.accounts.admits(code.hash())) {
+        let admitted = InviteCode::parse(invite).map_or(Ok(false), |code| self.shared.accounts.admits(code.hash()));
+        match admitted.map_err(|_| Reason::new(Code::Storage))? {
             true => Ok(()),
             false => {
                 throttle.may_register(self.source, now).map_err(throttled)?;
@@ -112,7 +113,8 @@ impl Session<'_> {
         let code = InviteCode::parse(invite).map(|code| code.hash());
         let by_invite = self.shared.registration == Registration::Invite;
         // Who has a good code pays for nobody else's tries at that address.
-        if !(by_invite && code.is_some_and(|code| self.shared.accounts.admits(code))) {
+        let has_good_code = by_invite && code.map_or(Ok(false), |code| self.shared.accounts.admits(code))?;
+        if !has_good_code {
             let admitted = self.shared.throttle().may_register(self.source, Instant::now());
             if let Err(retry) = admitted {
                 return Ok(Err(Reason::retry_after(Code::Throttled, retry.seconds())));
@@ -137,7 +139,7 @@ impl Session<'_> {
         if registered == Ok(Outcome::Changed) {
             self.shared.mail.join(&account);
             // Whoever deleted it at once may have told the store before.
-            let present = self.shared.accounts.find(account.name());
+            let present = self.shared.accounts.find(account.name())?;
             if present.is_none_or(|present| present.joined() != account.joined()) {
                 self.shared.mail.remove(&account);
             }
