@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes one person's two RSA key pairs with the `openssl` command alone.
+# Makes one person's four key pairs with the `openssl` command alone.
 
 set -eu
 LC_ALL=C
@@ -13,10 +13,10 @@ usage() {
     cat <<'END'
 usage: scripts/gen-user-keys.sh [--force] [--bits N] [--password-file FILE] [--keys-dir DIR] NAME
 
-Makes in DIR/users/NAME two RSA key pairs: identity (signs) and encryption (opens what others send).
-The private keys are locked with a password; `topchat register NAME` asks for it and takes these keys.
+Makes in DIR/users/NAME four key pairs: identity (RSA, signs) and encryption (RSA, opens what others send),
+and ed25519 and x25519, which do the same for modern messages. The private keys are locked with a password; `topchat register NAME` asks for it and takes these keys.
 
-  --bits N               size of each key, a multiple of 8 from 2048 to 4096 (3072)
+  --bits N               size of each RSA key, a multiple of 8 from 2048 to 4096 (3072)
   --password-file FILE   the password is FILE's first line (else it is asked for on the terminal)
   --keys-dir DIR         where keys are kept (keys)
   --force                replace the keys that are there; what was sent to them can't be opened any more
@@ -110,16 +110,18 @@ refuse_existing() {
     fail 3 "$users/$name exists. What was sent to its keys could never be opened again. Use --force to replace it."
 }
 
-# Makes the key pair $1. The private key goes from one process to the next, never to the disk unlocked;
-# the password goes through a pipe, never through arguments or the environment.
+# Makes the key pair $1 with the options of genpkey that follow. The private key goes from one process to the next, never to
+# the disk unlocked; the password goes through a pipe, never through arguments or the environment.
 make_pair() {
-    openssl genpkey -quiet -algorithm RSA -pkeyopt "rsa_keygen_bits:$bits" -pkeyopt rsa_keygen_pubexp:65537 | {
+    pair=$1
+    shift
+    openssl genpkey -quiet "$@" | {
         printf '%s\n' "$password" |
-            openssl pkcs8 -topk8 -scrypt -v2 aes-256-cbc -passout fd:4 -out "$work/$name/$1.pem" 4<&0 <&3
-    } 3<&0 || fail 1 "openssl could not make the $1 key"
+            openssl pkcs8 -topk8 -scrypt -v2 aes-256-cbc -passout fd:4 -out "$work/$name/$pair.pem" 4<&0 <&3
+    } 3<&0 || fail 1 "openssl could not make the $pair key"
     printf '%s\n' "$password" |
-        openssl pkey -in "$work/$name/$1.pem" -passin stdin -pubout -out "$work/$name/$1.pub.pem" ||
-        fail 1 "openssl could not open the $1 key it has just made"
+        openssl pkey -in "$work/$name/$pair.pem" -passin stdin -pubout -out "$work/$name/$pair.pub.pem" ||
+        fail 1 "openssl could not open the $pair key it has just made"
 }
 
 # SHA-256 of the key's DER SubjectPublicKeyInfo, in groups of four digits and a wider gap after each sixteen.
@@ -142,7 +144,7 @@ clean_up() {
     fi
 }
 
-# Puts the finished folder in its place, all four files at once.
+# Puts the finished folder in its place, all its files at once.
 #
 # mv gets the folder that holds it as its target, so that it can only rename, never move into keys
 # that are there: rename(2) refuses a folder with something in it.
@@ -227,8 +229,11 @@ check_password
 mkdir -p "$users" || fail 3 "the folder $users can't be made"
 work=$(mktemp -d "$users/.$name.XXXXXX") || fail 3 "nothing can be made in $users"
 mkdir "$work/$name"
-make_pair identity
-make_pair encryption
+for pair in identity encryption; do
+    make_pair $pair -algorithm RSA -pkeyopt "rsa_keygen_bits:$bits" -pkeyopt rsa_keygen_pubexp:65537
+done
+make_pair ed25519 -algorithm ED25519
+make_pair x25519 -algorithm X25519
 mark=$(fingerprint "$work/$name/identity.pub.pem") || exit
 publish
 

@@ -17,7 +17,7 @@ pub const REASON_MAX: usize = 512;
 
 // Frames.
 
-/// Longest frame before login, in bytes, type byte included: a registration with two RSA-4096 keys takes 2.4 KiB.
+/// Longest frame before login, in bytes, type byte included: a registration with two RSA-4096 keys takes 2.9 KiB.
 pub const FRAME_MAX_BEFORE_LOGIN: usize = 4 * 1024;
 /// Longest frame after login, in bytes: the largest envelope takes under 6 KiB, a page of names under 9 KiB.
 pub const FRAME_MAX: usize = 16 * 1024;
@@ -38,6 +38,8 @@ pub const RSA_BITS_DEFAULT: u32 = 3072;
 pub const SPKI_MAX: usize = 600;
 /// Longest signature, in bytes: one RSA-4096 block.
 pub const SIGNATURE_MAX: usize = 512;
+/// Former Ed25519 keys in a bundle: who makes new ones every ten days still has all that count.
+pub const FORMER_SIGNERS_MAX: usize = 3;
 /// Two signatures: a handover is signed by the identity key before it and by the one after it.
 pub const HANDOVER_MAX: usize = 2 * SIGNATURE_MAX;
 /// Former identity keys of an account that the server keeps: with the longest keys they take 8.7 KiB of a frame.
@@ -76,6 +78,8 @@ pub const INVITE_USES_MAX: u32 = 1000;
 pub const PLAINTEXT_MAX: usize = 16 + 1 + TEXT_MAX;
 /// What the length of a modern plaintext is a multiple of: most texts look alike, and none takes many bytes more than it needs.
 pub const PADDING_STEP: usize = 64;
+/// Longest padded plaintext of the modern suites: salt, type byte, length, text, zeros.
+pub const PADDED_MAX: usize = (16 + 1 + 2 + TEXT_MAX).next_multiple_of(PADDING_STEP);
 /// Longest ciphertext, in bytes: `PLAINTEXT_MAX` takes 4352 with RSA-2048, 4224 with RSA-3072, 4608 with RSA-4096,
 /// and most, ten blocks of 467, with a modulus of 3736 bits; all other suites stay below.
 pub const CIPHERTEXT_MAX: usize = 4670;

@@ -200,10 +200,10 @@ fn bundles_that_are_not_acceptable_are_refused() {
     let server = TestServer::start();
     let genuine = Bundle::parse(&ALICE.bundle()).unwrap();
     let anothers_key = Bundle { identity: BOB.identity.public().to_der().to_vec(), ..genuine.clone() };
-    let same_key_twice = bundle::make(&ALICE.name, &ALICE.identity, ALICE.identity.public(), 1).unwrap();
+    let same_key_twice = ALICE.bundle_with(ALICE.identity.public(), 1);
     let mut trailing = genuine.clone();
     trailing.encryption.push(0);
-    let zero_number = bundle::make(&ALICE.name, &ALICE.identity, ALICE.encryption.public(), 0).unwrap();
+    let zero_number = ALICE.bundle_with(ALICE.encryption.public(), 0);
     for (bundle, code) in [
         (zero_number, Code::Malformed),
         (anothers_key, Code::BadSignature),

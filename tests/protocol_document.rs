@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use data_encoding::{BASE64, HEXLOWER};
 use openssl::hash::MessageDigest;
 use openssl::pkcs5::pbkdf2_hmac;
-use openssl::pkey::PKey;
+use openssl::pkey::{Id, PKey};
 use openssl::sha::{sha256, sha512};
 use openssl::sign::Signer;
+use openssl::symm::Cipher;
+use topchat::crypto::curve::OpeningKey;
 use topchat::crypto::group_key::GroupKeys;
 use topchat::crypto::safety::SafetyNumber;
 use topchat::crypto::{bundle, envelope};
@@ -16,7 +18,8 @@ use topchat::wire::frame::FrameBuffer;
 use topchat::wire::to_client::{Admission, Entry, Reason, State};
 use topchat::wire::to_server::{Mode, Scope};
 use topchat::wire::{
-    Bundle, Code, DeliveryId, Envelope, Fingerprint, MessageId, Predecessor, Suite, ToClient, ToServer, Verifier,
+    Bundle, Code, DeliveryId, Envelope, Fingerprint, MessageId, Predecessor, Prefers, Suite, ToClient, ToServer,
+    Verifier,
 };
 
 const PAGE: &str = include_str!("../docs/PROTOCOL.md");
@@ -45,7 +48,9 @@ fn every_server_frame_is_encoded_as_on_the_page() {
 fn the_page_has_an_example_of_every_frame_and_no_other() {
     let mut expected: Vec<String> = ToServer::NAMES.iter().map(|name| format!("ToServer.{name}")).collect();
     expected.extend(ToClient::NAMES.iter().map(|name| format!("ToClient.{name}")));
-    expected.extend(["Bundle", "Envelope.Direct", "Envelope.Group", "Envelope.GroupEcb"].map(str::to_owned));
+    expected.push("Bundle".to_owned());
+    let envelopes = ["Direct", "DirectModern", "Group", "GroupEcb", "GroupModern"];
+    expected.extend(envelopes.map(|suite| format!("Envelope.{suite}")));
     expected.sort();
     assert_eq!(examples().into_keys().collect::<Vec<_>>(), expected);
 }
@@ -82,23 +87,31 @@ fn the_codes_on_the_page_are_the_programs() {
 fn the_bundle_on_the_page_is_genuine() {
     let bytes = golden("Bundle");
     let checked = bundle::verify(&bytes).expect("the page says that its signature holds");
-    assert_eq!((checked.name.as_str(), checked.number), ("alice", 1));
+    assert_eq!((checked.name.as_str(), checked.number), ("alice", 2));
+    assert_eq!((checked.prefers, checked.former[0].retired_ms), (Prefers::Modern, 1_795_000_000_000));
     assert_eq!(Bundle::parse(&bytes).unwrap().encode(), bytes);
 }
 
 #[test]
 fn the_envelopes_on_the_page_are_genuine() {
-    let sender = bundle::verify(&golden("Bundle")).unwrap().identity;
+    let sender = bundle::verify(&golden("Bundle")).unwrap();
     for (name, suite) in [
         ("Envelope.Group", Suite::GroupCbc),
         ("Envelope.GroupEcb", Suite::GroupEcb),
         ("Envelope.Direct", Suite::Direct),
+        ("Envelope.DirectModern", Suite::DirectModern),
+        ("Envelope.GroupModern", Suite::GroupModern),
     ] {
         let bytes = golden(name);
         let parsed = Envelope::parse(&bytes).unwrap();
         assert_eq!(parsed.encode(), bytes, "{name}");
         assert_eq!(parsed.header.suite, suite, "{name}");
-        assert!(envelope::verify(&parsed, &sender), "{name}");
+        assert_eq!((parsed.header.sender_fp, parsed.header.sender_bundle), (sender.identity.fingerprint(), 2));
+        let holds = match suite.is_modern() {
+            true => envelope::verify_modern(&parsed, &sender.ed25519),
+            false => envelope::verify(&parsed, &sender.identity),
+        };
+        assert!(holds, "{name}");
     }
 }
 
@@ -111,6 +124,23 @@ fn the_group_envelopes_on_the_page_hold_the_text_that_it_says() {
         let text = envelope::open(&parsed, envelope::OpenWith::Group(keys.writer())).unwrap();
         assert_eq!(text.as_str(), "hello everybody", "{name}");
     }
+    let digits: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
+    let file = format!("topchat-group-key v1\n101112131415161718191a1b1c1d1e1f {digits}\n");
+    let keys = GroupKeys::parse(&file).unwrap();
+    let parsed = Envelope::parse(&golden("Envelope.GroupModern")).unwrap();
+    let text = envelope::open(&parsed, envelope::OpenWith::Group(keys.writer())).unwrap();
+    assert_eq!(text.as_str(), "hello everybody");
+}
+
+#[test]
+fn the_modern_direct_envelope_on_the_page_holds_the_text_that_it_says() {
+    let secret = HEXLOWER.decode(b"497b4502664cfea5d5af0b39934dac72242a74f8480451e1aee7d6a53320333d").unwrap();
+    let key = PKey::private_key_from_raw_bytes(&secret, Id::X25519).unwrap();
+    let pem = key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"correct horse").unwrap();
+    let key = OpeningKey::from_pem(&pem, b"correct horse").unwrap();
+    let parsed = Envelope::parse(&golden("Envelope.DirectModern")).unwrap();
+    let text = envelope::open(&parsed, envelope::OpenWith::DirectModern(&key)).unwrap();
+    assert_eq!(text.as_str(), "hello bob");
 }
 
 /// Computed here with OpenSSL's primitives alone: the example serves whoever writes another client.

@@ -6,7 +6,7 @@ use topchat::server::Settings;
 use topchat::wire::to_server::Mode;
 use topchat::wire::{Code, Fingerprint, Predecessor, ToClient, ToServer};
 
-use crate::support::people::{ALICE, BOB, CAROL, Person};
+use crate::support::people::{ALICE, BOB, CAROL, Person, copy};
 use crate::support::raw::{RawClient, error_code};
 use crate::support::server::TestServer;
 
@@ -17,7 +17,7 @@ pub fn next_encryption() -> &'static PrivateKey {
 
 /// `UpdateKeys` for Alice on this connection, all of it true.
 pub fn update(client: &RawClient, identity: &PrivateKey, number: u64) -> ToServer {
-    let bundle = bundle::make(&ALICE.name, identity, next_encryption().public(), number).unwrap().encode();
+    let bundle = ALICE.bundle_of(&ALICE.name, identity, next_encryption().public(), number).encode();
     let is_same = identity.public() == ALICE.identity.public();
     let handover = if is_same { Vec::new() } else { handover(identity) };
     let proof = bundle::prove_update(identity, &client.exporter(), &bundle).unwrap();
@@ -40,8 +40,7 @@ fn bundle_of(frame: &ToServer) -> Vec<u8> {
 
 /// Alice with Carol's identity key.
 pub fn alice_renewed() -> Person {
-    let copy = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"p").unwrap().as_bytes(), b"p").unwrap();
-    Person { name: ALICE.name.clone(), identity: copy(&CAROL.identity), encryption: copy(next_encryption()) }
+    ALICE.with(&ALICE.name, copy(&CAROL.identity), copy(next_encryption()))
 }
 
 fn look_up(client: &mut RawClient, fingerprint: Option<Fingerprint>) -> ToClient {
@@ -116,9 +115,9 @@ fn whatever_does_not_hold_is_refused_and_changes_nothing() {
         unreachable!()
     };
     let prove = |key: &PrivateKey, bundle: &[u8]| bundle::prove_update(key, &errand.exporter(), bundle).unwrap();
-    let of_bob = bundle::make(&BOB.name, &ALICE.identity, next_encryption().public(), 2).unwrap().encode();
-    let old = bundle::make(&ALICE.name, &ALICE.identity, next_encryption().public(), 1).unwrap().encode();
-    let one_key = bundle::make(&ALICE.name, &ALICE.identity, ALICE.identity.public(), 2).unwrap().encode();
+    let of_bob = ALICE.bundle_of(&BOB.name, &ALICE.identity, next_encryption().public(), 2).encode();
+    let old = ALICE.bundle_with(next_encryption().public(), 1).encode();
+    let one_key = ALICE.bundle_with(ALICE.identity.public(), 2).encode();
     let elsewhere = bundle::prove_update(&ALICE.identity, &other.exporter(), &same).unwrap();
     let registration = bundle::prove(&ALICE.identity, &errand.exporter(), &same).unwrap();
     let by_carol = bundle::hand_over(&ALICE.name, &CAROL.identity, &CAROL.identity).unwrap();

@@ -721,12 +721,14 @@ impl Place {
         Command::new(openssl_tool()).args(args).current_dir(self.0.path()).output().unwrap()
     }
 
-    /// The four files of a user: complete, closed to others, locked with this password and no other, matching.
+    /// The files of a user's four key pairs: complete, closed to others, locked with this password and no other, matching.
     #[track_caller]
     fn assert_whole_set(&self, user: &str, password: &str) {
         let folder = format!("keys/users/{user}");
-        assert_eq!(self.list(&folder), ["encryption.pem", "encryption.pub.pem", "identity.pem", "identity.pub.pem"]);
-        for pair in ["identity", "encryption"] {
+        let pairs = ["ed25519", "encryption", "identity", "x25519"];
+        let files = pairs.map(|pair| [format!("{pair}.pem"), format!("{pair}.pub.pem")]);
+        assert_eq!(self.list(&folder), files.concat());
+        for pair in pairs {
             let (private, public) = (format!("{folder}/{pair}.pem"), format!("{folder}/{pair}.pub.pem"));
             assert_eq!((self.mode(&private), self.mode(&public)), (0o600, 0o600));
             let pem = self.read(&private);

@@ -85,11 +85,7 @@ fn an_envelope_in_anothers_name_is_refused_and_not_passed_on() {
     let mut bob = RawClient::member(server.address, &BOB, Mode::Receiving);
     let forged = ALICE.seal_to(&BOB, "from alice?", 1);
     assert_eq!(error_code(&mallory.send_envelope(&forged)), Code::NotYours);
-    let own_name_but_another_key = Person {
-        name: CAROL.name.clone(),
-        identity: topchat::crypto::keys::PrivateKey::generate(2048).unwrap(),
-        encryption: topchat::crypto::keys::PrivateKey::generate(2048).unwrap(),
-    };
+    let own_name_but_another_key = Person::new("carol");
     let forged = own_name_but_another_key.seal_to(&BOB, "from carol?", 2);
     assert_eq!(error_code(&mallory.send_envelope(&forged)), Code::NotYours);
     bob.expect_nothing();

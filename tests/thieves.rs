@@ -61,7 +61,7 @@ fn nothing_readable_goes_over_the_network() {
     let key = ALICE.identity.public().to_der();
     let fingerprint = BOB.identity.public().fingerprint();
     holds_none(&overheard, "the network", &[TEXT.as_bytes(), PASSWORD.as_bytes(), &key[40..80], &fingerprint.0]);
-    for name in ["alice", "n=alice", "TopChat", "TCE1"] {
+    for name in ["alice", "n=alice", "TopChat", "TCE2"] {
         assert!(!overheard.windows(name.len()).any(|part| part == name.as_bytes()), "{name}");
     }
 }
@@ -77,7 +77,7 @@ fn a_stolen_server_disk_holds_no_text_and_no_password() {
     }
     let folder = server.stop();
     let files = files(folder.path());
-    assert!(files.iter().any(|(_, bytes)| bytes.windows(4).any(|part| part == b"TCE1")), "the messages wait here");
+    assert!(files.iter().any(|(_, bytes)| bytes.windows(4).any(|part| part == b"TCE2")), "the messages wait here");
     for (path, bytes) in files {
         holds_none(&bytes, &path.to_string_lossy(), &[TEXT.as_bytes(), PASSWORD.as_bytes()]);
     }

@@ -10,7 +10,7 @@ use topchat::crypto::scram::ClientFirst;
 use topchat::names::{Recipient, UserName};
 use topchat::wire::to_server::Mode;
 use topchat::wire::{
-    ALPN, Bundle, Envelope, Fingerprint, Header, MessageId, Suite, ToClient, ToServer, Verifier, signed,
+    ALPN, Bundle, Envelope, Fingerprint, Header, MessageId, Prefers, Suite, ToClient, ToServer, Verifier, signed,
 };
 
 use super::dialect::{Conn, Dialect, STAMP, Seen, Stamp, To};
@@ -35,7 +35,10 @@ impl Keys {
     pub(crate) fn bundle(&self, name: &UserName) -> Bundle {
         let key = self.identity.public().to_der().to_vec();
         let signature = vec![0x5a; self.block()];
-        Bundle { name: name.clone(), identity: key.clone(), encryption: key, number: 1, signature }
+        let (identity, encryption, curve) = (key.clone(), key, vec![0x30; 44]);
+        let (ed25519, x25519, former, prefers) = (curve.clone(), curve, Vec::new(), Prefers::Classic);
+        let (name, number, possession) = (name.clone(), 1, [0x5a; 64]);
+        Bundle { name, identity, encryption, ed25519, x25519, former, prefers, number, signature, possession }
     }
 
     /// What the server keeps of every account's password. The rounds are never gone through here.
@@ -59,6 +62,7 @@ impl Keys {
             suite,
             sender: name(from),
             sender_fp: self.identity.public().fingerprint(),
+            sender_bundle: 1,
             recipient,
             recipient_fp: Fingerprint(recipient_fp),
             msg_id: MessageId([0; 16]),

@@ -7,18 +7,25 @@ use zeroize::Zeroizing;
 use super::keys::group_file::GroupFile;
 use super::keys::member::Member;
 use super::model::event::{Mark, Opened};
+use crate::client::model::pin::SignedBy;
 use crate::crypto::envelope::{self, SealWith};
-use crate::crypto::keys::PrivateKey;
-use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
+use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, BOB_OPENING, BOB_SIGNING, copy};
 use crate::wire::{Envelope, Header, MessageId, Suite};
+
+/// By Alice's identity.
+pub(crate) fn signed_by(mark: Mark) -> SignedBy {
+    SignedBy { identity: Arc::new(ALICE.public().clone()), ed25519: None, mark, bundle: 1 }
+}
 
 /// Bob, who receives, with this group key file.
 pub(crate) fn bob(group: GroupFile) -> Member {
-    let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
     Member {
         name: "bob".parse().unwrap(),
-        identity: again(&BOB),
-        encryption: again(&BOB_ENCRYPTION),
+        identity: copy(&*BOB),
+        encryption: copy(&*BOB_ENCRYPTION),
+        ed25519: copy(&*BOB_SIGNING),
+        x25519: copy(&*BOB_OPENING),
+        bundle: 1,
         retired: Vec::new(),
         former: Vec::new(),
         group,
@@ -31,6 +38,7 @@ pub(crate) fn header(seq: u64) -> Header {
         suite: Suite::Direct,
         sender: "alice".parse().unwrap(),
         sender_fp: ALICE.public().fingerprint(),
+        sender_bundle: 1,
         recipient: "bob".parse().unwrap(),
         recipient_fp: BOB_ENCRYPTION.public().fingerprint(),
         msg_id: MessageId(crate::crypto::random::bytes()),
@@ -57,8 +65,7 @@ pub(crate) fn opened(header: Header, text: &str) -> Opened {
     };
     Opened {
         envelope,
-        sender: Arc::new(ALICE.public().clone()),
-        mark: Mark::Known,
+        signed_by: signed_by(Mark::Known),
         text: Zeroizing::new(text.to_owned()),
         backlog: false,
         received_ms,

@@ -10,7 +10,7 @@ use openssl::pkey::{Id, PKey, Private, Public};
 use openssl::sign::{Signer, Verifier};
 use zeroize::Zeroizing;
 
-use super::keys::KeyError;
+use super::keys::{KeyError, KeyPair, PublicHalf};
 use super::{digest, pkcs8};
 use crate::wire::Fingerprint;
 
@@ -179,6 +179,32 @@ impl<K: Kind> CurvePrivateKey<K> {
     #[cfg(test)]
     pub(super) fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
         Self::new(PKey::private_key_from_raw_bytes(secret, K::ID).map_err(KeyError::while_doing("reading a key"))?)
+    }
+}
+
+impl<K: Kind> KeyPair for CurvePrivateKey<K> {
+    type Public = CurvePublicKey<K>;
+
+    fn from_pem(pem: &[u8], passphrase: &[u8]) -> Result<Self, KeyError> {
+        Self::from_pem(pem, passphrase)
+    }
+
+    fn to_pem(&self, passphrase: &[u8]) -> Result<Zeroizing<String>, KeyError> {
+        self.to_pem(passphrase)
+    }
+
+    fn public(&self) -> &CurvePublicKey<K> {
+        &self.public
+    }
+}
+
+impl<K: Kind> PublicHalf for CurvePublicKey<K> {
+    fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::from_der(der)
+    }
+
+    fn to_pem(&self) -> String {
+        self.to_pem()
     }
 }
 

@@ -7,9 +7,11 @@
 
 use zeroize::Zeroizing;
 
+use super::curve::{OpeningKey, SealingKey, SigningKey, VerifyingKey};
 use super::direct::Opened;
 use super::group_key::GroupKey;
 use super::keys::{KeyError, PrivateKey, PublicKey};
+use super::modern::{self, ForGroup, OpenBy, SealFor, Sealed};
 use super::{digest, direct, group, random};
 use crate::limits::{PLAINTEXT_MAX, TEXT_MAX};
 use crate::wire::{self, Envelope, Fingerprint, Header, Suite, signed};
@@ -52,6 +54,8 @@ pub struct OpenError;
 pub enum SealWith<'a> {
     /// The recipient's encryption key.
     Direct(&'a PublicKey),
+    /// The recipient's X25519 key.
+    DirectModern(&'a SealingKey),
     /// The group key that writes.
     Group(&'a GroupKey),
 }
@@ -61,6 +65,8 @@ pub enum SealWith<'a> {
 pub enum OpenWith<'a> {
     /// One's own encryption key.
     Direct(&'a PrivateKey),
+    /// One's own X25519 key.
+    DirectModern(&'a OpeningKey),
     /// The group key that the header names.
     Group(&'a GroupKey),
 }
@@ -72,17 +78,12 @@ pub fn group_fingerprint(id: &[u8; 16]) -> Fingerprint {
     Fingerprint(padded)
 }
 
-/// Seals and signs `text`. What it gives parses, verifies and opens again.
+/// Seals `text` by a classic suite and signs it with the identity key. What it gives parses, verifies and opens again.
 pub fn seal(header: Header, text: &str, with: SealWith<'_>, identity: &PrivateKey) -> Result<Envelope, SealError> {
-    if text.len() > TEXT_MAX {
-        return Err(SealError::TooLong { bytes: text.len() });
-    }
     if header.sender_fp != identity.public().fingerprint() {
         return Err(SealError::Header { field: "sender_fp" });
     }
-    if header.recipient_fp != with.fingerprint() {
-        return Err(SealError::Header { field: "recipient_fp" });
-    }
+    check(&header, text, with)?;
     let header_bytes = header.encode();
     let plaintext = plaintext(text);
     let commitment = commit(&header_bytes, &plaintext);
@@ -93,9 +94,52 @@ pub fn seal(header: Header, text: &str, with: SealWith<'_>, identity: &PrivateKe
     Ok(Envelope::parse(&envelope.encode())?)
 }
 
-/// Step 5 of the receiver: whether `sender` signed this envelope, and is the key that it names.
+/// The same by a modern suite, signed with the Ed25519 key that stands in the bundle of the identity `sender_fp`.
+pub fn seal_modern(header: Header, text: &str, with: SealWith<'_>, by: &SigningKey) -> Result<Envelope, SealError> {
+    check(&header, text, with)?;
+    let header_bytes = header.encode();
+    let seal_for = match (header.suite, with) {
+        (Suite::DirectModern, SealWith::DirectModern(key)) => SealFor::Direct(key),
+        (Suite::GroupModern, SealWith::Group(group)) => {
+            SealFor::Group(for_group(group, &header).ok_or(SealError::Header { field: "suite" })?)
+        }
+        _ => return Err(SealError::Header { field: "suite" }),
+    };
+    let Sealed { commitment, ciphertext, signature } = modern::seal(&header_bytes, text, seal_for, by)?;
+    let envelope = Envelope { header, header_bytes, commitment, ciphertext, signature };
+    Ok(Envelope::parse(&envelope.encode())?)
+}
+
+fn check(header: &Header, text: &str, with: SealWith<'_>) -> Result<(), SealError> {
+    if text.len() > TEXT_MAX {
+        return Err(SealError::TooLong { bytes: text.len() });
+    }
+    if header.recipient_fp != with.fingerprint() {
+        return Err(SealError::Header { field: "recipient_fp" });
+    }
+    Ok(())
+}
+
+/// Step 5 of the receiver, modern suites: whether `by` signed this envelope, and is the key that it names. That this is a key of
+/// the sender, its bundle says.
+pub fn verify_modern(envelope: &Envelope, by: &VerifyingKey) -> bool {
+    envelope.header.suite.is_modern() && modern::verify(&envelope.header_bytes, &sealed(envelope), by)
+}
+
+fn sealed(envelope: &Envelope) -> Sealed {
+    let Envelope { commitment, ciphertext, signature, .. } = envelope;
+    Sealed { commitment: *commitment, ciphertext: ciphertext.clone(), signature: signature.clone() }
+}
+
+/// The group's key for one message, if it is one of AES.
+fn for_group<'a>(key: &'a GroupKey, header: &'a Header) -> Option<ForGroup<'a>> {
+    Some(ForGroup { key: key.aes_secret()?, message: &header.msg_id.0 })
+}
+
+/// Step 5 of the receiver, classic suites: whether `sender` signed this envelope, and is the key that it names.
 pub fn verify(envelope: &Envelope, sender: &PublicKey) -> bool {
-    envelope.header.sender_fp == sender.fingerprint() && sender.verify(&envelope.signed_bytes(), &envelope.signature)
+    let is_its = envelope.header.sender_fp == sender.fingerprint() && !envelope.header.suite.is_modern();
+    is_its && sender.verify(&envelope.signed_bytes(), &envelope.signature)
 }
 
 /// Steps 7 and 8 of the receiver: decrypts, recomputes `H`, compares it in constant time.
@@ -104,6 +148,14 @@ pub fn verify(envelope: &Envelope, sender: &PublicKey) -> bool {
 pub fn open(envelope: &Envelope, with: OpenWith<'_>) -> Result<Zeroizing<String>, OpenError> {
     if envelope.header.recipient_fp != with.fingerprint() {
         return Err(OpenError);
+    }
+    if envelope.header.suite.is_modern() {
+        let by = match (envelope.header.suite, with) {
+            (Suite::DirectModern, OpenWith::DirectModern(key)) => Some(OpenBy::Direct(key)),
+            (Suite::GroupModern, OpenWith::Group(key)) => for_group(key, &envelope.header).map(OpenBy::Group),
+            _ => None,
+        };
+        return by.and_then(|by| modern::open(&envelope.header_bytes, &sealed(envelope), by)).ok_or(OpenError);
     }
     let opened = decrypt(envelope.header.suite, with, &envelope.ciphertext).ok_or(OpenError)?;
     let commitment = commit(&envelope.header_bytes, &opened.plaintext);
@@ -115,9 +167,11 @@ pub fn open(envelope: &Envelope, with: OpenWith<'_>) -> Result<Zeroizing<String>
 }
 
 impl SealWith<'_> {
-    fn fingerprint(self) -> Fingerprint {
+    /// What stands in the header as `recipient_fp`.
+    pub fn fingerprint(self) -> Fingerprint {
         match self {
             Self::Direct(key) => key.fingerprint(),
+            Self::DirectModern(key) => key.fingerprint(),
             Self::Group(key) => group_fingerprint(&key.id),
         }
     }
@@ -127,28 +181,28 @@ impl OpenWith<'_> {
     fn fingerprint(self) -> Fingerprint {
         match self {
             Self::Direct(key) => key.public().fingerprint(),
+            Self::DirectModern(key) => key.public().fingerprint(),
             Self::Group(key) => group_fingerprint(&key.id),
         }
     }
 }
 
 fn encrypt(suite: Suite, with: SealWith<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
+    let misfit = SealError::Header { field: "suite" };
     Ok(match (suite, with) {
         (Suite::Direct, SealWith::Direct(key)) => direct::encrypt(key, plaintext)?,
-        (Suite::GroupCbc, SealWith::Group(key)) => group::encrypt_cbc(key, plaintext)?,
-        (Suite::GroupEcb, SealWith::Group(key)) => group::encrypt_ecb(key, plaintext)?,
-        (Suite::Direct, SealWith::Group(_)) | (Suite::GroupCbc | Suite::GroupEcb, SealWith::Direct(_)) => {
-            return Err(SealError::Header { field: "suite" });
-        }
+        (Suite::GroupCbc, SealWith::Group(key)) => group::encrypt_cbc(key.des_secret().ok_or(misfit)?, plaintext)?,
+        (Suite::GroupEcb, SealWith::Group(key)) => group::encrypt_ecb(key.des_secret().ok_or(misfit)?, plaintext)?,
+        _ => return Err(misfit),
     })
 }
 
 fn decrypt(suite: Suite, with: OpenWith<'_>, ciphertext: &[u8]) -> Option<Opened> {
     match (suite, with) {
         (Suite::Direct, OpenWith::Direct(key)) => direct::decrypt(key, ciphertext),
-        (Suite::GroupCbc, OpenWith::Group(key)) => group::decrypt_cbc(key, ciphertext),
-        (Suite::GroupEcb, OpenWith::Group(key)) => group::decrypt_ecb(key, ciphertext),
-        (Suite::Direct, OpenWith::Group(_)) | (Suite::GroupCbc | Suite::GroupEcb, OpenWith::Direct(_)) => None,
+        (Suite::GroupCbc, OpenWith::Group(key)) => group::decrypt_cbc(key.des_secret()?, ciphertext),
+        (Suite::GroupEcb, OpenWith::Group(key)) => group::decrypt_ecb(key.des_secret()?, ciphertext),
+        _ => None,
     }
 }
 
@@ -177,8 +231,9 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::crypto::group_key::Cipher;
     use crate::crypto::group_key::GroupKeys;
-    use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+    use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, BOB_OPENING, BOB_SIGNING, CAROL_ENCRYPTION};
     use crate::names::Recipient;
     use crate::wire::MessageId;
 
@@ -187,6 +242,7 @@ mod tests {
             suite,
             sender: "alice".parse().unwrap(),
             sender_fp: ALICE.public().fingerprint(),
+            sender_bundle: 1,
             recipient: recipient.parse().unwrap(),
             recipient_fp,
             msg_id: MessageId([3; 16]),
@@ -240,6 +296,78 @@ mod tests {
             assert_eq!(received(&bytes, OpenWith::Group(keys.writer())).as_deref(), Some("hi all"));
             assert_eq!(received(&bytes, OpenWith::Group(others.writer())), None);
             assert_eq!(received(&bytes, OpenWith::Direct(&BOB_ENCRYPTION)), None);
+        }
+    }
+
+    /// Both modern suites, signed with Bob's key.
+    fn modern(keys: &GroupKeys) -> [(Envelope, OpenWith<'_>); 2] {
+        let header = header(Suite::DirectModern, "bob", BOB_OPENING.public().fingerprint());
+        let direct = seal_modern(header, "hi", SealWith::DirectModern(BOB_OPENING.public()), &BOB_SIGNING).unwrap();
+        let header = to_all(Suite::GroupModern, keys.writer());
+        let group = seal_modern(header, "hi", SealWith::Group(keys.writer()), &BOB_SIGNING).unwrap();
+        [(direct, OpenWith::DirectModern(&BOB_OPENING)), (group, OpenWith::Group(keys.writer()))]
+    }
+
+    #[test]
+    fn a_modern_message_opens_with_its_key_only_and_by_its_suite() {
+        let (keys, others) = (GroupKeys::generate_for(Cipher::Aes), GroupKeys::generate_for(Cipher::Aes));
+        let opening = OpeningKey::generate().unwrap();
+        for (envelope, with) in modern(&keys) {
+            let read = Envelope::parse(&envelope.encode()).unwrap();
+            assert!(verify_modern(&read, BOB_SIGNING.public()));
+            assert!(!verify_modern(&read, SigningKey::generate().unwrap().public()));
+            assert!(!verify(&read, ALICE.public()), "no identity signs it");
+            assert_eq!(open(&read, with).unwrap().as_str(), "hi");
+            let wrong =
+                [OpenWith::DirectModern(&opening), OpenWith::Group(others.writer()), OpenWith::Direct(&BOB_ENCRYPTION)];
+            assert!(wrong.into_iter().all(|with| open(&read, with).is_err()));
+        }
+        assert!(!verify_modern(&direct("hi"), BOB_SIGNING.public()));
+    }
+
+    #[test]
+    fn every_changed_byte_of_a_modern_message_is_refused() {
+        let keys = GroupKeys::generate_for(Cipher::Aes);
+        for (envelope, with) in modern(&keys) {
+            let bytes = envelope.encode();
+            for position in 0..bytes.len() {
+                for change in [0x01, 0x80] {
+                    let mut changed = bytes.clone();
+                    changed[position] ^= change;
+                    let opened = Envelope::parse(&changed)
+                        .ok()
+                        .filter(|read| verify_modern(read, BOB_SIGNING.public()))
+                        .is_some_and(|read| open(&read, with).is_ok());
+                    assert!(!opened, "byte {position}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_suite_seals_with_keys_of_its_kind_alone() {
+        let (des, aes) = (GroupKeys::generate().unwrap(), GroupKeys::generate_for(Cipher::Aes));
+        let sealed = |suite, with: SealWith<'_>| {
+            let header =
+                header(suite, if suite.kind() == wire::Kind::Group { "ALL" } else { "bob" }, with.fingerprint());
+            let by_suite = if suite.is_modern() {
+                seal_modern(header, "hi", with, &BOB_SIGNING)
+            } else {
+                seal(header, "hi", with, &ALICE)
+            };
+            by_suite.is_ok()
+        };
+        let [direct, x25519] =
+            [SealWith::Direct(BOB_ENCRYPTION.public()), SealWith::DirectModern(BOB_OPENING.public())];
+        let [des, aes] = [&des, &aes].map(|keys| SealWith::Group(keys.writer()));
+        for (suite, fits) in [
+            (Suite::Direct, [true, false, false, false]),
+            (Suite::DirectModern, [false, true, false, false]),
+            (Suite::GroupCbc, [false, false, true, false]),
+            (Suite::GroupEcb, [false, false, true, false]),
+            (Suite::GroupModern, [false, false, false, true]),
+        ] {
+            assert_eq!([direct, x25519, des, aes].map(|with| sealed(suite, with)), fits, "{suite:?}");
         }
     }
 
@@ -347,7 +475,7 @@ mod tests {
             let header = to_all(Suite::GroupCbc, keys.writer());
             let header_bytes = header.encode();
             let commitment = commit(&header_bytes, plaintext);
-            let ciphertext = group::encrypt_cbc(keys.writer(), plaintext).unwrap();
+            let ciphertext = group::encrypt_cbc(keys.writer().des_secret().unwrap(), plaintext).unwrap();
             let envelope = Envelope { header, header_bytes, commitment, ciphertext, signature: Vec::new() };
             open(&signed_again(envelope), OpenWith::Group(keys.writer())).map(|text| text.to_string())
         };

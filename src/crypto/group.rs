@@ -10,33 +10,32 @@ use openssl::symm::{Cipher, Crypter, Mode};
 use zeroize::Zeroizing;
 
 use super::direct::Opened;
-use super::group_key::GroupKey;
 use super::keys::KeyError;
 use super::random;
 
 const BLOCK: usize = 8;
 
 /// Random IV, then DES-CBC.
-pub(super) fn encrypt_cbc(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+pub(super) fn encrypt_cbc(key: &[u8; BLOCK], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
     let iv = random::bytes::<BLOCK>();
-    let sealed = des(Mode::Encrypt, key.secret(), Some(&iv), plaintext, PADDED).map_err(failed())?;
+    let sealed = des(Mode::Encrypt, key, Some(&iv), plaintext, PADDED).map_err(failed())?;
     Ok([&iv[..], &sealed].concat())
 }
 
 /// Opens IV and DES-CBC; `None` if no length like this can come of sealing.
-pub(super) fn decrypt_cbc(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
+pub(super) fn decrypt_cbc(key: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Opened> {
     let (iv, sealed) = ciphertext.split_at_checked(BLOCK)?;
-    des(Mode::Decrypt, key.secret(), Some(iv), sealed, BARE).ok().and_then(unpadded)
+    des(Mode::Decrypt, key, Some(iv), sealed, BARE).ok().and_then(unpadded)
 }
 
 /// DES-ECB: equal blocks of text give equal blocks of ciphertext.
-pub(super) fn encrypt_ecb(key: &GroupKey, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
-    des(Mode::Encrypt, key.secret(), None, plaintext, PADDED).map(|sealed| sealed.to_vec()).map_err(failed())
+pub(super) fn encrypt_ecb(key: &[u8; BLOCK], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+    des(Mode::Encrypt, key, None, plaintext, PADDED).map(|sealed| sealed.to_vec()).map_err(failed())
 }
 
 /// Opens DES-ECB; `None` if no length like this can come of sealing.
-pub(super) fn decrypt_ecb(key: &GroupKey, ciphertext: &[u8]) -> Option<Opened> {
-    des(Mode::Decrypt, key.secret(), None, ciphertext, BARE).ok().and_then(unpadded)
+pub(super) fn decrypt_ecb(key: &[u8; BLOCK], ciphertext: &[u8]) -> Option<Opened> {
+    des(Mode::Decrypt, key, None, ciphertext, BARE).ok().and_then(unpadded)
 }
 
 /// Without the padding, which OpenSSL adds and this takes away: OpenSSL ends at bad padding without the text, earlier than at good one.
@@ -136,10 +135,15 @@ mod tests {
         for length in 0..=3 * BLOCK {
             let plain = vec![b'x'; length];
             let padded = (length / BLOCK + 1) * BLOCK;
-            let cbc = encrypt_cbc(keys.writer(), &plain).unwrap();
-            let ecb = encrypt_ecb(keys.writer(), &plain).unwrap();
+            let cbc = encrypt_cbc(keys.writer().des_secret().unwrap(), &plain).unwrap();
+            let ecb = encrypt_ecb(keys.writer().des_secret().unwrap(), &plain).unwrap();
             assert_eq!((cbc.len(), ecb.len()), (BLOCK + padded, padded));
-            for opened in [decrypt_cbc(keys.writer(), &cbc), decrypt_ecb(keys.writer(), &ecb)].map(Option::unwrap) {
+            for opened in [
+                decrypt_cbc(keys.writer().des_secret().unwrap(), &cbc),
+                decrypt_ecb(keys.writer().des_secret().unwrap(), &ecb),
+            ]
+            .map(Option::unwrap)
+            {
                 assert!(opened.whole);
                 assert_eq!(*opened.plaintext, plain);
             }
@@ -149,15 +153,16 @@ mod tests {
     #[test]
     fn bad_padding_goes_as_far_as_good_padding() {
         let keys = key();
-        let sealed = |padded: &[u8]| des(Mode::Encrypt, keys.writer().secret(), None, padded, BARE).unwrap();
+        let sealed =
+            |padded: &[u8]| des(Mode::Encrypt, keys.writer().des_secret().unwrap(), None, padded, BARE).unwrap();
         let block = |end: &[u8]| [&[b'x'; 2 * BLOCK][end.len()..], end].concat();
         for good in [&[1][..], &[2; 2], &[8; 8]] {
-            let opened = decrypt_ecb(keys.writer(), &sealed(&block(good))).unwrap();
+            let opened = decrypt_ecb(keys.writer().des_secret().unwrap(), &sealed(&block(good))).unwrap();
             assert!(opened.whole);
             assert_eq!(opened.plaintext.len(), 2 * BLOCK - good.len());
         }
         for bad in [&[0][..], &[9; 9], &[1, 2], &[2, 3, 3], &[0xff; 8]] {
-            let opened = decrypt_ecb(keys.writer(), &sealed(&block(bad))).unwrap();
+            let opened = decrypt_ecb(keys.writer().des_secret().unwrap(), &sealed(&block(bad))).unwrap();
             assert!(!opened.whole, "{bad:?}");
             assert_eq!(*opened.plaintext, block(bad), "the commitment is compared with all of it");
         }
@@ -167,18 +172,24 @@ mod tests {
     fn ciphertexts_of_impossible_lengths_do_not_open() {
         let keys = key();
         for length in (0..40).filter(|length| length % BLOCK != 0 || *length == 0) {
-            assert!(decrypt_ecb(keys.writer(), &vec![7; length]).is_none(), "ECB of {length} bytes");
-            assert!(decrypt_cbc(keys.writer(), &vec![7; length]).is_none(), "CBC of {length} bytes");
+            assert!(
+                decrypt_ecb(keys.writer().des_secret().unwrap(), &vec![7; length]).is_none(),
+                "ECB of {length} bytes"
+            );
+            assert!(
+                decrypt_cbc(keys.writer().des_secret().unwrap(), &vec![7; length]).is_none(),
+                "CBC of {length} bytes"
+            );
         }
-        assert!(decrypt_cbc(keys.writer(), &[7; BLOCK]).is_none(), "an IV alone");
+        assert!(decrypt_cbc(keys.writer().des_secret().unwrap(), &[7; BLOCK]).is_none(), "an IV alone");
     }
 
     #[test]
     fn ecb_shows_equal_blocks_and_cbc_does_not() {
         let keys = key();
-        let ecb = encrypt_ecb(keys.writer(), &[0; 64]).unwrap();
+        let ecb = encrypt_ecb(keys.writer().des_secret().unwrap(), &[0; 64]).unwrap();
         assert_eq!(ecb[..BLOCK], ecb[BLOCK..2 * BLOCK]);
-        let cbc = encrypt_cbc(keys.writer(), &[0; 64]).unwrap();
+        let cbc = encrypt_cbc(keys.writer().des_secret().unwrap(), &[0; 64]).unwrap();
         assert_ne!(cbc[BLOCK..2 * BLOCK], cbc[2 * BLOCK..3 * BLOCK]);
     }
 }

@@ -1,9 +1,9 @@
-//! The group key file: the pre-shared 64-bit DES key, as text that people hand to each other.
+//! The group key file: the pre-shared key of DES or AES-256, as text that people hand to each other.
 //!
 //! ```text
 //! topchat-group-key v1
 //! # comment
-//! <id: 32 hex digits> <key: 16 hex digits>
+//! <id: 32 hex digits> <key: 16 hex digits of DES, or 64 of AES-256>
 //! ```
 //!
 //! The first entry writes, all read, so that a new key can be put in front of the old one. The server never opens it.
@@ -26,7 +26,8 @@ const HEADER: [&str; 5] = [
     "# An entry: 32 hex digits of id, 16 hex digits of key. The first one writes, all of them read.",
 ];
 const ID_DIGITS: usize = 32;
-const KEY_DIGITS: usize = 16;
+const DES_DIGITS: usize = 16;
+const AES_DIGITS: usize = 64;
 
 /// Why a text is no group key file. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +56,7 @@ pub enum GroupKeyError {
         line: usize,
     },
     /// Too few or too many digits.
-    #[error("line {line}: the {part} has {found} hex digits, exactly {} are needed", .part.digits())]
+    #[error("line {line}: the {part} has {found} hex digits, {} are needed", .part.wanted())]
     Length {
         /// Where.
         line: usize,
@@ -92,15 +93,15 @@ pub enum GroupKeyError {
 pub enum Part {
     /// The random id, 32 digits.
     Id,
-    /// The key, 16 digits.
+    /// The key, 16 digits or 64.
     Key,
 }
 
 impl Part {
-    fn digits(self) -> usize {
+    fn wanted(self) -> &'static str {
         match self {
-            Self::Id => ID_DIGITS,
-            Self::Key => KEY_DIGITS,
+            Self::Id => "exactly 32",
+            Self::Key => "16 (DES) or 64 (AES-256)",
         }
     }
 }
@@ -143,20 +144,21 @@ impl GroupKeys {
         Ok(Self { writer, readers: entries.collect() })
     }
 
-    /// A new random key with a new random id.
+    /// A new random key of DES with a new random id.
     ///
     /// Can't fail today; the signature leaves room for sources of randomness that can.
     pub fn generate() -> Result<Self, GroupKeyError> {
-        loop {
-            if let Some(writer) = GroupKey::new(random::bytes(), random::secret()) {
-                return Ok(Self { writer, readers: Vec::new() });
-            }
-        }
+        Ok(Self { writer: GroupKey::generate(Cipher::Des), readers: Vec::new() })
+    }
+
+    /// A new random key of this cipher with a new random id.
+    pub fn generate_for(cipher: Cipher) -> Self {
+        Self { writer: GroupKey::generate(cipher), readers: Vec::new() }
     }
 
     /// The file's text, with a comment that says what it is.
     pub fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(256 + GROUP_KEYS_MAX * (ID_DIGITS + KEY_DIGITS + 2)));
+        let mut text = Zeroizing::new(String::with_capacity(256 + GROUP_KEYS_MAX * (ID_DIGITS + AES_DIGITS + 2)));
         for line in [VERSION, HEADER[0]] {
             text.push_str(line);
             text.push('\n');
@@ -171,7 +173,7 @@ impl GroupKeys {
         let before = without_mark(before);
         let has = |text: &str, entry: &GroupKey| entries_of(text).any(|id| id == entry.id_hex());
         let mut text =
-            Zeroizing::new(String::with_capacity(before.len() + GROUP_KEYS_MAX * (ID_DIGITS + KEY_DIGITS + 2)));
+            Zeroizing::new(String::with_capacity(before.len() + GROUP_KEYS_MAX * (ID_DIGITS + AES_DIGITS + 2)));
         let mut lines = before.lines().peekable();
         while let Some(line) = lines.next_if(|line| *line == VERSION || HEADER.contains(line)) {
             push_line(&mut text, line);
@@ -185,12 +187,17 @@ impl GroupKeys {
         text
     }
 
-    /// Puts a new random key first; the ones before still read.
+    /// Puts a new random key first, of the cipher that writes now; the ones before still read.
     pub fn rekey(&mut self) -> Result<(), GroupKeyError> {
+        self.rekey_for(self.writer.cipher())
+    }
+
+    /// The same with a key of this cipher.
+    pub fn rekey_for(&mut self, cipher: Cipher) -> Result<(), GroupKeyError> {
         if self.readers.len() + 1 >= GROUP_KEYS_MAX {
             return Err(GroupKeyError::Full);
         }
-        let before = std::mem::replace(&mut self.writer, Self::generate()?.writer);
+        let before = std::mem::replace(&mut self.writer, GroupKey::generate(cipher));
         self.readers.insert(0, before);
         Ok(())
     }
@@ -226,11 +233,26 @@ impl GroupKeys {
     }
 }
 
-/// One entry: a DES key with odd parity that is not weak, and its id. No `Debug`: it would show the key.
+/// What a group key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cipher {
+    /// Single DES.
+    Des,
+    /// AES-256 in GCM.
+    Aes,
+}
+
+/// One entry: a key and its id. No `Debug`: it would show the key.
 pub struct GroupKey {
     /// Random; stands in every envelope sealed with the key.
     pub id: [u8; 16],
-    secret: Zeroizing<[u8; 8]>,
+    secret: Secret,
+}
+
+enum Secret {
+    /// With odd parity, and not weak.
+    Des(Zeroizing<[u8; 8]>),
+    Aes(Zeroizing<[u8; 32]>),
 }
 
 impl GroupKey {
@@ -244,22 +266,56 @@ impl GroupKey {
         HEXLOWER.encode(&self.id)
     }
 
+    /// What it is for.
+    pub fn cipher(&self) -> Cipher {
+        match self.secret {
+            Secret::Des(_) => Cipher::Des,
+            Secret::Aes(_) => Cipher::Aes,
+        }
+    }
+
+    fn generate(cipher: Cipher) -> Self {
+        match cipher {
+            Cipher::Aes => Self { id: random::bytes(), secret: Secret::Aes(random::secret()) },
+            Cipher::Des => loop {
+                if let Some(key) = Self::des(random::bytes(), random::secret()) {
+                    return key;
+                }
+            },
+        }
+    }
+
     /// `None` if the key is weak.
-    fn new(id: [u8; 16], mut secret: Zeroizing<[u8; 8]>) -> Option<Self> {
+    fn des(id: [u8; 16], mut secret: Zeroizing<[u8; 8]>) -> Option<Self> {
         secret.iter_mut().for_each(|byte| *byte = odd_parity(*byte));
-        (!is_weak(&secret)).then_some(Self { id, secret })
+        (!is_weak(&secret)).then_some(Self { id, secret: Secret::Des(secret) })
     }
 
     /// Adds the entry's line.
     fn write(&self, text: &mut String) {
         HEXLOWER.encode_append(&self.id, text);
         text.push(' ');
-        HEXLOWER.encode_append(&*self.secret, text);
+        match &self.secret {
+            Secret::Des(secret) => HEXLOWER.encode_append(&secret[..], text),
+            Secret::Aes(secret) => HEXLOWER.encode_append(&secret[..], text),
+        }
         text.push('\n');
     }
 
-    pub(super) fn secret(&self) -> &[u8; 8] {
-        &self.secret
+    /// The key, if it is one of DES.
+    pub(super) fn des_secret(&self) -> Option<&[u8; 8]> {
+        match &self.secret {
+            Secret::Des(secret) => Some(secret),
+            Secret::Aes(_) => None,
+        }
+    }
+
+    /// The key, if it is one of AES.
+    pub(super) fn aes_secret(&self) -> Option<&[u8; 32]> {
+        match &self.secret {
+            Secret::Aes(secret) => Some(secret),
+            Secret::Des(_) => None,
+        }
     }
 }
 
@@ -287,9 +343,15 @@ fn parse_entry(line: usize, content: &str) -> Result<GroupKey, GroupKeyError> {
     let (id, key) = content.trim_ascii_end().split_once(' ').ok_or(GroupKeyError::Entry { line })?;
     let mut id_bytes = [0; ID_DIGITS / 2];
     decode(line, Part::Id, id, &mut id_bytes)?;
-    let mut secret = Zeroizing::new([0; KEY_DIGITS / 2]);
+    // A wrong digit is told before a wrong number of them.
+    if key.len() == AES_DIGITS {
+        let mut secret = Zeroizing::new([0; AES_DIGITS / 2]);
+        decode(line, Part::Key, key, secret.as_mut())?;
+        return Ok(GroupKey { id: id_bytes, secret: Secret::Aes(secret) });
+    }
+    let mut secret = Zeroizing::new([0; DES_DIGITS / 2]);
     decode(line, Part::Key, key, secret.as_mut())?;
-    GroupKey::new(id_bytes, secret).ok_or(GroupKeyError::Weak { line })
+    GroupKey::des(id_bytes, secret).ok_or(GroupKeyError::Weak { line })
 }
 
 /// Reads exactly as many hex digits as `bytes` takes.
@@ -298,7 +360,7 @@ fn decode(line: usize, part: Part, digits: &str, bytes: &mut [u8]) -> Result<(),
         return Err(GroupKeyError::Digit { line, part, found });
     }
     let length = GroupKeyError::Length { line, part, found: digits.len() };
-    if digits.len() != part.digits() {
+    if digits.len() != 2 * bytes.len() {
         return Err(length);
     }
     HEXLOWER_PERMISSIVE.decode_mut(digits.as_bytes(), bytes).map(|_| ()).map_err(|_| length)
@@ -380,10 +442,26 @@ mod tests {
     fn the_first_entry_writes_and_all_read() {
         let keys = GroupKeys::parse(&file(&format!("{ID} {KEY}\n\n# older\n{OTHER_ID} fedcba9876543210\n"))).unwrap();
         assert_eq!(keys.writer().short_id(), "3f2a");
-        assert_eq!(keys.writer().secret(), &bytes(KEY));
+        assert_eq!(keys.writer().des_secret(), Some(&bytes(KEY)));
         let older = HEXLOWER.decode(OTHER_ID.as_bytes()).unwrap().try_into().unwrap();
-        assert_eq!(keys.find(&older).unwrap().secret(), &bytes("fedcba9876543210"));
+        assert_eq!(keys.find(&older).unwrap().des_secret(), Some(&bytes("fedcba9876543210")));
         assert!(keys.find(&[0; 16]).is_none());
+    }
+
+    #[test]
+    fn keys_of_both_ciphers_stand_in_one_file() {
+        let mut keys = GroupKeys::generate().unwrap();
+        keys.rekey_for(Cipher::Aes).unwrap();
+        keys.rekey().unwrap();
+        let ciphers = |keys: &GroupKeys| keys.entries().map(GroupKey::cipher).collect::<Vec<_>>();
+        assert_eq!(ciphers(&keys), [Cipher::Aes, Cipher::Aes, Cipher::Des], "a new key is of the present cipher");
+        let read = GroupKeys::parse(&keys.to_text()).unwrap();
+        assert_eq!(ciphers(&read), ciphers(&keys));
+        assert_eq!(read.writer().aes_secret(), keys.writer().aes_secret());
+        assert!(read.writer().aes_secret().is_some() && read.writer().des_secret().is_none());
+        let digits = "0123456789ABCDEF".repeat(4);
+        let upper = GroupKeys::parse(&file(&format!("{ID} {digits}\n"))).unwrap();
+        assert_eq!(upper.writer().aes_secret().unwrap()[..8], bytes(KEY));
     }
 
     #[test]
@@ -391,7 +469,7 @@ mod tests {
         let made = GroupKeys::generate().unwrap();
         let read = GroupKeys::parse(&made.to_text()).unwrap();
         assert_eq!(read.writer().id, made.writer().id);
-        assert_eq!(read.writer().secret(), made.writer().secret());
+        assert_eq!(read.writer().des_secret(), made.writer().des_secret());
         assert_ne!(GroupKeys::generate().unwrap().writer().id, made.writer().id);
     }
 
@@ -435,8 +513,8 @@ mod tests {
     fn spellings_that_differ_in_parity_are_one_key() {
         let odd = GroupKeys::parse(&file(&format!("{ID} {KEY}\n"))).unwrap();
         let even = GroupKeys::parse(&file(&format!("{ID} 0022446688AACCEE\r\n"))).unwrap();
-        assert_eq!(odd.writer().secret(), even.writer().secret());
-        assert!(odd.writer().secret().iter().all(|byte| byte.count_ones() % 2 == 1));
+        assert_eq!(odd.writer().des_secret(), even.writer().des_secret());
+        assert!(odd.writer().des_secret().unwrap().iter().all(|byte| byte.count_ones() % 2 == 1));
     }
 
     #[test]
@@ -459,9 +537,11 @@ mod tests {
 
     #[test]
     fn a_wrong_number_of_digits_is_told() {
-        for digits in ["0123456789abcde", "0123456789abcdef0", "01"] {
-            let expected = GroupKeyError::Length { line: 3, part: Part::Key, found: digits.len() };
-            refused(&file(&format!("{ID} {digits}\n")), expected);
+        for length in [2, 15, 17, 32, 63, 65, 128] {
+            let expected = GroupKeyError::Length { line: 3, part: Part::Key, found: length };
+            refused(&file(&format!("{ID} {}\n", "1".repeat(length))), expected.clone());
+            let words = format!("line 3: the key has {length} hex digits, 16 (DES) or 64 (AES-256) are needed");
+            assert_eq!(expected.to_string(), words);
         }
         let short_id = GroupKeyError::Length { line: 3, part: Part::Id, found: 4 };
         assert_eq!(short_id.to_string(), "line 3: the id has 4 hex digits, exactly 32 are needed");

@@ -89,6 +89,52 @@ pub struct PrivateKey {
     public: PublicKey,
 }
 
+/// A private key as it lies in a file, of whichever kind.
+pub trait KeyPair: Sized {
+    /// Its other half.
+    type Public: PublicHalf;
+    /// Opens encrypted PKCS#8 PEM. Never asks anybody anything.
+    fn from_pem(pem: &[u8], passphrase: &[u8]) -> Result<Self, KeyError>;
+    /// The key as encrypted PKCS#8 PEM.
+    fn to_pem(&self, passphrase: &[u8]) -> Result<Zeroizing<String>, KeyError>;
+    /// The public half.
+    fn public(&self) -> &Self::Public;
+}
+
+/// A public key as it lies in a file, of whichever kind.
+pub trait PublicHalf: Clone + PartialEq {
+    /// Reads DER SubjectPublicKeyInfo.
+    fn from_der(der: &[u8]) -> Result<Self, KeyError>;
+    /// The key as PEM.
+    fn to_pem(&self) -> String;
+}
+
+impl KeyPair for PrivateKey {
+    type Public = PublicKey;
+
+    fn from_pem(pem: &[u8], passphrase: &[u8]) -> Result<Self, KeyError> {
+        Self::from_pem(pem, passphrase)
+    }
+
+    fn to_pem(&self, passphrase: &[u8]) -> Result<Zeroizing<String>, KeyError> {
+        self.to_pem(passphrase)
+    }
+
+    fn public(&self) -> &PublicKey {
+        &self.public
+    }
+}
+
+impl PublicHalf for PublicKey {
+    fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::from_der(der)
+    }
+
+    fn to_pem(&self) -> String {
+        self.to_pem()
+    }
+}
+
 impl PrivateKey {
     /// A new key with a modulus of `bits` bits and exponent 65537.
     pub fn generate(bits: u32) -> Result<Self, KeyError> {

@@ -7,10 +7,12 @@ use data_encoding::HEXLOWER;
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{Error, Fingerprint, signed};
-use crate::limits::{CIPHERTEXT_MAX, NAME_MAX, RSA_BITS_MIN, SIGNATURE_MAX};
+use crate::limits::{CIPHERTEXT_MAX, NAME_MAX, PADDED_MAX, PADDING_STEP, RSA_BITS_MIN, SIGNATURE_MAX};
 use crate::names::{Recipient, UserName};
 
-const MAGIC: [u8; 4] = *b"TCE1";
+/// `S` of the modern suites: the fingerprint of the key, and its signature.
+const MODERN_SIGNATURE: usize = 32 + 64;
+const MAGIC: [u8; 4] = *b"TCE2";
 
 /// How an envelope is sealed and signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,10 +20,34 @@ const MAGIC: [u8; 4] = *b"TCE1";
 pub enum Suite {
     /// RSAES-PKCS1-v1_5 for the recipient, RSASSA-PKCS1-v1_5-SHA256 by the sender.
     Direct = 0x01,
+    /// HPKE for the recipient's X25519 key, Ed25519 by the sender.
+    DirectModern = 0x02,
     /// DES-CBC with PKCS#7 padding under the group key, same signature.
     GroupCbc = 0x11,
     /// DES-ECB, same signature: equal blocks show, so it is used by explicit wish only.
     GroupEcb = 0x12,
+    /// AES-256-GCM under the group key, Ed25519 by the sender.
+    GroupModern = 0x13,
+}
+
+impl Suite {
+    /// What it is for.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Direct | Self::DirectModern => Kind::Direct,
+            Self::GroupCbc | Self::GroupEcb | Self::GroupModern => Kind::Group,
+        }
+    }
+
+    /// In one word, for people and for scripts.
+    pub fn word(self) -> &'static str {
+        if self.is_modern() { "modern" } else { "classic" }
+    }
+
+    /// Whether it is one of those that RSA PKCS#1 v1.5 and DES have no part in.
+    pub fn is_modern(self) -> bool {
+        matches!(self, Self::DirectModern | Self::GroupModern)
+    }
 }
 
 /// Direct or group.
@@ -65,9 +91,11 @@ pub struct Header {
     pub sender: UserName,
     /// Identity key of the sender.
     pub sender_fp: Fingerprint,
+    /// Number of the sender's present key bundle.
+    pub sender_bundle: u64,
     /// Who it is for.
     pub recipient: Recipient,
-    /// Direct: the recipient's encryption key. Group: the group key's 16-byte id, then 16 zero bytes.
+    /// Direct: the recipient's key that the suite seals for. Group: the group key's 16-byte id, then 16 zero bytes.
     pub recipient_fp: Fingerprint,
     /// Random.
     pub msg_id: MessageId,
@@ -96,6 +124,7 @@ impl Header {
         writer.u8(self.kind() as u8);
         writer.bytes8(self.sender.as_str().as_bytes());
         writer.bytes(&self.sender_fp.0);
+        writer.u64(self.sender_bundle);
         writer.bytes8(self.recipient.as_str().as_bytes());
         writer.bytes(&self.recipient_fp.0);
         writer.bytes(&self.msg_id.0);
@@ -114,11 +143,13 @@ impl Header {
         let kind = reader.u8("kind")?;
         let sender = reader.name("sender")?;
         let sender_fp = Fingerprint(reader.array("sender_fp")?);
+        let sender_bundle = reader.u64("sender_bundle")?;
         let recipient = read_recipient(reader)?;
         let header = Self {
             suite,
             sender,
             sender_fp,
+            sender_bundle,
             recipient,
             recipient_fp: Fingerprint(reader.array("recipient_fp")?),
             msg_id: MessageId(reader.array("msg_id")?),
@@ -136,15 +167,14 @@ impl Header {
         if kind != self.kind() as u8 {
             return Err(Error::BadValue { field: "kind", value: kind.into() });
         }
-        let suite_kind = match self.suite {
-            Suite::Direct => Kind::Direct,
-            Suite::GroupCbc | Suite::GroupEcb => Kind::Group,
-        };
-        if suite_kind != self.kind() {
+        if self.suite.kind() != self.kind() {
             return Err(Error::BadValue { field: "suite", value: (self.suite as u8).into() });
         }
         if let (Kind::Group, Some(byte)) = (self.kind(), self.recipient_fp.0.iter().skip(16).find(|byte| **byte != 0)) {
             return Err(Error::BadValue { field: "recipient_fp", value: (*byte).into() });
+        }
+        if self.sender_bundle == 0 {
+            return Err(Error::BadValue { field: "sender_bundle", value: 0 });
         }
         if self.seq == 0 {
             return Err(Error::BadValue { field: "seq", value: 0 });
@@ -203,7 +233,16 @@ impl Envelope {
 
     /// What the signature is over.
     pub fn signed_bytes(&self) -> Vec<u8> {
-        signed::envelope(&self.header_bytes, &self.commitment, &self.ciphertext)
+        match self.signer() {
+            Some(key) => signed::modern_envelope(key, &self.header_bytes, &self.commitment, &self.ciphertext),
+            None => signed::envelope(&self.header_bytes, &self.commitment, &self.ciphertext),
+        }
+    }
+
+    /// The Ed25519 key that a modern signature says is its own. It stands in a bundle of the sender's identity, or says nothing.
+    pub fn signer(&self) -> Option<Fingerprint> {
+        let named = self.signature.first_chunk().filter(|_| self.header.suite.is_modern());
+        named.map(|bytes| Fingerprint(*bytes))
     }
 }
 
@@ -230,19 +269,27 @@ impl<'a> Parts<'a> {
     }
 
     /// What can be said of the sealed parts from outside: RSA blocks of at least 2048 bits; whole DES blocks that hold
-    /// at least the 17 bytes of an empty text, padded.
+    /// at least the 17 bytes of an empty text, padded; whole steps of padding between what AES-GCM puts before and behind.
     fn check_lengths(&self) -> Result<(), Error> {
         let block = (RSA_BITS_MIN / 8) as usize;
         let length = self.ciphertext.len();
-        let fits = match self.header.suite {
+        let padded = |around: usize| {
+            let steps = length.checked_sub(around).filter(|padded| padded.is_multiple_of(PADDING_STEP));
+            steps.is_some_and(|padded| (PADDING_STEP..=PADDED_MAX).contains(&padded))
+        };
+        let suite = self.header.suite;
+        let fits = match suite {
             Suite::Direct => length >= block,
+            Suite::DirectModern => padded(32 + 16),
+            Suite::GroupModern => padded(12 + 16),
             Suite::GroupCbc => length >= 32 && length.is_multiple_of(8),
             Suite::GroupEcb => length >= 24 && length.is_multiple_of(8),
         };
         if !fits {
             return Err(Error::BadLength { field: "C", length });
         }
-        if self.signature.len() < block {
+        let signature = self.signature.len();
+        if (suite.is_modern() && signature != MODERN_SIGNATURE) || (!suite.is_modern() && signature < block) {
             return Err(Error::BadLength { field: "S", length: self.signature.len() });
         }
         Ok(())
@@ -252,8 +299,10 @@ impl<'a> Parts<'a> {
 fn read_suite(reader: &mut Reader<'_>) -> Result<Suite, Error> {
     match reader.u8("suite")? {
         0x01 => Ok(Suite::Direct),
+        0x02 => Ok(Suite::DirectModern),
         0x11 => Ok(Suite::GroupCbc),
         0x12 => Ok(Suite::GroupEcb),
+        0x13 => Ok(Suite::GroupModern),
         value => Err(Error::BadValue { field: "suite", value: value.into() }),
     }
 }
@@ -274,6 +323,7 @@ mod tests {
             suite: Suite::GroupCbc,
             sender: "alice".parse().unwrap(),
             sender_fp: Fingerprint([1; 32]),
+            sender_bundle: 3,
             recipient: Recipient::All,
             recipient_fp: Fingerprint([0; 32]),
             msg_id: MessageId([3; 16]),
@@ -311,6 +361,8 @@ mod tests {
     #[test]
     fn fields_that_contradict_each_other_are_refused() {
         refused(|e| e.header.suite = Suite::Direct, "suite");
+        refused(|e| e.header.suite = Suite::DirectModern, "suite");
+        refused(|e| e.header.sender_bundle = 0, "sender_bundle");
         refused(|e| e.header.recipient = "bob".parse().unwrap(), "suite");
         refused(|e| e.header.recipient_fp = Fingerprint([9; 32]), "recipient_fp");
         refused(|e| e.header.seq = 0, "seq");
@@ -326,11 +378,35 @@ mod tests {
             refused(|e| e.ciphertext = vec![5; length], "C has");
         }
         refused(|e| e.signature = vec![6; 255], "S has");
+        refused(|e| e.header.suite = Suite::GroupModern, "C has");
+        for padded in [0, 63, 65, 4161, 4224] {
+            refused(|e| (e.header.suite, e.ciphertext) = (Suite::GroupModern, vec![5; 28 + padded]), "C has");
+        }
+        for length in [0, 64, 95, 97, 256] {
+            refused(
+                |e| {
+                    e.header.suite = Suite::GroupModern;
+                    (e.ciphertext, e.signature) = (vec![5; 28 + 64], vec![6; length]);
+                },
+                "S has",
+            );
+        }
     }
 
     #[test]
-    fn reserved_suites_are_refused() {
-        for suite in [0x00, 0x02, 0x13, 0xff] {
+    fn a_modern_signature_names_its_key() {
+        let mut envelope = sample();
+        assert_eq!(envelope.signer(), None);
+        envelope.header.suite = Suite::GroupModern;
+        envelope.header_bytes = envelope.header.encode();
+        (envelope.ciphertext, envelope.signature) = (vec![5; 28 + 4160], vec![6; 96]);
+        assert_eq!(Envelope::parse(&envelope.encode()), Ok(envelope.clone()));
+        assert_eq!(envelope.signer(), Some(Fingerprint([6; 32])));
+    }
+
+    #[test]
+    fn suites_that_are_none_are_refused() {
+        for suite in [0x00, 0x03, 0x10, 0x14, 0xff] {
             let mut bytes = sample().encode();
             bytes[4] = suite;
             assert_eq!(Envelope::parse(&bytes), Err(Error::BadValue { field: "suite", value: suite.into() }));

@@ -17,7 +17,7 @@ pub mod to_client;
 pub mod to_server;
 pub mod writer;
 
-pub use bundle::{Bundle, Predecessor};
+pub use bundle::{Bundle, FormerSigner, Predecessor, Prefers};
 pub use code::Code;
 pub use envelope::{Envelope, Header, Kind, MessageId, Suite};
 pub use fingerprint::Fingerprint;

@@ -7,7 +7,7 @@ use super::writer::Writer;
 use super::{Bundle, Fingerprint};
 use crate::names::UserName;
 
-const BUNDLE: &[u8] = b"TopChat-bundle-v1\0";
+const BUNDLE: &[u8] = b"TopChat-bundle-v2\0";
 const COMMIT: &[u8] = b"TopChat-commit-v1\0";
 const COMMIT_MODERN: &[u8] = b"TopChat-commit-v2\0";
 const EXPORT: &[u8] = b"TopChat-export-v1\0";
@@ -20,7 +20,7 @@ const SIGN: &[u8] = b"TopChat-sign-v1\0";
 const SIGN_MODERN: &[u8] = b"TopChat-sign-v2\0";
 const UPDATE: &[u8] = b"TopChat-update-v1\0";
 
-/// Under a bundle's signature.
+/// Under both of a bundle's signatures.
 pub fn bundle(bundle: &Bundle) -> Vec<u8> {
     let mut writer = Writer::with_capacity(1400);
     writer.bytes(BUNDLE);

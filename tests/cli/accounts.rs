@@ -50,7 +50,7 @@ fn registering_makes_locked_keys_and_tells_the_fingerprint() {
              next: topchat login alice\n"
         ),
     );
-    for part in ["identity", "encryption"] {
+    for part in ["identity", "encryption", "ed25519", "x25519"] {
         let path = format!("keys/users/alice/{part}.pem");
         assert_eq!(fs::metadata(home.path(&path)).unwrap().mode() & 0o7777, 0o600);
         home.openssl(&format!("pkey -in {path} -passin file:password -noout"));
@@ -101,7 +101,7 @@ fn a_new_password_opens_the_account_and_its_keys_and_the_old_one_does_not() {
         ),
     );
     logs_in(&home, "new");
-    for part in ["identity", "encryption"] {
+    for part in ["identity", "encryption", "ed25519", "x25519"] {
         home.openssl(&format!("pkey -in keys/users/alice/{part}.pem -passin file:new -noout"));
     }
     assert!(!left_overs(&home));

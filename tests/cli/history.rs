@@ -119,7 +119,7 @@ fn what_came_and_went_is_kept_encrypted_and_shown_with_the_password() {
     assert_eq!(
         finished.stdout.lines().next().unwrap(),
         format!(
-            r#"{{"v":1,"type":"history","id":"{id}","from":"alice","to":"bob","time":"{time}","text":"lunch at the harbour?\nor not","key":"new"}}"#
+            r#"{{"v":1,"type":"history","id":"{id}","from":"alice","to":"bob","time":"{time}","text":"lunch at the harbour?\nor not","key":"new","suite":"classic"}}"#
         )
     );
 

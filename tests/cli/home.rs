@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
 use tempfile::TempDir;
-use topchat::crypto::keys::PrivateKey;
-use topchat::wire::{Fingerprint, ToClient};
+use topchat::crypto::keys::{KeyPair, PublicHalf};
+use topchat::wire::ToClient;
 
 use crate::support::PATIENCE;
 use crate::support::people::{GROUP, PASSWORD, Person};
@@ -59,10 +59,10 @@ impl Home {
         let home = Self::new(server);
         let folder = home.path("keys/users").join(person.name.as_str());
         fs::create_dir_all(&folder).unwrap();
-        for (part, key) in [("identity", &person.identity), ("encryption", &person.encryption)] {
-            private_file(&folder, &format!("{part}.pem"), &lightly_locked(key, PASSWORD));
-            private_file(&folder, &format!("{part}.pub.pem"), key.public().to_pem().as_bytes());
-        }
+        put_key(&folder, "identity", &person.identity);
+        put_key(&folder, "encryption", &person.encryption);
+        put_key(&folder, "ed25519", &person.ed25519);
+        put_key(&folder, "x25519", &person.x25519);
         home.file("keys/group.key", GROUP.to_text().as_bytes());
         home
     }
@@ -229,12 +229,17 @@ impl Chatting {
     }
 }
 
+fn put_key(folder: &Path, part: &str, key: &impl KeyPair) {
+    private_file(folder, &format!("{part}.pem"), &lightly_locked(key, PASSWORD));
+    private_file(folder, &format!("{part}.pub.pem"), key.public().to_pem().as_bytes());
+}
+
 /// The key, locked in a way that is opened in no time (PBKDF2 with 2048 rounds, as `openssl genpkey -aes256` writes it):
 /// most tests are not about the lock, and open it dozens of times.
-pub fn lightly_locked(key: &PrivateKey, password: &str) -> Vec<u8> {
-    static OPEN: LazyLock<Mutex<HashMap<Fingerprint, Vec<u8>>>> = LazyLock::new(Mutex::default);
+pub fn lightly_locked(key: &impl KeyPair, password: &str) -> Vec<u8> {
+    static OPEN: LazyLock<Mutex<HashMap<String, Vec<u8>>>> = LazyLock::new(Mutex::default);
     let mut open = OPEN.lock().unwrap();
-    let der = open.entry(key.public().fingerprint()).or_insert_with(|| {
+    let der = open.entry(key.public().to_pem()).or_insert_with(|| {
         let pem = key.to_pem(b"between two formats").unwrap();
         let key = PKey::private_key_from_pem_passphrase(pem.as_bytes(), b"between two formats").unwrap();
         key.private_key_to_pkcs8().unwrap()

@@ -151,8 +151,8 @@ fn a_group_key_file_that_can_not_be_used_is_refused_with_its_line() {
          can't be read: mv -i {GROUP} {GROUP}.old && topchat group rekey --group-key {GROUP}"
     );
     for (entry, why) in [
-        (format!("{id} 133457799bbcdf"), "line 3: the key has 14 hex digits, exactly 16 are needed"),
-        (format!("{id} 133457799bbcdff100"), "line 3: the key has 18 hex digits, exactly 16 are needed"),
+        (format!("{id} 133457799bbcdf"), "line 3: the key has 14 hex digits, 16 (DES) or 64 (AES-256) are needed"),
+        (format!("{id} 133457799bbcdff100"), "line 3: the key has 18 hex digits, 16 (DES) or 64 (AES-256) are needed"),
         (format!("{id} 133457799bbcdfg1"), "line 3: the key contains g, which is no hex digit"),
         (format!("{id} 133457799bbcdf\u{1b}1"), "line 3: the key contains ^[, which is no hex digit"),
         (format!("{id} 0101010101010101"), "line 3: a weak DES key"),

@@ -45,8 +45,9 @@ fn retired_name(number: u64, key: &PrivateKey) -> String {
 }
 
 fn is_settled(home: &Home) {
-    let expected = ["encryption.pem", "encryption.pub.pem", "identity.pem", "identity.pub.pem"];
-    assert_eq!(files(home).0, expected);
+    let parts = ["ed25519", "encryption", "identity", "x25519"];
+    let expected = parts.map(|part| [format!("{part}.pem"), format!("{part}.pub.pem")]);
+    assert_eq!(files(home).0, expected.concat());
     for part in ["encryption", "identity"] {
         let public = home.openssl(&format!("pkey -in {FOLDER}/{part}.pem -passin file:password -pubout"));
         assert_eq!(home.read(&format!("{FOLDER}/{part}.pub.pem")).as_bytes(), public, "{part}");

@@ -62,7 +62,7 @@ fn a_second_machine_reads_is_read_and_knows_whom_the_first_one_knew() {
         server.address, server.address
     );
     refused(&finished, 0, &told);
-    for name in ["identity.pem", "identity.pub.pem", "encryption.pem"] {
+    for name in ["identity.pem", "identity.pub.pem", "encryption.pem", "ed25519.pem", "x25519.pub.pem"] {
         let path = format!("{FOLDER}/{name}");
         assert_eq!(first.read(&path), second.read(&path));
         assert_eq!(fs::metadata(second.path(&path)).unwrap().mode() & 0o7777, 0o600);
@@ -153,7 +153,7 @@ fn what_was_changed_or_is_locked_otherwise_is_refused_and_leaves_nothing() {
         ("\"name\": \"alice\"", "\"name\": \"alicf\""),
         ("-----BEGIN", "----- BEGIN"),
         ("\"group_key\": null", "\"group_key\": \"x\""),
-        ("\"v\": 1,\n  \"type\"", "\"v\":  1,\n  \"type\""),
+        ("\"v\": 2,\n  \"type\"", "\"v\":  2,\n  \"type\""),
     ] {
         assert!(good.contains(from), "{from}");
         refuses(&good.replacen(from, to, 1), "password", 4, &changed);

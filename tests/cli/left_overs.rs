@@ -61,7 +61,7 @@ fn a_key_file_that_is_gone_is_told_and_never_made_anew() {
     let server = TestServer::start();
     let (home, _) = alice_who_knows_bob(&server);
     let users = home.run_in(&["users"]).stdout;
-    for gone in ["keys/users/alice/identity.pem", "keys/users/alice/encryption.pem", "keys/users/alice"] {
+    for gone in ["keys/users/alice/identity.pem", "keys/users/alice/ed25519.pem", "keys/users/alice"] {
         fs::rename(home.path(gone), home.path("aside")).unwrap();
         let told = format!(
             "error: {gone} is gone, of the keys of alice\n\

@@ -32,7 +32,7 @@ fn expect_json(listening: &Listening, to: &str, text: &str) -> Value {
     assert_eq!(
         line,
         format!(
-            r#"{{"v":1,"type":"message","id":"{id}","from":"alice","to":"{to}","time":"{time}","text":{text},"signature":"ok","key":"new","backlog":false}}"#
+            r#"{{"v":1,"type":"message","id":"{id}","from":"alice","to":"{to}","time":"{time}","text":{text},"signature":"ok","key":"new","suite":"classic","backlog":false}}"#
         )
     );
     assert_eq!((id.len(), time.len(), time.get(10..11), time.get(19..)), (32, 20, Some("T"), Some("Z")), "{line}");

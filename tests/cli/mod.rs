@@ -26,4 +26,5 @@ pub mod restored;
 mod rpc;
 mod scripting;
 pub mod server;
+mod suites;
 mod typing;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use topchat::crypto::envelope::{SealWith, seal};
-use topchat::crypto::keys::PrivateKey;
+use topchat::crypto::keys::KeyPair;
 use topchat::crypto::scram::{Password, verifier};
 use topchat::wire::to_server::Mode;
 use topchat::wire::{ToClient, ToServer};
@@ -41,7 +41,7 @@ const CRASHES: [(&str, [Files; 3], bool); 9] = [
     ("a retired key that nobody could lock anew", [Files::Old, Files::New, Files::New], true),
 ];
 
-fn leave(home: &Home, part: &str, key: &PrivateKey, files: Files) {
+fn leave(home: &Home, part: &str, key: &impl KeyPair, files: Files) {
     let path = format!("{FOLDER}/{part}.pem");
     home.file(&path, &lightly_locked(key, if files == Files::New { NEW } else { PASSWORD }));
     if files == Files::Both {
@@ -71,6 +71,9 @@ fn a_crash_at_any_step_of_a_new_password_leaves_a_login_and_old_messages_open() 
         for ((part, key), files) in parts.into_iter().zip(files) {
             leave(&home, part, key, files);
         }
+        // They are written before the keys that log in, and get their places behind them.
+        leave(&home, "ed25519", &ALICE.ed25519, files[2]);
+        leave(&home, "x25519", &ALICE.x25519, files[2]);
         home.file("new", format!("{NEW}\n").as_bytes());
         let (counts, other) = if is_taken { ("new", "password") } else { ("password", "new") };
         assert_eq!(home.run(&["users", "--password-file", other]).code, Some(6), "{why}");

@@ -73,6 +73,7 @@ fn header(suite: Suite, recipient: &str, recipient_fp: Fingerprint) -> Header {
         suite,
         sender: "alice".parse().unwrap(),
         sender_fp: ALICE.public().fingerprint(),
+        sender_bundle: 1,
         recipient: recipient.parse().unwrap(),
         recipient_fp,
         msg_id: MessageId([5; 16]),

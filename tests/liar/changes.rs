@@ -601,9 +601,7 @@ fn a_message_under_a_handed_over_key_is_shown_with_a_calm_note() {
 #[test]
 fn an_older_bundle_and_a_number_used_twice_are_refused() {
     let stage = Stage::new();
-    let numbered = |number, encryption: &Person| {
-        bundle::make(&BOB.name, &BOB.identity, encryption.encryption.public(), number).unwrap().encode()
-    };
+    let numbered = |number, encryption: &Person| BOB.bundle_with(encryption.encryption.public(), number).encode();
     let (_, finished) = stage.errand(&["send", "bob", "hi"], |line| {
         line.answer_lookup(numbered(5, &CAROL));
         assert_eq!(CAROL.open(&line.take_message()), "hi");

@@ -85,6 +85,7 @@ fn a_message_is_never_shown_as_from_somebody_else() {
         let header = Header {
             sender: CAROL.name.clone(),
             sender_fp: CAROL.identity.public().fingerprint(),
+            sender_bundle: 1,
             ..bobs.header.clone()
         };
         let header_bytes = header.encode();

@@ -1,6 +1,5 @@
 //! Lies about keys: nothing is ever sealed for a key that is not the contact's.
 
-use topchat::crypto::bundle;
 use topchat::wire::ToServer;
 
 use super::server::{Liar, talk};
@@ -29,7 +28,7 @@ fn no_message_left(received: &[Vec<u8>]) {
 fn the_same_identity_with_another_encryption_key_is_believed_only_if_it_signed_that() {
     let liar = Liar::start();
     let home = alice_who_knows_bob(&liar);
-    let mut forged = bundle::make(&BOB.name, &BOB.identity, CAROL.encryption.public(), 2).unwrap();
+    let mut forged = BOB.bundle_with(CAROL.encryption.public(), 2);
     forged.signature = CAROL.identity.sign(b"something else").unwrap();
     let client = home.start(&["send", "bob", "secret"]);
     let mut line = liar.member();
@@ -48,9 +47,11 @@ fn a_bundle_that_does_not_hold_is_refused_at_first_contact_too() {
     let liar = Liar::start();
     let home = Home::with_keys(liar.address(), &ALICE);
     let hint = "hint: don't trust this server with that contact; ask its owner\n";
-    let mut bad_signature = BOB.bundle();
-    *bad_signature.last_mut().unwrap() ^= 1;
-    let same_key = bundle::make(&BOB.name, &BOB.identity, BOB.identity.public(), 1).unwrap().encode();
+    // The identity's signature, and behind it the 64 bytes of the Ed25519 key's.
+    let (mut bad_signature, mut not_possessed) = (BOB.bundle(), BOB.bundle());
+    *bad_signature.iter_mut().rev().nth(64).unwrap() ^= 1;
+    *not_possessed.last_mut().unwrap() ^= 1;
+    let same_key = BOB.bundle_with(BOB.identity.public(), 1).encode();
     let mut longer = BOB.bundle();
     longer.push(0);
     for (bytes, why) in [
@@ -58,6 +59,10 @@ fn a_bundle_that_does_not_hold_is_refused_at_first_contact_too() {
         (
             bad_signature,
             "the server gave a key for bob that does not hold: the bundle's signature does not hold".to_owned(),
+        ),
+        (
+            not_possessed,
+            "the server gave a key for bob that does not hold: the bundle is not signed by its Ed25519 key".to_owned(),
         ),
         (
             same_key,

@@ -2,19 +2,22 @@
 
 use std::sync::LazyLock;
 
-use topchat::crypto::bundle;
+use topchat::crypto::bundle::{self, Contents};
+use topchat::crypto::curve::{OpeningKey, SigningKey};
 use topchat::crypto::envelope::{self, OpenWith, SealWith};
 use topchat::crypto::group_key::GroupKeys;
-use topchat::crypto::keys::{PrivateKey, PublicKey};
+use topchat::crypto::keys::{KeyPair, PrivateKey, PublicKey};
 use topchat::crypto::scram::{self, Password};
 use topchat::names::{Recipient, UserName};
-use topchat::wire::{Envelope, Fingerprint, Header, MessageId, Suite, Verifier};
+use topchat::wire::{Bundle, Envelope, Fingerprint, Header, MessageId, Prefers, Suite, Verifier};
 
-/// Somebody with two keys and a password.
+/// Somebody with four keys and a password.
 pub struct Person {
     pub name: UserName,
     pub identity: PrivateKey,
     pub encryption: PrivateKey,
+    pub ed25519: SigningKey,
+    pub x25519: OpeningKey,
 }
 
 pub static ALICE: LazyLock<Person> = LazyLock::new(|| Person::new("alice"));
@@ -39,15 +42,37 @@ pub fn make() {
     LazyLock::force(&VERIFIER);
 }
 
+/// The same key once more.
+pub fn copy<K: KeyPair>(key: &K) -> K {
+    K::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap()
+}
+
 impl Person {
     pub fn new(name: &str) -> Self {
         let [identity, encryption] = [(), ()].map(|()| PrivateKey::generate(2048).unwrap());
-        Self { name: name.parse().unwrap(), identity, encryption }
+        let (ed25519, x25519) = (SigningKey::generate().unwrap(), OpeningKey::generate().unwrap());
+        Self { name: name.parse().unwrap(), identity, encryption, ed25519, x25519 }
+    }
+
+    /// A bundle with another encryption key, or of another number.
+    pub fn bundle_with(&self, encryption: &PublicKey, number: u64) -> Bundle {
+        self.bundle_of(&self.name, &self.identity, encryption, number)
+    }
+
+    pub fn bundle_of(&self, name: &UserName, identity: &PrivateKey, encryption: &PublicKey, number: u64) -> Bundle {
+        let (ed25519, x25519) = (&self.ed25519, self.x25519.public());
+        let (former, prefers) = (&[], Prefers::Classic);
+        bundle::make(&Contents { name, identity, encryption, ed25519, x25519, former, prefers, number }).unwrap()
+    }
+
+    /// The same modern keys with other RSA keys, under this name.
+    pub fn with(&self, name: &UserName, identity: PrivateKey, encryption: PrivateKey) -> Self {
+        Self { name: name.clone(), identity, encryption, ed25519: copy(&self.ed25519), x25519: copy(&self.x25519) }
     }
 
     /// The same keys under another name: many accounts without many keys.
     pub fn bundle_as(&self, name: &UserName) -> Vec<u8> {
-        bundle::make(name, &self.identity, self.encryption.public(), 1).unwrap().encode()
+        self.bundle_of(name, &self.identity, self.encryption.public(), 1).encode()
     }
 
     pub fn bundle(&self) -> Vec<u8> {
@@ -61,6 +86,7 @@ impl Person {
             suite,
             sender: self.name.clone(),
             sender_fp: self.identity.public().fingerprint(),
+            sender_bundle: 1,
             recipient,
             recipient_fp,
             msg_id: MessageId([id; 16]),
@@ -85,7 +111,8 @@ impl Person {
     pub fn open(&self, envelope: &Envelope) -> String {
         let with = match envelope.header.suite {
             Suite::Direct => OpenWith::Direct(&self.encryption),
-            Suite::GroupCbc | Suite::GroupEcb => OpenWith::Group(GROUP.writer()),
+            Suite::DirectModern => OpenWith::DirectModern(&self.x25519),
+            Suite::GroupCbc | Suite::GroupEcb | Suite::GroupModern => OpenWith::Group(GROUP.writer()),
         };
         envelope::open(envelope, with).unwrap().to_string()
     }

@@ -7,20 +7,21 @@ use tempfile::TempDir;
 use topchat::client::keys::group_file::GroupFile;
 use topchat::client::keys::member::Member;
 use topchat::crypto::group_key::GroupKeys;
-use topchat::crypto::keys::PrivateKey;
 
-use super::people::{ALICE, BOB, GROUP, Person};
+use super::people::{ALICE, BOB, GROUP, Person, copy};
 
 /// Alice and Bob as the receiver takes them.
 pub static MEMBERS: LazyLock<(Member, Member)> = LazyLock::new(|| (member(&ALICE), member(&BOB)));
 
 fn member(person: &Person) -> Member {
-    let again = |key: &PrivateKey| PrivateKey::from_pem(key.to_pem(b"x").unwrap().as_bytes(), b"x").unwrap();
     let group = Some(GroupKeys::parse(&GROUP.to_text()).unwrap());
     Member {
         name: person.name.clone(),
-        identity: again(&person.identity),
-        encryption: again(&person.encryption),
+        identity: copy(&person.identity),
+        encryption: copy(&person.encryption),
+        ed25519: copy(&person.ed25519),
+        x25519: copy(&person.x25519),
+        bundle: 1,
         retired: Vec::new(),
         former: Vec::new(),
         group: GroupFile::fixed(group),

@@ -172,7 +172,7 @@ impl<'a> Client<'a> {
                 Action::Show(_, opened) => {
                     let bytes = opened.envelope.encode();
                     let header = &opened.envelope.header;
-                    let signer = opened.sender.fingerprint();
+                    let signer = opened.signed_by.identity.fingerprint();
                     assert!(self.shown.insert(bytes), "shown twice: {header:?}");
                     assert!(WRITTEN.contains(&opened.envelope), "nobody wrote {header:?}");
                     assert!(
@@ -182,6 +182,7 @@ impl<'a> Client<'a> {
                     let page = page().message(&opened, 0);
                     assert!(page.split('\n').all(|line| !line.chars().any(is_dangerous)), "{page:?}");
                 }
+                Action::Announced { name, by, number } => self.receiver.announced(&name, by, number).unwrap(),
                 Action::Tell(notice) => {
                     let line = page().notice(&notice, 0);
                     assert!(line.split('\n').all(|line| !line.chars().any(is_dangerous)), "{line:?}");

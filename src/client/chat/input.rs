@@ -19,7 +19,6 @@ use crate::client::send::compose::{SealFor, compose};
 use crate::client::ui::lines::{Line, Lines};
 use crate::client::ui::output::now_ms;
 use crate::crypto::bundle::VerifiedBundle;
-use crate::crypto::keys::PublicKey;
 use crate::error::Explain;
 use crate::hint::Hint;
 use crate::limits::{ANSWER_WITHIN, INPUT_LINE_MAX, INPUT_READ, UNSETTLED_MAX};
@@ -183,7 +182,10 @@ impl<'a> Sending<'a> {
         };
         let seal_for = match &key {
             None => SealFor::Group { ecb: false, key: None },
-            Some((name, key)) => SealFor::User(name, key),
+            Some((name, bundle)) => {
+                let pin = chat.contacts.pinned(name)?;
+                SealFor::User(name, bundle, pin.map_or(bundle.prefers, |pin| pin.least(bundle)))
+            }
         };
         let sent_ms = now_ms();
         let numbers = chat.sequence.next(&to, sent_ms)?;
@@ -204,8 +206,8 @@ impl<'a> Sending<'a> {
         Ok(Then::GoOn)
     }
 
-    /// The key to seal with, checked now; without a connection, as it was checked in this run.
-    pub(crate) fn key_of(&mut self, name: &UserName) -> Result<PublicKey, Error> {
+    /// The keys to seal with, checked now; without a connection, as they were checked in this run.
+    pub(crate) fn key_of(&mut self, name: &UserName) -> Result<VerifiedBundle, Error> {
         let chat = self.chat;
         match trust::contact(self, chat.contacts, name) {
             Ok(Contacted { bundle, notice }) => {
@@ -213,7 +215,7 @@ impl<'a> Sending<'a> {
                     chat.notice(&notice)?;
                 }
                 self.keys.insert(name.clone(), bundle.clone());
-                Ok(bundle.encryption)
+                Ok(bundle)
             }
             Err(error) if is_lost(&error) => self.key_seen_before(name),
             Err(error) => {
@@ -224,11 +226,11 @@ impl<'a> Sending<'a> {
     }
 
     /// Only as long as the same identity is pinned, and no other one was seen.
-    fn key_seen_before(&self, name: &UserName) -> Result<PublicKey, Error> {
+    fn key_seen_before(&self, name: &UserName) -> Result<VerifiedBundle, Error> {
         self.chat.contacts.settled(name)?;
         let pinned = self.chat.contacts.pinned(name)?.map(|pin| pin.key.fingerprint());
         let seen = self.keys.get(name).filter(|seen| Some(seen.identity.fingerprint()) == pinned);
-        seen.map(|seen| seen.encryption.clone()).ok_or(Error::Server(ServerError::Offline))
+        seen.cloned().ok_or(Error::Server(ServerError::Offline))
     }
 
     /// Whoever is chosen for all that follows must exist and have the key that is pinned.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::options::{Command, Group, Keys, Options};
-use crate::client::commands::{account, chat, doctor, group, history, keys, listen, register, trust, users};
+use crate::client::commands::{account, chat, doctor, group, history, keys, listen, register, suite, trust, users};
 use crate::client::config::{self, Config};
 use crate::client::error::Error;
 use crate::client::net::session;
@@ -106,16 +106,18 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         environment::warn_of_unknown_time_zone();
     }
     match command {
-        Command::Register { name, bits, invite_file } => {
-            register::command(&config, &config::name(&name)?, bits, invite_file.as_deref())
+        Command::Register { name, bits, suite, invite_file } => {
+            let new = register::Kind { bits, prefers: suite.into() };
+            register::command(&config, &config::name(&name)?, new, invite_file.as_deref())
         }
         Command::Login { name } => {
             let name = name.as_deref().map(config::name).transpose()?;
             chat::command(&config, name, stop, in_session)
         }
-        Command::Send { to, text, file, ecb } => {
+        Command::Send { to, text, file, ecb, suite } => {
             let to = config::recipient(&to)?;
-            deliver::command(&config, &deliver::Message { to, text: text::get(text, file.as_deref())?, ecb })
+            let suite = suite.map(Into::into);
+            deliver::command(&config, &deliver::Message { to, text: text::get(text, file.as_deref())?, ecb, suite })
         }
         Command::Listen { count, export, no_backlog } => {
             listen::command(&config, listen::Wanted { count, export, no_backlog }, stop, in_session)
@@ -131,7 +133,7 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         Command::Verify { name, fingerprint } => trust::verify(&config, &config::name(&name)?, fingerprint.as_deref()),
         Command::Unverify { name } => trust::unverify(&config, &config::name(&name)?),
         Command::Forget { name } => trust::forget(&config, &config::name(&name)?),
-        Command::Group(Group::Rekey) => group::rekey(&config),
+        Command::Group(Group::Rekey { suite }) => group::rekey(&config, suite),
         Command::Group(Group::List) => group::list(&config),
         Command::Group(Group::Forget { id, force }) => group::forget(&config, &id, force),
         Command::History { task: Some(task), .. } => history::change(&config, task),
@@ -139,6 +141,7 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
             let with = with.as_deref().map(config::recipient).transpose()?;
             history::show(&config, &history::Wanted { with, since, search })
         }
+        Command::Suite { wanted } => suite::command(&config, wanted),
         Command::Keys(Keys::Renew { identity, key_bits }) => {
             keys::command(&config, keys::Wanted { identity, bits: key_bits })
         }

@@ -15,6 +15,7 @@ use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::model::invocation::{Invocation, Setting};
 use crate::client::model::pin::NewKeys;
+use crate::client::model::suite::Wanted;
 use crate::environment;
 use crate::limits::{PING_AFTER, PING_SECS_MAX, TIMEOUT_SECS_MAX};
 use crate::wire::Fingerprint;
@@ -128,6 +129,9 @@ pub enum Command {
         /// Size of the two new RSA keys, from 2048 to 4096.
         #[arg(long, value_name = "BITS", default_value_t = crate::limits::RSA_BITS_DEFAULT)]
         bits: u32,
+        /// What others are to send to the account; topchat suite changes it later.
+        #[arg(long, value_name = "SUITE", value_enum, default_value_t)]
+        suite: Wanted,
         /// File whose first line is the invite code that the server's owner gave you; - reads stdin.
         #[arg(long, value_name = "FILE")]
         invite_file: Option<PathBuf>,
@@ -147,8 +151,11 @@ pub enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "text")]
         file: Option<PathBuf>,
         /// Group messages only: DES-ECB instead of CBC. It shows which blocks are equal; for comparison with the original.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "suite")]
         ecb: bool,
+        /// Direct messages only: seal by this suite; never by a weaker one than the recipient prefers.
+        #[arg(long, value_name = "SUITE", value_enum)]
+        suite: Option<Wanted>,
     },
     /// Print messages as they come.
     ///
@@ -215,6 +222,14 @@ pub enum Command {
     /// The keys of the group, in the file that its members share.
     #[command(subcommand)]
     Group(Group),
+    /// Show or set what others are to send to your account: classic, or modern.
+    ///
+    /// classic is RSA PKCS#1 v1.5, as the original did it. modern is X25519 and AES-256, signed with Ed25519: what a person of today can trust.
+    Suite {
+        /// What it is to be.
+        #[arg(value_name = "SUITE", value_enum)]
+        wanted: Option<Wanted>,
+    },
     /// Replace keys of the account, move them to another machine.
     #[command(subcommand)]
     Keys(Keys),
@@ -257,7 +272,11 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Group {
     /// Put a new key first in the group key file: it writes from now on, those before it still read.
-    Rekey,
+    Rekey {
+        /// What the new key is for: DES (classic) or AES-256 (modern) [default: as the one that writes now; classic for a new file].
+        #[arg(long, value_name = "SUITE", value_enum)]
+        suite: Option<Wanted>,
+    },
     /// List the ids of the keys, the one that writes first.
     List,
     /// Take a key out of the file: what was sealed with it can't be read any more.

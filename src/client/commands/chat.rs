@@ -1,7 +1,7 @@
 //! From a bare `topchat` to the chat: asks for what is missing.
 
 use super::register::admit;
-use super::register::{NewAccount, registered};
+use super::register::{Kind, NewAccount, registered};
 use crate::client::chat::chat;
 use crate::client::chat::screen::Screen;
 use crate::client::config::{self, Config, PasswordSource};
@@ -18,8 +18,8 @@ use crate::limits::{LOGIN_TRIES, RSA_BITS_DEFAULT};
 use crate::names::UserName;
 use crate::text::visible_path;
 use crate::transport::Stop;
-use crate::wire::Code;
 use crate::wire::to_server::Mode;
+use crate::wire::{Code, Prefers};
 
 /// `topchat login [NAME]`. `begun` is called when nothing is asked any more.
 pub(crate) fn command(config: &Config, name: Option<UserName>, stop: &Stop, begun: &dyn Fn()) -> Result<(), Error> {
@@ -179,10 +179,10 @@ fn missing_keys(name: &UserName, folder: &KeyFolder) -> String {
 fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
     let invite = admit(config, name, None, Some(terminal))?;
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
+    let new = Kind { bits: RSA_BITS_DEFAULT, prefers: Prefers::Classic };
     let mut name = name.clone();
     let made = loop {
-        let account =
-            NewAccount { config, name: &name, secret: &secret, bits: RSA_BITS_DEFAULT, terminal: Some(terminal) };
+        let account = NewAccount { config, name: &name, secret: &secret, new, terminal: Some(terminal) };
         match account.register(invite.clone()) {
             Err(Error::Refused(refusal)) if refusal.code() == Some(Code::NameTaken) => {
                 terminal.say(&format!("the name {name} is taken on this server. Another one, please."))?;

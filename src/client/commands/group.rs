@@ -9,8 +9,9 @@ use crate::client::config::{Config, default_group_key};
 use crate::client::error::group_file::GroupFileError;
 use crate::client::error::{Error, Failure};
 use crate::client::keys::group_file;
+use crate::client::model::suite::Wanted;
 use crate::client::ui::{json, output};
-use crate::crypto::group_key::{GroupKey, GroupKeys};
+use crate::crypto::group_key::{Cipher, GroupKey, GroupKeys};
 use crate::error::Exit;
 use crate::hint::Hint;
 use crate::limits::LOCK_WITHIN;
@@ -19,19 +20,20 @@ use crate::storage::{FileError, private};
 use crate::text::{visible, visible_path};
 
 /// A new key that writes from now on; those before it still read. Makes the file if there is none.
-pub(crate) fn rekey(config: &Config) -> Result<(), Error> {
+pub(crate) fn rekey(config: &Config, wanted: Option<Wanted>) -> Result<(), Error> {
     let path = path(config);
     private::ensure_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let _lock = lock(&path)?;
     let key_error = |why| Error::GroupFile(GroupFileError::Bad { path: path.clone(), why });
     let keys = match group_file::read_text(&path) {
         Ok((mut keys, text)) => {
-            keys.rekey().map_err(key_error)?;
+            let cipher = wanted.map_or(keys.writer().cipher(), cipher);
+            keys.rekey_for(cipher).map_err(key_error)?;
             private::replace(&path, keys.rewrite(&text).as_bytes())?;
             keys
         }
         Err(Error::File(FileError::Missing { .. })) => {
-            let keys = GroupKeys::generate().map_err(key_error)?;
+            let keys = GroupKeys::generate_for(wanted.map_or(Cipher::Des, cipher));
             private::create_new(&path, keys.to_text().as_bytes())?;
             config.say(format!(
                 "there was no group key in {}: this is a first one. If the group has one already, take a member's file instead",
@@ -50,6 +52,13 @@ pub(crate) fn rekey(config: &Config) -> Result<(), Error> {
     config.say(format!("group key {new} in {shown} writes from now on{older}"));
     config.say(format!("give {shown} to every member by a safe way: without it they can't read what you write to ALL"));
     if config.json { print(config, &keys) } else { Ok(()) }
+}
+
+fn cipher(wanted: Wanted) -> Cipher {
+    match wanted {
+        Wanted::Classic => Cipher::Des,
+        Wanted::Modern => Cipher::Aes,
+    }
 }
 
 /// The ids of all keys, the one that writes first.

@@ -59,6 +59,7 @@ struct Shown<'a> {
     to: &'a str,
     ms: i64,
     key: Option<&'a str>,
+    suite: &'a str,
     text: &'a str,
     /// One's own, and nobody got it.
     is_refused: bool,
@@ -157,12 +158,13 @@ fn shown(entries: &[Past]) -> impl Iterator<Item = Shown<'_>> {
         .collect();
     entries.iter().filter_map(move |past| match &past.head {
         Head::Refused { .. } => None,
-        Head::Message { id, from, to, ms, key } => Some(Shown {
+        Head::Message { id, from, to, ms, key, suite } => Some(Shown {
             id,
             from,
             to,
             ms: *ms,
             key: key.as_deref(),
+            suite,
             text: &past.text,
             is_refused: key.is_none() && refused.contains(id.as_str()),
         }),
@@ -229,6 +231,7 @@ fn object(shown: &Shown<'_>) -> String {
         /// Of one's own there is none.
         #[serde(skip_serializing_if = "Option::is_none")]
         key: Option<&'a str>,
+        suite: &'a str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         refused: bool,
     }
@@ -240,6 +243,7 @@ fn object(shown: &Shown<'_>) -> String {
         time: json::time(shown.ms),
         text: shown.text,
         key: shown.key,
+        suite: shown.suite,
         refused: shown.is_refused,
     })
 }
@@ -311,7 +315,7 @@ mod tests {
         let own: UserName = "alice".parse().unwrap();
         let fits = |with: &str, from: &str, to: &str| {
             let wanted = Wanted { with: Some(with.parse().unwrap()), since: None, search: None };
-            let shown = Shown { id: "", from, to, ms: 0, key: None, text: "", is_refused: false };
+            let shown = Shown { id: "", from, to, ms: 0, key: None, suite: "classic", text: "", is_refused: false };
             wanted.fits(&shown, &own, None)
         };
         assert!(fits("bob", "bob", "alice") && fits("bob", "alice", "bob"));
@@ -322,7 +326,16 @@ mod tests {
     #[test]
     fn a_text_is_found_in_capitals_or_not() {
         let own: UserName = "alice".parse().unwrap();
-        let shown = Shown { id: "", from: "bob", to: "alice", ms: 0, key: None, text: "Gr\u{dc}N", is_refused: false };
+        let shown = Shown {
+            id: "",
+            from: "bob",
+            to: "alice",
+            ms: 0,
+            key: None,
+            suite: "classic",
+            text: "Gr\u{dc}N",
+            is_refused: false,
+        };
         let search = |part: &str| Wanted { with: None, since: None, search: Some(part.to_owned()) };
         assert!(search("gr\u{fc}n").fits(&shown, &own, None));
         assert!(!search("blue").fits(&shown, &own, None));

@@ -10,14 +10,15 @@ use crate::client::error::trust::TrustError;
 use crate::client::error::{Error, Failure};
 use crate::client::keys::folder;
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
+use crate::client::keys::own_bundle;
 use crate::client::keys::password::Secret;
 use crate::client::keys::rotation::NextKeys;
 use crate::client::net::request::Ask;
 use crate::client::net::session::Session;
-use crate::client::net::{directory, session};
+use crate::client::net::{directory, restored, session};
 use crate::client::state::history::key;
 use crate::client::ui::{json, output, progress};
-use crate::crypto::bundle;
+use crate::crypto::bundle::{self, Contents};
 use crate::crypto::keys::PrivateKey;
 use crate::error::Exit;
 use crate::limits::RETIRED_KEYS_MAX;
@@ -50,7 +51,7 @@ pub(crate) fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
     let secret = session.again.secret.clone();
     let _lock = folder.lock()?;
     let keys = present(&folder, &secret, &session)?;
-    let number = request(&folder, &keys, &next, &secret, &mut session)?;
+    let number = request(config, &folder, &keys, &next, &secret, &mut session)?;
     if let Some(encryption) = &next.encryption {
         key::follow(&config.account_state(&name), &[encryption, &keys.encryption]);
     }
@@ -80,6 +81,7 @@ fn present(folder: &KeyFolder, secret: &Secret, session: &Session) -> Result<Acc
 
 /// Gives the number of the new bundle, which the server has.
 fn request(
+    config: &Config,
     folder: &KeyFolder,
     keys: &AccountKeys,
     next: &NextKeys,
@@ -93,10 +95,12 @@ fn request(
         return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
     }
     let key_error = |why| Error::Account(AccountError::Key { path: folder.path().to_owned(), why });
-    let number = now.number.saturating_add(1);
+    let known = restored::known_bundle(&config.account_state(name))?;
     let identity = next.identity.as_ref().unwrap_or(&keys.identity);
     let encryption = next.encryption.as_ref().unwrap_or(&keys.encryption).public();
-    let bytes = bundle::make(name, identity, encryption, number).map_err(key_error)?.encode();
+    let make = |contents: Contents<'_>| bundle::make(&Contents { identity, encryption, ..contents });
+    let new = own_bundle::next(folder, name, keys, &now, known, make).map_err(key_error)?;
+    let (bytes, number) = (new.encode(), new.number);
     let handed_over = next.identity.as_ref().map(|new| bundle::hand_over(name, &keys.identity, new));
     let handover = handed_over.transpose().map_err(key_error)?.unwrap_or_default();
     let proof = bundle::prove_update(identity, &dialogue.link().exporter()?, &bytes).map_err(key_error)?;

@@ -176,7 +176,7 @@ fn export(dir: &Path, opened: &Opened) -> Result<(), Error> {
         std::io::ErrorKind::AlreadyExists => FileError::Exists { path: folder.clone() },
         _ => FileError::Io { doing: "making the folder", path: folder.clone(), source },
     })?;
-    let (signed, sender) = (envelope.signed_bytes(), opened.sender.to_pem());
+    let (signed, sender) = (envelope.signed_bytes(), opened.signed_by.identity.to_pem());
     let parts: [(&str, &[u8]); 6] = [
         ("hdr.bin", &envelope.header_bytes),
         ("h.bin", &envelope.commitment),

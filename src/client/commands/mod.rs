@@ -8,5 +8,6 @@ pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod register;
+pub(crate) mod suite;
 pub(crate) mod trust;
 pub(crate) mod users;

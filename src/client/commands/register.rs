@@ -10,6 +10,7 @@ use crate::client::error::server::ServerError;
 use crate::client::error::{Error, Failure};
 use crate::client::keys::folder::{self, AccountKeys, KeyFolder};
 use crate::client::keys::group_file;
+use crate::client::keys::own_bundle;
 use crate::client::keys::password::{self, Secret, Unbuffered, raw_line};
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::connect::connect;
@@ -27,11 +28,11 @@ use crate::names::UserName;
 use crate::storage::private;
 use crate::text::visible_path;
 use crate::wire::to_client::{Admission, Reason};
-use crate::wire::{Code, ToClient, ToServer};
+use crate::wire::{Code, Prefers, ToClient, ToServer};
 
 /// `topchat register NAME`.
-pub(crate) fn command(config: &Config, name: &UserName, bits: u32, invite: Option<&Path>) -> Result<(), Error> {
-    folder::check_size(bits)?;
+pub(crate) fn command(config: &Config, name: &UserName, new: Kind, invite: Option<&Path>) -> Result<(), Error> {
+    folder::check_size(new.bits)?;
     // A group key file that can't be used is better told now than at the first message.
     let group = group_file::read_if_there(config)?;
     let folder = KeyFolder::new(&config.users_dir(), name);
@@ -57,7 +58,7 @@ pub(crate) fn command(config: &Config, name: &UserName, bits: u32, invite: Optio
         None if folder.has_any() => password::get(config)?,
         None => password::get_new(config)?,
     };
-    let wanted = NewAccount { config, name, secret: &secret, bits, terminal: terminal.as_ref() };
+    let wanted = NewAccount { config, name, secret: &secret, new, terminal: terminal.as_ref() };
     let made = wanted.register(invite)?;
     let fingerprint = made.keys.identity.public().fingerprint();
     session::name_in_hints(config, Some(name));
@@ -82,6 +83,15 @@ pub(crate) fn command(config: &Config, name: &UserName, bits: u32, invite: Optio
     Ok(())
 }
 
+/// What a new account is like.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    /// The size of its RSA keys, where there are none.
+    pub bits: u32,
+    /// What others are to send to it.
+    pub prefers: Prefers,
+}
+
 /// An account that is to be made.
 #[derive(Clone, Copy)]
 pub(crate) struct NewAccount<'a> {
@@ -91,8 +101,8 @@ pub(crate) struct NewAccount<'a> {
     pub name: &'a UserName,
     /// Its password.
     pub secret: &'a Secret,
-    /// The size of the keys, where there are none.
-    pub bits: u32,
+    /// What it is to be like.
+    pub new: Kind,
     /// Who is asked for another invite code, if the one at hand is refused.
     pub terminal: Option<&'a Terminal>,
 }
@@ -140,10 +150,10 @@ impl NewAccount<'_> {
     /// When the request goes out, the keys are on disk; asked again with the same keys, the server has nothing against it,
     /// so a lost answer locks nobody out.
     fn make(&self, invite: Option<String>) -> Result<Made, Error> {
-        let Self { config, secret, bits, terminal, .. } = *self;
+        let Self { config, secret, new: Kind { bits, .. }, terminal, .. } = *self;
         let folder = self.folder();
-        let new = !folder.has_all();
-        let keys = match new {
+        let is_new = !folder.has_all();
+        let keys = match is_new {
             true => progress::show(config, &format!("making your keys (two of RSA {bits})"), || {
                 folder.load_or_make(secret, bits)
             })?,
@@ -160,21 +170,24 @@ impl NewAccount<'_> {
     }
 
     fn request(&self, keys: &AccountKeys, invite: &str) -> Result<Before, Error> {
-        let Self { config, name, secret, .. } = *self;
+        let Self { config, name, secret, new, .. } = *self;
         let key_error = |why| Error::Account(AccountError::Key { path: "identity.pem".into(), why });
         let verifier = scram::verifier(secret.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;
         // Others refuse one that is older than what they have seen.
         let number = restored::known_bundle(&config.account_state(name))?;
-        let bundle = bundle::make(name, &keys.identity, keys.encryption.public(), number).map_err(key_error)?.encode();
+        let bundle = own_bundle::first(name, keys, number, new.prefers).map_err(key_error)?.encode();
         let connected = connect(config)?;
         let server = connected.identity;
         let mut dialogue = Dialogue::new(connected.link, config.server.to_string());
         dialogue.asks(Asked::Register(name.clone()));
         let exporter = dialogue.link().exporter()?;
         let proof = bundle::prove(&keys.identity, &exporter, &bundle).map_err(key_error)?;
-        dialogue.send(&ToServer::Register { bundle, verifier, invite: invite.to_owned(), proof })?;
+        dialogue.send(&ToServer::Register { bundle: bundle.clone(), verifier, invite: invite.to_owned(), proof })?;
         let before = match dialogue.next()? {
-            ToClient::Registered => Before::Absent,
+            ToClient::Registered => {
+                self.folder().keep_bundle(&bundle)?;
+                Before::Absent
+            }
             ToClient::RegisteredBefore => Before::There,
             other => return Err(dialogue.unexpected(other, "Registered")),
         };

@@ -208,6 +208,9 @@ pub enum Error {
     /// More than [`TEXT_MAX`] bytes.
     #[error("the text is longer than {TEXT_MAX} bytes. Nothing was sent.")]
     TextTooLong,
+    /// `--ecb` where the group has no key of DES.
+    #[error("--ecb is for keys of DES: the group's key is one of AES-256")]
+    EcbOfAes,
     /// A contact's key.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -284,7 +287,8 @@ impl Error {
                 TrustError::BundleReused { .. }
                 | TrustError::KeyChanged(_)
                 | TrustError::NotPinned { .. }
-                | TrustError::OldBundle { .. },
+                | TrustError::OldBundle { .. }
+                | TrustError::Weaker { .. },
             ) => Self::NotSent(Box::new(self)),
             error => error,
         }

@@ -111,6 +111,12 @@ pub enum TrustError {
         /// The highest number seen.
         known: u64,
     },
+    /// A message would be weaker than what its recipient asks for.
+    #[error("{name} asks for modern messages: nothing classic is sent to {name}.")]
+    Weaker {
+        /// To whom.
+        name: UserName,
+    },
 }
 
 impl Explain for TrustError {
@@ -154,6 +160,7 @@ impl Explain for TrustError {
             Self::OldBundle { .. } => {
                 "the server may have lost its newest data, or it lies; ask its owner, and tell the contact".into()
             }
+            Self::Weaker { .. } => "leave --suite out: what goes to a contact is as strong as they ask for".into(),
         })
     }
 
@@ -170,7 +177,8 @@ impl Explain for TrustError {
             | Self::NotChosen { .. }
             | Self::NotPinned { .. }
             | Self::NotShown(_)
-            | Self::OldBundle { .. } => Exit::Identity,
+            | Self::OldBundle { .. }
+            | Self::Weaker { .. } => Exit::Identity,
         }
     }
 }

@@ -190,6 +190,11 @@ impl Before {
         self.bundles.drain(..excess);
     }
 
+    /// The server has refused it.
+    pub(crate) fn drop_bundle(&mut self, number: u64) {
+        self.bundles.retain(|change| change.number != number);
+    }
+
     /// What logs in where the password had this salt, opened with the key that `open` knows for the fingerprint.
     pub(crate) fn password(
         &self,
@@ -260,14 +265,12 @@ const BEFORE: &str = "before.json";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::keys::KeyError;
-    use crate::crypto::test_keys::{ALICE, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+    use crate::crypto::test_keys::{self, ALICE, BOB_ENCRYPTION, CAROL_ENCRYPTION};
 
     fn renewed(number: u64) -> Before {
         let mut before = Before::default();
-        let name = "alice".parse().unwrap();
-        let made: Result<_, KeyError> = bundle::make(&name, &ALICE, BOB_ENCRYPTION.public(), number);
-        before.add_bundle(number, &made.unwrap().encode(), b"");
+        let made = test_keys::bundle("alice", &ALICE, BOB_ENCRYPTION.public(), number);
+        before.add_bundle(number, &made.encode(), b"");
         before
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::password::Secret;
 use crate::client::error::account::BackupError;
 use crate::crypto::digest;
-use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
+use crate::crypto::keys::{KeyError, KeyPair, PrivateKey, PublicKey};
 use crate::names::UserName;
 use crate::wire::{Fingerprint, signed};
 
@@ -74,13 +74,13 @@ pub(crate) fn read(bytes: &[u8], secret: &Secret) -> Result<(Payload, PrivateKey
         return Err(BackupError::Changed);
     }
     // Anybody can sign with a key of their own, but not lock it with this password.
-    let identity = document.payload.open(IDENTITY, secret)?;
+    let identity: PrivateKey = document.payload.open(IDENTITY, secret)?;
     if *identity.public() == public { Ok((document.payload, identity)) } else { Err(BackupError::Changed) }
 }
 
 impl Payload {
     /// A key of it, opened.
-    pub(crate) fn open(&self, name: &str, secret: &Secret) -> Result<PrivateKey, BackupError> {
+    pub(crate) fn open<K: KeyPair>(&self, name: &str, secret: &Secret) -> Result<K, BackupError> {
         let pem = self.keys.get(name).ok_or_else(|| BackupError::Files { name: name.to_owned() })?;
         secret.unlock(pem.as_bytes()).map_err(|why| match why {
             KeyError::Passphrase => BackupError::Passphrase,
@@ -90,7 +90,7 @@ impl Payload {
 
     /// The key that opens messages. One that signs, too, is refused: to open what a stranger made would be to sign for them.
     pub(crate) fn encryption(&self, identity: &PrivateKey, secret: &Secret) -> Result<PrivateKey, BackupError> {
-        let key = self.open(ENCRYPTION, secret)?;
+        let key: PrivateKey = self.open(ENCRYPTION, secret)?;
         if key.public() == identity.public() { Err(BackupError::SameKey) } else { Ok(key) }
     }
 
@@ -121,10 +121,14 @@ fn text(document: &Document) -> Vec<u8> {
 pub(crate) const IDENTITY: &str = "identity.pem";
 /// Name of the key file that opens direct messages.
 pub(crate) const ENCRYPTION: &str = "encryption.pem";
+/// Name of the key file that signs modern messages.
+pub(crate) const ED25519: &str = "ed25519.pem";
+/// Name of the key file that opens them.
+pub(crate) const X25519: &str = "x25519.pem";
 const TYPE: &str = "topchat-keys";
 
-/// The version of the document.
-const VERSION: u32 = 1;
+/// The version of the document. The first one had no keys of Curve25519.
+const VERSION: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -187,8 +191,8 @@ mod tests {
         let as_bob = Payload { identity: BASE64.encode(BOB.public().to_der()), ..payload() };
         assert!(matches!(read(&write(as_bob, &BOB).unwrap(), &secret()), Err(BackupError::Changed)));
         let good = String::from_utf8(write(payload(), &ALICE).unwrap()).unwrap();
-        let newer = good.replacen("\"v\": 1", "\"v\": 2", 1);
-        assert!(matches!(read(newer.as_bytes(), &secret()), Err(BackupError::Version { found: 2, .. })));
+        let newer = good.replacen("\"v\": 2", "\"v\": 3", 1);
+        assert!(matches!(read(newer.as_bytes(), &secret()), Err(BackupError::Version { found: 3, .. })));
         let other = Secret::new("password2").unwrap();
         assert!(matches!(read(good.as_bytes(), &other), Err(BackupError::Passphrase)));
         assert!(matches!(read(b"{}", &secret()), Err(BackupError::Layout)));

@@ -1,4 +1,4 @@
-//! The key files of an account: `KEYS_DIR/users/NAME/{identity,encryption}.pem`, locked with the account's password.
+//! The key files of an account: `KEYS_DIR/users/NAME/{identity,encryption,ed25519,x25519}.pem`, locked with the account's password.
 //!
 //! `scripts/gen-user-keys.sh` makes the same files. During a change of the password each key lies there twice, once
 //! under either password, so that a crash at any moment locks nobody out: after the next login the file that opened
@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
@@ -17,7 +18,8 @@ use super::rotation::{NEXT, PUBLIC};
 use crate::client::error::account::AccountError;
 use crate::client::error::{Error, Failure};
 use crate::client::state::state_file::Stamp;
-use crate::crypto::keys::{KeyError, PrivateKey, PublicKey};
+use crate::crypto::curve::{OpeningKey, SigningKey};
+use crate::crypto::keys::{KeyError, KeyPair, PrivateKey, PublicHalf, PublicKey};
 use crate::crypto::scram::Salted;
 use crate::error::Exit;
 use crate::limits::{CHANGED_WITHIN, LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
@@ -40,12 +42,20 @@ pub(crate) struct AccountKeys {
     pub identity: PrivateKey,
     /// Opens direct messages.
     pub encryption: PrivateKey,
-    from_new: [bool; 2],
-    made: [bool; 2],
+    /// Signs modern messages.
+    pub ed25519: SigningKey,
+    /// Opens modern direct messages.
+    pub x25519: OpeningKey,
+    from_new: bool,
+    made: [bool; 4],
 }
 
-/// Names of the two key files, without their ending.
+/// Names of the two files of RSA keys, without their ending.
 pub(crate) const PARTS: [&str; 2] = ["identity", "encryption"];
+/// The same of the keys under that identity.
+pub(crate) const MODERN: [&str; 2] = ["ed25519", "x25519"];
+/// All of them, in the order in which they are made.
+pub(crate) const ALL: [&str; 4] = [PARTS[0], PARTS[1], MODERN[0], MODERN[1]];
 
 impl KeyFolder {
     /// The folder of `name` among those of all accounts.
@@ -67,12 +77,12 @@ impl KeyFolder {
     /// were used. So it is none that is yet to be made.
     pub(crate) fn gone(&self) -> Option<PathBuf> {
         let is_used = fs::symlink_metadata(self.before_file()).is_ok() || !self.kept().is_empty();
-        let [identity, encryption] = PARTS;
         let was = |part: &&str| {
-            let is_first = *part == identity && self.has(encryption, "pem");
-            is_used || is_first || [PUBLIC, NEW, NEXT].iter().any(|ending| self.has(part, ending))
+            let later = ALL.iter().skip_while(|one| *one != part).skip(1);
+            let is_skipped = later.into_iter().any(|part| self.has(part, "pem"));
+            is_used || is_skipped || [PUBLIC, NEW, NEXT].iter().any(|ending| self.has(part, ending))
         };
-        let missing = PARTS.iter().filter(|part| !self.has(part, "pem"));
+        let missing = ALL.iter().filter(|part| !self.has(part, "pem"));
         missing.copied().find(was).map(|part| self.file(part, "pem"))
     }
 
@@ -86,24 +96,36 @@ impl KeyFolder {
 
     /// Whether one of the key files is here, so that there is a password already.
     pub(crate) fn has_any(&self) -> bool {
-        PARTS.iter().any(|part| self.has(part, "pem"))
+        ALL.iter().any(|part| self.has(part, "pem"))
     }
 
     /// Whether there is nothing to be made.
     pub(crate) fn has_all(&self) -> bool {
-        PARTS.iter().all(|part| self.has(part, "pem"))
+        ALL.iter().all(|part| self.has(part, "pem"))
     }
 
-    /// Opens both keys, as they were at one moment. Each must fit its public half; one that is missing is written again.
+    /// Opens all keys, as they were at one moment. Each must fit its public half; one that is missing is written again.
     pub(crate) fn load(&self, secret: &Secret) -> Result<AccountKeys, Error> {
         self.is_whole()?;
-        let found = self.look(PARTS)?;
-        let [identity, encryption] = found.each_ref().map(|found| self.open_found(found, secret));
-        let ((identity, new_identity), (encryption, new_encryption)) = (identity?, encryption?);
-        for (found, key) in found.iter().zip([&identity, &encryption]) {
-            self.check_public(found, key)?;
-        }
-        Ok(AccountKeys { identity, encryption, from_new: [new_identity, new_encryption], made: [false; 2] })
+        let [identity, encryption, ed25519, x25519] = &self.look(ALL)?;
+        // Each of them is locked so that a guess at the password takes long.
+        let (identity, encryption, ed25519, x25519) = thread::scope(|scope| {
+            let encryption = scope.spawn(|| self.load_found(encryption, secret));
+            let modern = scope.spawn(|| (self.load_found(ed25519, secret), self.load_found(x25519, secret)));
+            let identity = self.load_found(identity, secret);
+            let (ed25519, x25519) = joined(modern);
+            (identity, joined(encryption), ed25519, x25519)
+        });
+        let (identity, encryption, ed25519, x25519): (_, _, Loaded<SigningKey>, Loaded<OpeningKey>) =
+            (identity?, encryption?, ed25519?, x25519?);
+        Ok(AccountKeys {
+            from_new: identity.1 || encryption.1 || ed25519.1 || x25519.1,
+            identity: identity.0,
+            encryption: encryption.0,
+            ed25519: ed25519.0,
+            x25519: x25519.0,
+            made: [false; 4],
+        })
     }
 
     /// Opens the keys that are there and makes those that are not. What was made is on disk when this returns.
@@ -111,16 +133,59 @@ impl KeyFolder {
         check_size(bits)?;
         self.is_whole()?;
         private::ensure_folder(&self.folder)?;
-        let made = PARTS.map(|part| !self.has(part, "pem"));
-        for (part, missing) in PARTS.into_iter().zip(made) {
-            if missing {
-                let path = self.file(part, "pem");
-                let key = PrivateKey::generate(bits).map_err(|why| Error::Account(AccountError::Key { path, why }))?;
-                self.write(part, "pem", &key, secret)?;
-                private::replace(&self.file(part, PUBLIC), key.public().to_pem().as_bytes())?;
-            }
+        let made = ALL.map(|part| !self.has(part, "pem"));
+        if made.contains(&false) {
+            let rsa = || PrivateKey::generate(bits);
+            let [identity, encryption] = PARTS;
+            let [ed25519, x25519] = MODERN;
+            self.make_if_missing(identity, rsa, secret)?;
+            self.make_if_missing(encryption, rsa, secret)?;
+            self.make_if_missing(ed25519, SigningKey::generate, secret)?;
+            self.make_if_missing(x25519, OpeningKey::generate, secret)?;
+            return Ok(AccountKeys { made, ..self.load(secret)? });
         }
-        Ok(AccountKeys { made, ..self.load(secret)? })
+        // What was just locked need not be opened again, which takes long.
+        let [identity, encryption, ed25519, x25519] = ALL;
+        let rsa = || PrivateKey::generate(bits);
+        Ok(AccountKeys {
+            identity: self.make(identity, rsa, secret)?,
+            encryption: self.make(encryption, rsa, secret)?,
+            ed25519: self.make(ed25519, SigningKey::generate, secret)?,
+            x25519: self.make(x25519, OpeningKey::generate, secret)?,
+            from_new: false,
+            made,
+        })
+    }
+
+    fn make<K: KeyPair>(
+        &self,
+        part: &str,
+        generate: impl Fn() -> Result<K, KeyError>,
+        secret: &Secret,
+    ) -> Result<K, Error> {
+        let path = self.file(part, "pem");
+        let key = generate().map_err(|why| Error::Account(AccountError::Key { path, why }))?;
+        self.write(part, "pem", &key, secret)?;
+        private::replace(&self.file(part, PUBLIC), key.public().to_pem().as_bytes())?;
+        Ok(key)
+    }
+
+    fn make_if_missing<K: KeyPair>(
+        &self,
+        part: &str,
+        generate: impl Fn() -> Result<K, KeyError>,
+        secret: &Secret,
+    ) -> Result<(), Error> {
+        match self.has(part, "pem") {
+            true => Ok(()),
+            false => self.make(part, generate, secret).map(drop),
+        }
+    }
+
+    fn load_found<K: KeyPair>(&self, found: &Found, secret: &Secret) -> Result<Loaded<K>, Error> {
+        let loaded = self.open_found(found, secret)?;
+        self.check_public(found, &loaded.0)?;
+        Ok(loaded)
     }
 
     /// Keeps other processes from [settling](Self::settle) what this one is changing.
@@ -155,16 +220,18 @@ impl KeyFolder {
         before.add_password(salted, keys.encryption.public())?;
         self.keep_before_new(&before)?;
         for part in self.side_parts() {
-            match self.open(&self.file(&part, "pem"), old) {
+            match self.open::<PrivateKey>(&self.file(&part, "pem"), old) {
                 Ok(key) => self.write(&part, NEW, &key, secret)?,
                 Err(error) => log::warn!("a former key stays as it is: {error}"),
             }
         }
+        self.write(MODERN[0], NEW, &keys.ed25519, secret)?;
+        self.write(MODERN[1], NEW, &keys.x25519, secret)?;
         self.write(PARTS[0], NEW, &keys.identity, secret)?;
         self.write(PARTS[1], NEW, &keys.encryption, secret)
     }
 
-    /// The new password counts: the second files take the place of the first. Those of the two that log in come last:
+    /// The new password counts: the second files take the place of the first. Those of the four that log in come last:
     /// as long as one of them is left, a login finds out that there is something to be put in order.
     pub(crate) fn promote_new(&self) -> Result<(), Error> {
         let _alone = FolderLock::alone(&self.folder)?;
@@ -178,7 +245,7 @@ impl KeyFolder {
         side.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
         let places = side.iter().filter_map(|part| self.folder.join(part).parent().map(Path::to_owned));
         places.collect::<BTreeSet<_>>().iter().try_for_each(|place| private::sync_folder(place))?;
-        PARTS.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
+        ALL.iter().filter(|part| self.has(part, NEW)).try_for_each(|part| self.rename(part, NEW))?;
         Ok(private::sync_folder(&self.folder)?)
     }
 
@@ -194,7 +261,7 @@ impl KeyFolder {
     /// Removes the key files that [`Self::load_or_make`] made, of an account that does not exist, the last one first: who is
     /// interrupted leaves what can go on. Others stay.
     pub(crate) fn remove_made(&self, keys: &AccountKeys) -> Result<(), Error> {
-        for (part, _) in PARTS.iter().zip(keys.made).rev().filter(|(_, made)| *made) {
+        for (part, _) in ALL.iter().zip(keys.made).rev().filter(|(_, made)| *made) {
             self.remove_if_there(part, PUBLIC)?;
             private::remove(&self.file(part, "pem"))?;
         }
@@ -212,7 +279,7 @@ impl KeyFolder {
     /// was interrupted may be outdated by that change.
     pub(crate) fn settle(&self, keys: &AccountKeys, _lock: &Lock) -> Result<(), Error> {
         match self.has_new() {
-            true if keys.from_new.contains(&true) => self.promote_new(),
+            true if keys.from_new => self.promote_new(),
             true => self.remove_new(),
             false => Ok(()),
         }
@@ -227,7 +294,7 @@ impl KeyFolder {
     /// Which files of the keys there are: tells if they were changed.
     pub(crate) fn stamp(&self) -> Vec<(String, Option<Stamp>)> {
         let endings = ["pem", NEW, NEXT];
-        let files = PARTS.iter().flat_map(|part| endings.map(|ending| format!("{part}.{ending}")));
+        let files = ALL.iter().flat_map(|part| endings.map(|ending| format!("{part}.{ending}")));
         files.map(|file| (file.clone(), Stamp::of(&self.folder.join(file)))).collect()
     }
 
@@ -255,16 +322,17 @@ impl KeyFolder {
         self.public(PARTS[1])
     }
 
-    pub(crate) fn public(&self, part: &str) -> Result<PublicKey, Error> {
+    pub(crate) fn public<P: PublicHalf>(&self, part: &str) -> Result<P, Error> {
         let path = self.file(part, PUBLIC);
         let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
         read_pem(&pem).map_err(|why| Error::Account(AccountError::Key { path, why }))
     }
 
-    fn check_public(&self, found: &Found, key: &PrivateKey) -> Result<(), Error> {
+    fn check_public<K: KeyPair>(&self, found: &Found, key: &K) -> Result<(), Error> {
         let path = self.file(&found.part, PUBLIC);
         let public = match &found.public {
-            Ok(pem) => read_pem(pem).map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?,
+            Ok(pem) => read_pem::<K::Public>(pem)
+                .map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?,
             Err(FileError::Missing { .. }) => {
                 // It was there, and its private half tells what it is.
                 log::warn!("{} was gone and is made again from its private half", visible(&path.to_string_lossy()));
@@ -273,7 +341,7 @@ impl KeyFolder {
                 }
                 return Ok(());
             }
-            Err(_) => return self.public(&found.part).map(drop),
+            Err(_) => return self.public::<K::Public>(&found.part).map(drop),
         };
         match public == *key.public() {
             true => Ok(()),
@@ -299,17 +367,17 @@ impl KeyFolder {
     /// Every key file without its ending, those that log in last.
     fn all_parts(&self) -> Vec<String> {
         let mut parts = self.side_parts();
-        parts.extend(PARTS.map(str::to_owned));
+        parts.extend(ALL.map(str::to_owned));
         parts
     }
 
     /// The key, and whether it came from the second file.
-    pub(crate) fn load_part(&self, part: &str, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
+    pub(crate) fn load_part(&self, part: &str, secret: &Secret) -> Result<Loaded<PrivateKey>, Error> {
         let [found] = self.look([part])?;
         self.open_found(&found, secret)
     }
 
-    fn open_found(&self, found: &Found, secret: &Secret) -> Result<(PrivateKey, bool), Error> {
+    fn open_found<K: KeyPair>(&self, found: &Found, secret: &Secret) -> Result<Loaded<K>, Error> {
         let open = |ending, pem: &Result<Bytes, Error>| match pem {
             Ok(pem) => unlock(&self.file(&found.part, ending), pem, secret),
             // For the error as it is now.
@@ -323,7 +391,7 @@ impl KeyFolder {
         }
     }
 
-    pub(crate) fn open(&self, path: &Path, secret: &Secret) -> Result<PrivateKey, Error> {
+    pub(crate) fn open<K: KeyPair>(&self, path: &Path, secret: &Secret) -> Result<K, Error> {
         unlock(path, &self.read(path)?, secret)
     }
 
@@ -341,7 +409,7 @@ impl KeyFolder {
         }
     }
 
-    pub(crate) fn write(&self, part: &str, ending: &str, key: &PrivateKey, secret: &Secret) -> Result<(), Error> {
+    pub(crate) fn write(&self, part: &str, ending: &str, key: &impl KeyPair, secret: &Secret) -> Result<(), Error> {
         let path = self.file(part, ending);
         let pem = key
             .to_pem(secret.password().as_bytes())
@@ -390,7 +458,15 @@ struct Found {
 
 type Bytes = Zeroizing<Vec<u8>>;
 
-fn unlock(path: &Path, pem: &[u8], secret: &Secret) -> Result<PrivateKey, Error> {
+/// A key, and whether it came from the second file.
+type Loaded<K> = (K, bool);
+
+/// What a thread that opened key files found.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn unlock<K: KeyPair>(path: &Path, pem: &[u8], secret: &Secret) -> Result<K, Error> {
     secret.unlock(pem).map_err(|why| {
         let path = path.to_owned();
         Error::Account(match why {
@@ -433,8 +509,8 @@ pub(crate) fn pem_key(pem: &[u8]) -> Option<PublicKey> {
     read_pem(pem).ok()
 }
 
-fn read_pem(pem: &[u8]) -> Result<PublicKey, KeyError> {
-    PublicKey::from_der(&pem_body(pem).ok_or(KeyError::Malformed)?)
+fn read_pem<P: PublicHalf>(pem: &[u8]) -> Result<P, KeyError> {
+    P::from_der(&pem_body(pem).ok_or(KeyError::Malformed)?)
 }
 
 /// What stands between the first and the last line of a PEM text (RFC 7468).

@@ -9,6 +9,7 @@ use crate::client::error::group_file::GroupFileError;
 use crate::client::model::pin::Former;
 use crate::client::state::history::History;
 use crate::client::state::history::key::Settings;
+use crate::crypto::curve::{OpeningKey, SigningKey};
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::names::UserName;
@@ -22,6 +23,12 @@ pub struct Member {
     pub identity: PrivateKey,
     /// Opens direct messages.
     pub encryption: PrivateKey,
+    /// Signs modern messages.
+    pub ed25519: SigningKey,
+    /// Opens modern direct messages.
+    pub x25519: OpeningKey,
+    /// Number of the account's key bundle.
+    pub bundle: u64,
     /// Those before it, for messages that were sealed before it was made known.
     pub retired: Vec<PrivateKey>,
     /// Identity keys of one's own that were replaced, while what they signed still counts.

@@ -5,5 +5,6 @@ pub(crate) mod export_file;
 pub(crate) mod folder;
 pub mod group_file;
 pub mod member;
+pub(crate) mod own_bundle;
 pub(crate) mod password;
 pub(crate) mod rotation;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::client::config::{Config, PasswordSource};
 use crate::client::error::Error;
 use crate::client::ui::prompt::Terminal;
-use crate::crypto::keys::{KeyError, PrivateKey};
+use crate::crypto::keys::{KeyError, KeyPair};
 use crate::crypto::scram::Password;
 use crate::limits::{NEW_PASSWORD_TRIES, PASSWORD_LINE_MAX, PASSWORD_OUTPUT_MAX};
 use crate::storage::{FileError, private};
@@ -40,8 +40,8 @@ impl Secret {
     }
 
     /// Opens a locked private key with the spelling that fits.
-    pub(crate) fn unlock(&self, pem: &[u8]) -> Result<PrivateKey, KeyError> {
-        let mut tried = self.spellings().map(|passphrase| PrivateKey::from_pem(pem, passphrase));
+    pub(crate) fn unlock<K: KeyPair>(&self, pem: &[u8]) -> Result<K, KeyError> {
+        let mut tried = self.spellings().map(|passphrase| K::from_pem(pem, passphrase));
         tried.find(|opened| !matches!(opened, Err(KeyError::Passphrase))).unwrap_or(Err(KeyError::Passphrase))
     }
 }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::folder::{KeyFolder, PARTS, pem_key};
+use super::folder::{KeyFolder, MODERN, PARTS, pem_key};
 use super::password::Secret;
 use crate::client::error::Error;
 use crate::client::error::account::AccountError;
@@ -58,10 +58,10 @@ impl KeyFolder {
     /// The server has this bundle of the account: keys that stand in it take the place of those before, the others are
     /// dropped. The encryption key that does not count stays to be read with. Each step leaves a whole account.
     pub(crate) fn settle_next(&self, next: &NextKeys, account: &VerifiedBundle, secret: &Secret) -> Result<(), Error> {
-        let old = PARTS.map(|part| self.open(&self.file(part, "pem"), secret));
+        let old = PARTS.map(|part| self.open::<PrivateKey>(&self.file(part, "pem"), secret));
         let [identity, encryption] = old;
         let (old_identity, old_encryption) = (identity?, encryption?);
-        self.remember(next, &old_identity, account)?;
+        self.remember(next, &old_identity, account, secret)?;
         // Opened before: that takes long, and nobody reads meanwhile.
         let _alone = FolderLock::alone(self.path())?;
         if let Some(encryption) = &next.encryption {
@@ -126,7 +126,13 @@ impl KeyFolder {
     }
 
     /// What would bring the change to a server again that is set back to before it.
-    fn remember(&self, next: &NextKeys, old: &PrivateKey, account: &VerifiedBundle) -> Result<(), Error> {
+    fn remember(
+        &self,
+        next: &NextKeys,
+        old: &PrivateKey,
+        account: &VerifiedBundle,
+        secret: &Secret,
+    ) -> Result<(), Error> {
         let key_error = |why| Error::Account(AccountError::Key { path: self.path().to_owned(), why });
         let is_theirs = |key: &&PrivateKey| *key.public() == account.identity;
         let identity = next.identity.as_ref().filter(is_theirs);
@@ -135,12 +141,13 @@ impl KeyFolder {
             return Ok(());
         }
         let (name, number) = (&account.name, account.number);
-        let bytes =
-            bundle::make(name, identity.unwrap_or(old), &account.encryption, number).map_err(key_error)?.encode();
+        let ed25519 = self.open(&self.file(MODERN[0], "pem"), secret)?;
+        let bytes = bundle::again(account, identity.unwrap_or(old), &ed25519).map_err(key_error)?.encode();
         let handover = identity.map(|new| bundle::hand_over(name, old, new)).transpose().map_err(key_error)?;
         let mut before = self.before()?;
         before.add_bundle(number, &bytes, &handover.unwrap_or_default());
-        self.keep_before(&before)
+        self.keep_before(&before)?;
+        self.keep_bundle(&bytes)
     }
 
     /// A copy of this file, locked as it is, among the retired ones. `number`: of the bundle that the key stood in.
@@ -234,7 +241,7 @@ impl KeyFolder {
             let since = part.strip_prefix(FORMER)?.strip_prefix('/')?.split_once('-')?.0.parse::<i64>().ok()?;
             let key =
                 self.public(part).inspect_err(|error| log::warn!("a former identity is left out: {error}")).ok()?;
-            Some(Former { key: Arc::new(key), until_ms: since.saturating_add(FORMER_MS) })
+            Some(Former { key: Arc::new(key), until_ms: since.saturating_add(FORMER_MS), signers: Vec::new() })
         };
         self.former().iter().rev().filter_map(read).collect()
     }
@@ -242,8 +249,10 @@ impl KeyFolder {
     /// The same as files, by their names below the account's folder.
     pub(crate) fn former_files(&self) -> BTreeMap<String, String> {
         let read = |part: &String| {
-            let key =
-                self.public(part).inspect_err(|error| log::warn!("a former identity is left out: {error}")).ok()?;
+            let key = self
+                .public::<PublicKey>(part)
+                .inspect_err(|error| log::warn!("a former identity is left out: {error}"))
+                .ok()?;
             Some((format!("{part}.{PUBLIC}"), key.to_pem()))
         };
         self.former().iter().filter_map(read).collect()

@@ -1,12 +1,10 @@
 //! What happened that a person or a script is to see.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::crypto::keys::PublicKey;
+use super::pin::SignedBy;
 use crate::names::{Recipient, UserName};
 use crate::wire::{Envelope, Fingerprint, MessageId};
 
@@ -60,10 +58,8 @@ pub struct KeyChange {
 pub struct Opened {
     /// As it was sent.
     pub envelope: Envelope,
-    /// Who signed it.
-    pub sender: Arc<PublicKey>,
-    /// What is known of that key.
-    pub mark: Mark,
+    /// The keys that signed it, and what is known of them.
+    pub signed_by: SignedBy,
     /// What was written.
     pub text: Zeroizing<String>,
     /// Whether it waited for this client.
@@ -176,6 +172,14 @@ pub enum Notice {
         name: UserName,
         /// The new one.
         now: Fingerprint,
+    },
+    /// A contact asks for classic messages now, where it asked for modern ones before.
+    TookBack {
+        /// Who.
+        #[serde(rename = "from")]
+        name: UserName,
+        /// What goes to them stays modern until the person agrees.
+        stays: bool,
     },
     /// The message is under a key that the person has decided against.
     NotChosen {

@@ -7,3 +7,4 @@ pub mod invocation;
 pub mod pin;
 pub(crate) mod refusal;
 pub mod state_folder;
+pub mod suite;

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::event::{KeyChange, Mark};
-use crate::crypto::bundle::VerifiedBundle;
+use crate::crypto::bundle::{self, VerifiedBundle};
+use crate::crypto::curve::VerifyingKey;
+use crate::crypto::envelope;
 use crate::crypto::keys::PublicKey;
+use crate::limits::FORMER_MS;
 use crate::names::UserName;
-use crate::wire::{Fingerprint, Predecessor};
+use crate::wire::{Envelope, Fingerprint, Predecessor, Prefers};
 
 /// The keys of a name as a server gave them, checked.
 pub struct Found {
@@ -25,6 +28,11 @@ pub enum Met {
     Stays,
     /// A new identity that the pinned one has handed over to: it is pinned in its place.
     Moved,
+    /// The same identity asks for classic messages now, where it asked for modern ones before.
+    TookBack {
+        /// What goes to it stays modern until the person agrees.
+        stays: bool,
+    },
     /// Another identity, now or before, and the person has not yet chosen.
     Changed(KeyChange),
 }
@@ -48,6 +56,61 @@ pub struct Pin {
     pub changed: Option<Fingerprint>,
     /// Other keys that were seen in this name and not chosen.
     pub others: Vec<Fingerprint>,
+    /// Ed25519 keys in the last bundle of this identity.
+    pub signers: Vec<Signer>,
+    /// A bundle that prefers modern was seen of this name: nothing weaker goes to it.
+    pub modern: bool,
+    /// The highest bundle number that was seen of the identity.
+    pub bundle: u64,
+    /// The highest one that it has named in a message.
+    pub announced: u64,
+}
+
+/// An Ed25519 key that stands in a checked bundle of one name and identity, and counts under these alone.
+#[derive(Clone)]
+pub struct Signer {
+    /// The key.
+    pub key: Arc<VerifyingKey>,
+    /// Until when messages under it count; for ever, if it is the present one.
+    pub until_ms: Option<i64>,
+}
+
+impl Signer {
+    /// Those of a bundle, the present one first.
+    pub fn of(bundle: &VerifiedBundle) -> Vec<Self> {
+        let former = |former: &bundle::Former| {
+            let retired_ms = i64::try_from(former.retired_ms).unwrap_or(i64::MAX);
+            Self { key: Arc::new(former.key.clone()), until_ms: Some(retired_ms.saturating_add(FORMER_MS)) }
+        };
+        let present = Self { key: Arc::new(bundle.ed25519.clone()), until_ms: None };
+        std::iter::once(present).chain(bundle.former.iter().map(former)).collect()
+    }
+}
+
+/// The keys that a message is to be signed with.
+#[derive(Clone)]
+pub struct SignedBy {
+    /// The sender's identity, which signs by the classic suites.
+    pub identity: Arc<PublicKey>,
+    /// The key under it, which signs by the modern ones.
+    pub ed25519: Option<Arc<VerifyingKey>>,
+    /// What is known of them.
+    pub mark: Mark,
+    /// The highest bundle number that was seen of this identity, or named by it.
+    pub bundle: u64,
+}
+
+impl SignedBy {
+    /// Step 5: whether they have signed this.
+    pub fn holds(&self, envelope: &Envelope) -> bool {
+        match &self.ed25519 {
+            Some(key) => {
+                let is_its = envelope.header.sender_fp == self.identity.fingerprint();
+                is_its && envelope::verify_modern(envelope, key)
+            }
+            None => envelope::verify(envelope, &self.identity),
+        }
+    }
 }
 
 /// A key that has handed over to the next one.
@@ -57,6 +120,8 @@ pub struct Former {
     pub key: Arc<PublicKey>,
     /// Until when messages under it count.
     pub until_ms: i64,
+    /// Ed25519 keys in the last bundle that was seen of it.
+    pub signers: Vec<Signer>,
 }
 
 impl Pin {
@@ -64,7 +129,22 @@ impl Pin {
     pub fn new(key: PublicKey, mark: Mark) -> Self {
         let (former, others) = (Vec::new(), Vec::new());
         let (verified_ms, verified_before_ms) = (None, None);
-        Self { key: Arc::new(key), mark, since_ms: 0, verified_ms, verified_before_ms, former, changed: None, others }
+        let (key, signers) = (Arc::new(key), Vec::new());
+        let (modern, bundle, announced) = (false, 0, 0);
+        Self {
+            key,
+            mark,
+            since_ms: 0,
+            verified_ms,
+            verified_before_ms,
+            former,
+            changed: None,
+            others,
+            signers,
+            modern,
+            bundle,
+            announced,
+        }
     }
 
     /// The key with this fingerprint, if a message under it counts that came at this time.
@@ -74,6 +154,32 @@ impl Pin {
         }
         let counts = |former: &&Former| former.key.fingerprint() == fingerprint && received_ms <= former.until_ms;
         self.former.iter().find(counts).map(|former| (Arc::clone(&former.key), Mark::Former))
+    }
+
+    /// The keys that a message which came at this time is to be signed with, if they are known.
+    pub fn signed_by(&self, envelope: &Envelope, received_ms: i64) -> Option<SignedBy> {
+        let (identity, mark) = self.signer(envelope.header.sender_fp, received_ms)?;
+        let bundle = if self.key == identity { self.bundle.max(self.announced) } else { u64::MAX };
+        let Some(named) = envelope.signer() else { return Some(SignedBy { identity, ed25519: None, mark, bundle }) };
+        let of_former = |former: &Former| former.key.fingerprint() == identity.fingerprint();
+        let signers = match self.key == identity {
+            true => &self.signers,
+            false => &self.former.iter().find(|former| of_former(former))?.signers,
+        };
+        let counts = |signer: &&Signer| {
+            signer.key.fingerprint() == named && signer.until_ms.is_none_or(|until| received_ms <= until)
+        };
+        let signer = signers.iter().find(counts)?;
+        let mark = if signer.until_ms.is_some() { Mark::Former } else { mark };
+        Some(SignedBy { identity, ed25519: Some(Arc::clone(&signer.key)), mark, bundle })
+    }
+
+    /// By what a direct message to this name goes at least, with the bundle that the server shows now.
+    pub fn least(&self, shown: &VerifiedBundle) -> Prefers {
+        match self.modern || self.announced > shown.number {
+            true => Prefers::Modern,
+            false => shown.prefers,
+        }
     }
 
     /// What is to be told while the person has not chosen.

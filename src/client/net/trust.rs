@@ -102,6 +102,7 @@ fn told(met: Met, found: &Found) -> Option<Notice> {
     match met {
         Met::Moved => Some(Notice::NewKeys { name: bundle.name.clone(), now: bundle.identity.fingerprint() }),
         Met::Changed(change) => Some(Notice::KeyChanged(change)),
+        Met::TookBack { stays } => Some(Notice::TookBack { name: bundle.name.clone(), stays }),
         Met::First | Met::Stays => None,
     }
 }

@@ -4,11 +4,10 @@ use std::time::Instant;
 
 use super::deferred::{Awaited, Standing};
 use super::{Action, Signed, Steps, done};
-use crate::client::model::event::Notice;
-use crate::client::model::pin::{Found, Met, Pin};
+use crate::client::model::event::{Mark, Notice};
+use crate::client::model::pin::{Found, Met, Pin, Signer};
 use crate::client::state::inbox::Entry;
 use crate::crypto::bundle;
-use crate::crypto::envelope;
 use crate::crypto::keys::PublicKey;
 use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
 use crate::names::UserName;
@@ -117,7 +116,13 @@ impl Answer {
         let key = former.last().unwrap_or(&found.bundle.identity);
         let fingerprint = self.lookup.fingerprint;
         let mut asked = self.lookup.messages.iter().filter(|message| message.envelope.header.sender_fp == fingerprint);
-        asked.any(|message| envelope::verify(&message.envelope, key))
+        // What signs by the modern suites, the bundle says of its own identity alone.
+        let signers = if former.is_empty() { Signer::of(&found.bundle) } else { Vec::new() };
+        let pin = Pin { signers, ..Pin::new(key.clone(), Mark::New) };
+        asked.any(|message| {
+            let keys = pin.signed_by(&message.envelope, message.received_ms);
+            keys.is_some_and(|keys| keys.holds(&message.envelope))
+        })
     }
 }
 
@@ -206,6 +211,9 @@ impl Steps<'_> {
                 let now_key = found.bundle.identity.fingerprint();
                 self.tell(&name, Notice::NewKeys { name: name.clone(), now: now_key }, now, actions);
             }
+            (Met::TookBack { stays }, _) => {
+                self.tell(&name, Notice::TookBack { name: name.clone(), stays }, now, actions);
+            }
             (Met::Changed(change), _) => self.tell(&name, Notice::KeyChanged(change), now, actions),
             _ => {}
         }
@@ -217,8 +225,13 @@ impl Steps<'_> {
         let (asked, others) = lookup.parted();
         for message in asked {
             let id = message.envelope.header.msg_id;
-            match pin.signer(fingerprint, message.received_ms) {
-                Some((key, mark)) => self.verify(message, &key, mark, now, actions),
+            match pin.signed_by(&message.envelope, message.received_ms) {
+                Some(keys) => self.verify(message, &keys, now, actions),
+                // The identity that is held has no such key under it.
+                None if pin.signer(fingerprint, message.received_ms).is_some() => {
+                    let notice = Notice::Rejected { from: name.clone(), id };
+                    self.fail(&message, notice, Signed::No, now, actions);
+                }
                 None if is_other => {
                     let change = pin.change(&name).unwrap_or_else(|| pin.change_to(&name, fingerprint));
                     self.tell(&name, Notice::KeyChanged(change), now, actions);

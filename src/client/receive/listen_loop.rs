@@ -279,6 +279,7 @@ impl Turn<'_, '_> {
                 self.receiving.tell(|| json::message(&opened));
                 done.push((entry, true));
             }
+            Action::Announced { name, by, number } => self.receiving.receiver.announced(&name, by, number)?,
             Action::Tell(notice) => {
                 self.audience.notice(&notice)?;
                 self.receiving.tell(|| json::notice(&notice));

@@ -22,11 +22,12 @@ mod receiver;
 pub(crate) mod skip_backlog;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::keys::member::Member;
 use super::model::event::{Mark, Notice, Opened};
-use super::model::pin::Pin;
+use super::model::pin::{Pin, Signer};
 use super::state::inbox::Entry;
 use super::state::seen::{Failures, Ledger, Place, Verdict};
 use crate::names::{Recipient, UserName};
@@ -58,6 +59,15 @@ pub enum Action {
     Show(u64, Box<Opened>),
     /// Say something.
     Tell(Notice),
+    /// Remember that this identity has named a bundle of its own that was not seen.
+    Announced {
+        /// Whose.
+        name: UserName,
+        /// The identity.
+        by: Fingerprint,
+        /// The bundle's number.
+        number: u64,
+    },
 }
 
 impl Action {
@@ -96,7 +106,11 @@ impl<'a> Steps<'a> {
         Self {
             member,
             takes_new,
-            own: Pin { former: member.former.clone(), ..Pin::new(member.identity.public().clone(), Mark::Verified) },
+            own: Pin {
+                former: member.former.clone(),
+                signers: vec![Signer { key: Arc::new(member.ed25519.public().clone()), until_ms: None }],
+                ..Pin::new(member.identity.public().clone(), Mark::Verified)
+            },
             lookups: HashMap::new(),
             last_request: key_lookup::REQUESTS_FROM,
             ledger,
@@ -142,8 +156,8 @@ impl<'a> Steps<'a> {
         let (from, id, key) = (header.sender.clone(), header.msg_id, header.sender_fp);
         let is_own = from == self.member.name;
         let pin = if is_own { Some(&self.own) } else { pin };
-        if let Some((key, mark)) = pin.and_then(|pin| pin.signer(key, message.received_ms)) {
-            return self.verify(message, &key, mark, now, actions);
+        if let Some(keys) = pin.and_then(|pin| pin.signed_by(&message.envelope, message.received_ms)) {
+            return self.verify(message, &keys, now, actions);
         }
         match pin {
             // There is nothing to compare by voice: whoever signed it, it was not this account.

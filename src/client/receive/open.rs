@@ -4,35 +4,32 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Action, Signed, Steps, done};
-use crate::client::model::event::{Mark, Notice, Opened};
+use crate::client::model::event::{Notice, Opened};
+use crate::client::model::pin::SignedBy;
 use crate::client::state::inbox::Entry;
 use crate::client::state::seen::Seen;
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::{self, OpenWith};
 use crate::crypto::group_key::GroupKeys;
-use crate::crypto::keys::PublicKey;
 use crate::names::Recipient;
 use crate::wire::Header;
 
 impl<'a> Steps<'a> {
     /// Steps 5 and 6.
-    pub(super) fn verify(
-        &mut self,
-        message: Entry,
-        key: &Arc<PublicKey>,
-        mark: Mark,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn verify(&mut self, message: Entry, keys: &SignedBy, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (from, id) = (header.sender.clone(), header.msg_id);
-        if !envelope::verify(&message.envelope, key) {
+        if !keys.holds(&message.envelope) {
             return self.fail(&message, Notice::Rejected { from, id }, Signed::No, now, actions);
+        }
+        if header.sender_bundle > keys.bundle && from != self.member.name {
+            let (name, by, number) = (from.clone(), header.sender_fp, header.sender_bundle);
+            actions.push(Action::Announced { name, by, number });
         }
         let digest = sha256(&message.envelope.encode());
         match self.ledger.seen.get(header) {
             // Itself, after a crash or a failed write before it was shown.
-            Some(seen) if seen.entry == message.entry => self.open(message, (key, mark), seen, now, actions),
+            Some(seen) if seen.entry == message.entry => self.open(message, keys, seen, now, actions),
             Some(seen) if seen.digest != digest => {
                 self.fail(&message, Notice::Reused { from, id }, Signed::Yes, now, actions);
             }
@@ -46,20 +43,13 @@ impl<'a> Steps<'a> {
                 let counted = self.places.remove(&message.entry);
                 let place = counted.unwrap_or_else(|| self.ledger.counters.count(header));
                 let (first_ms, number, entry) = (message.received_ms, message.number, message.entry);
-                self.open(message, (key, mark), Seen { digest, first_ms, number, entry, place }, now, actions);
+                self.open(message, keys, Seen { digest, first_ms, number, entry, place }, now, actions);
             }
         }
     }
 
     /// Steps 7 to 10.
-    fn open(
-        &mut self,
-        message: Entry,
-        (key, mark): (&Arc<PublicKey>, Mark),
-        seen: Seen,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) {
+    fn open(&mut self, message: Entry, keys: &SignedBy, seen: Seen, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (from, id) = (header.sender.clone(), header.msg_id);
         if seen.place.missing {
@@ -77,8 +67,7 @@ impl<'a> Steps<'a> {
         let Entry { entry, backlog, received_ms, is_repeated, envelope, .. } = message;
         let opened = Opened {
             envelope,
-            sender: Arc::clone(key),
-            mark,
+            signed_by: keys.clone(),
             text,
             backlog,
             received_ms,
@@ -100,6 +89,10 @@ impl<'a> Steps<'a> {
         'a: 'k,
     {
         match header.recipient {
+            Recipient::User(_) if header.suite.is_modern() => {
+                let own = &self.member.x25519;
+                (own.public().fingerprint() == header.recipient_fp).then_some(OpenWith::DirectModern(own))
+            }
             Recipient::User(_) => self.member.decryption_key(header.recipient_fp).map(OpenWith::Direct),
             Recipient::All => group?.find(&group_id(header)).map(OpenWith::Group),
         }

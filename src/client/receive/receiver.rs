@@ -14,8 +14,8 @@ use crate::client::model::pin::Met;
 use crate::client::state::inbox::Entry;
 use crate::client::state::seen::Ledger;
 use crate::client::trust::contacts::Contacts;
-use crate::names::Recipient;
-use crate::wire::Predecessor;
+use crate::names::{Recipient, UserName};
+use crate::wire::{Fingerprint, Predecessor};
 
 /// The receiving side of one run: reads for the ten steps what they decide by, and makes durable what they decide.
 pub struct Receiver<'a> {
@@ -152,6 +152,11 @@ impl<'a> Receiver<'a> {
         let mut actions = self.look_for_group_keys_of(answer.messages());
         actions.extend(self.steps.settle(answer, compared, pin.as_ref(), now));
         Ok(actions)
+    }
+
+    /// Carries out [`Action::Announced`].
+    pub fn announced(&self, name: &UserName, by: Fingerprint, number: u64) -> Result<(), Error> {
+        self.contacts.announced(name, by, number)
     }
 
     /// The group key file may have changed, if the key that one of these messages names is not at hand.

@@ -87,8 +87,9 @@ impl<'a> Desk<'a> {
     }
 
     fn send(&mut self, wanted: Send) -> Result<String, Error> {
-        let Send { to, text, ecb, timeout } = wanted;
-        let message = deliver::Message { to: config::recipient(&to)?, text: text::check(text)?, ecb };
+        let Send { to, text, ecb, suite, timeout } = wanted;
+        let (to, text, suite) = (config::recipient(&to)?, text::check(text)?, suite.map(Into::into));
+        let message = deliver::Message { to, text, ecb, suite };
         let group = if message.to == Recipient::All { Some(group_file::need(self.config)?) } else { None };
         let given = timeout.map(|secs| Duration::from_secs(secs.min(TIMEOUT_SECS_MAX)));
         let limit = given.or(self.config.timeout).unwrap_or(ANSWER_WITHIN);

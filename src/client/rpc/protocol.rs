@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::client::error::Error;
 use crate::client::model::invocation::Invocation;
+use crate::client::model::suite::Wanted;
 use crate::client::ui::json;
 use crate::client::ui::lines::Line;
 use crate::error::Explain;
@@ -87,6 +88,9 @@ pub(super) struct Send {
     /// Group messages: DES-ECB.
     #[serde(default)]
     pub(super) ecb: bool,
+    /// Direct messages: by this suite, if that is not weaker than what the recipient prefers.
+    #[serde(default)]
+    pub(super) suite: Option<Wanted>,
     /// How many seconds to wait for the delivery.
     #[serde(default)]
     pub(super) timeout: Option<u64>,
@@ -350,7 +354,7 @@ mod tests {
     #[test]
     fn a_request_has_a_method_and_parameters_by_name() {
         let request = one(r#"{"jsonrpc":"2.0","id":7,"method":"send","params":{"to":"bob","text":"hi"}}"#);
-        let send = Send { to: "bob".into(), text: "hi".into(), ecb: false, timeout: None };
+        let send = Send { to: "bob".into(), text: "hi".into(), ecb: false, suite: None, timeout: None };
         assert_eq!(request, Request { id: id("7"), call: Ok(Call::Send(send)) });
         for params in ["", r#","params":{}"#, r#","params":[]"#] {
             let request = one(&format!(r#"{{"jsonrpc":"2.0","method":"subscribe"{params}}}"#));

@@ -2,14 +2,15 @@
 
 use crate::client::config::Config;
 use crate::client::error::Error;
+use crate::client::error::trust::TrustError;
 use crate::client::keys::member::Member;
 use crate::client::state::sequence::Numbers;
-use crate::crypto::envelope::{self, SealError, SealWith, group_fingerprint};
-use crate::crypto::group_key::GroupKey;
-use crate::crypto::keys::PublicKey;
+use crate::crypto::bundle::VerifiedBundle;
+use crate::crypto::envelope::{self, SealError, SealWith};
+use crate::crypto::group_key::{Cipher, GroupKey};
 use crate::crypto::random;
 use crate::names::{Recipient, UserName};
-use crate::wire::{Envelope, Header, MessageId, Suite};
+use crate::wire::{Envelope, Header, MessageId, Prefers, Suite};
 
 /// Who a message is sealed for.
 pub(crate) enum SealFor<'a> {
@@ -20,8 +21,17 @@ pub(crate) enum SealFor<'a> {
         /// The key; the member's own if none is given.
         key: Option<&'a GroupKey>,
     },
-    /// One account, with the key of its checked bundle.
-    User(&'a UserName, &'a PublicKey),
+    /// One account, with the keys of its checked bundle, by this suite.
+    User(&'a UserName, &'a VerifiedBundle, Prefers),
+}
+
+/// By what a direct message goes: at least by what `least` says, and by more if the sender wants it.
+pub(crate) fn suite_for(name: &UserName, least: Prefers, wanted: Option<Prefers>) -> Result<Prefers, Error> {
+    match (least, wanted) {
+        (Prefers::Modern, Some(Prefers::Classic)) => Err(Error::Trust(TrustError::Weaker { name: name.clone() })),
+        (Prefers::Modern, _) | (_, Some(Prefers::Modern)) => Ok(Prefers::Modern),
+        (Prefers::Classic, _) => Ok(Prefers::Classic),
+    }
 }
 
 /// Seals and signs a text.
@@ -35,15 +45,25 @@ pub(crate) fn compose(
 ) -> Result<Envelope, Error> {
     let own;
     let (suite, recipient, with) = match to {
-        SealFor::User(name, key) => (Suite::Direct, Recipient::User((*name).clone()), SealWith::Direct(key)),
+        SealFor::User(name, bundle, Prefers::Classic) => {
+            (Suite::Direct, Recipient::User((*name).clone()), SealWith::Direct(&bundle.encryption))
+        }
+        SealFor::User(name, bundle, Prefers::Modern) => {
+            (Suite::DirectModern, Recipient::User((*name).clone()), SealWith::DirectModern(&bundle.x25519))
+        }
         SealFor::Group { ecb, key } => {
-            let suite = if *ecb { Suite::GroupEcb } else { Suite::GroupCbc };
             let key = match key {
                 Some(key) => key,
                 None => {
                     own = member.group_keys(config)?;
                     own.writer()
                 }
+            };
+            let suite = match (key.cipher(), *ecb) {
+                (Cipher::Aes, false) => Suite::GroupModern,
+                (Cipher::Aes, true) => return Err(Error::EcbOfAes),
+                (Cipher::Des, false) => Suite::GroupCbc,
+                (Cipher::Des, true) => Suite::GroupEcb,
             };
             (suite, Recipient::All, SealWith::Group(key))
         }
@@ -52,17 +72,19 @@ pub(crate) fn compose(
         suite,
         sender: member.name.clone(),
         sender_fp: member.identity.public().fingerprint(),
+        sender_bundle: member.bundle,
         recipient,
-        recipient_fp: match with {
-            SealWith::Direct(key) => key.fingerprint(),
-            SealWith::Group(key) => group_fingerprint(&key.id),
-        },
+        recipient_fp: with.fingerprint(),
         msg_id: MessageId(random::bytes()),
         seq: numbers.seq,
         prev: numbers.prev,
         sent_ms: u64::try_from(now_ms).unwrap_or(0),
     };
-    envelope::seal(header, text, with, &member.identity).map_err(refused)
+    match suite.is_modern() {
+        true => envelope::seal_modern(header, text, with, &member.ed25519),
+        false => envelope::seal(header, text, with, &member.identity),
+    }
+    .map_err(refused)
 }
 
 fn refused(error: SealError) -> Error {

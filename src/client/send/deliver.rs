@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::compose::{SealFor, compose};
+use super::compose::{SealFor, compose, suite_for};
 use crate::client::config::Config;
 use crate::client::error::{Error, Failure};
 use crate::client::keys::group_file;
@@ -29,7 +29,7 @@ use crate::names::{Recipient, UserName};
 use crate::transport::Stop;
 use crate::wire::to_client::{Reason, State};
 use crate::wire::to_server::Mode;
-use crate::wire::{Code, Envelope, MessageId, ToClient, ToServer};
+use crate::wire::{Code, Envelope, MessageId, Prefers, ToClient, ToServer};
 
 /// What is to be sent.
 pub(crate) struct Message {
@@ -39,6 +39,8 @@ pub(crate) struct Message {
     pub text: String,
     /// Group messages: DES-ECB.
     pub ecb: bool,
+    /// Direct messages: by this suite, if that is not weaker than what the recipient prefers.
+    pub suite: Option<Prefers>,
 }
 
 /// A message that was not refused.
@@ -130,10 +132,16 @@ fn seal(
 ) -> Result<Envelope, Error> {
     let key = match &message.to {
         Recipient::All => None,
-        Recipient::User(name) => Some((name, contact(config, session, name)?)),
+        Recipient::User(name) => {
+            let bundle = contact(config, session, name)?;
+            let pin = session.contacts.pinned(name)?;
+            let least = pin.map_or(bundle.prefers, |pin| pin.least(&bundle));
+            let suite = suite_for(name, least, message.suite).map_err(Error::not_sent)?;
+            Some((name, bundle, suite))
+        }
     };
     let seal_for = match (&key, group) {
-        (Some((name, bundle)), _) => SealFor::User(name, &bundle.encryption),
+        (Some((name, bundle, suite)), _) => SealFor::User(name, bundle, *suite),
         (None, group) => SealFor::Group { ecb: message.ecb, key: group.map(GroupKeys::writer) },
     };
     let now_ms = now_ms();

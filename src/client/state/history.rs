@@ -64,6 +64,8 @@ pub(crate) enum Head {
         /// What was known of the key that signed it; nothing of one's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         key: Option<String>,
+        /// How it was sealed.
+        suite: String,
     },
     /// A message of one's own was not taken by the server, or never went out.
     Refused {
@@ -116,6 +118,7 @@ impl History {
             to: header.recipient.as_str().to_owned(),
             ms: now_ms(),
             key: None,
+            suite: header.suite.word().to_owned(),
         };
         self.add(&[(&head, text)]);
     }
@@ -250,14 +253,15 @@ fn received(opened: &Opened) -> (Head, &str) {
         from: header.sender.to_string(),
         to: header.recipient.as_str().to_owned(),
         ms: opened.received_ms,
-        key: Some(opened.mark.word().to_owned()),
+        key: Some(opened.signed_by.mark.word().to_owned()),
+        suite: header.suite.word().to_owned(),
     };
     (head, &opened.text)
 }
 
 const FORMAT: Format = Format {
     name: "history",
-    version: 2,
+    version: 3,
     stake: "the history of the account, whose entries that still open topchat history shows",
     digest: sha256,
 };

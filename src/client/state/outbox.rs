@@ -138,6 +138,7 @@ mod tests {
             suite: Suite::GroupCbc,
             sender: "alice".parse().unwrap(),
             sender_fp: Fingerprint([1; 32]),
+            sender_bundle: 1,
             recipient: Recipient::All,
             recipient_fp: Fingerprint([0; 32]),
             msg_id: MessageId([seq as u8; 16]),

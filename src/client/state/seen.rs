@@ -170,7 +170,7 @@ impl Failures {
         let ground = match notice {
             Notice::KeyChanged(change) => return self.judge_change(sender, (change.pinned, change.now), now),
             // It comes with a new pin, once.
-            Notice::NewKeys { .. } => return Verdict::Show,
+            Notice::NewKeys { .. } | Notice::TookBack { .. } => return Verdict::Show,
             Notice::Held { .. } => Ground::Change,
             Notice::GivenUp { .. } | Notice::NotChosen { .. } | Notice::Rejected { .. } => Ground::Forgery,
             Notice::Copy { .. }
@@ -258,6 +258,7 @@ mod tests {
             suite: Suite::GroupCbc,
             sender: "alice".parse().unwrap(),
             sender_fp: Fingerprint([1; 32]),
+            sender_bundle: 1,
             recipient: Recipient::All,
             recipient_fp: Fingerprint([0; 32]),
             msg_id: MessageId(id),

@@ -121,6 +121,16 @@ impl Contacts {
         })
     }
 
+    /// The identity `by` has named this bundle of its own in a message: until it is shown, nothing classic goes to that name.
+    pub fn announced(&self, name: &UserName, by: Fingerprint, number: u64) -> Result<(), Error> {
+        self.file.change(|pins: &mut Pins| {
+            if let Some(contact) = pins.contacts.get_mut(name.as_str()) {
+                contact.announce(by, number);
+            }
+            Ok(())
+        })
+    }
+
     /// The key `by`, if it is the one held for this name, vouches for keys that it has replaced: messages under them count for a
     /// while.
     pub fn vouched(&self, name: &UserName, by: Fingerprint, former: &[PublicKey]) -> Result<(), Error> {

@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::model::event::{KeyChange, Mark};
-use crate::client::model::pin::{Former, Found, Met, Pin};
+use crate::client::model::pin::{Former, Found, Met, Pin, Signer};
 use crate::client::state::state_file::Document;
 use crate::client::ui::json;
 use crate::crypto::bundle::{self, VerifiedBundle};
+use crate::crypto::curve::VerifyingKey;
 use crate::crypto::keys::PublicKey;
 use crate::limits::{CONTACTS_FILE_MAX, FORMER_KEYS, FORMER_MS, OTHER_KEYS};
 use crate::names::UserName;
-use crate::wire::Fingerprint;
+use crate::wire::{Fingerprint, Prefers};
 
 /// All contacts of one account on one server.
 #[derive(Deserialize, Serialize)]
@@ -47,9 +48,18 @@ pub(crate) struct Contact {
     /// The highest bundle number that was seen of this identity; 0 if none is known.
     #[serde(default)]
     bundle: u64,
-    /// The fingerprint of that bundle's encryption key.
+    /// SHA-256 of all that was signed in that bundle.
     #[serde(default)]
-    encryption: Option<String>,
+    digest: Option<String>,
+    /// Its Ed25519 keys, the present one first.
+    #[serde(default)]
+    ed25519: Vec<SignerKey>,
+    /// A bundle that prefers modern was seen of this name: nothing weaker is sent to it, whoever holds it later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    modern: bool,
+    /// The highest bundle number that the identity has named in a message.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    announced: u64,
     #[serde(default)]
     former: Vec<FormerKey>,
     #[serde(default)]
@@ -65,6 +75,37 @@ struct FormerKey {
     identity: String,
     /// When it handed over.
     since: String,
+    /// Ed25519 keys in the last bundle that was seen of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ed25519: Vec<SignerKey>,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SignerKey {
+    /// DER SubjectPublicKeyInfo in hex.
+    key: String,
+    /// When messages under it no longer count, as Unix time in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_ms: Option<i64>,
+}
+
+impl From<&Signer> for SignerKey {
+    fn from(signer: &Signer) -> Self {
+        Self { key: HEXLOWER.encode(signer.key.to_der()), until_ms: signer.until_ms }
+    }
+}
+
+impl SignerKey {
+    fn of(bundle: &VerifiedBundle) -> Vec<Self> {
+        Signer::of(bundle).iter().map(Self::from).collect()
+    }
+
+    fn read(&self) -> Result<Signer, String> {
+        let der = HEXLOWER.decode(self.key.as_bytes()).map_err(|_| "an Ed25519 key is not hex".to_owned())?;
+        let key = VerifyingKey::from_der(&der).map_err(|why| why.to_string())?;
+        Ok(Signer { key: Arc::new(key), until_ms: self.until_ms })
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -111,7 +152,10 @@ impl Contact {
             verified_before: None,
             named: false,
             bundle: bundle.number,
-            encryption: Some(bundle.encryption.fingerprint().to_hex()),
+            digest: Some(HEXLOWER.encode(&bundle.digest)),
+            ed25519: SignerKey::of(bundle),
+            modern: bundle.prefers == Prefers::Modern,
+            announced: 0,
             former: Vec::new(),
             changed: None,
             others: Vec::new(),
@@ -126,7 +170,8 @@ impl Contact {
         }
         let former = |former: &FormerKey| {
             let until_ms = millisecond(&former.since)?.saturating_add(FORMER_MS);
-            Ok(Former { key: Arc::new(self::key(&former.identity)?), until_ms })
+            let signers = former.ed25519.iter().map(SignerKey::read).collect::<Result<_, _>>()?;
+            Ok(Former { key: Arc::new(self::key(&former.identity)?), until_ms, signers })
         };
         let verified_ms = self.verified.as_deref().map(millisecond).transpose()?;
         Ok(Pin {
@@ -138,6 +183,10 @@ impl Contact {
             former: self.former.iter().map(former).collect::<Result<_, String>>()?,
             changed: self.changed.as_ref().map(|changed| fingerprint(&changed.fingerprint)).transpose()?,
             others: self.others.iter().map(|other| fingerprint(other)).collect::<Result<_, String>>()?,
+            signers: self.ed25519.iter().map(SignerKey::read).collect::<Result<_, _>>()?,
+            modern: self.modern,
+            bundle: self.bundle,
+            announced: self.announced,
         })
     }
 
@@ -202,8 +251,15 @@ impl Contact {
         }
         for identity in former.iter().map(|key| HEXLOWER.encode(key.to_der())) {
             if self.former.len() < FORMER_KEYS && !self.former.iter().any(|known| known.identity == identity) {
-                self.former.push(FormerKey { identity, since: self.first_seen.clone() });
+                self.former.push(FormerKey { identity, since: self.first_seen.clone(), ed25519: Vec::new() });
             }
+        }
+    }
+
+    /// The identity `by` has named this bundle of its own in a message.
+    pub(crate) fn announce(&mut self, by: Fingerprint, number: u64) {
+        if by.to_hex() == self.fingerprint {
+            self.announced = self.announced.max(number);
         }
     }
 
@@ -215,8 +271,9 @@ impl Contact {
         if !stays {
             let was = self.fingerprint.clone();
             self.remember(&was);
-            let others = std::mem::take(&mut self.others);
+            let (others, modern) = (std::mem::take(&mut self.others), self.modern);
             *self = Self { others, ..Self::new(bundle, now_ms) };
+            self.modern |= modern;
         }
         self.others.retain(|other| *other != now);
         self.changed = None;
@@ -242,18 +299,35 @@ impl Contact {
             Number::Same => Ok(Met::Stays),
             Number::Newer => {
                 self.bundle = given;
-                self.encryption = Some(bundle.encryption.fingerprint().to_hex());
-                Ok(Met::Stays)
+                self.digest = Some(HEXLOWER.encode(&bundle.digest));
+                self.ed25519 = SignerKey::of(bundle);
+                Ok(self.wishes(bundle))
             }
         }
     }
 
+    /// What a newer bundle asks for. A wish for modern is taken at once; that it is taken back is told, and asks for the person's word
+    /// where they have compared the contact's key.
+    fn wishes(&mut self, bundle: &VerifiedBundle) -> Met {
+        match (self.modern, bundle.prefers) {
+            (_, Prefers::Modern) => {
+                self.modern = true;
+                Met::Stays
+            }
+            (true, Prefers::Classic) => {
+                self.modern = self.verified.is_some() || self.verified_before.is_some();
+                Met::TookBack { stays: self.modern }
+            }
+            (false, Prefers::Classic) => Met::Stays,
+        }
+    }
+
     fn number_of(&self, bundle: &VerifiedBundle) -> Number {
-        let same_key = self.encryption.as_deref() == Some(bundle.encryption.fingerprint().to_hex().as_str());
+        let is_same = self.digest.as_deref() == Some(HEXLOWER.encode(&bundle.digest).as_str());
         match bundle.number.cmp(&self.bundle) {
             std::cmp::Ordering::Less => Number::Older,
             std::cmp::Ordering::Greater => Number::Newer,
-            std::cmp::Ordering::Equal if same_key => Number::Same,
+            std::cmp::Ordering::Equal if is_same => Number::Same,
             std::cmp::Ordering::Equal => Number::Reused,
         }
     }
@@ -262,14 +336,22 @@ impl Contact {
     fn moved(&mut self, bundle: &VerifiedBundle, former: &[PublicKey], now_ms: i64) {
         let since = json::time(now_ms);
         let old = former.iter().map(|key| HEXLOWER.encode(key.to_der()));
-        let mut all: Vec<_> = old.map(|identity| FormerKey { identity, since: since.clone() }).collect();
+        let present = std::mem::take(&mut self.ed25519);
+        let former_key = |identity: String| {
+            // What is known of Ed25519 keys is known of the identity that was pinned.
+            let ed25519 = if identity == self.identity { present.clone() } else { Vec::new() };
+            FormerKey { identity, since: since.clone(), ed25519 }
+        };
+        let mut all: Vec<_> = old.map(former_key).collect();
         all.extend(std::mem::take(&mut self.former));
         let counts = |former: &FormerKey| millisecond(&former.since).is_ok_and(|since| now_ms - since <= FORMER_MS);
         all.retain(counts);
         all.truncate(FORMER_KEYS);
         let others = std::mem::take(&mut self.others);
         let verified_before = self.verified.take().or_else(|| self.verified_before.take());
+        let modern = self.modern;
         *self = Self { former: all, others, verified_before, ..Self::new(bundle, now_ms) };
+        self.modern |= modern;
     }
 
     fn remember(&mut self, other: &str) {
@@ -285,9 +367,13 @@ impl Contact {
 enum Number {
     Newer,
     Same,
-    /// The same number for other keys.
+    /// The same number for something else.
     Reused,
     Older,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn key(hex: &str) -> Result<PublicKey, String> {
@@ -305,7 +391,7 @@ fn millisecond(time: &str) -> Result<i64, String> {
 }
 
 /// The first one had no more than the key and when it was seen.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,7 @@ pub(crate) fn message(opened: &Opened) -> String {
         text: &'a str,
         signature: &'static str,
         key: &'static str,
+        suite: &'static str,
         backlog: bool,
         /// It may have been printed before.
         #[serde(skip_serializing_if = "is_false")]
@@ -60,7 +61,8 @@ pub(crate) fn message(opened: &Opened) -> String {
         time: time(i64::try_from(header.sent_ms).unwrap_or(i64::MAX)),
         text: &opened.text,
         signature: "ok",
-        key: opened.mark.word(),
+        key: opened.signed_by.mark.word(),
+        suite: header.suite.word(),
         backlog: opened.backlog,
         repeated: opened.is_repeated,
     })
@@ -137,13 +139,11 @@ pub(crate) fn contact(name: &UserName, pin: &Pin) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use zeroize::Zeroizing;
 
     use super::*;
     use crate::client::model::event::{DAY_MS, KeyChange, Mark};
-    use crate::crypto::test_keys::ALICE;
     use crate::wire::{Envelope, Fingerprint, Header, MessageId, Suite};
 
     #[test]
@@ -152,6 +152,7 @@ mod tests {
             suite: Suite::Direct,
             sender: "bob".parse().unwrap(),
             sender_fp: Fingerprint([1; 32]),
+            sender_bundle: 1,
             recipient: "alice".parse().unwrap(),
             recipient_fp: Fingerprint([2; 32]),
             msg_id: MessageId([0x8f; 16]),
@@ -168,8 +169,7 @@ mod tests {
                 ciphertext: Vec::new(),
                 signature: Vec::new(),
             },
-            sender: Arc::new(ALICE.public().clone()),
-            mark: Mark::New,
+            signed_by: crate::client::message_tests::signed_by(Mark::New),
             text: Zeroizing::new(text.to_owned()),
             backlog: false,
             received_ms: 1_795_435_452_000,

@@ -56,7 +56,7 @@ impl Page {
             Recipient::User(_) => "you",
         };
         let head = format!("{} {:<5} > {to:<3}  ", self.when(sent_ms, now_ms), header.sender.as_str());
-        let mut mark = format!("signed, {} key", opened.mark.word());
+        let mut mark = format!("signed, {} key", opened.signed_by.mark.word());
         if opened.backlog {
             mark.push_str(", waited");
         }

@@ -40,6 +40,7 @@ impl Page {
             Notice::Passed { count } => passed(*count),
             Notice::Rejected { from, id } => rejected(from, *id),
             Notice::Reused { from, id } => reused(from, *id),
+            Notice::TookBack { name, stays } => took_back(name, *stays),
             Notice::UnknownSender { from, id } => unknown_sender(from, *id),
         };
         vec![line.into()]
@@ -53,6 +54,14 @@ impl Page {
 fn new_keys(name: &UserName, now: Fingerprint) -> Vec<Hint> {
     let compare = format!("{name} has new keys, signed by the old ones: all goes on as before. To compare them:  ");
     vec![Hint::from(compare).topchat(&["verify", name.as_str()]), format!("  now {}", now.grouped()).into()]
+}
+
+fn took_back(name: &UserName, stays: bool) -> String {
+    let then = match stays {
+        true => format!("You have compared {name}'s key: what you send stays modern"),
+        false => format!("They go to {name} from now on"),
+    };
+    format!("{name} asked for modern messages, and asks for classic ones now, which are weaker. {then}.")
 }
 
 fn key_changed(change: &KeyChange) -> Vec<Hint> {

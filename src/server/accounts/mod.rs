@@ -153,18 +153,16 @@ impl Account {
     }
 
     fn has_same_bundle(&self, bundle: &[u8]) -> bool {
-        let own = self.keys();
-        Bundle::parse(bundle).is_ok_and(|other| {
-            other.name == own.name
-                && other.number == own.number
-                && other.identity == own.identity
-                && other.encryption == own.encryption
-        })
+        Bundle::parse(bundle).is_ok_and(|other| other.says_the_same(&self.keys()))
     }
 
-    fn has_same_keys(&self, other: &Self) -> bool {
+    /// Whether all four keys are the same.
+    pub fn has_same_keys(&self, other: &Self) -> bool {
         let (own, others) = (self.keys(), other.keys());
-        own.identity == others.identity && own.encryption == others.encryption
+        own.identity == others.identity
+            && own.encryption == others.encryption
+            && own.ed25519 == others.ed25519
+            && own.x25519 == others.x25519
     }
 }
 

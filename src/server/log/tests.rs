@@ -239,8 +239,13 @@ fn account(name: &str, joined: u64) -> Arc<Account> {
         name: name.parse().unwrap(),
         identity: name.as_bytes().to_vec(),
         encryption: vec![1],
+        ed25519: vec![1],
+        x25519: vec![1],
+        former: Vec::new(),
+        prefers: crate::wire::Prefers::Classic,
         number: 1,
         signature: vec![1],
+        possession: [1; 64],
     };
     let verifier = Verifier { salt: [0; 16], iterations: 1, stored_key: [0; 32], server_key: [0; 32] };
     Arc::new(Account::new(bundle.encode(), verifier, 1).unwrap().joining(joined))
@@ -252,6 +257,7 @@ fn envelope(from: &str, to: &str, id: u8, text: &[u8]) -> Envelope {
         suite,
         sender: from.parse().unwrap(),
         sender_fp: Fingerprint(digest::sha256(from.as_bytes())),
+        sender_bundle: 1,
         recipient: to.parse().unwrap(),
         recipient_fp: Fingerprint([0; 32]),
         msg_id: MessageId([id; 16]),

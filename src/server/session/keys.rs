@@ -46,10 +46,14 @@ impl Session<'_> {
         Ok(Ok(()))
     }
 
-    /// The session that brought the keys is the account's still; the others know only the old ones.
+    /// The session that brought the keys is the account's still; the others know only the old ones. Where all keys stay, all
+    /// sessions go on.
     fn go_on_renewed(&mut self, account: &Account) {
         if let (State::Member(seat), Ok(Some(renewed))) = (&mut self.state, self.shared.accounts.find(account.name())) {
-            seat.account = renewed;
+            seat.account = Arc::clone(&renewed);
+            if renewed.has_same_keys(account) {
+                return;
+            }
         }
         let sessions = self.shared.hub().sessions_of(account.name());
         for session in sessions.iter().filter(|session| !Arc::ptr_eq(&session.outbox, &self.outbox)) {

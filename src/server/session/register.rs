@@ -171,7 +171,7 @@ pub(crate) fn code_of_bundle(error: BundleError) -> Result<Code, End> {
     match error {
         BundleError::Layout(wire::Error::Name { .. }) => Ok(Code::BadName),
         BundleError::Layout(error) => Err(error.into()),
-        BundleError::Signature => Ok(Code::BadSignature),
+        BundleError::Possession | BundleError::Signature => Ok(Code::BadSignature),
         BundleError::Key { .. } | BundleError::SameKey => Ok(Code::BadKey),
     }
 }

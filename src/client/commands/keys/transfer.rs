@@ -12,8 +12,8 @@ use crate::client::config::{Config, default_group_key};
 use crate::client::error::account::AccountError;
 use crate::client::error::account::BackupError;
 use crate::client::error::{Error, Failure};
-use crate::client::keys::export_file::{self, ENCRYPTION, IDENTITY, Payload};
-use crate::client::keys::folder::{KeyFolder, PARTS};
+use crate::client::keys::export_file::{self, ED25519, ENCRYPTION, IDENTITY, Payload, X25519};
+use crate::client::keys::folder::{ALL, KeyFolder};
 use crate::client::keys::group_file;
 use crate::client::keys::password::{self, Secret};
 use crate::client::keys::rotation::{is_former, is_retired};
@@ -24,7 +24,8 @@ use crate::client::trust::pins::Pins;
 use crate::client::trust::servers::{self, Seen};
 use crate::client::ui::output::now_ms;
 use crate::client::ui::{json, output};
-use crate::crypto::keys::{PrivateKey, PublicKey};
+use crate::crypto::curve::{OpeningKey, SigningKey};
+use crate::crypto::keys::PrivateKey;
 use crate::error::Exit;
 use crate::hint::Hint;
 use crate::limits::BACKUP_MAX;
@@ -68,7 +69,7 @@ pub(crate) fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
     let payload = payload(config, &name, &folder, &keys.identity, wanted.with_group_key)?;
     let contacts = if payload.contacts.is_some() { "your contacts with their pins" } else { "no contacts yet" };
     let group = if payload.group_key.is_some() { "the group key" } else { "no group key (--with-group-key)" };
-    let sign = |why| Error::Account(AccountError::Key { path: folder.file(PARTS[0], "pem"), why });
+    let sign = |why| Error::Account(AccountError::Key { path: folder.file(ALL[0], "pem"), why });
     let text = export_file::write(payload, &keys.identity).map_err(sign)?;
     let shown = match to_stdout {
         true => {
@@ -102,7 +103,7 @@ fn payload(
         let pem = folder.read(&folder.file(part, "pem"))?;
         Ok((format!("{part}.pem"), String::from_utf8_lossy(&pem).into_owned()))
     };
-    let parts = PARTS.map(str::to_owned).into_iter().chain(folder.retired());
+    let parts = ALL.map(str::to_owned).into_iter().chain(folder.retired());
     let address = config.server.to_string();
     let group_key = match with_group_key {
         true => Some(group_file::need(config)?.to_text().to_string()),
@@ -141,8 +142,8 @@ pub(crate) fn import(config: &Config, from: &Path) -> Result<(), Error> {
     pin_server(&there, &name, &payload, payload.server_identity().map_err(&wrong)?)?;
     let contacts = put_contacts(&there, &name, contacts)?;
     let group = put_group_key(config, &payload)?;
-    let encryption = payload.open(ENCRYPTION, &secret).map_err(&wrong)?;
-    put_keys(config, &name, &payload, [identity.public(), encryption.public()])?;
+    let public = public_halves(&payload, &identity, &secret).map_err(&wrong)?;
+    put_keys(config, &name, &payload, public)?;
     let shown = visible_path(folder.path());
     config.say(format!("imported {name} of {}: keys in {shown}, {contacts}{group}", payload.server));
     config.say(session::own_fingerprint(identity.public().fingerprint()));
@@ -188,15 +189,24 @@ fn open_document(from: &Path) -> Result<File, Error> {
 
 /// Exactly the files of an account, all of which the password opens.
 fn check_keys(payload: &Payload, identity: &PrivateKey, secret: &Secret) -> Result<(), BackupError> {
-    let is_ours = |name: &String| name == IDENTITY || name == ENCRYPTION || is_retired(name);
+    let is_ours = |name: &String| [IDENTITY, ENCRYPTION, ED25519, X25519].contains(&name.as_str()) || is_retired(name);
     if let Some(name) = payload.keys.keys().find(|name| !is_ours(name)) {
         return Err(BackupError::Files { name: name.clone() });
     }
     if let Some((name, _)) = payload.former.iter().find(|(name, pem)| !is_former(name, pem)) {
         return Err(BackupError::Files { name: name.clone() });
     }
-    payload.encryption(identity, secret)?;
-    payload.keys.keys().filter(|name| is_retired(name)).try_for_each(|name| payload.open(name, secret).map(drop))
+    public_halves(payload, identity, secret)?;
+    let open = |name: &String| payload.open::<PrivateKey>(name, secret).map(drop);
+    payload.keys.keys().filter(|name| is_retired(name)).try_for_each(open)
+}
+
+/// The public halves of all four keys as PEM, in the order of [`ALL`].
+fn public_halves(payload: &Payload, identity: &PrivateKey, secret: &Secret) -> Result<[String; 4], BackupError> {
+    let encryption = payload.encryption(identity, secret)?;
+    let ed25519: SigningKey = payload.open(ED25519, secret)?;
+    let x25519: OpeningKey = payload.open(X25519, secret)?;
+    Ok([identity.public().to_pem(), encryption.public().to_pem(), ed25519.public().to_pem(), x25519.public().to_pem()])
 }
 
 /// The account is here already. With the same identity, an encryption key that is newer waits for the server's word, as after a
@@ -221,7 +231,7 @@ fn import_again(
         return Err(Error::Account(AccountError::KeysUnsettled { folder: folder.path().to_owned() }));
     }
     let keys = folder.load(secret)?;
-    let theirs = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from.to_owned()))?;
+    let theirs: PrivateKey = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from.to_owned()))?;
     let is_known = |key: &PrivateKey| key.public() == theirs.public();
     if is_known(&keys.encryption) || folder.load_retired(secret).iter().any(is_known) {
         config.say(format!("{name} is on this machine already, with the same keys: nothing was changed"));
@@ -278,7 +288,7 @@ fn put_group_key(config: &Config, payload: &Payload) -> Result<&'static str, Err
 }
 
 /// All files at once: the folder gets its name when they are on disk.
-fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [&PublicKey; 2]) -> Result<(), Error> {
+fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [String; 4]) -> Result<(), Error> {
     let users = config.users_dir();
     private::ensure_folder(&users)?;
     let unfinished = tempfile::Builder::new()
@@ -294,8 +304,8 @@ fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [&Publi
         }
         private::create_new(&path, pem.as_bytes())?;
     }
-    for (part, key) in PARTS.iter().zip(public) {
-        private::create_new(&unfinished.path().join(format!("{part}.pub.pem")), key.to_pem().as_bytes())?;
+    for (part, pem) in ALL.iter().zip(public) {
+        private::create_new(&unfinished.path().join(format!("{part}.pub.pem")), pem.as_bytes())?;
     }
     let folder = users.join(name.as_str());
     fs::rename(unfinished.path(), &folder).map_err(FileError::io("making", &folder))?;

@@ -97,6 +97,11 @@ fn a_password_typed_in_another_unicode_form_opens_files_that_were_locked_without
         let key = PrivateKey::generate(BITS).unwrap();
         private::create_new(&folder.file(part, "pem"), key.to_pem(decomposed.as_bytes()).unwrap().as_bytes()).unwrap();
     }
+    let (ed25519, x25519) = (SigningKey::generate().unwrap(), OpeningKey::generate().unwrap());
+    let modern = [ed25519.to_pem(decomposed.as_bytes()).unwrap(), x25519.to_pem(decomposed.as_bytes()).unwrap()];
+    for (part, pem) in MODERN.iter().zip(modern) {
+        private::create_new(&folder.file(part, "pem"), pem.as_bytes()).unwrap();
+    }
     folder.load(&secret(decomposed)).unwrap();
 }
 
@@ -133,8 +138,10 @@ fn only_keys_made_in_this_run_are_taken_away_again() {
     let folder = folder(&place);
     let keys = folder.load_or_make(&secret("password1"), BITS).unwrap();
     // So it is when the first start was interrupted.
-    fs::remove_file(folder.file("encryption", "pem")).unwrap();
-    fs::remove_file(folder.file("encryption", PUBLIC)).unwrap();
+    for part in ["x25519", "ed25519", "encryption"] {
+        fs::remove_file(folder.file(part, "pem")).unwrap();
+        fs::remove_file(folder.file(part, PUBLIC)).unwrap();
+    }
     assert!(folder.has_any() && !folder.has_all());
     let again = folder.load_or_make(&secret("password1"), BITS).unwrap();
     folder.remove_made(&again).unwrap();
@@ -144,7 +151,7 @@ fn only_keys_made_in_this_run_are_taken_away_again() {
     let all = folder.load_or_make(&secret("password1"), BITS).unwrap();
     folder.remove_made(&folder.load(&secret("password1")).unwrap()).unwrap();
     assert!(folder.has_all());
-    folder.remove_made(&AccountKeys { made: [true; 2], ..all }).unwrap();
+    folder.remove_made(&AccountKeys { made: [true; 4], ..all }).unwrap();
     assert!(!folder.path().exists());
 }
 
@@ -160,7 +167,7 @@ fn a_key_that_is_gone_is_told_and_never_made_anew() {
         assert_eq!(accounts(place.path()).len(), 1);
         assert!(!folder.has(part, "pem"));
     };
-    for part in PARTS {
+    for part in ALL {
         let (path, aside) = (folder.file(part, "pem"), place.path().join("aside"));
         fs::rename(&path, &aside).unwrap();
         is_told(part);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::client::net::request::refused;
 use crate::crypto::keys::PrivateKey;
-use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION};
+use crate::crypto::test_keys::{self, ALICE, BOB, BOB_ENCRYPTION};
 use crate::limits::PAGE_NAMES;
 use crate::wire::to_client::Reason;
 
@@ -14,7 +14,7 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn with(names: &[(&str, &PrivateKey)]) -> Self {
-        let bundle = |name: &UserName, key| bundle::make(name, key, BOB_ENCRYPTION.public(), 1).unwrap().encode();
+        let bundle = |name: &UserName, key| test_keys::bundle(name.as_str(), key, BOB_ENCRYPTION.public(), 1).encode();
         let bundles = names.iter().map(|(name, key)| {
             let name: UserName = name.parse().unwrap();
             (name.clone(), bundle(&name, key))

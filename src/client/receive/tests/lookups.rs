@@ -16,7 +16,7 @@ fn an_unknown_senders_messages_wait_for_the_key_in_order_while_others_go_on() {
     assert_eq!(told(&deliver(&mut receiver, &from_carol.encode())), ["carol: me too (Known)"]);
 
     assert!(Receiver::asked(*request));
-    let bundle = bundle::make(&"alice".parse().unwrap(), &ALICE, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
+    let bundle = test_keys::bundle("alice", &ALICE, CAROL_ENCRYPTION.public(), 1).encode();
     let shown = receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap();
     assert_eq!(told(&shown), ["alice: one (New)", "alice: two (New)"]);
     assert!(receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap().is_empty(), "an answer counts once");
@@ -29,7 +29,7 @@ fn a_key_of_another_name_or_another_key_opens_nothing() {
         let mut receiver = new(&member, &keyring);
         let actions = deliver(&mut receiver, &sealed(header(1), "hi").encode());
         let Some(Action::Lookup { request, .. }) = actions.last() else { panic!("no lookup") };
-        let bundle = bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode();
+        let bundle = test_keys::bundle(name, key, CAROL_ENCRYPTION.public(), 1).encode();
         assert_eq!(
             told(&receiver.found(*request, &bundle, Vec::new(), Instant::now()).unwrap()),
             ["UnknownSender"],

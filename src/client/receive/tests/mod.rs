@@ -1,6 +1,7 @@
 //! What the receiver makes of messages: Alice writes, Bob receives.
 
 mod lookups;
+mod modern;
 mod opening;
 mod waiting;
 
@@ -16,7 +17,7 @@ use crate::crypto::bundle;
 use crate::crypto::envelope::{self, SealWith};
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
-use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+use crate::crypto::test_keys::{self, ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
 use crate::limits::CONTACTS_MAX;
 use crate::wire::{Envelope, Predecessor};
 
@@ -102,8 +103,9 @@ fn told(actions: &[Action]) -> Vec<String> {
         .map(|action| match action {
             Action::Done { .. } => "done".to_owned(),
             Action::Lookup { name, .. } => format!("look up {name}"),
+            Action::Announced { name, number, .. } => format!("{name} has bundle {number}"),
             Action::Show(_, opened) => {
-                format!("{}: {} ({:?})", opened.envelope.header.sender, *opened.text, opened.mark)
+                format!("{}: {} ({:?})", opened.envelope.header.sender, *opened.text, opened.signed_by.mark)
             }
             Action::Tell(notice) => format!("{notice:?}").split([' ', '{', '(']).next().unwrap_or_default().to_owned(),
         })
@@ -128,7 +130,7 @@ fn request(actions: &[Action]) -> u32 {
 }
 
 fn bundle_of(name: &str, key: &PrivateKey) -> Vec<u8> {
-    bundle::make(&name.parse().unwrap(), key, CAROL_ENCRYPTION.public(), 1).unwrap().encode()
+    test_keys::bundle(name, key, CAROL_ENCRYPTION.public(), 1).encode()
 }
 
 /// What is signed by this key in the name of Alice.

@@ -34,6 +34,7 @@ fn what_came_and_went_is_there_again_in_order() {
         to: "bob".to_owned(),
         ms: 1_795_435_451_999,
         key: Some("known".to_owned()),
+        suite: "classic".to_owned(),
     };
     assert_eq!(heads[0], message);
     assert!(matches!(&heads[2], Head::Message { key: None, .. }));

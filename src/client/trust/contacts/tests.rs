@@ -2,7 +2,7 @@ use data_encoding::HEXLOWER;
 
 use super::*;
 use crate::crypto::keys::PrivateKey;
-use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+use crate::crypto::test_keys::{self, ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
 use crate::storage::private;
 
 fn found(identity: &PrivateKey) -> Found {
@@ -10,12 +10,7 @@ fn found(identity: &PrivateKey) -> Found {
 }
 
 fn numbered(identity: &PrivateKey, number: u64) -> Found {
-    let bundle = VerifiedBundle {
-        name: bob(),
-        number,
-        identity: identity.public().clone(),
-        encryption: BOB_ENCRYPTION.public().clone(),
-    };
+    let bundle = test_keys::verified("bob", identity.public(), BOB_ENCRYPTION.public(), number);
     Found { bundle, lineage: Vec::new() }
 }
 
@@ -242,13 +237,13 @@ fn a_damaged_file_is_refused_by_name() {
     let (own, other) = (HEXLOWER.encode(BOB.public().to_der()), HEXLOWER.encode(ALICE.public().to_der()));
     let file = |identity: &str, rest: &str| {
         format!(
-            r#"{{"v":3,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{identity}","first_seen":{rest}}}}}}}"#
+            r#"{{"v":4,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{identity}","first_seen":{rest}}}}}}}"#
         )
     };
     let seen = "\"2026-11-23T12:04:11Z\"";
     let junk = [
-        "{\"v\":3}".to_owned(),
-        "{\"v\":4,\"contacts\":{}}".to_owned(),
+        "{\"v\":4}".to_owned(),
+        "{\"v\":5,\"contacts\":{}}".to_owned(),
         file(&other, seen),
         file(&own, "\"\\u001b[2J\""),
         file(&own, &format!("{seen},\"verified\":\"yes\"")),

@@ -1,14 +1,14 @@
 use super::*;
 use crate::crypto::bundle::hand_over;
 use crate::crypto::keys::PrivateKey;
-use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
+use crate::crypto::test_keys::{self, ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
 use crate::wire::Predecessor;
 
 impl Contact {
     /// With all that may be known of a contact.
     pub(crate) fn full(bundle: &VerifiedBundle) -> Self {
         let (identity, time) = (HEXLOWER.encode(bundle.identity.to_der()), json::time(NOW));
-        let former = |_| FormerKey { identity: identity.clone(), since: time.clone() };
+        let former = |_| FormerKey { identity: identity.clone(), since: time.clone(), ed25519: Vec::new() };
         Self {
             verified: Some(time.clone()),
             verified_before: Some(time.clone()),
@@ -30,8 +30,7 @@ fn bob() -> UserName {
 }
 
 fn found(identity: &PrivateKey, number: u64, encryption: &PrivateKey, lineage: Vec<Predecessor>) -> Found {
-    let (identity, encryption) = (identity.public().clone(), encryption.public().clone());
-    Found { bundle: VerifiedBundle { name: bob(), number, identity, encryption }, lineage }
+    Found { bundle: test_keys::verified("bob", identity.public(), encryption.public(), number), lineage }
 }
 
 fn link(old: &PrivateKey, new: &PrivateKey) -> Predecessor {

@@ -23,12 +23,12 @@ fn opened(text: &str) -> Opened {
 #[test]
 fn a_message_is_one_line_with_its_mark() {
     let mut message = opened("yes, one o'clock");
-    message.mark = Mark::New;
+    message.signed_by.mark = Mark::New;
     assert_eq!(
         page().message(&message, NOON),
         "12:04 bob   > you  yes, one o'clock                      [signed, new key]"
     );
-    message.mark = Mark::Known;
+    message.signed_by.mark = Mark::Known;
     assert!(page().message(&message, NOON).ends_with(" [signed, known key]"));
 }
 

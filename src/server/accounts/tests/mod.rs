@@ -29,8 +29,13 @@ fn bundle(text: &str, identity: u8) -> Bundle {
         name: name(text),
         identity: vec![identity; 40],
         encryption: vec![identity.wrapping_add(1); 40],
+        ed25519: vec![identity.wrapping_add(2); 44],
+        x25519: vec![identity.wrapping_add(3); 44],
+        former: Vec::new(),
+        prefers: crate::wire::Prefers::Classic,
         number: 1,
         signature: vec![7; 20],
+        possession: [8; 64],
     }
 }
 

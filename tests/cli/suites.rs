@@ -1,0 +1,114 @@
+//! Who uses which suite: what an account prefers, what a sender may ask for, and what the group's key decides.
+
+use serde_json::Value;
+
+use super::home::{Home, printed, refused};
+use crate::support::people::{ALICE, BOB};
+use crate::support::server::TestServer;
+
+fn pair() -> (TestServer, Home, Home) {
+    let server = TestServer::start();
+    let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::of_member(server.address, &BOB));
+    (server, alice, bob)
+}
+
+/// Sender, text and suite of every message that waits.
+fn heard(home: &Home, count: usize) -> Vec<(String, String, String)> {
+    let count = count.to_string();
+    let finished = home.run_in(&["listen", "--json", "--quiet", "--count", &count, "--timeout", "20"]);
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    let lines = finished.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let field = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let messages = lines.filter(|line| line["type"] == "message");
+    messages.map(|line| (field(&line, "from"), field(&line, "text"), field(&line, "suite"))).collect()
+}
+
+fn message(from: &str, text: &str, suite: &str) -> (String, String, String) {
+    (from.to_owned(), text.to_owned(), suite.to_owned())
+}
+
+#[test]
+fn an_account_that_prefers_modern_gets_nothing_else_and_others_what_they_ask_for() {
+    let (_server, alice, bob) = pair();
+    printed(&bob.run_in(&["suite"]), "bob prefers classic\n");
+    assert_eq!(alice.run_in(&["send", "bob", "one"]).code, Some(0));
+    assert_eq!(alice.run_in(&["send", "bob", "two", "--suite", "modern"]).code, Some(0));
+    assert_eq!(bob.run_in(&["suite", "modern"]).code, Some(0));
+    printed(&bob.run_in(&["suite", "--json"]), "{\"v\":1,\"type\":\"suite\",\"name\":\"bob\",\"suite\":\"modern\"}\n");
+    assert_eq!(alice.run_in(&["send", "bob", "three"]).code, Some(0));
+    let weaker = "error: bob asks for modern messages: nothing classic is sent to bob. Nothing was sent.\n\
+                  hint: leave --suite out: what goes to a contact is as strong as they ask for\n";
+    refused(&alice.run_in(&["send", "bob", "four", "--suite", "classic", "--quiet"]), 4, weaker);
+    let expected =
+        [message("alice", "one", "classic"), message("alice", "two", "modern"), message("alice", "three", "modern")];
+    assert_eq!(heard(&bob, 3), expected);
+    // Bob's wish is for what comes to him.
+    assert_eq!(bob.run_in(&["send", "alice", "back"]).code, Some(0));
+    assert_eq!(heard(&alice, 1), [message("bob", "back", "classic")]);
+    let none = alice.run_in(&["send", "bob", "five", "--suite", "rsa"]);
+    assert_eq!(none.code, Some(2));
+    assert!(none.stderr.contains("invalid value 'rsa' for '--suite <SUITE>'"), "{}", none.stderr);
+}
+
+#[test]
+fn another_wish_closes_nobodys_session_and_counts_at_once() {
+    let (_server, alice, bob) = pair();
+    let listening = bob.listen(&["--json", "--count", "2"]);
+    let suite = |line: &str| serde_json::from_str::<Value>(line).unwrap()["suite"].as_str().unwrap().to_owned();
+    assert_eq!(alice.run_in(&["send", "bob", "one"]).code, Some(0));
+    assert_eq!(suite(&listening.line()), "classic");
+    assert_eq!(bob.run_in(&["suite", "modern"]).code, Some(0));
+    assert_eq!(alice.run_in(&["send", "bob", "two"]).code, Some(0));
+    assert_eq!(suite(&listening.line()), "modern");
+    assert_eq!(listening.finish().code, Some(0));
+}
+
+#[test]
+fn a_wish_that_is_taken_back_is_told_and_of_a_verified_contact_changes_nothing() {
+    let (_server, alice, bob) = pair();
+    assert_eq!(bob.run_in(&["suite", "modern"]).code, Some(0));
+    assert_eq!(alice.run_in(&["send", "bob", "one"]).code, Some(0));
+    assert_eq!(bob.run_in(&["suite", "classic"]).code, Some(0));
+    let told = alice.run_in(&["send", "bob", "two"]);
+    assert!(told.stderr.contains("bob asked for modern messages, and asks for classic ones now"), "{}", told.stderr);
+    assert_eq!(heard(&bob, 2), [message("alice", "one", "modern"), message("alice", "two", "classic")]);
+
+    assert_eq!(bob.run_in(&["suite", "modern"]).code, Some(0));
+    let bobs = BOB.identity.public().fingerprint().to_hex();
+    assert_eq!(alice.run_in(&["verify", "bob", "--fingerprint", &bobs]).code, Some(0));
+    assert_eq!(bob.run_in(&["suite", "classic"]).code, Some(0));
+    let told = alice.run_in(&["send", "bob", "three"]);
+    assert!(told.stderr.contains("what you send stays modern"), "{}", told.stderr);
+    assert_eq!(alice.run_in(&["send", "bob", "four"]).code, Some(0));
+    assert_eq!(heard(&bob, 2), [message("alice", "three", "modern"), message("alice", "four", "modern")]);
+}
+
+#[test]
+fn the_groups_first_key_decides() {
+    let (_server, alice, bob) = pair();
+    assert_eq!(alice.run(&["group", "rekey", "--suite", "modern"]).code, Some(0));
+    let key = alice.read("keys/group.key").lines().nth(2).unwrap().split(' ').nth(1).unwrap().len();
+    assert_eq!(key, 64, "a key of AES-256");
+    bob.file("keys/group.key", alice.read("keys/group.key").as_bytes());
+    assert_eq!(alice.run_in(&["send", "ALL", "modern"]).code, Some(0));
+    let ecb = "error: --ecb is for keys of DES: the group's key is one of AES-256\nhint: leave it out\n";
+    refused(&alice.run_in(&["send", "ALL", "no", "--ecb", "--quiet"]), 2, ecb);
+    assert_eq!(alice.run(&["group", "rekey", "--suite", "classic"]).code, Some(0));
+    bob.file("keys/group.key", alice.read("keys/group.key").as_bytes());
+    assert_eq!(alice.run_in(&["send", "ALL", "classic"]).code, Some(0));
+    assert_eq!(heard(&bob, 2), [message("alice", "modern", "modern"), message("alice", "classic", "classic")]);
+}
+
+#[test]
+fn an_account_can_begin_with_modern_and_renewing_its_keys_keeps_that() {
+    let server = TestServer::start();
+    let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::new(server.address));
+    let made = bob.run_in(&["register", "bob", "--bits", "2048", "--suite", "modern"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    printed(&bob.run_in(&["suite"]), "bob prefers modern\n");
+    assert_eq!(alice.run_in(&["send", "bob", "one"]).code, Some(0));
+    assert_eq!(bob.run_in(&["keys", "renew", "--identity", "--key-bits", "2048"]).code, Some(0));
+    printed(&bob.run_in(&["suite"]), "bob prefers modern\n");
+    assert_eq!(alice.run_in(&["send", "bob", "two"]).code, Some(0));
+    assert_eq!(heard(&bob, 2), [message("alice", "one", "modern"), message("alice", "two", "modern")]);
+}
