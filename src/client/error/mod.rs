@@ -208,9 +208,6 @@ pub enum Error {
     /// More than [`TEXT_MAX`] bytes.
     #[error("the text is longer than {TEXT_MAX} bytes. Nothing was sent.")]
     TextTooLong,
-    /// `--ecb` where the group has no key of DES.
-    #[error("--ecb is for keys of DES: the group's key is one of AES-256")]
-    EcbOfAes,
     /// A contact's key.
     #[error(transparent)]
     Trust(#[from] TrustError),

@@ -47,7 +47,6 @@ pub(crate) fn remedy(error: &Error) -> Option<Hint> {
             .then(", or: ")
             .typed("echo TEXT | ")
             .topchat(&["send", "NAME"]),
-        Error::EcbOfAes => "leave it out".into(),
         Error::TextTooLong => "split it, or send a file some other way".into(),
         Error::Unconfirmed { .. } => "it may have arrived or not; ask, or send it again".into(),
         Error::Declined
@@ -77,7 +76,6 @@ pub(crate) fn exit(error: &Error) -> Exit {
         | Error::TextEmpty
         | Error::TextMissing
         | Error::TextNotUtf8
-        | Error::EcbOfAes
         | Error::TextTooLong => Exit::Usage,
         Error::BacklogFull { .. }
         | Error::Input { .. }

@@ -1,14 +1,15 @@
 //! From a text to a sealed and signed envelope.
 
 use crate::client::config::Config;
-use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
+use crate::client::error::{Error, Failure};
 use crate::client::keys::member::Member;
 use crate::client::state::sequence::Numbers;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::envelope::{self, SealError, SealWith};
 use crate::crypto::group_key::{Cipher, GroupKey};
 use crate::crypto::random;
+use crate::error::Exit;
 use crate::names::{Recipient, UserName};
 use crate::wire::{Envelope, Header, MessageId, Prefers, Suite};
 
@@ -61,7 +62,10 @@ pub(crate) fn compose(
             };
             let suite = match (key.cipher(), *ecb) {
                 (Cipher::Aes, false) => Suite::GroupModern,
-                (Cipher::Aes, true) => return Err(Error::EcbOfAes),
+                (Cipher::Aes, true) => {
+                    let words = "--ecb is for keys of DES: the group's key is one of AES-256";
+                    return Err(Failure::new(Exit::Usage, words).hint("leave it out").into());
+                }
                 (Cipher::Des, false) => Suite::GroupCbc,
                 (Cipher::Des, true) => Suite::GroupEcb,
             };
