@@ -28,12 +28,12 @@ fn made<'a>(finished: &'a Finished, what: &str) -> &'a str {
     without_contact(rest)
 }
 
-/// Names of the files in the account's folder and in `retired`, apart from the lock and what is kept for a server that is set back.
+/// Names of the files in the account's folder and in `retired`, apart from the lock, the last bundle and what is kept for a server that is set back.
 fn files(home: &Home) -> (Vec<String>, Vec<String>) {
     let list = |folder: &str| {
         let entries = fs::read_dir(home.path(folder)).into_iter().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| !matches!(name.as_str(), "before.json" | "lock" | "retired" | "former"));
+        names.retain(|name| !matches!(name.as_str(), "before.json" | "bundle" | "lock" | "retired" | "former"));
         names.sort();
         names
     };
