@@ -1,91 +1,17 @@
-//! What waits for whom. Pure: no file, no thread, no clock.
+//! All mailboxes and the group's messages: what waits for whom. Pure: no file, no thread, no clock.
 //!
 //! Per account the direct messages that it has not acknowledged, in all the last group messages; so its size is bounded
 //! by the quotas, whatever the log holds.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::files::segment::Place;
+use super::group::Group;
+use super::mailbox::{Cursor, Line, Mailbox, Owner, Waiting, pop_if};
 use super::quotas::{Held, Quotas};
 use crate::names::UserName;
 use crate::wire::Fingerprint;
-
-/// How far an account has acknowledged; what stands in the file of cursors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cursor {
-    /// The last message.
-    pub(super) number: u64,
-    /// How many group messages there were up to then.
-    pub(super) group: u64,
-    /// Passed over since: direct messages over their age, less group messages of its own.
-    pub(super) passed: i64,
-}
-
-/// An account, as far as the index knows it.
-#[derive(Clone, Debug)]
-pub(super) struct Owner {
-    pub(super) name: UserName,
-    /// Its first one: an account that changes its keys stays the same account.
-    pub(super) identity: Fingerprint,
-    /// It gets messages behind this number: no other account of that name began there.
-    pub(super) joined: u64,
-    pub(super) disabled: bool,
-}
-
-impl Owner {
-    /// Whether it is the same account: a name can be deleted and registered again, even with the same keys.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.is_whose(&other.name, other.identity, other.joined)
-    }
-
-    /// Whether it is this account, of those that had its name.
-    pub(super) fn is_whose(&self, name: &UserName, identity: Fingerprint, joined: u64) -> bool {
-        (&self.name, self.identity, self.joined) == (name, identity, joined)
-    }
-}
-
-/// An account's name, what tells it from others of that name (its first identity, and where it began), and its cursor.
-pub(super) type Line = (UserName, Fingerprint, u64, Cursor);
-
-/// A message that waits.
-#[derive(Clone, Debug)]
-struct Waiting {
-    number: u64,
-    sender: Arc<UserName>,
-    size: u32,
-    run_ms: u64,
-    place: Option<Place>,
-}
-
-/// A group message that is kept.
-#[derive(Clone, Debug)]
-struct Shared {
-    number: u64,
-    sender: Arc<UserName>,
-    /// How many group messages there were, this one included.
-    ordinal: u64,
-    place: Option<Place>,
-    /// It could not be kept: nobody gets it, and nobody misses it.
-    is_withdrawn: bool,
-}
-
-impl Shared {
-    fn is_for(&self, name: &UserName) -> bool {
-        !self.is_withdrawn && *self.sender != *name
-    }
-}
-
-struct Mailbox {
-    owner: Owner,
-    name: Arc<UserName>,
-    cursor: Cursor,
-    /// The cursor differs from the file's.
-    is_dirty: bool,
-    direct: VecDeque<Waiting>,
-    bytes: usize,
-    by_sender: HashMap<Arc<UserName>, usize>,
-}
 
 /// The next message for somebody.
 #[derive(Clone, Debug)]
@@ -103,39 +29,27 @@ pub(super) struct Index {
     mailboxes: HashMap<UserName, Mailbox>,
     /// Accounts that are not disabled.
     active: usize,
-    group: VecDeque<Shared>,
-    /// How many group messages there were in all.
-    ordinal: u64,
+    pub(super) group: Group,
     /// Whose cursor is to be written.
     dirty: Vec<Arc<UserName>>,
 }
 
 impl Index {
     pub(super) fn new(quotas: Quotas) -> Self {
-        let (mailboxes, group, dirty) = (HashMap::new(), VecDeque::new(), Vec::new());
-        Self { quotas, mailboxes, active: 0, group, ordinal: 0, dirty }
+        Self { quotas, mailboxes: HashMap::new(), active: 0, group: Group::default(), dirty: Vec::new() }
     }
 
     /// An account with what the file of cursors says of it, if anything; else it begins where it joined.
     pub(super) fn add(&mut self, owner: Owner, cursor: Option<Cursor>) {
-        let name = Arc::new(owner.name.clone());
         self.active += usize::from(!owner.disabled);
-        let mailbox = Mailbox {
-            name: Arc::clone(&name),
-            cursor: cursor.unwrap_or(Cursor { number: owner.joined, ..Cursor::default() }),
-            owner,
-            is_dirty: false,
-            direct: VecDeque::new(),
-            bytes: 0,
-            by_sender: HashMap::new(),
-        };
-        self.mailboxes.insert((*name).clone(), mailbox);
+        let cursor = cursor.unwrap_or(Cursor { number: owner.joined, ..Cursor::default() });
+        self.mailboxes.insert(owner.name.clone(), Mailbox::new(owner, cursor));
     }
 
     /// A new account begins where it joined, which is the end of the log or was it a moment ago.
     pub(super) fn join(&mut self, owner: Owner) {
         let (name, number) = (owner.name.clone(), owner.joined);
-        self.add(owner, Some(Cursor { number, group: self.group_until(number), passed: 0 }));
+        self.add(owner, Some(Cursor { number, group: self.group.until(number), passed: 0 }));
         if let Some(mailbox) = self.mailboxes.get_mut(&name) {
             mailbox.mark(&mut self.dirty);
         }
@@ -158,10 +72,7 @@ impl Index {
 
     /// How many direct messages wait for their recipients, and how many group messages are kept.
     pub(super) fn waiting(&self) -> (usize, usize) {
-        (
-            self.mailboxes.values().map(|mailbox| mailbox.direct.len()).sum(),
-            self.group.iter().filter(|shared| !shared.is_withdrawn).count(),
-        )
+        (self.mailboxes.values().map(|mailbox| mailbox.direct.len()).sum(), self.group.count())
     }
 
     /// Which account has that name.
@@ -173,11 +84,6 @@ impl Index {
     pub(super) fn members(&self, sender: &UserName) -> usize {
         let own = self.mailboxes.get(sender).is_some_and(|mailbox| !mailbox.owner.disabled);
         self.active - usize::from(own)
-    }
-
-    /// How many group messages there were.
-    pub(super) fn ordinal(&self) -> u64 {
-        self.ordinal
     }
 
     /// Whether a mailbox has room for one more.
@@ -203,9 +109,8 @@ impl Index {
 
     /// A group message begins to wait. Numbers only grow.
     pub(super) fn add_group(&mut self, new: New<'_>) {
-        self.ordinal += 1;
-        let (sender, ordinal) = (self.shared_name(new.sender), self.ordinal);
-        self.group.push_back(Shared { number: new.number, sender, ordinal, place: new.place, is_withdrawn: false });
+        let sender = self.shared_name(new.sender);
+        self.group.add(new.number, sender, new.place);
     }
 
     /// A message of an earlier run, from the log. True if it waits for the account it names.
@@ -222,42 +127,18 @@ impl Index {
 
     /// A group message of an earlier run, from the log.
     pub(super) fn restore_group(&mut self, ordinal: u64, new: New<'_>) {
-        self.ordinal = ordinal.saturating_sub(1);
-        self.restore_withdrawn(&new);
-        self.add_group(new);
+        let sender = self.shared_name(new.sender);
+        self.group.restore(ordinal, new.number, sender, new.place);
         // As in the earlier run, whose cursors count already what was let go then.
-        if self.is_trim_due() {
-            while self.group.len() > self.quotas.group {
-                self.group.pop_front();
-            }
+        if self.group.is_trim_due() {
+            self.group.keep_last(self.quotas.group);
         }
-    }
-
-    /// Those that are counted between the last group message in the log and this one, were never kept.
-    fn restore_withdrawn(&mut self, next: &New<'_>) {
-        let Some((number, ordinal)) = self.group.back().map(|last| (last.number, last.ordinal)) else { return };
-        let count = self.ordinal.saturating_sub(ordinal);
-        if count > WITHDRAWN || count >= next.number.saturating_sub(number) {
-            return;
-        }
-        let sender = self.shared_name(next.sender);
-        for behind in 1..=count {
-            let (number, ordinal) = (number + behind, ordinal + behind);
-            let sender = Arc::clone(&sender);
-            self.group.push_back(Shared { number, sender, ordinal, place: None, is_withdrawn: true });
-        }
-    }
-
-    /// The log may have lost its end, cursors then count messages that are gone: new ones count on behind them,
-    /// or those who had the lost ones would be taken to have these.
-    pub(super) fn count_on_from(&mut self, group: u64) {
-        self.ordinal = self.ordinal.max(group);
     }
 
     /// An account without a line in the file of cursors begins where it joined: so many group messages there were by then.
     pub(super) fn restore_start(&mut self, name: &UserName) {
         if let Some(mailbox) = self.mailboxes.get_mut(name) {
-            mailbox.cursor.group = self.ordinal;
+            mailbox.cursor.group = self.group.ordinal();
             mailbox.mark(&mut self.dirty);
         }
     }
@@ -272,14 +153,10 @@ impl Index {
     /// Where a message is that somebody waits for.
     pub(super) fn place(&mut self, number: u64, to: Option<&UserName>) -> Option<&mut Option<Place>> {
         match to {
-            None => {
-                let position = position(&self.group, number, |shared| shared.number)?;
-                self.group.get_mut(position).map(|shared| &mut shared.place)
-            }
+            None => self.group.place(number),
             Some(name) => {
                 let mailbox = self.mailboxes.get_mut(name)?;
-                let position = position(&mailbox.direct, number, |waiting| waiting.number)?;
-                mailbox.direct.get_mut(position).map(|waiting| &mut waiting.place)
+                mailbox.place(number)
             }
         }
     }
@@ -287,13 +164,7 @@ impl Index {
     /// A message could not be kept: it waits no more.
     pub(super) fn withdraw(&mut self, number: u64, to: Option<&UserName>) {
         match to {
-            None => {
-                // It stays counted, since those behind it are counted already.
-                let position = position(&self.group, number, |shared| shared.number);
-                if let Some(shared) = position.and_then(|position| self.group.get_mut(position)) {
-                    shared.is_withdrawn = true;
-                }
-            }
+            None => self.group.withdraw(number),
             Some(name) => {
                 let mailbox = self.mailboxes.get_mut(name);
                 mailbox.into_iter().for_each(|mailbox| mailbox.withdraw(number));
@@ -306,10 +177,7 @@ impl Index {
     pub(super) fn begin(&self, name: &UserName) -> Start {
         let Some(mailbox) = self.mailboxes.get(name) else { return Start::default() };
         let Cursor { number, group, passed } = mailbox.cursor;
-        let first = self.group.len().saturating_sub(self.quotas.group);
-        let before = self.group.get(first).map_or(self.ordinal, |shared| shared.ordinal - 1);
-        let own = |shared: &&Shared| shared.number > number && !shared.is_for(name);
-        let own = self.group.iter().take(first).filter(own).count();
+        let (before, own) = self.group.before_last(self.quotas.group, name, number);
         let over = i128::from(before.saturating_sub(group)) + i128::from(passed) - own as i128;
         Start { number, group: before.max(group), skipped: u64::try_from(over).unwrap_or_default() }
     }
@@ -319,8 +187,7 @@ impl Index {
         let direct = self.mailboxes.get(name).into_iter().flat_map(move |mailbox| {
             mailbox.direct.range(mailbox.direct.partition_point(|waiting| waiting.number <= number)..)
         });
-        let begin = self.group.partition_point(|shared| shared.number <= number || shared.ordinal <= group);
-        let mut shared = self.group.range(begin..).filter(|shared| shared.is_for(name)).peekable();
+        let mut shared = self.group.after(name, number, group).peekable();
         let mut direct = direct.peekable();
         std::iter::from_fn(move || {
             let is_direct = match (direct.peek(), shared.peek()) {
@@ -342,20 +209,9 @@ impl Index {
         })
     }
 
-    /// How many group messages there were before the oldest that is kept.
-    pub(super) fn passed_group(&self) -> u64 {
-        self.group.front().map_or(self.ordinal, |shared| shared.ordinal - 1)
-    }
-
-    /// How many group messages there were up to this number.
-    pub(super) fn group_until(&self, number: u64) -> u64 {
-        let next = self.group.partition_point(|shared| shared.number <= number);
-        self.group.get(next).map_or(self.ordinal, |shared| shared.ordinal - 1)
-    }
-
     /// The account has everything up to `number`. Gives what it had not acknowledged before.
     pub(super) fn acknowledge(&mut self, name: &UserName, number: u64) -> Vec<u64> {
-        let group_until = self.group_until(number);
+        let group_until = self.group.until(number);
         let Some(mailbox) = self.mailboxes.get_mut(name) else { return Vec::new() };
         let before = mailbox.cursor.number;
         if number <= before {
@@ -366,9 +222,7 @@ impl Index {
             mailbox.release(&waiting);
             covered.push(waiting.number);
         }
-        let first = self.group.partition_point(|shared| shared.number <= before);
-        let shared = self.group.range(first..).take_while(|shared| shared.number <= number);
-        covered.extend(shared.filter(|shared| shared.is_for(name)).map(|shared| shared.number));
+        covered.extend(self.group.between(name, before, number).map(|shared| shared.number));
         mailbox.cursor = Cursor { number, group: group_until.max(mailbox.cursor.group), passed: 0 };
         mailbox.mark(&mut self.dirty);
         covered
@@ -379,21 +233,14 @@ impl Index {
         let Some(mailbox) = self.mailboxes.get(name) else { return Vec::new() };
         let after = number.max(mailbox.cursor.number);
         let direct = mailbox.direct.iter().map(|waiting| waiting.number).filter(|number| *number > after);
-        let first = self.group.partition_point(|shared| shared.number <= after);
-        let shared = self.group.range(first..).filter(|shared| shared.is_for(name)).map(|shared| shared.number);
+        let shared = self.group.after(name, after, 0).map(|shared| shared.number);
         direct.chain(shared).collect()
-    }
-
-    /// Whether it is time to let old group messages go: now and then only, which spreads the cost.
-    pub(super) fn is_trim_due(&self) -> bool {
-        self.ordinal.is_multiple_of(TRIM_EVERY)
     }
 
     /// Lets old group messages go, as far as `is_done` says that those who are connected have them.
     pub(super) fn trim(&mut self, is_done: impl Fn(u64) -> bool) {
-        while self.group.len() > self.quotas.group {
-            let is_over = self.group.len() > self.quotas.group_lag.max(self.quotas.group);
-            let Some(old) = pop_if(&mut self.group, |old| is_over || is_done(old.number)) else { return };
+        let (kept, most) = (self.quotas.group, self.quotas.group_lag.max(self.quotas.group));
+        while let Some(old) = self.group.let_go(kept, most, &is_done) {
             // Its own messages don't count as passed over for their sender, nor for anybody those that were never kept.
             if old.is_withdrawn {
                 self.mailboxes.values_mut().for_each(|mailbox| mailbox.discount(old.number, &mut self.dirty));
@@ -462,44 +309,6 @@ impl Index {
     }
 }
 
-impl Mailbox {
-    fn line(&self) -> Line {
-        (self.owner.name.clone(), self.owner.identity, self.owner.joined, self.cursor)
-    }
-
-    fn withdraw(&mut self, number: u64) {
-        let position = position(&self.direct, number, |waiting| waiting.number);
-        if let Some(waiting) = position.and_then(|position| self.direct.remove(position)) {
-            self.release(&waiting);
-        }
-    }
-
-    fn release(&mut self, waiting: &Waiting) {
-        self.bytes -= usize::try_from(waiting.size).unwrap_or_default();
-        if let Some(count) = self.by_sender.get_mut(&waiting.sender) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_sender.remove(&waiting.sender);
-            }
-        }
-    }
-
-    /// A group message that is let go is none of those that were passed over.
-    fn discount(&mut self, number: u64, dirty: &mut Vec<Arc<UserName>>) {
-        if self.cursor.number < number {
-            self.cursor.passed -= 1;
-            self.mark(dirty);
-        }
-    }
-
-    fn mark(&mut self, dirty: &mut Vec<Arc<UserName>>) {
-        if !self.is_dirty {
-            self.is_dirty = true;
-            dirty.push(Arc::clone(&self.name));
-        }
-    }
-}
-
 /// A message that begins to wait.
 #[derive(Debug)]
 pub(super) struct New<'a> {
@@ -518,16 +327,3 @@ pub(super) struct Start {
     pub(super) group: u64,
     pub(super) skipped: u64,
 }
-
-fn position<T>(sorted: &VecDeque<T>, number: u64, number_of: impl Fn(&T) -> u64) -> Option<usize> {
-    sorted.binary_search_by_key(&number, number_of).ok()
-}
-
-fn pop_if<T>(queue: &mut VecDeque<T>, may: impl FnOnce(&T) -> bool) -> Option<T> {
-    if queue.front().is_some_and(may) { queue.pop_front() } else { None }
-}
-
-/// How many group messages may come before old ones are let go.
-const TRIM_EVERY: u64 = 64;
-/// More group messages in a row than a disk refuses before somebody looks: more are missing for another reason.
-const WITHDRAWN: u64 = 1024;

@@ -7,9 +7,12 @@
 //! write and one fsync, and only then, unless [`Durability::Memory`] was asked for, is their senders' answer given.
 
 mod batch;
+mod delivery;
 mod error;
 mod files;
+mod group;
 mod mail;
+mod mailbox;
 mod mailboxes;
 mod memory;
 mod order;
@@ -26,12 +29,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 pub(crate) use batch::Submissions;
+use delivery::Attachment;
 pub use error::StoreError;
 pub(crate) use files::cursors::run_ms;
 pub(crate) use files::segment::give_up;
 pub(crate) use mail::{Mail, Taken, Unreadable};
-use mailboxes::Owner;
-use order::{Attachment, Order};
+use mailbox::Owner;
+use order::Order;
 pub use quotas::Quotas;
 pub(crate) use quotas::days;
 pub(crate) use reader::{NotDelivered, Receiver};

@@ -2,8 +2,6 @@
 //!
 //! Everything here runs under one lock, in memory only.
 
-use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
@@ -11,10 +9,12 @@ use smallvec::smallvec;
 
 use super::Durability;
 use super::batch::{Submission, Submissions};
+use super::delivery::{Attachment, Source};
 use super::files::record::Meta;
-use super::files::segment::{Place, Segment};
-use super::mail::{Taken, Unreadable};
-use super::mailboxes::{Index, New, Next, Owner, Start};
+use super::files::segment::Place;
+use super::mail::Taken;
+use super::mailbox::Owner;
+use super::mailboxes::{Index, New, Next, Start};
 use super::memory::cache::Memory;
 use super::memory::dedup::{Ids, Key, Known};
 use super::memory::frames::Frames;
@@ -25,21 +25,7 @@ use super::unwritten::{Queue, Unwritten};
 use crate::limits::{self, RECEIPTS, RECENT_BYTES, REMEMBERED_IDS, UNACKNOWLEDGED, WRITE_BATCH};
 use crate::names::{Recipient, UserName};
 use crate::wire::to_client::{State, ToClient};
-use crate::wire::{Code, DeliveryId, Envelope, Fingerprint, Header, MessageId, count, deliver};
-
-/// A receiving session's place in its account's mailbox: which session it is, and what it has got so far.
-pub(crate) struct Attachment {
-    name: UserName,
-    term: u64,
-    number: u64,
-    /// How many group messages there were up to there.
-    group: u64,
-    /// What came up to here waited for the session.
-    backlog_until: u64,
-    /// Messages that it will not get any more, and was not told of yet.
-    skipped: u64,
-    pub(super) opened: Option<(Arc<Segment>, File)>,
-}
+use crate::wire::{Code, Envelope, Fingerprint, Header, MessageId, count};
 
 /// A message that has its number and is not in memory yet.
 struct Entered {
@@ -48,51 +34,6 @@ struct Entered {
     to: Option<Arc<UserName>>,
     /// Where its frame is among those that came with it.
     frame: Range<usize>,
-}
-
-/// Where their bytes are, and whether they waited for the session.
-pub(super) enum Source {
-    /// One message.
-    Disk { number: u64, place: Place, has_waited: bool },
-    /// One, or if they did not wait, several.
-    Memory { frames: Frames, has_waited: bool },
-}
-
-impl Source {
-    /// Adds what it stands for. The file that was read last stays open for the next.
-    pub(super) fn append(
-        self,
-        opened: &mut Option<(Arc<Segment>, File)>,
-        frames: &mut Vec<u8>,
-    ) -> Result<(), Unreadable> {
-        match self {
-            Self::Memory { frames: more, has_waited } => {
-                let begin = frames.len();
-                frames.extend_from_slice(more.bytes());
-                if has_waited {
-                    deliver::set_backlog(&mut frames[begin..]);
-                }
-            }
-            Self::Disk { number, place, has_waited } => {
-                let envelope = read(&place, opened).map_err(|error| {
-                    log::error!("reading message {number} from {}: {error}", place.segment.path().display());
-                    Unreadable
-                })?;
-                deliver::append(frames, DeliveryId::default(), has_waited, &envelope);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read(place: &Place, opened: &mut Option<(Arc<Segment>, File)>) -> io::Result<Vec<u8>> {
-    let file = match opened.take() {
-        Some((segment, file)) if Arc::ptr_eq(&segment, &place.segment) => file,
-        _ => place.segment.open().map_err(io::Error::other)?,
-    };
-    let envelope = place.read(&file);
-    *opened = Some((Arc::clone(&place.segment), file));
-    envelope
 }
 
 pub(super) struct Order<H> {
@@ -206,9 +147,9 @@ impl<H: Handle> Order<H> {
         if self.queue.durability == Durability::Memory && self.memory.held_bytes() <= limits::HELD_BYTES / 2 {
             self.with_effects(wakes, |order, effects| order.receipts.kept(number, effects));
         }
-        let (group, digest) = (self.index.ordinal(), message.digest);
+        let (group, digest) = (self.index.group.ordinal(), message.digest);
         let meta = Meta { number, safe: 0, run_ms, group, total, recipient, joined, digest };
-        if to.is_none() && self.index.is_trim_due() {
+        if to.is_none() && self.index.group.is_trim_due() {
             self.trim();
         }
         Ok(Some(Entered { meta, key, to, frame: message.frame.clone() }))
@@ -266,19 +207,19 @@ impl<H: Handle> Order<H> {
         if self.recipients.get_in(&at.name, at.term).is_none() {
             return (taken, sources, skipped);
         }
-        let passed = self.index.passed_group().saturating_sub(at.group);
+        let passed = self.index.group.passed().saturating_sub(at.group);
         at.group += passed;
         skipped += passed;
         let mut waiting = self.index.after(&at.name, at.number, at.group);
         while taken.numbers.len() < room.min(UNACKNOWLEDGED) && bytes < WRITE_BATCH {
             let Some(next) = waiting.next() else {
                 at.number = self.last;
-                at.group = self.index.ordinal();
+                at.group = self.index.group.ordinal();
                 taken.are_all = true;
                 break;
             };
             at.number = next.number;
-            at.group = at.group.max(next.ordinal.unwrap_or_else(|| self.index.group_until(next.number)));
+            at.group = at.group.max(next.ordinal.unwrap_or_else(|| self.index.group.until(next.number)));
             let Some(size) = self.source(&next, next.number <= at.backlog_until, &mut sources) else {
                 log::error!("message {} is neither in memory nor on disk; please report this", next.number);
                 continue;

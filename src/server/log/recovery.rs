@@ -64,7 +64,7 @@ pub(super) fn read<H: Handle>(
         clock.raise(meta.run_ms);
         let header = order::header_of(envelope);
         let is_group = header.as_ref().is_some_and(|header| header.recipient == Recipient::All);
-        order.index().count_on_from(meta.group.saturating_sub(is_group.into()));
+        order.index().group.count_on_from(meta.group.saturating_sub(is_group.into()));
         while let Some(name) = starts.due(meta.number) {
             order.index().restore_start(&name);
         }
@@ -79,7 +79,7 @@ pub(super) fn read<H: Handle>(
     }
     cursors.settle(disk(), Mark { first: segments.first(0), safe: segments.safe(), reading })?;
     last = last.max(segments.safe());
-    order.index().count_on_from(group);
+    order.index().group.count_on_from(group);
     while let Some(name) = starts.due(u64::MAX) {
         order.index().restore_start(&name);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::files::cursors::{Cursors, Mark};
 use super::files::segment::{Segments, Stored};
-use super::mailboxes::Line;
+use super::mailbox::Line;
 use super::order::header_of;
 use super::recipients::{Handle, Wakes};
 use super::unwritten::{Unwritten, WriterState};

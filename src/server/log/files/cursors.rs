@@ -18,7 +18,7 @@ use crate::names::UserName;
 use crate::server::clock::Reading;
 use crate::server::folder::CURSORS;
 use crate::server::log::StoreError;
-use crate::server::log::mailboxes::{Cursor, Line};
+use crate::server::log::mailbox::{Cursor, Line};
 use crate::storage::FileError;
 use crate::storage::disk::Disk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};
