@@ -88,6 +88,7 @@ fn pure_parts_touch_no_socket_thread_clock_or_file() {
         "text.rs",
         "limits.rs",
         "server/registry/hub.rs",
+        "server/registry/online.rs",
         "server/session/state.rs",
         "server/net/rate_limit.rs",
         "server/log/group.rs",

@@ -49,7 +49,7 @@ pub(super) type Line = (UserName, Fingerprint, u64, Cursor);
 pub(super) struct Waiting {
     pub(super) number: u64,
     pub(super) sender: Arc<UserName>,
-    pub(super) size: u32,
+    pub(super) size: usize,
     pub(super) run_ms: u64,
     pub(super) place: Option<Place>,
 }
@@ -90,7 +90,7 @@ impl Mailbox {
     }
 
     pub(super) fn release(&mut self, waiting: &Waiting) {
-        self.bytes -= usize::try_from(waiting.size).unwrap_or_default();
+        self.bytes -= waiting.size;
         if let Some(count) = self.by_sender.get_mut(&waiting.sender) {
             *count -= 1;
             if *count == 0 {

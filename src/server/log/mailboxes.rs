@@ -101,8 +101,7 @@ impl Index {
         if let Some(mailbox) = self.mailboxes.get_mut(to) {
             mailbox.bytes += new.size;
             *mailbox.by_sender.entry(Arc::clone(&sender)).or_default() += 1;
-            let size = u32::try_from(new.size).unwrap_or(u32::MAX);
-            let New { number, run_ms, place, .. } = new;
+            let New { number, size, run_ms, place, .. } = new;
             mailbox.direct.push_back(Waiting { number, sender, size, run_ms, place });
         }
     }

@@ -1,10 +1,10 @@
-//! Who is here. Pure: no socket, no thread, no clock, no cryptography.
+//! The sessions of this server and their seats. Pure: no socket, no thread, no clock, no cryptography.
 //!
 //! A *seat* is a logged-in session. Handles are whatever the caller reaches a session by.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
+use super::online::Online;
 use crate::limits::SESSIONS_PER_ACCOUNT;
 use crate::names::UserName;
 use crate::server::net::SessionId;
@@ -14,18 +14,9 @@ use crate::wire::to_server::Mode;
 pub(crate) struct Hub<H> {
     seats: usize,
     sessions: BTreeMap<SessionId, Session<H>>,
-    receiving: BTreeMap<UserName, SessionId>,
     /// Those who are told who comes and who leaves.
     watching: BTreeSet<SessionId>,
-    /// Names that came or left lately.
-    changed: BTreeMap<UserName, Changed>,
-}
-
-/// What was so before a name first came or left.
-struct Changed {
-    was_online: bool,
-    /// It was gathered for a whole round.
-    is_due: bool,
+    online: Online<SessionId>,
 }
 
 /// Who came and who left, by name, and who is to be told.
@@ -63,13 +54,7 @@ pub(crate) enum NoSeat {
 impl<H: Clone> Hub<H> {
     /// An empty room.
     pub(crate) fn new(seats: usize) -> Self {
-        Self {
-            seats,
-            sessions: BTreeMap::new(),
-            receiving: BTreeMap::new(),
-            watching: BTreeSet::new(),
-            changed: BTreeMap::new(),
-        }
+        Self { seats, sessions: BTreeMap::new(), watching: BTreeSet::new(), online: Online::default() }
     }
 
     /// Gives a session a seat.
@@ -88,8 +73,7 @@ impl<H: Clone> Hub<H> {
         let replaced = replaced.and_then(|old| self.remove(old));
         self.sessions.insert(id, Session { name: name.clone(), handle });
         if mode == Mode::Receiving {
-            self.note(name);
-            self.receiving.insert(name.clone(), id);
+            self.online.came(name, id);
         }
         Ok(Seated { replaced, taken: self.taken() })
     }
@@ -110,12 +94,7 @@ impl<H: Clone> Hub<H> {
     /// What changed in the end for names that came or left before the last call: whoever left and is back by then did not. What
     /// happened since is for the next call. None if nobody is to be told of anything.
     pub(crate) fn news(&mut self) -> Option<News<H>> {
-        let changed = std::mem::take(&mut self.changed).into_iter();
-        let (due, waiting): (BTreeMap<_, _>, _) = changed.partition(|(_, changed)| changed.is_due);
-        self.changed = waiting;
-        self.changed.values_mut().for_each(|changed| changed.is_due = true);
-        let names = due.into_iter().map(|(name, changed)| (self.is_online(&name), name, changed.was_online));
-        let names: Vec<_> = names.filter(|(is, _, was)| is != was).map(|(is, name, _)| (name, is)).collect();
+        let names = self.online.changes();
         let watchers = || self.watching.iter().filter_map(|id| Some(self.sessions.get(id)?.handle.clone())).collect();
         (!names.is_empty() && !self.watching.is_empty()).then(|| News { names, watchers: watchers() })
     }
@@ -139,14 +118,12 @@ impl<H: Clone> Hub<H> {
 
     /// Names with a receiving session, alphabetically after `after`, at most `count`.
     pub(crate) fn online(&self, after: Option<&UserName>, count: usize) -> Vec<UserName> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let names = self.receiving.range::<UserName, _>((start, Bound::Unbounded));
-        names.take(count).map(|(name, _)| name.clone()).collect()
+        self.online.page(after, count)
     }
 
     /// Whether the account has a receiving session.
     pub(crate) fn is_online(&self, name: &UserName) -> bool {
-        self.receiving.contains_key(name)
+        self.online.session(name).is_some()
     }
 
     /// Seats taken.
@@ -155,7 +132,7 @@ impl<H: Clone> Hub<H> {
     }
 
     fn seat_to_take_over(&self, name: &UserName, mode: Mode) -> Option<SessionId> {
-        let receiving = self.receiving.get(name).copied();
+        let receiving = self.online.session(name);
         if mode == Mode::Receiving && receiving.is_some() {
             return receiving;
         }
@@ -173,17 +150,8 @@ impl<H: Clone> Hub<H> {
     fn remove(&mut self, id: SessionId) -> Option<H> {
         let session = self.sessions.remove(&id)?;
         self.watching.remove(&id);
-        if self.receiving.get(&session.name) == Some(&id) {
-            self.note(&session.name);
-            self.receiving.remove(&session.name);
-        }
+        self.online.left(&session.name, id);
         Some(session.handle)
-    }
-
-    /// This name is about to come or to leave.
-    fn note(&mut self, name: &UserName) {
-        let was_online = self.is_online(name);
-        self.changed.entry(name.clone()).or_insert(Changed { was_online, is_due: false });
     }
 }
 
@@ -290,7 +258,7 @@ mod tests {
         hub.watch(1, true);
         for id in 2..1000 {
             hub.enter(id, &name("bob"), Mode::Receiving, id).unwrap();
-            assert!(hub.changed.len() <= 2);
+            assert!(hub.online.changed_count() <= 2);
         }
         assert!(hub.news().is_none());
         assert_eq!(hub.news().unwrap().names, [(name("alice"), true), (name("bob"), true)]);

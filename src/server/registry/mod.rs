@@ -2,5 +2,6 @@
 
 pub(crate) mod handle;
 pub(crate) mod hub;
+mod online;
 pub(crate) mod presence;
 pub(crate) mod seat;

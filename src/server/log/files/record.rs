@@ -55,12 +55,8 @@ pub(crate) fn write(meta: &Meta, envelope: &[u8], out: &mut Vec<u8>) {
     out.extend(meta.joined.to_be_bytes());
     out.extend(meta.digest);
     out.extend(envelope);
-    let written = out.get_mut(begin..).and_then(|record| record.split_first_chunk_mut::<HEAD>());
-    if let Some((head, body)) = written {
-        let [l0, l1, l2, l3, ..] = *head;
-        let [c0, c1, c2, c3] = checksum(length, body).to_be_bytes();
-        *head = [l0, l1, l2, l3, c0, c1, c2, c3];
-    }
+    let sum = checksum(length, &out[begin + HEAD..]).to_be_bytes();
+    out[begin + length.len()..begin + HEAD].copy_from_slice(&sum);
 }
 
 /// Reads the record that begins here, if there is a whole and undamaged one.

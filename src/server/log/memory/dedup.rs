@@ -41,7 +41,7 @@ impl Ids {
 
     pub(crate) fn key(&self, sender: Fingerprint, id: MessageId) -> Key {
         let mut bytes = sender.0;
-        bytes.iter_mut().skip(16).zip(id.0).for_each(|(to, from)| *to = from);
+        bytes[16..].copy_from_slice(&id.0);
         Key { bytes, hash: self.hashes.hash_one(bytes) }
     }
 
