@@ -217,7 +217,14 @@ fn server_frames() -> Vec<ToClient> {
     vec![
         ToClient::Registered,
         ToClient::Challenge { server_first: "r=nonce,s=c2FsdA==,i=600000".to_owned() },
-        ToClient::Welcome { server_final: "v=c2ln".to_owned(), seats_taken: 2, seats: 10, bundle: 3, kept: 42 },
+        ToClient::Welcome {
+            server_final: "v=c2ln".to_owned(),
+            seats_taken: 2,
+            seats: 10,
+            bundle: 3,
+            kept: 42,
+            acknowledged: 41,
+        },
         ToClient::Status { msg_id: MessageId([0xa1; 16]), state: State::Delivered, reached: 1, total: 1 },
         ToClient::Refused { msg_id: MessageId([0xa1; 16]), reason: Reason::new(Code::Away) },
         ToClient::Deliver { delivery: DELIVERY, backlog: false, envelope: vec![0xe0; 4] },

@@ -117,6 +117,8 @@ frames! {
             bundle: u64,
             /// Number of the last message that is safe on the server's disk.
             kept: u64,
+            /// Number of the last message that a session of this account acknowledged; 0 if none did, or for an errand.
+            acknowledged: u64,
         };
         /// What became of a message; a later one overrides an earlier.
         Status = 0x84 {

@@ -5,9 +5,10 @@ use std::os::unix::fs::MetadataExt;
 
 use data_encoding::BASE64;
 use topchat::crypto::digest::sha256;
+use topchat::crypto::envelope::{self, SealWith};
 use topchat::names::UserName;
-use topchat::wire::signed;
 use topchat::wire::to_server::Mode;
+use topchat::wire::{Header, MessageId, signed};
 
 use super::home::{Home, refused};
 use crate::support::people::{ALICE, BOB};
@@ -92,6 +93,45 @@ fn a_second_machine_reads_is_read_and_knows_whom_the_first_one_knew() {
         before = envelope.1.header.seq;
         assert_eq!(sent.finish().code, Some(0));
     }
+}
+
+/// Who listens here and there is not alarmed about what came to the other machine; what came to neither is still told.
+#[test]
+fn machines_that_take_turns_are_not_told_that_messages_are_missing_and_a_lost_one_is() {
+    let server = TestServer::start();
+    let (first, second) = two_machines(&server, &[]);
+    assert_eq!(second.run_in(&["keys", "import", FILE]).code, Some(0));
+    let mut bob = RawClient::again(server.address, &BOB, Mode::Receiving);
+    let mut seq = 0;
+    let mut says = |lost: u64| {
+        seq += 1 + lost;
+        let key = ALICE.encryption.public();
+        let header = Header {
+            msg_id: MessageId([seq as u8; 16]),
+            seq,
+            prev: seq - 1,
+            ..BOB.header("alice", key.fingerprint(), 0)
+        };
+        bob.send_envelope(&envelope::seal(header, &seq.to_string(), SealWith::Direct(key), &BOB.identity).unwrap());
+    };
+    let listen = |home: &Home| -> Vec<String> {
+        let heard = home.run_in(&["listen", "--count", "2", "--json", "--quiet", "--timeout", "30"]);
+        assert_eq!(heard.code, Some(0), "{heard:?}");
+        let lines = heard.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.map(|line| line["notice"].as_str().or(line["text"].as_str()).unwrap().to_owned()).collect()
+    };
+    let mut heard = |home: &Home, lost: u64| {
+        says(lost);
+        says(0);
+        listen(home)
+    };
+    assert_eq!(heard(&first, 0), ["1", "2"]);
+    assert_eq!(heard(&second, 0), ["3", "4"], "the first of all tells nothing");
+    assert_eq!(heard(&first, 0), ["elsewhere", "5", "6"]);
+    assert_eq!(heard(&first, 0), ["7", "8"]);
+    assert_eq!(heard(&first, 1), ["missing", "10", "11"]);
+    assert_eq!(heard(&second, 0), ["elsewhere", "12", "13"]);
+    assert_eq!(heard(&second, 1), ["missing", "15", "16"]);
 }
 
 fn delivered(frame: topchat::wire::ToClient) -> Option<(topchat::wire::DeliveryId, topchat::wire::Envelope)> {

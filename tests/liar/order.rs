@@ -86,6 +86,18 @@ fn swapped_messages_are_shown_with_a_notice_and_a_dropped_one_is_told() {
     assert_eq!(told(&finished).iter().filter(|line| *line == missing).count(), 2, "of 3 before 4, and of 5 for good");
 }
 
+/// A server can say that another session took what it dropped: that is told as its word, and holds for one message of each sender.
+#[test]
+fn a_message_dropped_under_the_pretext_of_another_session_is_told_as_the_servers_word() {
+    let mut stage = Stage::new();
+    stage.play(&[now(2)]);
+    stage.liar.taken = 100;
+    let (_, finished) = stage.play(&[now(5), now(8)]);
+    let pretext =
+        "messages from bob to you did not come here: the server says that another session of this account took them";
+    assert_eq!(told(&finished), [pretext, "a message from bob to you is missing"], "{finished:?}");
+}
+
 /// T45: no clock of a sender loses a message or lets a copy through.
 #[test]
 fn messages_of_1970_and_2100_are_shown_with_a_mark_and_their_copies_are_not() {

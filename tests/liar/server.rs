@@ -23,6 +23,8 @@ pub struct Liar {
     listener: TcpListener,
     tls: ServerTls,
     pem: CertificatePem,
+    /// Number of the last message that another session of the account took, as it says; what it delivers comes behind that.
+    pub taken: u64,
 }
 
 /// One connection of a client.
@@ -31,6 +33,7 @@ pub struct Line {
     wakeup: Wakeup,
     /// Every frame that came since the login, as it came.
     pub received: Vec<Vec<u8>>,
+    /// Number of the last delivery, and of the last one that another session took.
     deliveries: u64,
     /// The client's first message, if it was taken already.
     started: Option<(Mode, String)>,
@@ -39,7 +42,7 @@ pub struct Line {
 impl Liar {
     pub fn start() -> Self {
         let (tls, pem) = new_identity();
-        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls, pem }
+        Self { listener: TcpListener::bind("127.0.0.1:0").unwrap(), tls, pem, taken: 0 }
     }
 
     /// Another certificate from now on, at the same address.
@@ -74,7 +77,7 @@ impl Liar {
         assert!(ready.readable, "no client came in time");
         let (socket, _) = self.listener.accept().unwrap();
         let connection = Connection::accept(socket, &self.tls).unwrap();
-        let mut line = Line { connection, wakeup, received: Vec::new(), deliveries: 0, started: None };
+        let mut line = Line { connection, wakeup, received: Vec::new(), deliveries: self.taken, started: None };
         while !line.connection.handshake().unwrap() {
             line.wait(deadline);
         }
@@ -143,7 +146,8 @@ impl Line {
     }
 
     pub fn welcome(&mut self, server_final: String) {
-        self.send(&ToClient::Welcome { server_final, seats_taken: 1, seats: 10, bundle: 1, kept: 0 });
+        let acknowledged = self.deliveries;
+        self.send(&ToClient::Welcome { server_final, seats_taken: 1, seats: 10, bundle: 1, kept: 0, acknowledged });
     }
 
     /// Answers a lookup of any name with this bundle, whatever was asked for.

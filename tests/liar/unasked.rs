@@ -82,7 +82,11 @@ fn a_flood_of_junk_hides_no_message_and_fills_neither_screen_nor_memory() {
             1..25 => relabelled(&unsigned, |header| header.msg_id = id),
             _ => relabelled(&unknown, |header| header.msg_id = id),
         };
-        line.deliver(junk.encode());
+        // No more are unacknowledged than may be.
+        match number % 500 {
+            499 => stage.deliver(&mut line, &junk.encode()),
+            _ => drop(line.deliver(junk.encode())),
+        }
     }
     stage.deliver(&mut line, &BOB.seal_to(&ALICE, "the end", 0x48).encode());
     let grown = resident_kib(listening.running.id()).saturating_sub(before);
@@ -92,6 +96,22 @@ fn a_flood_of_junk_hides_no_message_and_fills_neither_screen_nor_memory() {
     let told = told(&finished);
     assert!(told.len() < 100, "{} lines", told.len());
     assert!(grown < 40_000, "memory grew by {grown} KiB");
+}
+
+/// Keys that are not told keep messages waiting. They are acknowledged as far as they find room, and behind 1024 that are not, the server
+/// sends what it must not.
+#[test]
+fn a_server_that_tells_no_keys_and_delivers_on_and_on_is_left() {
+    let stage = Stage::new();
+    let (mut line, listening) = stage.listen();
+    let unknown = CAROL.seal_to_all("no contact of hers", 0x47);
+    for number in 0..3000_u32 {
+        let id = MessageId(u128::from(number).to_be_bytes());
+        line.deliver(relabelled(&unknown, |header| header.msg_id = id).encode());
+    }
+    let finished = listening.finish();
+    let told = "error: the server sent what it must not: a further Deliver instead of an answer to Lookup";
+    assert!(finished.stderr.contains(told), "{}", finished.stderr);
 }
 
 /// The most memory that the process ever had.

@@ -130,6 +130,13 @@ pub enum Notice {
     },
     /// Bytes that are no envelope: the server should not have passed them on.
     Malformed,
+    /// The sender's counter tells of messages that never came here. The server said that another session of the account took some.
+    Elsewhere {
+        /// Whose.
+        from: UserName,
+        /// To whom they were sent.
+        to: Recipient,
+    },
     /// The sender's counter tells of messages that never came.
     Missing {
         /// Whose.

@@ -5,6 +5,7 @@ use crate::client::error::Error;
 use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::model::refusal::{Asked, Refusal};
+use crate::client::state::seen::Reached;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{ClientFirst, Password, Salted, ScramError};
 use crate::names::UserName;
@@ -64,7 +65,8 @@ pub(crate) fn log_in(
     let signature = sign(&signed::login(last.auth_message()))?;
     dialogue.send(&ToServer::LoginProof { client_final: last.message().to_owned(), signature })?;
     let (server_final, welcome) = match dialogue.next()? {
-        ToClient::Welcome { server_final, seats_taken, seats, bundle, kept } => {
+        ToClient::Welcome { server_final, seats_taken, seats, bundle, kept, acknowledged } => {
+            dialogue.logged_in(Reached { acknowledged, kept });
             (server_final, Welcome { taken: seats_taken, seats, bundle, kept })
         }
         other => return Err(dialogue.unexpected(other, "Welcome")),
@@ -127,7 +129,7 @@ mod tests {
     }
 
     fn welcome(server_final: String) -> ToClient {
-        ToClient::Welcome { server_final, seats_taken: 1, seats: 10, bundle: 1, kept: 0 }
+        ToClient::Welcome { server_final, seats_taken: 1, seats: 10, bundle: 1, kept: 0, acknowledged: 0 }
     }
 
     #[test]

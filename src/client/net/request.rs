@@ -10,6 +10,7 @@ use crate::client::error::cause::ProtocolError;
 use crate::client::error::server::ServerError;
 use crate::client::model::deadline::Until;
 use crate::client::model::refusal::{Asked, Refusal};
+use crate::client::state::seen::Reached;
 use crate::limits::{ANSWER_WITHIN, LAST_WORDS_WITHIN};
 use crate::wire::{ToClient, ToServer};
 
@@ -29,6 +30,8 @@ pub(crate) struct Dialogue {
     last_request: u32,
     /// What a refusal without a number is about.
     asked: Asked,
+    /// What the server said at the login.
+    reached: Reached,
     /// When all of the command must be done.
     until: Option<Until>,
 }
@@ -37,7 +40,16 @@ impl Dialogue {
     /// A dialogue with the server at `address`.
     pub(crate) fn new(link: Link, address: String) -> Self {
         let (reading, waiting) = (link.reading(), VecDeque::new());
-        Self { link: Arc::new(link), reading, waiting, address, last_request: 0, asked: Asked::Session, until: None }
+        Self {
+            link: Arc::new(link),
+            reading,
+            waiting,
+            address,
+            last_request: 0,
+            asked: Asked::Session,
+            reached: Reached::default(),
+            until: None,
+        }
     }
 
     /// Every answer is waited for until then only.
@@ -58,6 +70,16 @@ impl Dialogue {
     /// Names what refusals from now on are about.
     pub(crate) fn asks(&mut self, asked: Asked) {
         self.asked = asked;
+    }
+
+    /// It is logged in: so far the server is.
+    pub(crate) fn logged_in(&mut self, reached: Reached) {
+        self.reached = reached;
+    }
+
+    /// What the server said at the login.
+    pub(crate) fn reached(&self) -> Reached {
+        self.reached
     }
 
     /// Sends a frame.

@@ -206,7 +206,7 @@ impl Steps<'_> {
         self.news.insert(awaited.clone(), (header.sender_fp, Standing::Contact));
         match self.deferred.add(message.entry, awaited, Standing::Contact) {
             // What is missing before it is told once.
-            true => drop(self.places.insert(message.entry, Place { missing: false, ..place })),
+            true => drop(self.places.insert(message.entry, Place { gap: None, ..place })),
             false => actions.push(done(message, Signed::Yes)),
         }
     }

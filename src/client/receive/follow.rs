@@ -39,6 +39,7 @@ pub(crate) fn listen_on(
     let mut is_back = false;
     loop {
         let begun = Instant::now();
+        receiving.inbox.logged_in(dialogue.reached(), receiving.receiver.ledger_mut());
         let (link, reading, waiting) = dialogue.into_parts();
         circuit.set(Some(Arc::clone(&link)));
         follower.connected(is_back)?;

@@ -204,7 +204,7 @@ impl Turn<'_, '_> {
         let Receiving { inbox, receiver, owed, unacknowledged, .. } = &mut *self.receiving;
         *unacknowledged += deliveries.len();
         if *unacknowledged > UNACKNOWLEDGED {
-            let (found, expected) = ("Deliver", "an Ack of those before");
+            let (found, expected) = ("a further Deliver", "an answer to Lookup");
             return Err(ProtocolError::Unexpected { found, expected }.into());
         }
         let (mut incoming, mut actions) = (Vec::new(), Vec::new());

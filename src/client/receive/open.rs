@@ -7,7 +7,7 @@ use super::{Action, Signed, Steps, done};
 use crate::client::model::event::{Notice, Opened};
 use crate::client::model::pin::SignedBy;
 use crate::client::state::inbox::Entry;
-use crate::client::state::seen::Seen;
+use crate::client::state::seen::{Gap, Seen};
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::{self, OpenWith};
 use crate::crypto::group_key::GroupKeys;
@@ -41,7 +41,7 @@ impl<'a> Steps<'a> {
             }
             None => {
                 let counted = self.places.remove(&message.entry);
-                let place = counted.unwrap_or_else(|| self.ledger.counters.count(header));
+                let place = counted.unwrap_or_else(|| self.ledger.counters.count(header, message.number));
                 let (first_ms, number, entry) = (message.received_ms, message.number, message.entry);
                 self.open(message, keys, Seen { digest, first_ms, number, entry, place }, now, actions);
             }
@@ -52,9 +52,12 @@ impl<'a> Steps<'a> {
     fn open(&mut self, message: Entry, keys: &SignedBy, seen: Seen, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
         let (from, id) = (header.sender.clone(), header.msg_id);
-        if seen.place.missing {
-            let to = header.recipient.clone();
-            actions.push(Action::Tell(Notice::Missing { from: from.clone(), to }));
+        if let Some(gap) = seen.place.gap {
+            let (from, to) = (from.clone(), header.recipient.clone());
+            actions.push(Action::Tell(match gap {
+                Gap::Elsewhere => Notice::Elsewhere { from, to },
+                Gap::Missing => Notice::Missing { from, to },
+            }));
         }
         let group = self.group_keys_for(header);
         let Some(with) = self.key_for(header, group.as_deref()) else {

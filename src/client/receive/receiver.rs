@@ -35,6 +35,11 @@ impl<'a> Receiver<'a> {
         &self.steps.ledger
     }
 
+    /// The same, to be told of a login.
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.steps.ledger
+    }
+
     /// A new connection: what was asked for on the old one will not be answered.
     pub fn restart(&mut self) {
         self.steps.restart();

@@ -11,7 +11,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::journal;
-use super::seen::{Counter, Ledger, Place, Seen};
+use super::seen::{Counter, Ledger, Place, Reached, Seen};
 use crate::client::error::Error;
 use crate::crypto::digest::sha256;
 use crate::limits::INBOX_WITHIN;
@@ -28,6 +28,8 @@ pub struct Inbox {
     /// What is received and not done.
     open: BTreeMap<u64, Entry>,
     last: u64,
+    /// Who has the server's messages up to this number is known: they came here, or went to another session.
+    received: u64,
     /// What could not be written yet and may be written later: a crash before that only repeats what was shown.
     unwritten: Vec<Record>,
     _lock: Lock,
@@ -67,7 +69,9 @@ enum Record {
     Opened { entry: u64 },
     Done { entry: u64, counted: bool },
     Seen { sender: String, id: String, digest: String, ms: i64, number: u64 },
-    Counter { sender: String, to: String, highest: u64, known: u64 },
+    Counter { sender: String, to: String, highest: u64, known: u64, number: u64 },
+    Login { acknowledged: u64, kept: u64 },
+    Numbers { received: u64, elsewhere: u64 },
 }
 
 impl Inbox {
@@ -94,8 +98,8 @@ impl Inbox {
     fn read(folder: &Path, disk: Box<dyn Disk>, lock: Lock) -> Result<(Self, Ledger), Error> {
         let mut reading = Reading::default();
         let journal = journal::open(folder, &FORMAT, disk, |record| reading.take(record))?;
-        let Reading { open, ledger, last } = reading;
-        let mut inbox = Self { journal, open, last, unwritten: Vec::new(), _lock: lock };
+        let Reading { open, ledger, last, received } = reading;
+        let mut inbox = Self { journal, open, last, received, unwritten: Vec::new(), _lock: lock };
         inbox.tidy(&ledger)?;
         Ok((inbox, ledger))
     }
@@ -106,8 +110,18 @@ impl Inbox {
         let entries: Vec<_> = (first..).zip(incoming).map(|(entry, incoming)| came(entry, incoming, now_ms)).collect();
         self.write(entries.iter().map(received).collect())?;
         self.last += entries.len() as u64;
+        self.received = entries.iter().map(|entry| entry.number).fold(self.received, u64::max);
         self.open.extend(entries.iter().map(|entry| (entry.entry, entry.clone())));
         Ok(entries)
+    }
+
+    /// A login: tells what another session took meanwhile. It is written with what comes next, as the next login tells it, too.
+    pub(crate) fn logged_in(&mut self, at: Reached, ledger: &mut Ledger) {
+        let before = (self.received, ledger.counters.elsewhere());
+        self.received = ledger.counters.logged_in(self.received, at);
+        if (self.received, ledger.counters.elsewhere()) != before {
+            self.unwritten.push(Record::Login { acknowledged: at.acknowledged, kept: at.kept });
+        }
     }
 
     /// These hold and are about to be shown.
@@ -168,7 +182,9 @@ impl Inbox {
             to: to.to_string(),
             highest: counter.highest,
             known: counter.known,
+            number: counter.number,
         });
+        let numbers = Record::Numbers { received: self.received, elsewhere: ledger.counters.elsewhere() };
         let done = ledger.seen.iter().filter(|(_, _, seen)| !self.open.contains_key(&seen.entry));
         let seen = done.map(|(sender, id, seen)| Record::Seen {
             sender: sender.to_hex(),
@@ -181,7 +197,7 @@ impl Inbox {
             let opened = entry.is_repeated.then_some(Record::Opened { entry: entry.entry });
             [received(entry)].into_iter().chain(opened)
         });
-        let records: Vec<_> = counters.chain(seen).chain(open).collect();
+        let records: Vec<_> = counters.chain([numbers]).chain(seen).chain(open).collect();
         self.journal.rewrite(records.len() as u64, &records)?;
         self.unwritten.clear();
         Ok(())
@@ -209,6 +225,7 @@ struct Reading {
     open: BTreeMap<u64, Entry>,
     ledger: Ledger,
     last: u64,
+    received: u64,
 }
 
 impl Reading {
@@ -219,13 +236,14 @@ impl Reading {
                 let envelope = Envelope::parse(&bytes).map_err(|error| error.to_string())?;
                 let new = Entry { entry, number, backlog, received_ms: ms, is_repeated: false, envelope };
                 self.last = self.last.max(entry);
+                self.received = self.received.max(number);
                 self.open.insert(entry, new);
             }
             Record::Opened { entry } => {
                 let open = self.open.get_mut(&entry).ok_or("of an entry that is not there")?;
                 open.is_repeated = true;
                 let header = &open.envelope.header;
-                let place = self.ledger.counters.count(header);
+                let place = self.ledger.counters.count(header, open.number);
                 let digest = sha256(&open.envelope.encode());
                 let seen = Seen { digest, first_ms: open.received_ms, number: open.number, entry, place };
                 self.ledger.seen.record(header.sender_fp, header.msg_id, seen);
@@ -233,16 +251,23 @@ impl Reading {
             Record::Done { entry, counted } => {
                 let done = self.open.remove(&entry).ok_or("of an entry that is not there")?;
                 if counted && !done.is_repeated {
-                    self.ledger.counters.count(&done.envelope.header);
+                    self.ledger.counters.count(&done.envelope.header, done.number);
                 }
             }
             Record::Seen { sender, id, digest, ms, number } => {
                 let seen = Seen { digest: hex(&digest)?, first_ms: ms, number, entry: 0, place: Place::default() };
                 self.ledger.seen.record(Fingerprint(hex(&sender)?), MessageId(hex(&id)?), seen);
             }
-            Record::Counter { sender, to, highest, known } => {
+            Record::Counter { sender, to, highest, known, number } => {
                 let to: Recipient = to.parse().map_err(|_| "that can't be a name")?;
-                self.ledger.counters.restore(Fingerprint(hex(&sender)?), to, Counter { highest, known });
+                self.ledger.counters.restore(Fingerprint(hex(&sender)?), to, Counter { highest, known, number });
+            }
+            Record::Login { acknowledged, kept } => {
+                self.received = self.ledger.counters.logged_in(self.received, Reached { acknowledged, kept });
+            }
+            Record::Numbers { received, elsewhere } => {
+                self.received = received;
+                self.ledger.counters.restore_elsewhere(elsewhere);
             }
         }
         Ok(())
@@ -256,7 +281,7 @@ fn hex<const N: usize>(digits: &str) -> Result<[u8; N], String> {
 
 const FORMAT: Format = Format {
     name: "inbox",
-    version: 2,
+    version: 3,
     stake: "messages that were not shown yet, and what is known of those that were",
     digest: sha256,
 };

@@ -66,16 +66,36 @@ impl SeenIds {
 /// Where a message stands among its sender's to the same recipient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// It tells of an earlier one that never came.
-    pub(crate) missing: bool,
+    /// It tells of an earlier one that never came here.
+    pub(crate) gap: Option<Gap>,
     /// A later one told that this one was sent before.
     pub(crate) late: bool,
+}
+
+/// Why an earlier message may never have come here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// Another session of the account may have it: the server said that one acknowledged messages since the last one of the pair.
+    Elsewhere,
+    /// For no reason that is known.
+    Missing,
+}
+
+/// What a server said at a login of how far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// Number of the last message that a session of the account acknowledged; 0 if none did.
+    pub(crate) acknowledged: u64,
+    /// Number of the last message that is safe on its disk.
+    pub(crate) kept: u64,
 }
 
 /// The counters seen, per sender's key and recipient.
 #[derive(Default)]
 pub(crate) struct Counters {
     counters: HashMap<(Fingerprint, Recipient), Counter>,
+    /// Number of the last message that another session of the account took, as the server said.
+    elsewhere: u64,
 }
 
 /// The counters of one pair.
@@ -85,21 +105,51 @@ pub(crate) struct Counter {
     pub(crate) highest: u64,
     /// The highest one that is known to have been accepted before another that was seen.
     pub(crate) known: u64,
+    /// The server's number of the last message that was counted.
+    pub(crate) number: u64,
 }
 
 impl Counters {
-    /// What the counter of a message tells; it counts as seen from now on. The first one of a pair has nothing to
-    /// compare with. Gaps are normal, and so is an order in which two processes of one account sent at once: only
-    /// `prev` tells what was accepted before.
-    pub(crate) fn count(&mut self, header: &Header) -> Place {
-        let first = Counter { highest: header.seq, known: header.prev };
+    /// What the counter of a message tells, which came with this number of the server's; it counts as seen from now on. The first one
+    /// of a pair has nothing to compare with. Gaps are normal, and so is an order in which two processes of one account sent at once:
+    /// only `prev` tells what was accepted before.
+    pub(crate) fn count(&mut self, header: &Header, number: u64) -> Place {
+        let first = Counter { highest: header.seq, known: header.prev, number };
         let key = (header.sender_fp, header.recipient.clone());
         let counter = self.counters.entry(key).or_insert(first);
-        let missing = header.prev > counter.highest;
+        let reason = if counter.number < self.elsewhere { Gap::Elsewhere } else { Gap::Missing };
+        let gap = (header.prev > counter.highest).then_some(reason);
         let late = header.seq < counter.highest && header.seq <= counter.known;
         counter.highest = header.seq.max(counter.highest);
         counter.known = header.prev.max(counter.known);
-        Place { missing, late }
+        counter.number = number.max(counter.number);
+        Place { gap, late }
+    }
+
+    /// A login, where messages up to `received` had come. Gives up to where it is known now who has them.
+    ///
+    /// What the server has acknowledgements for behind that, another session took. Where its log ends before that, a crash or an older
+    /// copy of its data has taken the end back, and the numbers after it come again, for other messages.
+    pub(crate) fn logged_in(&mut self, received: u64, at: Reached) -> u64 {
+        let end = at.kept.max(at.acknowledged);
+        if end < received {
+            self.elsewhere = self.elsewhere.min(end);
+            self.counters.values_mut().for_each(|counter| counter.number = counter.number.min(end));
+        }
+        if at.acknowledged > received {
+            self.elsewhere = at.acknowledged;
+        }
+        received.min(end).max(at.acknowledged)
+    }
+
+    /// Number of the last message that another session took.
+    pub(crate) fn elsewhere(&self) -> u64 {
+        self.elsewhere
+    }
+
+    /// The same of an earlier run.
+    pub(crate) fn restore_elsewhere(&mut self, number: u64) {
+        self.elsewhere = number;
     }
 
     /// A counter of an earlier run.
@@ -268,24 +318,52 @@ mod tests {
         }
     }
 
+    /// What a message tells that came with its counter as the server's number.
+    fn count(counters: &mut Counters, seq: u64, prev: u64) -> Option<Gap> {
+        counters.count(&header(seq, prev), seq).gap
+    }
+
     #[test]
     fn a_gap_is_told_once_and_a_fresh_start_is_none() {
         let mut counters = Counters::default();
-        assert!(!counters.count(&header(7, 6)).missing, "nothing to compare with");
-        assert!(!counters.count(&header(9, 7)).missing, "8 was refused by the server");
-        assert!(counters.count(&header(12, 11)).missing);
-        assert!(!counters.count(&header(13, 12)).missing);
-        assert_eq!(counters.count(&header(11, 9)), Place { missing: false, late: true }, "the one that was missing");
+        assert_eq!(count(&mut counters, 7, 6), None, "nothing to compare with");
+        assert_eq!(count(&mut counters, 9, 7), None, "8 was refused by the server");
+        assert_eq!(count(&mut counters, 12, 11), Some(Gap::Missing));
+        assert_eq!(count(&mut counters, 13, 12), None);
+        let late = counters.count(&header(11, 9), 14);
+        assert_eq!(late, Place { gap: None, late: true }, "the one that was missing");
     }
 
     #[test]
     fn two_processes_that_send_at_once_raise_no_alarm() {
         let mut counters = Counters::default();
         let quiet = Place::default();
-        assert_eq!(counters.count(&header(4, 3)), quiet);
-        assert_eq!(counters.count(&header(6, 4)), quiet);
-        assert_eq!(counters.count(&header(5, 4)), quiet);
-        assert_eq!(counters.count(&header(7, 6)), quiet);
+        for (seq, prev) in [(4, 3), (6, 4), (5, 4), (7, 6)] {
+            assert_eq!(counters.count(&header(seq, prev), seq), quiet);
+        }
+    }
+
+    #[test]
+    fn a_gap_is_laid_to_another_session_once_for_each_sender_after_the_login_that_told_of_it() {
+        let mut counters = Counters::default();
+        assert_eq!(count(&mut counters, 7, 6), None);
+        assert_eq!(counters.logged_in(7, Reached { acknowledged: 7, kept: 9 }), 7, "nobody took anything");
+        assert_eq!(count(&mut counters, 9, 8), Some(Gap::Missing));
+        assert_eq!(counters.logged_in(9, Reached { acknowledged: 20, kept: 20 }), 20);
+        // Behind a login that tells no more, as the sender was silent meanwhile.
+        assert_eq!(counters.logged_in(25, Reached { acknowledged: 25, kept: 25 }), 25);
+        assert_eq!(count(&mut counters, 30, 29), Some(Gap::Elsewhere));
+        assert_eq!(count(&mut counters, 33, 32), Some(Gap::Missing), "it had its excuse");
+    }
+
+    #[test]
+    fn the_numbers_of_a_server_that_was_set_back_begin_anew() {
+        let mut counters = Counters::default();
+        assert_eq!(count(&mut counters, 90, 89), None);
+        assert_eq!(counters.logged_in(90, Reached { acknowledged: 40, kept: 50 }), 50);
+        assert_eq!(counters.count(&header(92, 91), 51).gap, Some(Gap::Missing), "nobody took what the server lost");
+        assert_eq!(counters.logged_in(51, Reached { acknowledged: 60, kept: 60 }), 60);
+        assert_eq!(counters.count(&header(95, 94), 61).gap, Some(Gap::Elsewhere));
     }
 
     #[test]

@@ -248,6 +248,8 @@ mod tests {
         assert_eq!((&copy["from"], &copy["first"]), (&"bob".into(), &"2026-11-23T12:04:11Z".into()));
         let missing = read(Notice::Missing { from: bob.clone(), to: crate::names::Recipient::All });
         assert_eq!((&missing["from"], &missing["to"]), (&"bob".into(), &"ALL".into()));
+        let elsewhere = read(Notice::Elsewhere { from: bob.clone(), to: "alice".parse().unwrap() });
+        assert_eq!((&elsewhere["notice"], &elsewhere["to"]), (&"elsewhere".into(), &"alice".into()));
         let (theirs, ours) = ("1a2b".to_owned(), Some("3c4d".to_owned()));
         let other = read(Notice::OtherGroupKey { from: bob.clone(), theirs, ours, count: 2, lost: 0 });
         assert_eq!((&other["theirs"], &other["ours"]), (&"1a2b".into(), &"3c4d".into()));

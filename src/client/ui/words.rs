@@ -18,6 +18,7 @@ impl Page {
             }
             Notice::Held { from, count, lost } => return vec![held_for_choosing(from, &held(*count, *lost))],
             Notice::Copy { from, id, first_ms } => self.copy(from, *id, *first_ms),
+            Notice::Elsewhere { from, to } => elsewhere(from, to),
             Notice::GivenUp { from, id } => under_a_key(from, *id, &format!("that {from} gave up long ago")),
             Notice::GroupKeyBad { why, writes } => group_key_bad(why, writes.as_deref()),
             Notice::GroupKeyRead { writes } => format!("the group key file was read again: key {writes} writes"),
@@ -49,6 +50,13 @@ impl Page {
     fn copy(&self, from: &UserName, id: MessageId, first_ms: i64) -> String {
         format!("ignored a copy of {from}'s message #{} (already received {})", id.short(), self.time(first_ms))
     }
+}
+
+fn elsewhere(from: &UserName, to: &Recipient) -> String {
+    format!(
+        "messages from {from} to {} did not come here: the server says that another session of this account took them",
+        whom(to)
+    )
 }
 
 fn new_keys(name: &UserName, now: Fingerprint) -> Vec<Hint> {

@@ -19,6 +19,8 @@ pub(crate) struct Attachment {
     pub(super) group: u64,
     /// What came up to here waited for the session.
     pub(super) backlog_until: u64,
+    /// The last message that the account had acknowledged before it, 0 if there is none.
+    pub(super) acknowledged: u64,
     /// Messages that it will not get any more, and was not told of yet.
     pub(super) skipped: u64,
     pub(super) opened: Option<(Arc<Segment>, File)>,

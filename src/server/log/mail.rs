@@ -28,6 +28,9 @@ pub(crate) trait Mail: Send + Sync {
     /// Lets a session get its account's messages, in place of an older one.
     fn attach(&self, account: &Account, handle: &Arc<Self::Handle>) -> Self::Attachment;
 
+    /// The last message that the account had acknowledged before that, 0 if there is none.
+    fn acknowledged_before(&self, attachment: &Self::Attachment) -> u64;
+
     /// Adds the next deliveries, in order and without their ids, at most `room` and about
     /// [`WRITE_BATCH`](crate::limits::WRITE_BATCH) bytes; before them, how many messages the session will not get any more.
     fn take(&self, attachment: &mut Self::Attachment, room: usize, frames: &mut Vec<u8>) -> Result<Taken, Unreadable>;

@@ -178,7 +178,9 @@ impl Index {
         let Cursor { number, group, passed } = mailbox.cursor;
         let (before, own) = self.group.before_last(self.quotas.group, name, number);
         let over = i128::from(before.saturating_sub(group)) + i128::from(passed) - own as i128;
-        Start { number, group: before.max(group), skipped: u64::try_from(over).unwrap_or_default() }
+        // It may not have acknowledged anything yet.
+        let acknowledged = if number == mailbox.owner.joined { 0 } else { number };
+        Start { number, group: before.max(group), acknowledged, skipped: u64::try_from(over).unwrap_or_default() }
     }
 
     /// The messages for this account after `number`, in order; of the group's those after the `group`-th.
@@ -324,5 +326,7 @@ pub(super) struct New<'a> {
 pub(super) struct Start {
     pub(super) number: u64,
     pub(super) group: u64,
+    /// The last message that the account has acknowledged, 0 if there is none.
+    pub(super) acknowledged: u64,
     pub(super) skipped: u64,
 }

@@ -168,6 +168,10 @@ impl<H: Handle> Mail for Log<H> {
         self.lock().attach(&owner(account), handle)
     }
 
+    fn acknowledged_before(&self, attachment: &Attachment) -> u64 {
+        attachment.acknowledged
+    }
+
     /// The disk is read without the lock.
     fn take(&self, attachment: &mut Attachment, room: usize, frames: &mut Vec<u8>) -> Result<Taken, Unreadable> {
         let (taken, sources, skipped) = self.lock().take(attachment, room);

@@ -177,13 +177,13 @@ impl<H: Handle> Order<H> {
     /// whoever has its name now.
     pub(super) fn attach(&mut self, owner: &Owner, handle: &Arc<H>) -> Attachment {
         let (name, term) = (owner.name.clone(), self.recipients.next_term());
-        let Start { number, group, mut skipped } = self.index.begin(&name);
+        let Start { number, group, acknowledged, mut skipped } = self.index.begin(&name);
         if handle.is_closing() || !self.index.owner(&name).is_some_and(|present| present.is(owner)) {
             skipped = 0;
         } else {
             self.recipients.attach(&name, term, handle, number, self.last);
         }
-        Attachment { name, term, number, group, backlog_until: self.last, skipped, opened: None }
+        Attachment { name, term, number, group, backlog_until: self.last, acknowledged, skipped, opened: None }
     }
 
     /// The session gets no more messages, if another did not take its place before.
@@ -251,14 +251,14 @@ impl<H: Handle> Order<H> {
         }
     }
 
-    /// The account has everything up to `number`.
+    /// The account has everything up to `number`. A session that was replaced says so in vain: the newer one gets what was not
+    /// acknowledged when it came, and nothing behind its start is taken from it.
     pub(super) fn acknowledge(&mut self, of: &Attachment, number: u64, wakes: &mut Wakes<H>) {
-        let name = &of.name;
-        let covered = self.index.acknowledge(name, number);
-        let from = self.recipients.get(name).map(|recipient| recipient.from);
+        let Some(from) = self.recipients.get_in(&of.name, of.term).map(|recipient| recipient.from) else { return };
+        let covered = self.index.acknowledge(&of.name, number);
         self.with_effects(wakes, |order, effects| {
             for number in covered {
-                order.receipts.reached(number, from.is_some_and(|from| number > from), effects);
+                order.receipts.reached(number, number > from, effects);
             }
         });
     }

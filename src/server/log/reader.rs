@@ -46,6 +46,11 @@ impl<M: Mail> Receiver<M> {
         }
     }
 
+    /// The last message that the account had acknowledged before this session, 0 if there is none.
+    pub(crate) fn acknowledged_before(&self) -> u64 {
+        self.mail.acknowledged_before(&self.attachment)
+    }
+
     /// Whether [`Self::take`] may find something.
     pub(crate) fn is_ready(&self) -> bool {
         self.is_behind && self.room() > 0

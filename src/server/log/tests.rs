@@ -339,6 +339,23 @@ fn a_session_that_gets_no_more_does_not_ask_for_it_again() {
     }
 }
 
+/// Else the newer one would miss them, and its client would hear of that only from their senders' next messages.
+#[test]
+fn what_a_replaced_session_acknowledges_goes_to_the_newer_one_all_the_same() {
+    let mut scene = Scene::new();
+    let sent = [1, 2].map(|id| scene.send("alice", "bob", id));
+    let mut bob = scene.attach("bob");
+    assert_eq!(bob.receiver.acknowledged_before(), 0);
+    assert_eq!(bob.read().len(), 2);
+    let mut newer = scene.attach("bob");
+    bob.acknowledge();
+    drop(bob);
+    assert_eq!(sent[0].states(), [(State::Queued, 0)]);
+    assert_eq!(newer.read(), [(1, true), (2, true)]);
+    newer.acknowledge();
+    assert_eq!(scene.attach("bob").receiver.acknowledged_before(), 2);
+}
+
 #[test]
 fn a_session_that_is_being_closed_does_not_take_the_newers_place() {
     let mut scene = Scene::new();

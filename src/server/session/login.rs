@@ -177,6 +177,7 @@ impl Session<'_> {
             seats: count(self.shared.settings.max_clients),
             bundle,
             kept: self.shared.mail.kept(),
+            acknowledged: self.line.receiver.as_ref().map_or(0, Receiver::acknowledged_before),
         });
         self.logged_in(seat);
         Ok(())

@@ -48,7 +48,14 @@ fn what_came_before_junk_is_given_out_before_the_junk_ends_it() {
 fn long_frames_are_for_those_who_are_logged_in() {
     let long =
         ToClient::Deliver { delivery: DeliveryId { epoch: 1, number: 1 }, backlog: false, envelope: vec![0; 5000] };
-    let welcome = ToClient::Welcome { server_final: String::new(), seats_taken: 1, seats: 10, bundle: 1, kept: 0 };
+    let welcome = ToClient::Welcome {
+        server_final: String::new(),
+        seats_taken: 1,
+        seats: 10,
+        bundle: 1,
+        kept: 0,
+        acknowledged: 0,
+    };
     let (mut server, link) = pair();
     say(&mut server, &long);
     let (frames, end) = all(&link);

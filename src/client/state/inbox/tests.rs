@@ -3,6 +3,7 @@ use std::fs;
 
 use super::*;
 use crate::client::state::journal::tests::Failing;
+use crate::client::state::seen::Gap;
 use crate::wire::{Header, Suite};
 
 fn message(seq: u64) -> Incoming {
@@ -52,8 +53,30 @@ fn a_gap_is_known_after_a_restart() {
     inbox.done(&[(entry, true)], &ledger);
     drop(inbox);
     let (_, mut ledger) = Inbox::open(place.path()).unwrap();
-    assert!(!ledger.counters.count(&message(5).envelope.header).missing);
-    assert!(ledger.counters.count(&message(9).envelope.header).missing);
+    assert_eq!(ledger.counters.count(&message(5).envelope.header, 5).gap, None);
+    assert_eq!(ledger.counters.count(&message(9).envelope.header, 9).gap, Some(Gap::Missing));
+}
+
+/// Whether the file was written anew meanwhile or not.
+#[test]
+fn what_another_session_took_is_known_after_a_restart() {
+    for fillers in [0, 4000] {
+        let place = tempfile::tempdir().unwrap();
+        let (mut inbox, mut ledger) = Inbox::on(place.path(), Box::new(Failing::every(usize::MAX))).unwrap();
+        let entry = inbox.receive(vec![message(4)], 7).unwrap()[0].entry;
+        inbox.opened(&[entry]).unwrap();
+        inbox.done(&[(entry, true)], &ledger);
+        ledger.counters.count(&message(4).envelope.header, 4);
+        inbox.logged_in(Reached { acknowledged: 9, kept: 9 }, &mut ledger);
+        for number in 10..=10 + fillers {
+            let entry = inbox.receive(vec![message(number)], 7).unwrap()[0].entry;
+            inbox.done(&[(entry, false)], &ledger);
+        }
+        drop(inbox);
+        let (inbox, mut ledger) = Inbox::open(place.path()).unwrap();
+        assert_eq!(inbox.received, 10 + fillers);
+        assert_eq!(ledger.counters.count(&message(9999).envelope.header, 9999).gap, Some(Gap::Elsewhere));
+    }
 }
 
 #[test]
@@ -70,7 +93,7 @@ fn the_file_does_not_grow_for_ever_and_forgets_nothing() {
         let header = incoming.envelope.header.clone();
         let entry = inbox.receive(vec![incoming], 7).unwrap()[0].entry;
         inbox.opened(&[entry]).unwrap();
-        let told = ledger.counters.count(&header);
+        let told = ledger.counters.count(&header, seq);
         let seen = Seen { digest: [9; 32], first_ms: 7, number: seq, entry, place: told };
         ledger.seen.record(header.sender_fp, header.msg_id, seen);
         inbox.done(&[(entry, true)], &ledger);
