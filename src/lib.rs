@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[allow(missing_docs, reason = "the inside of a program: what a field is stands in its name and type")]
 pub mod client;
 pub mod crypto;
 pub mod doctor;
@@ -27,6 +28,7 @@ pub mod hint;
 pub mod limits;
 pub mod logging;
 pub mod names;
+#[allow(missing_docs, reason = "as with the client")]
 pub mod server;
 pub mod storage;
 mod sync;

@@ -25,7 +25,6 @@ pub enum PasswordSource {
 /// The settings of one run.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The server.
     pub server: ServerAddress,
     /// Whether it was named, and is not only where accounts are made if nothing is said.
     pub server_named: bool,

@@ -13,7 +13,6 @@ use crate::limits::{CLOCK_AHEAD, CLOCK_BACK};
 /// Counts the milliseconds that the server has run.
 #[derive(Debug)]
 pub struct RunClock {
-    /// In earlier runs.
     before: AtomicU64,
     began: Instant,
 }
@@ -58,7 +57,6 @@ pub(super) struct Reading {
 /// What the wall clock did between two readings that no clock does by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It went back.
     Back(Duration),
     /// It went ahead, or the machine slept.
     Ahead(Duration),

@@ -13,11 +13,9 @@ use crate::wire::to_client::Admission;
 /// Who may make an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Registration {
-    /// Whoever connects.
     Open,
     /// Whoever has an invite code.
     Invite,
-    /// Nobody.
     Closed,
 }
 
@@ -70,7 +68,6 @@ impl From<Registration> for Admission {
 pub struct Settings {
     /// Seats for logged-in sessions.
     pub max_clients: usize,
-    /// Most accounts.
     pub max_accounts: usize,
     /// Who may make an account; [`Registration::by_default`] if nothing is said.
     pub registration: Option<Registration>,

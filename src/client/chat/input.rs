@@ -44,7 +44,6 @@ pub(crate) enum Then {
     GoOn,
     /// The line stays to be edited, where that is possible.
     Edit,
-    /// The person leaves.
     Leave,
 }
 

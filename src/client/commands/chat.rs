@@ -93,7 +93,6 @@ fn ask(config: &Config, name: Option<UserName>, terminal: &Terminal) -> Result<(
 enum Choice {
     /// One whose keys are not here: whether it is a new one, has to be asked.
     Missing(UserName),
-    /// A new one.
     New(UserName),
     /// One whose keys are here.
     There(UserName),

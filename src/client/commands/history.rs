@@ -44,7 +44,6 @@ pub enum HistoryTask {
     On,
     /// Keep none from now on; what is there stays.
     Off,
-    /// Delete it.
     Erase {
         /// Don't ask.
         #[arg(long)]

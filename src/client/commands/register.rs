@@ -95,11 +95,9 @@ pub(crate) struct Kind {
 /// An account that is to be made.
 #[derive(Clone, Copy)]
 pub(crate) struct NewAccount<'a> {
-    /// Where, and how.
     pub config: &'a Config,
     /// What it is to be called.
     pub name: &'a UserName,
-    /// Its password.
     pub secret: &'a Secret,
     /// What it is to be like.
     pub new: Kind,
@@ -109,7 +107,6 @@ pub(crate) struct NewAccount<'a> {
 
 /// An account that is on the server.
 pub(crate) struct Made {
-    /// Its keys.
     pub keys: AccountKeys,
     /// Whether it was there.
     pub before: Before,

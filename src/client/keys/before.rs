@@ -72,7 +72,6 @@ struct Days {
 pub(crate) struct Renewal {
     /// The bundle, byte for byte as the server had it.
     pub bytes: Vec<u8>,
-    /// The same.
     pub handover: Vec<u8>,
     /// The bundle, checked.
     pub bundle: VerifiedBundle,

@@ -19,7 +19,6 @@ use crate::wire::{Fingerprint, signed};
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Payload {
-    /// The account.
     pub name: String,
     /// `HOST:PORT`.
     pub server: String,

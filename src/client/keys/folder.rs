@@ -38,9 +38,7 @@ pub(crate) struct KeyFolder {
 
 /// The opened keys of an account, and which files they came from.
 pub(crate) struct AccountKeys {
-    /// Signs.
     pub identity: PrivateKey,
-    /// Opens direct messages.
     pub encryption: PrivateKey,
     /// Signs modern messages.
     pub ed25519: SigningKey,

@@ -17,11 +17,8 @@ use crate::wire::Fingerprint;
 
 /// An account with its opened keys. No `Debug`: it would show them.
 pub struct Member {
-    /// The account's name.
     pub name: UserName,
-    /// Signs.
     pub identity: PrivateKey,
-    /// Opens direct messages.
     pub encryption: PrivateKey,
     /// Signs modern messages.
     pub ed25519: SigningKey,

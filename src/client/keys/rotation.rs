@@ -24,9 +24,7 @@ use crate::storage::{FileError, private};
 
 /// Keys that wait to be taken by the server.
 pub(crate) struct NextKeys {
-    /// Signs.
     pub identity: Option<PrivateKey>,
-    /// Opens direct messages.
     pub encryption: Option<PrivateKey>,
 }
 

@@ -60,7 +60,6 @@ pub struct Opened {
     pub envelope: Envelope,
     /// The keys that signed it, and what is known of them.
     pub signed_by: SignedBy,
-    /// What was written.
     pub text: Zeroizing<String>,
     /// Whether it waited for this client.
     pub backlog: bool,
@@ -80,7 +79,6 @@ pub enum Notice {
     Copy {
         /// Who signed it.
         from: UserName,
-        /// Which message.
         id: MessageId,
         /// When it was first received, as Unix time in milliseconds.
         #[serde(rename = "first", serialize_with = "as_time")]
@@ -96,14 +94,12 @@ pub enum Notice {
     GivenUp {
         /// Whom it is marked from.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// Messages wait until the person has chosen one of the sender's keys.
     Held {
         /// Whom they are marked from.
         from: UserName,
-        /// How many wait.
         count: usize,
         /// How many more came for which there was no room.
         lost: usize,
@@ -112,7 +108,6 @@ pub enum Notice {
     HeldUnpinned {
         /// Whom they are marked from.
         from: UserName,
-        /// How many wait.
         count: usize,
         /// The key that the last of them names.
         now: Fingerprint,
@@ -132,14 +127,12 @@ pub enum Notice {
     Malformed,
     /// The sender's counter tells of messages that never came here. The server said that another session of the account took some.
     Elsewhere {
-        /// Whose.
         from: UserName,
         /// To whom they were sent.
         to: Recipient,
     },
     /// The sender's counter tells of messages that never came.
     Missing {
-        /// Whose.
         from: UserName,
         /// To whom they were sent.
         to: Recipient,
@@ -148,28 +141,24 @@ pub enum Notice {
     NoAccount {
         /// Whom it is marked from.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// A sender seen for the first time whose key can't be pinned: there are too many contacts already.
     NoRoom {
         /// Who signed it.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// A message to somebody else.
     NotForMe {
         /// Whom it is marked from.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// Decryption or commitment failed. One notice for all causes.
     NotOpened {
         /// Who signed it.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// A contact has a new identity key, which the pinned one has handed over to.
@@ -177,7 +166,6 @@ pub enum Notice {
         /// Whose.
         #[serde(rename = "from")]
         name: UserName,
-        /// The new one.
         now: Fingerprint,
     },
     /// A contact asks for classic messages now, where it asked for modern ones before.
@@ -192,7 +180,6 @@ pub enum Notice {
     NotChosen {
         /// Whom it is marked from.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// The group key file has changed and can't be used: the keys read before stay.
@@ -213,7 +200,6 @@ pub enum Notice {
     OwnKeyMissing {
         /// Who signed them.
         from: UserName,
-        /// How many wait.
         count: usize,
         /// The key that they are sealed for.
         key: Fingerprint,
@@ -224,7 +210,6 @@ pub enum Notice {
     OtherGroupKey {
         /// Who signed them.
         from: UserName,
-        /// How many wait.
         count: usize,
         /// The first hex digits of its key's id.
         theirs: String,
@@ -236,15 +221,11 @@ pub enum Notice {
     },
     /// The server keeps only so many messages for who is away: these won't come any more.
     #[serde(rename = "passed-over")]
-    Passed {
-        /// How many.
-        count: u64,
-    },
+    Passed { count: u64 },
     /// The signature does not match the sender's key.
     Rejected {
         /// Whom it is marked from.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// The same message id with other bytes.
@@ -252,14 +233,12 @@ pub enum Notice {
     Reused {
         /// Who signed it.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
     /// The sender's key can't be had: the server gives none, or one that doesn't hold.
     UnknownSender {
         /// Whom it is marked from.
         from: UserName,
-        /// Which message.
         id: MessageId,
     },
 }

@@ -13,7 +13,6 @@ use crate::wire::{Envelope, Fingerprint, Predecessor, Prefers};
 
 /// The keys of a name as a server gave them, checked.
 pub struct Found {
-    /// The keys.
     pub bundle: VerifiedBundle,
     /// The identity keys that came before, the newest first. Says nothing until it is checked.
     pub lineage: Vec<Predecessor>,
@@ -40,7 +39,6 @@ pub enum Met {
 /// What is held for a name.
 #[derive(Clone)]
 pub struct Pin {
-    /// The identity key.
     pub key: Arc<PublicKey>,
     /// What is known of it.
     pub mark: Mark,
@@ -69,7 +67,6 @@ pub struct Pin {
 /// An Ed25519 key that stands in a checked bundle of one name and identity, and counts under these alone.
 #[derive(Clone)]
 pub struct Signer {
-    /// The key.
     pub key: Arc<VerifyingKey>,
     /// Until when messages under it count; for ever, if it is the present one.
     pub until_ms: Option<i64>,
@@ -116,7 +113,6 @@ impl SignedBy {
 /// A key that has handed over to the next one.
 #[derive(Clone)]
 pub struct Former {
-    /// The key.
     pub key: Arc<PublicKey>,
     /// Until when messages under it count.
     pub until_ms: i64,

@@ -19,9 +19,7 @@ use crate::wire::Fingerprint;
 
 /// A connection to a server whose identity was checked, before a byte of a login has left.
 pub(crate) struct Connected {
-    /// The connection.
     pub link: Link,
-    /// The server's identity.
     pub identity: Fingerprint,
     /// How it compares with what was known.
     pub seen: Seen,

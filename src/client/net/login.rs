@@ -18,7 +18,6 @@ use crate::wire::{Code, ToClient, ToServer, signed};
 pub(crate) struct Welcome {
     /// Seats taken, one's own included.
     pub taken: u32,
-    /// Seats in all.
     pub seats: u32,
     /// Number of the account's key bundle there.
     pub bundle: u64,

@@ -22,9 +22,7 @@ use crate::wire::to_server::Mode;
 /// What logs in once more. The password stays in memory for it, and is overwritten at the end.
 #[derive(Clone)]
 pub(crate) struct Again {
-    /// Who logs in.
     pub member: Arc<Member>,
-    /// Their password.
     pub secret: Arc<Secret>,
     /// What the session is for.
     pub mode: Mode,

@@ -89,17 +89,12 @@ pub(crate) fn former_password(
 
 /// A login of an account, and what brings its server to where it was.
 pub(crate) struct Arrival<'a> {
-    /// The settings.
     pub config: &'a Config,
     /// Whose keys these are.
     pub folder: &'a KeyFolder,
-    /// The account.
     pub name: &'a UserName,
-    /// Its keys now.
     pub keys: &'a AccountKeys,
-    /// Its password now.
     pub secret: &'a Secret,
-    /// The server's identity.
     pub server: Fingerprint,
     /// What the server said.
     pub logged_in: &'a LoggedIn,

@@ -39,11 +39,9 @@ use crate::wire::{Code, Fingerprint};
 
 /// A logged-in session.
 pub(crate) struct Session {
-    /// The connection.
     pub dialogue: Dialogue,
     /// Who is logged in, and what logs in once more.
     pub again: Again,
-    /// Whom they know.
     pub contacts: Contacts,
     /// How many are here.
     pub welcome: Welcome,

@@ -17,7 +17,6 @@ use crate::wire::Fingerprint;
 
 /// The keys of a contact that may be written to.
 pub(crate) struct Contacted {
-    /// The keys.
     pub bundle: VerifiedBundle,
     /// What the person is to be told, if there is anything.
     pub notice: Option<Notice>,
@@ -32,7 +31,6 @@ pub(crate) fn contact(server: &mut impl Ask, contacts: &Contacts, name: &UserNam
 
 /// The key of a contact, to be shown.
 pub(crate) struct ContactKey {
-    /// The pinned one.
     pub fingerprint: Fingerprint,
     /// The other one that was seen, while the person has not chosen.
     pub change: Option<KeyChange>,

@@ -53,7 +53,6 @@ pub(super) struct Deferred {
 /// Messages of one sender that wait for one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
-    /// How many wait.
     pub(super) held: usize,
     /// How many came for which there was no room.
     pub(super) lost: usize,

@@ -41,7 +41,6 @@ pub use receiver::Receiver;
 pub enum Action {
     /// Nothing more will come of this entry of the inbox. `counted`: its signature held.
     Done {
-        /// Which one.
         entry: u64,
         /// Whether its counter is true.
         counted: bool,
@@ -50,22 +49,16 @@ pub enum Action {
     Lookup {
         /// Comes back with the answer.
         request: u32,
-        /// Whose.
         name: UserName,
-        /// Which key.
         fingerprint: Fingerprint,
     },
     /// Record that this entry of the inbox holds, show it, and then it is done.
     Show(u64, Box<Opened>),
-    /// Say something.
     Tell(Notice),
     /// Remember that this identity has named a bundle of its own that was not seen.
     Announced {
-        /// Whose.
         name: UserName,
-        /// The identity.
         by: Fingerprint,
-        /// The bundle's number.
         number: u64,
     },
 }

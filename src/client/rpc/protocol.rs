@@ -19,7 +19,6 @@ use crate::hint::Hint;
 /// What one line holds.
 #[derive(Debug, PartialEq)]
 pub(super) enum Asked {
-    /// One request.
     One(Request),
     /// Several, whose answers go into one line.
     Batch(Vec<Request>),
@@ -59,21 +58,17 @@ impl Id {
 /// What can be asked for.
 #[derive(Debug, PartialEq)]
 pub(super) enum Call {
-    /// Send a message.
     Send(Send),
     /// Tell what comes from now on.
     Subscribe,
     /// Tell it no more.
     Unsubscribe,
-    /// List the accounts.
     Users(Users),
-    /// Show a fingerprint.
     Fingerprint(Whose),
     /// Mark a key as verified.
     Verify(Key),
     /// Go on with a key.
     Trust(Key),
-    /// List the contacts.
     Contacts,
 }
 
@@ -83,7 +78,6 @@ pub(super) enum Call {
 pub(super) struct Send {
     /// A name, or ALL.
     pub(super) to: String,
-    /// The text.
     pub(super) text: String,
     /// Group messages: DES-ECB.
     #[serde(default)]
@@ -118,7 +112,6 @@ pub(super) struct Whose {
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Key {
-    /// Whose.
     pub(super) name: String,
     /// The beginning of its fingerprint.
     pub(super) fingerprint: String,

@@ -33,11 +33,9 @@ use crate::wire::{Code, Envelope, MessageId, Prefers, ToClient, ToServer};
 
 /// What is to be sent.
 pub(crate) struct Message {
-    /// To whom.
     pub to: Recipient,
     /// At most [`crate::limits::TEXT_MAX`] bytes, not empty.
     pub text: String,
-    /// Group messages: DES-ECB.
     pub ecb: bool,
     /// Direct messages: by this suite, if that is not weaker than what the recipient prefers.
     pub suite: Option<Prefers>,

@@ -22,7 +22,6 @@ pub(crate) enum Bell {
     /// Messages to oneself alone, and those that name one.
     #[default]
     Direct,
-    /// Every message.
     All,
 }
 

@@ -78,7 +78,6 @@ pub(crate) enum Head {
 pub(crate) struct Past {
     /// What is known of it.
     pub head: Head,
-    /// What was written.
     pub text: Zeroizing<String>,
 }
 

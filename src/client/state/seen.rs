@@ -179,7 +179,6 @@ pub(crate) struct Failures {
 /// What becomes of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is shown.
     Show,
     /// In its place it is said that lines of this sender, or of all unknown ones, are held back.
     HoldBackFrom(Option<UserName>),
@@ -196,7 +195,6 @@ enum Ground {
     Change,
     /// A contact's name, over a signature that is not theirs.
     Forgery,
-    /// A contact's signature.
     Signature,
 }
 

@@ -20,7 +20,6 @@ use crate::text::visible_lines;
 /// What the lines are made for.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// For the times.
     pub zone: TimeZone,
     /// Whether colours may be used. Meaning never depends on them.
     pub colour: bool,
@@ -34,11 +33,9 @@ pub struct Page {
 
 /// A message of one's own.
 pub struct Own<'a> {
-    /// Who writes.
     pub from: &'a UserName,
     /// Who it is for.
     pub to: &'a Recipient,
-    /// What was written.
     pub text: &'a str,
     /// When, as Unix time in milliseconds.
     pub sent_ms: i64,

@@ -73,7 +73,6 @@ pub struct Invite {
 /// What can be done with an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InviteState {
-    /// It makes accounts.
     Open,
     /// All accounts that it was for are made.
     Used,

@@ -114,7 +114,6 @@ pub trait Ledger: Send + Sync {
 pub struct Figures {
     /// Accounts, disabled ones included.
     pub accounts: usize,
-    /// Disabled ones.
     pub disabled: usize,
     /// Invites that are good.
     pub invites: usize,
@@ -142,9 +141,7 @@ pub enum Change {
     SetDisabled(Account, bool),
     /// The account has the keys of a newer bundle, whose signatures hold.
     SetKeys {
-        /// Whose.
         owner: Account,
-        /// The bundle.
         bundle: Vec<u8>,
         /// The old identity's signature that names the new one, and empty if the identity stays.
         handover: Vec<u8>,

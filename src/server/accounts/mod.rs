@@ -307,14 +307,10 @@ pub enum KeysError {
     Layout(#[from] wire::Error),
     /// The bundle is another account's.
     #[error("the key bundle is for the name {bundle}")]
-    OtherName {
-        /// Whose it is.
-        bundle: UserName,
-    },
+    OtherName { bundle: UserName },
     /// The bundle is not newer.
     #[error("the key bundle has number {number}, after {known}")]
     Stale {
-        /// Its number.
         number: u64,
         /// The number of the one before.
         known: u64,

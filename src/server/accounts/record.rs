@@ -85,7 +85,6 @@ pub(super) enum Record {
         #[serde(with = "base64")]
         server_key: [u8; 32],
     },
-    /// A new account.
     Register {
         #[serde(with = "name")]
         name: UserName,
@@ -196,56 +195,32 @@ pub(super) enum Damage {
     Bundle(wire::Error),
     /// A name that is registered already.
     #[error("{name} is registered a second time")]
-    Duplicate {
-        /// The name.
-        name: UserName,
-    },
+    Duplicate { name: UserName },
     /// Keys that do not follow those of the account.
     #[error("new keys of {name}: {why}")]
     Keys {
-        /// The name.
         name: UserName,
         /// What is wrong with them.
         why: KeysError,
     },
     /// A lineage that no account can have, or elsewhere than behind its account in a rewritten file.
     #[error("a lineage of {name} does not belong here")]
-    Lineage {
-        /// The name.
-        name: UserName,
-    },
+    Lineage { name: UserName },
     /// An invite that is there already.
     #[error("invite {id} is made a second time")]
-    DuplicateInvite {
-        /// Its id.
-        id: String,
-    },
+    DuplicateInvite { id: String },
     /// An invite that is used more often than it is good for.
     #[error("invite {id} is used more often than it may be")]
-    InviteUsed {
-        /// Its id.
-        id: String,
-    },
+    InviteUsed { id: String },
     /// The bundle is for another name.
     #[error("the key bundle of {name} is for the name {bundle}")]
-    OtherName {
-        /// The record's name.
-        name: UserName,
-        /// The bundle's.
-        bundle: UserName,
-    },
+    OtherName { name: UserName, bundle: UserName },
     /// An invite that does not exist.
     #[error("there is no invite {id}")]
-    UnknownInvite {
-        /// Its id.
-        id: String,
-    },
+    UnknownInvite { id: String },
     /// A change of an account that does not exist.
     #[error("there is no account {name} to change")]
-    Unknown {
-        /// The name.
-        name: UserName,
-    },
+    Unknown { name: UserName },
 }
 
 fn is_none_yet(used: &u32) -> bool {

@@ -12,21 +12,32 @@ use crate::server::error::Refusal;
 #[serde(tag = "do", rename_all = "lowercase")]
 pub(super) enum Request {
     /// An account and all that waits for it are to go.
-    Delete { name: String },
+    Delete {
+        name: String,
+    },
     /// An account's logins are to be refused.
-    Disable { name: String },
+    Disable {
+        name: String,
+    },
     /// They are to be allowed again.
-    Enable { name: String },
+    Enable {
+        name: String,
+    },
     /// A new invite.
-    Invite { days: u32, uses: u32 },
-    /// All invites.
+    Invite {
+        days: u32,
+        uses: u32,
+    },
     Invites,
     /// The sessions of an account are to end.
-    Kick { name: String },
-    /// All accounts.
+    Kick {
+        name: String,
+    },
     List,
     /// An invite is to be taken back.
-    Revoke { id: String },
+    Revoke {
+        id: String,
+    },
     /// How the server is.
     Status,
     /// What is slowed is to be forgotten: of an address, of an account, or all.
@@ -87,7 +98,6 @@ pub(super) enum Row {
     },
     /// An invite that was taken back.
     Revoked { id: String },
-    /// One session.
     Session {
         name: String,
         mode: String,

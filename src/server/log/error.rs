@@ -24,7 +24,6 @@ pub enum StoreError {
     /// A segment is not what this program wrote.
     #[error("{}, byte {offset}: the message log is damaged", visible_path(path))]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// Where the damage begins.
         offset: u64,
@@ -48,9 +47,7 @@ pub enum StoreError {
         visible_path(path)
     )]
     Short {
-        /// The file.
         path: PathBuf,
-        /// Where it ends.
         offset: u64,
         /// The last message there.
         found: u64,
@@ -59,10 +56,7 @@ pub enum StoreError {
     },
     /// Another program wrote it.
     #[error("{} is of version 1 of its format, and this program reads version 2", visible_path(path))]
-    Version {
-        /// The file.
-        path: PathBuf,
-    },
+    Version { path: PathBuf },
     /// No thread for writing.
     #[error("can't start a thread: {0}")]
     Thread(io::Error),

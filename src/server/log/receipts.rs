@@ -17,7 +17,6 @@ use crate::wire::{Code, MessageId};
 enum Kept {
     /// That is being tried.
     Trying,
-    /// It is.
     Yes,
     /// The disk refused it: it goes to those who are connected, from memory.
     No,

@@ -39,7 +39,6 @@ enum Work {
     Messages(Vec<Unwritten>),
     /// Cursors, and old messages.
     Rest,
-    /// The end.
     Stop,
 }
 

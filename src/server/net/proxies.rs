@@ -29,7 +29,6 @@ pub enum NetworkError {
     /// Bits are set behind those that count.
     #[error("bits behind the first {bits} are set; the network is {better}")]
     Loose {
-        /// How many count.
         bits: u8,
         /// The network's own address.
         better: Network,

@@ -43,7 +43,6 @@ pub(crate) enum Sleep {
     Awake,
     /// For its socket to take bytes: new frames don't interest it now.
     Blocked,
-    /// For anything.
     Idle,
     /// For anything that is pressing, or for an alarm: it has something that may go out with the next.
     Lingering,

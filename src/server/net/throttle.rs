@@ -69,20 +69,15 @@ pub enum Kind {
     Logins,
     /// Those of somebody who proves the key and has typed wrong passwords.
     Passwords,
-    /// Registrations.
     Registrations,
 }
 
 /// One thing that is slowed or held back now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slowed {
-    /// What.
     pub kind: Kind,
-    /// From where.
     pub source: Source,
-    /// Whose passwords.
     pub name: Option<UserName>,
-    /// How many came.
     pub count: u32,
     /// After what time the next one is answered, or may come.
     pub wait: Duration,
@@ -126,9 +121,7 @@ impl fmt::Display for Whose {
 /// How much later answers come: after one failure by `first`, after each further one by twice as much, up to `most`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slowness {
-    /// After one failure.
     pub first: Duration,
-    /// After many.
     pub most: Duration,
 }
 

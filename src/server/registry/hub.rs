@@ -38,7 +38,6 @@ struct Session<H> {
 pub(crate) struct Seated<H> {
     /// A session that had to go for it.
     pub(crate) replaced: Option<H>,
-    /// Seats taken now.
     pub(crate) taken: usize,
 }
 

@@ -10,7 +10,6 @@ pub(crate) enum Phase {
     Challenged,
     /// TLS is up, nobody has logged in.
     Guest,
-    /// Logged in.
     Member,
 }
 

@@ -12,7 +12,6 @@ use parse::{Typed, TypedError};
 /// One command.
 #[derive(Debug)]
 pub(crate) struct Command {
-    /// Behind the slash.
     pub name: &'static str,
     /// What stands behind it, word by word; what stands in brackets may be left out.
     pub arguments: &'static str,
@@ -35,9 +34,7 @@ pub(crate) enum Takes {
     Name,
     /// The same, or `ALL`.
     Recipient,
-    /// Another command.
     Command,
-    /// One of these.
     OneOf(&'static [&'static str]),
 }
 

@@ -30,7 +30,6 @@ pub(crate) enum Typed {
     Nothing,
     /// Tell how the password is changed.
     Passwd,
-    /// End the chat.
     Quit,
     /// Tell when the terminal rings.
     Bell,
@@ -40,14 +39,12 @@ pub(crate) enum Typed {
     Send {
         /// Who it is for.
         to: Option<Recipient>,
-        /// What was written.
         text: String,
     },
     /// Plain text goes to this recipient from now on.
     Switch(Recipient),
     /// Go on with a contact whose key has changed.
     Trust {
-        /// The contact.
         name: UserName,
         /// The new fingerprint or its beginning, as typed; else the key that was told.
         fingerprint: Option<String>,
@@ -77,7 +74,6 @@ pub(crate) enum TypedError {
     /// What stands where a name should be is none.
     #[error("\"{}\" can't be a name: {why}{}", visible(.text), lower(.text))]
     Name {
-        /// As typed.
         text: String,
         /// What is wrong with it.
         why: NameError,
@@ -85,7 +81,6 @@ pub(crate) enum TypedError {
     /// The same where somebody was to be written to.
     #[error("\"{}\" can't be a name: {why}{} Nothing was sent.", visible(.text), ended(lower(.text)))]
     NameOfRecipient {
-        /// As typed.
         text: String,
         /// What is wrong with it.
         why: NameError,
@@ -93,7 +88,6 @@ pub(crate) enum TypedError {
     /// `/help` about what is no command.
     #[error("no command /{}.{} All of them: /help", visible(.word), did_you_mean(*.nearest))]
     NoHelp {
-        /// As typed.
         word: String,
         /// The command that was probably meant.
         nearest: Option<&'static str>,
@@ -116,7 +110,6 @@ pub(crate) enum TypedError {
         visible(.word), did_you_mean(*.nearest)
     )]
     Unknown {
-        /// As typed.
         word: String,
         /// The command that was probably meant.
         nearest: Option<&'static str>,

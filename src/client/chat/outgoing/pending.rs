@@ -13,7 +13,6 @@ use crate::wire::to_client::State;
 pub(crate) struct Sent {
     /// Who it is for.
     pub to: Recipient,
-    /// What was written.
     pub text: String,
     /// When, as Unix time in milliseconds.
     pub sent_ms: i64,

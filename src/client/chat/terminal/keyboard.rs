@@ -31,7 +31,6 @@ pub(super) struct Keyboard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaits {
     Text,
-    /// Behind ESC.
     Escape,
     /// A control sequence (ECMA-48, 5.4), up to its final byte.
     Control,

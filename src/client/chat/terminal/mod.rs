@@ -244,7 +244,6 @@ impl<'a> Editor<'a> {
 /// What became of one turn of editing.
 enum Edited {
     Line(String),
-    /// Ctrl-C.
     Cleared {
         was_empty: bool,
     },
