@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::model::address::ServerAddress;
-use super::model::deadline::Until;
+use super::model::deadline::Deadline;
 use super::model::invocation::Invocation;
 use super::model::pin::NewKeys;
 use crate::names::{Recipient, UserName};
@@ -51,7 +51,7 @@ pub struct Config {
     /// How long to wait for what the command waits for.
     pub timeout: Option<Duration>,
     /// When all of the command must be done, connecting and logging in included.
-    pub until: Option<Until>,
+    pub until: Option<Deadline>,
     /// Silence after which the server is pinged.
     pub ping_after: Duration,
     /// Wait for a seat.
@@ -67,7 +67,7 @@ pub struct Config {
 impl Config {
     /// The same for a command that must be done within the time that was given, if one was, from now on.
     pub fn begun(&self) -> Self {
-        Self { until: self.timeout.map(Until::within), ..self.clone() }
+        Self { until: self.timeout.map(Deadline::within), ..self.clone() }
     }
 
     /// Folder of the key files of all accounts.

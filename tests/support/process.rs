@@ -117,12 +117,12 @@ impl Watch {
         Self(events)
     }
 
-    /// Until a file of that name has come, or the command has ended.
+    /// Deadline a file of that name has come, or the command has ended.
     pub fn wait_for(&self, name: &str, command: &Running) {
         self.wait_until(|come| come == name, command);
     }
 
-    /// Until a file has come for which this is so. False if the command has ended before.
+    /// Deadline a file has come for which this is so. False if the command has ended before.
     pub fn wait_until(&self, mut is_it: impl FnMut(&str) -> bool, command: &Running) -> bool {
         let command = Pid::from_raw(command.id().try_into().unwrap()).unwrap();
         let end = pidfd_open(command, PidfdFlags::empty()).unwrap();

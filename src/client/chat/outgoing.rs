@@ -14,7 +14,7 @@ use crate::limits::{UNANSWERED_MAX, WAITING_MESSAGES};
 use crate::names::{Recipient, UserName};
 use crate::sync::lock;
 use crate::wire::{Envelope, MessageId, ToServer};
-use pending::{Sent, Told};
+use pending::{Sent, Update};
 
 /// What waits for the server, and whether a thread is sending it.
 pub(super) struct Outgoing {
@@ -126,18 +126,18 @@ impl Chat<'_> {
     }
 
     /// Shows what became of a message of one's own.
-    pub(crate) fn tell_of(&self, id: MessageId, told: Told) -> Result<(), Error> {
+    pub(crate) fn tell_of(&self, id: MessageId, told: Update) -> Result<(), Error> {
         let line = |sent: &Sent, state: &str| {
             let own = Own { from: &self.member.name, to: &sent.to, text: &sent.text, sent_ms: sent.sent_ms, state };
             self.screen.page().own(&own)
         };
         match told {
-            Told::Show(sent, state) => self.screen.own(id, &line(&sent, &state)),
-            Told::Instead(sent, state, words) => match self.screen.instead(id, &line(&sent, &state))? {
+            Update::Show(sent, state) => self.screen.own(id, &line(&sent, &state)),
+            Update::Instead(sent, state, words) => match self.screen.instead(id, &line(&sent, &state))? {
                 true => Ok(()),
                 false => self.remark(&words),
             },
-            Told::Later(words) => self.remark(&words),
+            Update::Later(words) => self.remark(&words),
         }
     }
 }

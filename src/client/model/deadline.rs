@@ -1,16 +1,16 @@
-//! Until when all of a command must be done, whatever it waits for.
+//! Deadline when all of a command must be done, whatever it waits for.
 
 use std::time::{Duration, Instant};
 
 /// The end of a wait, and how long that is in all.
 #[derive(Clone, Copy, Debug)]
-pub struct Until {
+pub struct Deadline {
     /// Then it is over.
     pub at: Instant,
     limit: Duration,
 }
 
-impl Until {
+impl Deadline {
     /// So long from now on.
     pub fn within(limit: Duration) -> Self {
         Self { at: Instant::now() + limit, limit }

@@ -68,7 +68,7 @@ pub struct Pin {
 #[derive(Clone)]
 pub struct Signer {
     pub key: Arc<VerifyingKey>,
-    /// Until when messages under it count; for ever, if it is the present one.
+    /// Deadline when messages under it count; for ever, if it is the present one.
     pub until_ms: Option<i64>,
 }
 
@@ -114,7 +114,7 @@ impl SignedBy {
 #[derive(Clone)]
 pub struct Former {
     pub key: Arc<PublicKey>,
-    /// Until when messages under it count.
+    /// Deadline when messages under it count.
     pub until_ms: i64,
     /// Ed25519 keys in the last bundle that was seen of it.
     pub signers: Vec<Signer>,

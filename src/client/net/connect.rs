@@ -10,7 +10,7 @@ use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::error::cause::ConnectError;
 use crate::client::error::server::ServerError;
-use crate::client::model::deadline::Until;
+use crate::client::model::deadline::Deadline;
 use crate::client::trust::servers::{self, Seen};
 use crate::crypto::random;
 use crate::limits::{BUSY_PAUSE_FIRST, BUSY_PAUSE_MAX, CONNECT_WITHIN};
@@ -47,7 +47,7 @@ pub(crate) fn look_only(config: &Config) -> Result<(Fingerprint, bool), Error> {
 }
 
 fn dial(config: &Config) -> Result<Connection, Error> {
-    let until = Until::step(CONNECT_WITHIN, config.until);
+    let until = Deadline::step(CONNECT_WITHIN, config.until);
     let tls = ClientTls::new()?;
     let addresses = resolve(config, until)?;
     let mut pause = BUSY_PAUSE_FIRST;
@@ -91,7 +91,7 @@ pub(crate) fn jittered(pause: Duration) -> Duration {
 }
 
 /// All addresses of the server's name. The system's resolver knows no deadline, so a thread of its own waits for it.
-fn resolve(config: &Config, until: Until) -> Result<Vec<SocketAddr>, Error> {
+fn resolve(config: &Config, until: Deadline) -> Result<Vec<SocketAddr>, Error> {
     let name = (config.server.host().to_owned(), config.server.port());
     let (answer, answers) = mpsc::channel();
     std::thread::Builder::new()
@@ -133,7 +133,7 @@ impl Failed {
 
 /// A connection after its handshake to the first address that has one, or the most telling of all failures. The time left is shared
 /// among the addresses not yet tried: one that accepts and says nothing must not take it all.
-fn reach(tls: &ClientTls, addresses: &[SocketAddr], until: Until) -> Result<Result<Connection, Failed>, Error> {
+fn reach(tls: &ClientTls, addresses: &[SocketAddr], until: Deadline) -> Result<Result<Connection, Failed>, Error> {
     let mut most = Failed::Silent;
     for (tried, address) in addresses.iter().enumerate() {
         let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
@@ -207,7 +207,7 @@ fn other_side(config: &Config, error: TransportError) -> Error {
     }
 }
 
-fn no_answer(config: &Config, until: Until) -> Error {
+fn no_answer(config: &Config, until: Deadline) -> Error {
     failed(config, ConnectError::TimedOut { secs: until.secs() })
 }
 

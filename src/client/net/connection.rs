@@ -156,7 +156,7 @@ impl Link {
         Ok(connection.unsent())
     }
 
-    /// Until when there is nothing to do about a silent server.
+    /// Deadline when there is nothing to do about a silent server.
     fn check_silence(&self, reading: &mut Reading) -> Result<Instant, Error> {
         let now = Instant::now();
         match reading.liveness.check(now) {

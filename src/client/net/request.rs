@@ -8,7 +8,7 @@ use super::connection::{Link, Reading};
 use crate::client::error::Error;
 use crate::client::error::cause::ProtocolError;
 use crate::client::error::server::ServerError;
-use crate::client::model::deadline::Until;
+use crate::client::model::deadline::Deadline;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::state::seen::Reached;
 use crate::limits::{ANSWER_WITHIN, LAST_WORDS_WITHIN};
@@ -33,7 +33,7 @@ pub(crate) struct Dialogue {
     /// What the server said at the login.
     reached: Reached,
     /// When all of the command must be done.
-    until: Option<Until>,
+    until: Option<Deadline>,
 }
 
 impl Dialogue {
@@ -53,7 +53,7 @@ impl Dialogue {
     }
 
     /// Every answer is waited for until then only.
-    pub(crate) fn over_at(self, until: Option<Until>) -> Self {
+    pub(crate) fn over_at(self, until: Option<Deadline>) -> Self {
         Self { until, ..self }
     }
 
@@ -93,7 +93,7 @@ impl Dialogue {
 
     /// The next frame, within the time of an answer. A goodbye is an error.
     pub(crate) fn next(&mut self) -> Result<ToClient, Error> {
-        let step = Until::step(ANSWER_WITHIN, self.until);
+        let step = Deadline::step(ANSWER_WITHIN, self.until);
         let frame = self.next_within(step.left())?;
         frame.ok_or_else(|| self.timed_out(step))
     }
@@ -128,7 +128,7 @@ impl Dialogue {
         (self.link, self.reading, self.waiting)
     }
 
-    fn timed_out(&self, step: Until) -> Error {
+    fn timed_out(&self, step: Deadline) -> Error {
         Error::Server(ServerError::TimedOut { address: self.address.clone(), secs: step.secs() })
     }
 
@@ -148,7 +148,7 @@ impl Ask for Dialogue {
         self.last_request += 1;
         let request = self.last_request;
         self.send(&question(request))?;
-        let step = Until::step(ANSWER_WITHIN, self.until);
+        let step = Deadline::step(ANSWER_WITHIN, self.until);
         while Instant::now() < step.at {
             let frame = self.next()?;
             if answered(&frame) == Some(request) {

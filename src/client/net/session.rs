@@ -17,7 +17,7 @@ use crate::client::keys::folder::{AccountKeys, KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::keys::member::Member;
 use crate::client::keys::password::{self, Secret};
-use crate::client::model::deadline::Until;
+use crate::client::model::deadline::Deadline;
 use crate::client::model::refusal::carried_over;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::state::state_file::Stamp;
@@ -389,7 +389,7 @@ pub(crate) fn patiently<T>(config: &Config, mut attempt: impl FnMut() -> Result<
 
 /// A connection that breaks before the login was answered has done nothing: it is tried again, a few times while there is time. The
 /// password is the one that opened the key files here, so these tries guess nothing.
-fn over_breaks<T>(until: Option<Until>, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+fn over_breaks<T>(until: Option<Deadline>, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut pauses = Pauses::default();
     for _ in 1..BROKEN_LOGIN_TRIES {
         let result = attempt();
@@ -428,7 +428,7 @@ mod tests {
     /// How often a login is tried whose connection always ends in this way, with so much time.
     fn tries(timeout: Duration, end: impl Fn() -> Error) -> u32 {
         let mut tries = 0;
-        let result = over_breaks(Some(Until::within(timeout)), || -> Result<(), Error> {
+        let result = over_breaks(Some(Deadline::within(timeout)), || -> Result<(), Error> {
             tries += 1;
             Err(end())
         });

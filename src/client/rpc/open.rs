@@ -13,12 +13,12 @@ use crate::sync::lock;
 /// One line of requests at a time.
 #[derive(Default)]
 pub(super) struct Open {
-    state: Mutex<State>,
+    state: Mutex<Underway>,
     ended: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Underway {
     line: Option<Line>,
     /// It was answered in place of who carries it out.
     was_cut: bool,
@@ -70,7 +70,7 @@ impl Open {
         self.state().was_cut
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Underway> {
         lock(&self.state)
     }
 }

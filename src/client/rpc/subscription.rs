@@ -41,14 +41,14 @@ use crate::wire::{Code, ToClient};
 pub(super) struct Subscription {
     over: Stop,
     circuit: Arc<Circuit>,
-    state: Arc<State>,
+    state: Arc<Reception>,
     thread: JoinHandle<()>,
 }
 
 /// How messages reach this program, in one word.
-struct State(Mutex<&'static str>);
+struct Reception(Mutex<&'static str>);
 
-impl State {
+impl Reception {
     fn get(&self) -> &'static str {
         *lock(&self.0)
     }
@@ -68,7 +68,7 @@ impl Subscription {
         stdout: &Arc<Stdout>,
     ) -> Result<Self, Error> {
         let over = Stop::new().map_err(Error::system("making a wake-up"))?;
-        let (circuit, state) = (Arc::new(Circuit::default()), Arc::new(State(Mutex::new("none"))));
+        let (circuit, state) = (Arc::new(Circuit::default()), Arc::new(Reception(Mutex::new("none"))));
         let (began, begun) = mpsc::channel();
         let mut teller = Teller {
             folder: config.account_state(&name),
@@ -126,7 +126,7 @@ impl Subscription {
 }
 
 /// Where messages come from.
-enum Source {
+enum Way {
     /// The client that receives.
     Feed(Attached),
     /// The server: this is that client.
@@ -169,7 +169,7 @@ impl Teller {
         while let Some(source) = self.find()? {
             let begun = Instant::now();
             match source {
-                Source::Feed(feed) => {
+                Way::Feed(feed) => {
                     // The same client again: it has dropped this one, which was too slow, or is just ending.
                     let is_behind = before == Some(feed.process());
                     before = Some(feed.process());
@@ -181,7 +181,7 @@ impl Teller {
                         self.rest(begun + FEED_PAUSE)?;
                     }
                 }
-                Source::Own(inbox) => {
+                Way::Own(inbox) => {
                     before = None;
                     match self.receive(*inbox) {
                         // Whoever has just subscribed is told; later on it may be better in a moment.
@@ -198,15 +198,15 @@ impl Teller {
     }
 
     /// Where messages come from now. Whoever is just beginning or ending gets some time for it.
-    fn find(&self) -> Result<Option<Source>, Error> {
+    fn find(&self) -> Result<Option<Way>, Error> {
         let deadline = Instant::now() + INBOX_WITHIN;
         while !self.over.is_asked() {
             if let Some(feed) = Attached::to(&self.folder) {
-                return Ok(Some(Source::Feed(feed)));
+                return Ok(Some(Way::Feed(feed)));
             }
             match Inbox::open_at_once(&self.folder) {
                 Err(Error::Lock(LockError::Held { .. })) if Instant::now() < deadline => {}
-                opened => return opened.map(|own| Some(Source::Own(Box::new(own)))),
+                opened => return opened.map(|own| Some(Way::Own(Box::new(own)))),
             }
             self.rest(Instant::now() + LOCK_PAUSE_MAX)?;
         }
@@ -274,7 +274,7 @@ impl Teller {
 struct News {
     /// Who waits for the beginning.
     began: Option<Sender<Result<(), Error>>>,
-    state: Arc<State>,
+    state: Arc<Reception>,
     stdout: Arc<Stdout>,
     over: Stop,
     invocation: Invocation,

@@ -71,12 +71,12 @@ pub(crate) fn message(opened: &Opened) -> String {
 /// Anything else that came.
 pub(crate) fn notice(notice: &Notice) -> String {
     #[derive(Serialize)]
-    struct Told<'a> {
+    struct Line<'a> {
         r#type: &'static str,
         #[serde(flatten)]
         notice: &'a Notice,
     }
-    line(&Told { r#type: "notice", notice })
+    line(&Line { r#type: "notice", notice })
 }
 
 fn is_false(flag: &bool) -> bool {

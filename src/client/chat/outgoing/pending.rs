@@ -20,7 +20,7 @@ pub(crate) struct Sent {
 
 /// What to do about a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Update {
     /// Show the message with this mark.
     Show(Sent, String),
     /// The message was shown as on its way: show it with this mark in that one's place, or else say these words.
@@ -71,7 +71,7 @@ impl Pending {
     }
 
     /// There is no connection: messages that the server has not answered are shown as waiting.
-    pub(crate) fn waiting(&mut self) -> Vec<(MessageId, Told)> {
+    pub(crate) fn waiting(&mut self) -> Vec<(MessageId, Update)> {
         let waits = |message: &Message| message.accepted.is_none() && (!message.shown || message.sending);
         let mut waiting: Vec<_> = self.messages.iter_mut().filter(|(_, message)| waits(message)).collect();
         waiting.sort_by_key(|(_, message)| message.sent.sent_ms);
@@ -111,7 +111,7 @@ impl Pending {
     }
 
     /// What became of a message.
-    pub(crate) fn status(&mut self, id: MessageId, state: State, reached: u32, total: u32) -> Option<Told> {
+    pub(crate) fn status(&mut self, id: MessageId, state: State, reached: u32, total: u32) -> Option<Update> {
         let message = self.messages.get_mut(&id)?;
         let group = message.sent.to == Recipient::All;
         message.total = total;
@@ -132,7 +132,7 @@ impl Pending {
         let told = if message.shown && !message.sending {
             // A line for each member who comes back would be in the way of the talk.
             let silent = group && matches!(state, State::Delivered | State::Queued);
-            (!silent).then(|| Told::Later(message.words(id, &mark)))
+            (!silent).then(|| Update::Later(message.words(id, &mark)))
         } else {
             Some(message.told(id, mark))
         };
@@ -143,18 +143,18 @@ impl Pending {
     }
 
     /// The server refused a message, or it was taken back: it is forgotten, and shown with the reason.
-    pub(crate) fn refused(&mut self, id: MessageId, why: impl FnOnce(&Recipient) -> String) -> Option<Told> {
+    pub(crate) fn refused(&mut self, id: MessageId, why: impl FnOnce(&Recipient) -> String) -> Option<Update> {
         let mut message = self.messages.remove(&id)?;
         let why = why(&message.sent.to);
         Some(match message.shown && !message.sending {
-            true => Told::Later(message.words(id, &why)),
+            true => Update::Later(message.words(id, &why)),
             false => message.told(id, why),
         })
     }
 
     /// Messages whose answer is slow, shown as on their way; and those that the server has had for a while without news, shown
     /// as sent.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(MessageId, Told)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(MessageId, Update)> {
         let shows_sending = self.shows_sending;
         let is_due = |message: &Message| message.due(shows_sending).is_some_and(|due| due <= now);
         let mut due: Vec<_> = self.messages.iter_mut().filter(|(_, message)| is_due(message)).collect();
@@ -163,7 +163,7 @@ impl Pending {
             .map(|(id, message)| {
                 if message.accepted.is_none() {
                     (message.shown, message.sending) = (true, true);
-                    return (*id, Told::Show(message.sent.clone(), "sending".to_owned()));
+                    return (*id, Update::Show(message.sent.clone(), "sending".to_owned()));
                 }
                 let group = message.sent.to == Recipient::All;
                 let mark = if group { sent_to(message.total) } else { "sent".to_owned() };
@@ -187,11 +187,11 @@ impl Message {
     }
 
     /// It is shown now.
-    fn told(&mut self, id: MessageId, mark: String) -> Told {
+    fn told(&mut self, id: MessageId, mark: String) -> Update {
         self.shown = true;
         match std::mem::take(&mut self.sending) {
-            true => Told::Instead(self.sent.clone(), mark.clone(), self.words(id, &mark)),
-            false => Told::Show(self.sent.clone(), mark),
+            true => Update::Instead(self.sent.clone(), mark.clone(), self.words(id, &mark)),
+            false => Update::Show(self.sent.clone(), mark),
         }
     }
 
@@ -229,7 +229,7 @@ mod tests {
         let mut pending = pending("bob");
         pending.accepted(ID, Instant::now());
         assert_eq!(pending.status(ID, State::Accepted, 0, 1), None);
-        assert_eq!(pending.status(ID, State::Delivered, 1, 1), Some(Told::Show(sent("bob"), "delivered".into())));
+        assert_eq!(pending.status(ID, State::Delivered, 1, 1), Some(Update::Show(sent("bob"), "delivered".into())));
         assert_eq!(pending.unsettled(), 0);
         assert_eq!(pending.status(ID, State::Delivered, 1, 1), None);
     }
@@ -241,10 +241,10 @@ mod tests {
         pending.accepted(ID, now);
         assert_eq!(pending.deadline(), Some(now + DELIVERED_WITHIN));
         assert_eq!(pending.due(now), []);
-        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(ID, Told::Show(sent("bob"), "sent".to_owned()))]);
+        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(ID, Update::Show(sent("bob"), "sent".to_owned()))]);
         assert_eq!(pending.deadline(), None);
         let later = pending.status(ID, State::Unconfirmed, 0, 1);
-        assert_eq!(later, Some(Told::Later("#8f8f to bob: sent, not confirmed".into())));
+        assert_eq!(later, Some(Update::Later("#8f8f to bob: sent, not confirmed".into())));
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         for (reached, mark) in [(5, "sent to 5"), (3, "delivered to 3 of 5")] {
             let mut pending = pending("ALL");
             assert_eq!(pending.status(ID, State::Accepted, 0, 5), None);
-            assert_eq!(pending.status(ID, State::Delivered, reached, 5), Some(Told::Show(sent("ALL"), mark.into())));
+            assert_eq!(pending.status(ID, State::Delivered, reached, 5), Some(Update::Show(sent("ALL"), mark.into())));
             assert_eq!(pending.status(ID, State::Delivered, 5, 5), None, "nobody waits for the last of them");
             assert!(pending.messages.is_empty());
         }
@@ -264,24 +264,24 @@ mod tests {
         let now = Instant::now();
         pending.accepted(ID, now);
         assert_eq!(pending.status(ID, State::Accepted, 0, 2), None);
-        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(ID, Told::Show(sent("ALL"), "sent to 2".to_owned()))]);
+        assert_eq!(pending.due(now + DELIVERED_WITHIN), [(ID, Update::Show(sent("ALL"), "sent to 2".to_owned()))]);
     }
 
     #[test]
     fn without_a_connection_it_is_shown_as_waiting_once_and_its_fate_told_later() {
         let mut pending = pending("bob");
-        assert_eq!(pending.waiting(), [(ID, Told::Show(sent("bob"), "waiting".to_owned()))]);
+        assert_eq!(pending.waiting(), [(ID, Update::Show(sent("bob"), "waiting".to_owned()))]);
         assert_eq!(pending.waiting(), []);
         assert_eq!(pending.unsettled(), 0);
         pending.accepted(ID, Instant::now());
         let later = pending.status(ID, State::Queued, 0, 1);
-        assert_eq!(later, Some(Told::Later("#8f8f to bob: queued".into())));
+        assert_eq!(later, Some(Update::Later("#8f8f to bob: queued".into())));
     }
 
     #[test]
     fn a_refused_message_is_given_back_and_forgotten() {
         let mut pending = pending("bob");
-        assert_eq!(pending.refused(ID, |_| "full".into()), Some(Told::Show(sent("bob"), "full".into())));
+        assert_eq!(pending.refused(ID, |_| "full".into()), Some(Update::Show(sent("bob"), "full".into())));
         assert_eq!(pending.refused(ID, |_| "full".into()), None);
     }
 
@@ -289,12 +289,13 @@ mod tests {
     #[test]
     fn a_message_whose_answer_is_slow_is_shown_as_on_its_way_and_its_fate_in_that_ones_place() {
         let now = Instant::now();
-        let instead = |to: &str, mark: &str| Told::Instead(sent(to), mark.to_owned(), format!("#8f8f to {to}: {mark}"));
+        let instead =
+            |to: &str, mark: &str| Update::Instead(sent(to), mark.to_owned(), format!("#8f8f to {to}: {mark}"));
         for to in ["bob", "ALL"] {
             let mut slow = Pending::new(true);
             slow.add(ID, sent(to), now);
             assert_eq!((slow.due(now), slow.deadline()), (vec![], Some(now + SENDING_AFTER)));
-            assert_eq!(slow.due(now + SENDING_AFTER), [(ID, Told::Show(sent(to), "sending".to_owned()))]);
+            assert_eq!(slow.due(now + SENDING_AFTER), [(ID, Update::Show(sent(to), "sending".to_owned()))]);
             assert_eq!((slow.deadline(), slow.unsettled(), slow.unanswered()), (None, 1, Some(now)));
             assert_eq!(slow.waiting(), [(ID, instead(to, "waiting"))]);
             assert_eq!((slow.waiting(), slow.unsettled()), (vec![], 0));

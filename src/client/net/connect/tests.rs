@@ -108,14 +108,14 @@ fn every_address_is_tried_also_behind_one_that_accepts_and_closes_or_says_nothin
     std::thread::scope(|scope| {
         scope.spawn(|| drop(closes.accept().unwrap()));
         scope.spawn(|| shake_hands(good.accept().unwrap().0, &tls));
-        let until = Until::step(CONNECT_WITHIN, None);
+        let until = Deadline::step(CONNECT_WITHIN, None);
         let reached = reach(&ClientTls::new().unwrap(), &addresses, until).unwrap();
         assert_eq!(reached.ok().and_then(|connection| connection.peer_identity()), Some(tls.identity()));
     });
     // Who closes may be a busy server: that tells more than that nobody listens elsewhere.
     std::thread::scope(|scope| {
         scope.spawn(|| drop(closes.accept().unwrap()));
-        let reached = reach(&ClientTls::new().unwrap(), &addresses[..2], Until::step(CONNECT_WITHIN, None)).unwrap();
+        let reached = reach(&ClientTls::new().unwrap(), &addresses[..2], Deadline::step(CONNECT_WITHIN, None)).unwrap();
         assert!(matches!(reached, Err(Failed::Closed)));
     });
 }

@@ -23,7 +23,7 @@ pub(crate) struct Settings {
 
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct Setting {
     v: u32,
     /// Whether every run keeps a history.
     on: bool,
@@ -39,13 +39,13 @@ struct Locked {
     sealed: String,
 }
 
-impl Default for Kept {
+impl Default for Setting {
     fn default() -> Self {
         Self { v: VERSION, on: false, key: None }
     }
 }
 
-impl Document for Kept {
+impl Document for Setting {
     fn version(&self) -> u32 {
         self.v
     }
@@ -59,17 +59,17 @@ impl Settings {
 
     /// Whether every run keeps a history.
     pub(crate) fn is_on(&self) -> Result<bool, Error> {
-        Ok(self.file.read::<Kept>()?.on)
+        Ok(self.file.read::<Setting>()?.on)
     }
 
     /// Whether there ever was one.
     pub(crate) fn has_key(&self) -> Result<bool, Error> {
-        Ok(self.file.read::<Kept>()?.key.is_some())
+        Ok(self.file.read::<Setting>()?.key.is_some())
     }
 
     /// From now on every run keeps a history, or none. Gives what was so before.
     pub(crate) fn turn(&self, on: bool, key: &PublicKey) -> Result<bool, Error> {
-        self.file.change(|kept: &mut Kept| {
+        self.file.change(|kept: &mut Setting| {
             if on && kept.key.is_none() {
                 kept.key = Some(self.locked(&HistoryKey::generate(), key)?);
             }
@@ -80,9 +80,9 @@ impl Settings {
     /// The key, made if there is none, and sealed for the first of `own`, the present one, if it was for another.
     pub(crate) fn key(&self, own: &[&PrivateKey]) -> Result<HistoryKey, Error> {
         let Some(present) = own.first().map(|key| key.public()) else { return Err(self.shut()) };
-        let locked = match self.file.read::<Kept>()?.key {
+        let locked = match self.file.read::<Setting>()?.key {
             Some(locked) => locked,
-            None => self.file.change(|kept: &mut Kept| match &kept.key {
+            None => self.file.change(|kept: &mut Setting| match &kept.key {
                 Some(locked) => Ok(locked.clone()),
                 None => {
                     let locked = self.locked(&HistoryKey::generate(), present)?;
@@ -93,7 +93,7 @@ impl Settings {
         let key = self.opened(&locked, own)?;
         if locked.for_key != present.fingerprint().to_hex() {
             let locked = self.locked(&key, present)?;
-            self.file.change(|kept: &mut Kept| {
+            self.file.change(|kept: &mut Setting| {
                 kept.key = Some(locked);
                 Ok(())
             })?;
