@@ -119,9 +119,9 @@ impl Server {
         let folder = self.folder.path().to_owned();
         let administration =
             admin::Administration::begin(self.socket, folder, Arc::clone(&self.shared)).map_err(failed)?;
-        let comings = registry::presence::Comings::begin(Arc::clone(&self.shared.hub)).map_err(failed)?;
+        let broadcast = registry::presence::Broadcast::begin(Arc::clone(&self.shared.hub)).map_err(failed)?;
         let ended = self.acceptor.run(stop).map_err(failed);
-        comings.end();
+        broadcast.end();
         administration.end();
         drop(self.store);
         ended

@@ -26,7 +26,7 @@ use crate::wire::Fingerprint;
 use crate::wire::to_server::Scope;
 
 /// What requests are carried out with.
-pub(super) struct Desk<'a> {
+pub(super) struct Handler<'a> {
     config: &'a Config,
     session: Session,
     connected: bool,
@@ -35,7 +35,7 @@ pub(super) struct Desk<'a> {
     stdout: Arc<Stdout>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Handler<'a> {
     /// With a session that has just begun. `over` is asked when nobody reads stdout any more.
     pub(super) fn new(config: &'a Config, session: Session, over: &'a Stop, stdout: Arc<Stdout>) -> Self {
         Self { config, session, connected: true, subscription: None, over, stdout }

@@ -22,7 +22,7 @@ use super::net::threads::{Part, conduct};
 use super::ui::lines::Lines;
 use crate::limits::{ERRAND_IDLE, INPUT_READ, REQUEST_ENDS_WITHIN};
 use crate::transport::{Stop, wait_input};
-use handler::Desk;
+use handler::Handler;
 use open::Open;
 use stdout::Stdout;
 
@@ -33,12 +33,12 @@ pub(super) fn command(config: &Config, stop: &Stop, begun: &dyn Fn()) -> Result<
     config.say(format!("rpc as {}: one JSON-RPC 2.0 request a line", session.again.member.name));
     let (open, stdout) = (Open::default(), Arc::new(Stdout::default()));
     let run = |over: &Stop| {
-        let mut desk = Desk::new(config, session, over, Arc::clone(&stdout));
-        let served = serve(&mut desk, &open, &stdout, over);
-        desk.close();
+        let mut handler = Handler::new(config, session, over, Arc::clone(&stdout));
+        let served = serve(&mut handler, &open, &stdout, over);
+        handler.close();
         served
     };
-    // The desk ends by itself: it holds no connection that somebody has to be woken from. But what it does may take longer than
+    // The handler ends by itself: it holds no connection that somebody has to be woken from. But what it does may take longer than
     // the end of the program may.
     let end = |over: &Stop| {
         while !over.is_asked() {
@@ -59,15 +59,15 @@ pub(super) fn command(config: &Config, stop: &Stop, begun: &dyn Fn()) -> Result<
     }
 }
 
-fn serve(desk: &mut Desk<'_>, open: &Open, stdout: &Stdout, over: &Stop) -> Result<(), Error> {
+fn serve(handler: &mut Handler<'_>, open: &Open, stdout: &Stdout, over: &Stop) -> Result<(), Error> {
     let input = |source| Error::Input { what: "stdin", source };
     let (stdin, mut lines, mut buffer) = (io::stdin(), Lines::default(), [0; INPUT_READ]);
     while !over.is_asked() {
         let idle = Instant::now() + ERRAND_IDLE;
-        let ready = wait_input(&stdin, over.wakeup(), desk.is_connected().then_some(idle)).map_err(input)?;
+        let ready = wait_input(&stdin, over.wakeup(), handler.is_connected().then_some(idle)).map_err(input)?;
         if !ready.readable {
             if Instant::now() >= idle {
-                desk.hang_up();
+                handler.hang_up();
             }
             continue;
         }
@@ -81,7 +81,8 @@ fn serve(desk: &mut Desk<'_>, open: &Open, stdout: &Stdout, over: &Stop) -> Resu
             read => lines.push(&buffer[..read]),
         };
         for line in complete.into_iter().take_while(|_| !over.is_asked()) {
-            let answer = protocol::parse(line).and_then(|asked| open.carry_out(asked, |request| desk.answer(request)));
+            let answer =
+                protocol::parse(line).and_then(|asked| open.carry_out(asked, |request| handler.answer(request)));
             if let Some(answer) = answer {
                 stdout.line(&answer, None, over)?;
             }

@@ -22,13 +22,13 @@ use crate::wire::Code;
 use crate::wire::to_server::Mode;
 
 /// The accounts of a data folder, and the server that runs on it, if one does.
-pub(super) struct Desk<'a> {
+pub(super) struct Handler<'a> {
     pub(super) folder: &'a Path,
     pub(super) accounts: &'a Accounts,
     pub(super) live: Option<&'a Shared>,
 }
 
-impl Desk<'_> {
+impl Handler<'_> {
     /// What comes of a request. When this returns, all of it is done and on disk.
     pub(super) fn carry_out(&self, request: &Request) -> Result<Vec<Row>, Refusal> {
         match request {

@@ -1,6 +1,6 @@
 //! Administration by the server's owner: asked of the running server by a socket, or done on the files of a stopped one.
 //!
-//! The lock of the data folder decides which: whoever holds it may change the files. Both ways lead to the same desk,
+//! The lock of the data folder decides which: whoever holds it may change the files. Both ways lead to the same handler,
 //! so both have the same effects and the same output.
 
 mod client;
@@ -27,7 +27,7 @@ use crate::limits::{ACCOUNTS_MAX, ADMIN_FOUND_WITHIN, ADMIN_PAUSE};
 use crate::names::UserName;
 use crate::storage::folder::LockedFolder;
 use crate::storage::lock::LockError;
-use handler::Desk;
+use handler::Handler;
 use protocol::{Request, Row, VERSION, Versioned};
 
 /// Name of the socket within the data folder.
@@ -66,8 +66,8 @@ fn on_files(
 ) -> Result<(), ServerError> {
     let clock = Arc::new(RunClock::after(super::log::run_ms(folder.path())?));
     let accounts = Accounts::open(folder, ACCOUNTS_MAX, clock)?;
-    let desk = Desk { folder: folder.path(), accounts: &accounts, live: None };
-    desk.carry_out(request)?.into_iter().try_for_each(printed)?;
+    let handler = Handler { folder: folder.path(), accounts: &accounts, live: None };
+    handler.carry_out(request)?.into_iter().try_for_each(printed)?;
     match request {
         Request::Status => Err(ServerError::NotRunning { folder: folder.path().to_owned() }),
         _ => Ok(()),

@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::SOCKET_NAME;
-use super::handler::Desk;
+use super::handler::Handler;
 use super::protocol::{Answer, Request, line};
 use crate::limits::{ACCEPT_PAUSE, ADMIN_CLIENTS, ADMIN_LINE_MAX, ADMIN_WITHIN, LINGER, SOCKET_PATH_MAX};
 use crate::server::error::{Refusal, ServerError};
@@ -68,8 +68,8 @@ impl Administration {
         let stop = Stop::new()?;
         let until = stop.clone();
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
-            let desk = Desk { folder: &folder, accounts: &shared.accounts, live: Some(&shared) };
-            Reception { socket, askers: Vec::new() }.receive(&until, &|request| answer(&desk, request));
+            let handler = Handler { folder: &folder, accounts: &shared.accounts, live: Some(&shared) };
+            Reception { socket, askers: Vec::new() }.receive(&until, &|request| answer(&handler, request));
         })?;
         Ok(Self { stop, thread })
     }
@@ -84,8 +84,8 @@ impl Administration {
 }
 
 /// Carries out a request; gives the lines that tell what came of it.
-fn answer(desk: &Desk<'_>, request: &Request) -> Vec<u8> {
-    let answers = match desk.carry_out(request) {
+fn answer(handler: &Handler<'_>, request: &Request) -> Vec<u8> {
+    let answers = match handler.carry_out(request) {
         Ok(rows) => rows.into_iter().map(Answer::from).chain([Answer::Done]).collect(),
         Err(refusal) => vec![Answer::Refused(refusal)],
     };
@@ -277,7 +277,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// A reception whose desk says `done` to everybody, the first time when it is told to.
+    /// A reception whose handler says `done` to everybody, the first time when it is told to.
     struct Office {
         folder: tempfile::TempDir,
         stop: Stop,

@@ -24,7 +24,7 @@ pub(super) struct Next<'a> {
 }
 
 /// All mailboxes and the group's messages.
-pub(super) struct Index {
+pub(super) struct Mailboxes {
     quotas: Quotas,
     mailboxes: HashMap<UserName, Mailbox>,
     /// Accounts that are not disabled.
@@ -34,7 +34,7 @@ pub(super) struct Index {
     dirty: Vec<Arc<UserName>>,
 }
 
-impl Index {
+impl Mailboxes {
     pub(super) fn new(quotas: Quotas) -> Self {
         Self { quotas, mailboxes: HashMap::new(), active: 0, group: Group::default(), dirty: Vec::new() }
     }

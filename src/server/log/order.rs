@@ -14,9 +14,9 @@ use super::files::record::Meta;
 use super::files::segment::Place;
 use super::mail::Taken;
 use super::mailbox::Owner;
-use super::mailboxes::{Index, New, Next, Start};
-use super::memory::cache::Memory;
-use super::memory::dedup::{Ids, Key, Known};
+use super::mailboxes::{Mailboxes, New, Next, Start};
+use super::memory::cache::Cache;
+use super::memory::dedup::{Dedup, Key, Known};
 use super::memory::frames::Frames;
 use super::quotas::Quotas;
 use super::receipts::{Effects, Receipts, Sent, Told};
@@ -37,10 +37,10 @@ struct Entered {
 }
 
 pub(super) struct Order<H> {
-    index: Index,
+    index: Mailboxes,
     receipts: Receipts<Weak<H>>,
-    ids: Ids,
-    memory: Memory,
+    ids: Dedup,
+    memory: Cache,
     recipients: Recipients<H>,
     pub(super) queue: Queue,
     /// The last number that was given.
@@ -59,10 +59,10 @@ pub(super) struct Order<H> {
 impl<H: Handle> Order<H> {
     pub(super) fn new(quotas: Quotas, durability: Durability) -> Self {
         Self {
-            index: Index::new(quotas),
+            index: Mailboxes::new(quotas),
             receipts: Receipts::new(RECEIPTS),
-            ids: Ids::new(REMEMBERED_IDS),
-            memory: Memory::default(),
+            ids: Dedup::new(REMEMBERED_IDS),
+            memory: Cache::default(),
             recipients: Recipients::default(),
             queue: Queue::new(durability),
             last: 0,
@@ -74,7 +74,7 @@ impl<H: Handle> Order<H> {
         }
     }
 
-    pub(super) fn index(&mut self) -> &mut Index {
+    pub(super) fn index(&mut self) -> &mut Mailboxes {
         &mut self.index
     }
 

@@ -18,13 +18,13 @@ use crate::wire::to_client::Entry;
 use crate::wire::{ToClient, count};
 
 /// The thread that tells.
-pub(crate) struct Comings {
+pub(crate) struct Broadcast {
     /// Dropped at the end, which wakes the thread.
     goes_on: Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Comings {
+impl Broadcast {
     /// Tells from now on.
     pub(crate) fn begin(hub: Arc<Mutex<Hub<Presence>>>) -> io::Result<Self> {
         let (goes_on, over) = channel();
@@ -34,7 +34,7 @@ impl Comings {
                 news.iter().for_each(tell);
             }
         };
-        let thread = thread::Builder::new().name("comings".to_owned()).spawn(tell)?;
+        let thread = thread::Builder::new().name("presence".to_owned()).spawn(tell)?;
         Ok(Self { goes_on, thread })
     }
 

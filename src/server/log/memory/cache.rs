@@ -5,7 +5,7 @@ use super::frames::Frames;
 use super::sequence_map::Ascending;
 
 /// A message that is in memory only.
-pub(crate) struct Held {
+pub(crate) struct Cached {
     frame: Frames,
     /// To forget its id if it is not kept.
     pub(crate) key: Key,
@@ -13,18 +13,18 @@ pub(crate) struct Held {
 
 /// Frames by number.
 #[derive(Default)]
-pub(crate) struct Memory {
-    held: Ascending<Held>,
+pub(crate) struct Cache {
+    held: Ascending<Cached>,
     held_bytes: usize,
     recent: Ascending<Frames>,
     recent_bytes: usize,
 }
 
-impl Memory {
+impl Cache {
     /// A message that is not on disk yet.
     pub(crate) fn hold(&mut self, number: u64, frame: Frames, key: Key) {
         self.held_bytes += frame.len();
-        self.held.push(number, Held { frame, key });
+        self.held.push(number, Cached { frame, key });
     }
 
     /// It is on disk: from now on it may be forgotten, the oldest first, so that `limit` bytes are kept.
@@ -40,7 +40,7 @@ impl Memory {
     }
 
     /// It is needed no more.
-    pub(crate) fn release(&mut self, number: u64) -> Option<Held> {
+    pub(crate) fn release(&mut self, number: u64) -> Option<Cached> {
         let held = self.held.remove(number)?;
         self.held_bytes -= held.frame.len();
         Some(held)
@@ -60,13 +60,13 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::log::memory::dedup::Ids;
+    use crate::server::log::memory::dedup::Dedup;
     use crate::wire::{Fingerprint, MessageId};
 
     #[test]
     fn what_is_not_on_disk_stays_and_the_rest_is_bounded() {
-        let mut memory = Memory::default();
-        let key = Ids::new(1).key(Fingerprint([0; 32]), MessageId([0; 16]));
+        let mut memory = Cache::default();
+        let key = Dedup::new(1).key(Fingerprint([0; 32]), MessageId([0; 16]));
         for number in 1..=5 {
             memory.hold(number, Frames::new(&vec![0; 10].into(), 0..10), key);
         }

@@ -25,16 +25,16 @@ pub(crate) struct Known {
 
 /// The latest messages by id, the oldest forgotten first.
 ///
-/// Ids are random, so each is looked for where nothing is in a processor's cache. The table that is searched holds numbers only,
+/// Dedup are random, so each is looked for where nothing is in a processor's cache. The table that is searched holds numbers only,
 /// and each id is hashed once.
-pub(crate) struct Ids {
+pub(crate) struct Dedup {
     numbers: HashTable<u64>,
     taken: Ascending<(Key, Known)>,
     hashes: RandomState,
     limit: usize,
 }
 
-impl Ids {
+impl Dedup {
     pub(crate) fn new(limit: usize) -> Self {
         Self { numbers: HashTable::new(), taken: Ascending::default(), hashes: RandomState::new(), limit }
     }
@@ -82,21 +82,21 @@ mod tests {
     use super::*;
 
     /// The message `number` of sender 1.
-    fn add(ids: &mut Ids, id: u8, number: u64) {
+    fn add(ids: &mut Dedup, id: u8, number: u64) {
         ids.add(key(ids, 1, id), Known { number, digest: [0; 16], total: 1 });
     }
 
-    fn number(ids: &Ids, sender: u8, id: u8) -> Option<u64> {
+    fn number(ids: &Dedup, sender: u8, id: u8) -> Option<u64> {
         ids.find(&key(ids, sender, id)).map(|known| known.number)
     }
 
-    fn key(ids: &Ids, sender: u8, id: u8) -> Key {
+    fn key(ids: &Dedup, sender: u8, id: u8) -> Key {
         ids.key(Fingerprint([sender; 32]), MessageId([id; 16]))
     }
 
     #[test]
     fn the_oldest_is_forgotten_first() {
-        let mut ids = Ids::new(2);
+        let mut ids = Dedup::new(2);
         (1..=3).for_each(|id| add(&mut ids, id, id.into()));
         assert_eq!([1, 2, 3].map(|id| number(&ids, 1, id)), [None, Some(2), Some(3)]);
         assert_eq!(number(&ids, 2, 2), None);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_withdrawn_id_may_be_taken_again() {
-        let mut ids = Ids::new(2);
+        let mut ids = Dedup::new(2);
         add(&mut ids, 1, 1);
         ids.withdraw(&key(&ids, 1, 1), 1);
         assert_eq!(number(&ids, 1, 1), None);
@@ -116,7 +116,7 @@ mod tests {
     /// In a log that was read, an id stands twice if it was used again after it was forgotten.
     #[test]
     fn an_id_that_comes_again_counts_from_then_and_thousands_find_room() {
-        let mut ids = Ids::new(5000);
+        let mut ids = Dedup::new(5000);
         add(&mut ids, 1, 1);
         for number in 2..=5000 {
             let id = ids.key(Fingerprint([2; 32]), MessageId(u128::from(number).to_be_bytes()));
