@@ -92,22 +92,22 @@ pub(crate) fn listen(
     audience: &mut dyn Audience,
     over: &Stop,
 ) -> Result<(), Error> {
-    let mut turn = Turn { link, receiving, audience };
-    turn.take_up()?;
+    let mut listening = Listening { link, receiving, audience };
+    listening.take_up()?;
     loop {
-        turn.take(waiting.drain(..))?;
-        let given_up = turn.receiving.receiver.due(Instant::now());
-        turn.go_on(given_up)?;
-        turn.look_again()?;
-        turn.welcome();
-        if over.is_asked() || !turn.audience.due(Instant::now())? {
+        listening.take(waiting.drain(..))?;
+        let given_up = listening.receiving.receiver.due(Instant::now());
+        listening.go_on(given_up)?;
+        listening.look_again()?;
+        listening.welcome();
+        if over.is_asked() || !listening.audience.due(Instant::now())? {
             return Ok(());
         }
-        let choice = turn.receiving.receiver.waits_for_a_person().then(|| Instant::now() + CHOICE_LOOKED_FOR);
-        let welcome = turn.receiving.feed.as_ref().and_then(Feed::deadline);
-        let receiver = turn.receiving.receiver.deadline();
-        let deadlines = turn.audience.deadline().into_iter().chain(receiver).chain(choice).chain(welcome);
-        reading.owed(turn.audience.unanswered());
+        let choice = listening.receiving.receiver.waits_for_a_person().then(|| Instant::now() + CHOICE_LOOKED_FOR);
+        let welcome = listening.receiving.feed.as_ref().and_then(Feed::deadline);
+        let receiver = listening.receiving.receiver.deadline();
+        let deadlines = listening.audience.deadline().into_iter().chain(receiver).chain(choice).chain(welcome);
+        reading.owed(listening.audience.unanswered());
         waiting.extend(link.receive(&mut reading, deadlines.min())?);
     }
 }
@@ -119,13 +119,13 @@ struct Delivered {
     envelope: Vec<u8>,
 }
 
-struct Turn<'a, 'r> {
+struct Listening<'a, 'r> {
     link: &'a Link,
     receiving: &'a mut Receiving<'r>,
     audience: &'a mut dyn Audience,
 }
 
-impl Turn<'_, '_> {
+impl Listening<'_, '_> {
     /// What an earlier run, or an earlier connection, left in the inbox.
     fn take_up(&mut self) -> Result<(), Error> {
         let Receiving { inbox, receiver, left, queue, owed, unacknowledged, .. } = &mut *self.receiving;

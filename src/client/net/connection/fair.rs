@@ -25,10 +25,13 @@ struct Turns {
 
 /// The value, until this is dropped.
 pub(crate) struct Turn<'a, T> {
-    owner: &'a Fair<T>,
-    /// `None` only while it is dropped.
-    value: Option<MutexGuard<'a, T>>,
+    // In this order they are dropped: the next one finds the value free.
+    value: MutexGuard<'a, T>,
+    _over: Over<'a, T>,
 }
+
+/// Lets the next one have its turn when it is dropped.
+struct Over<'a, T>(&'a Fair<T>);
 
 impl<T> Fair<T> {
     /// Nobody has it yet.
@@ -53,7 +56,7 @@ impl<T> Fair<T> {
     fn wait(&self, mine: u64) -> Turn<'_, T> {
         let others = |turns: &mut Turns| turns.serving != mine;
         drop(self.next.wait_while(self.turns(), others).unwrap_or_else(PoisonError::into_inner));
-        Turn { owner: self, value: Some(lock(&self.value)) }
+        Turn { value: lock(&self.value), _over: Over(self) }
     }
 
     fn turns(&self) -> MutexGuard<'_, Turns> {
@@ -65,21 +68,20 @@ impl<T> Deref for Turn<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("a turn has the value until it is dropped")
+        &self.value
     }
 }
 
 impl<T> DerefMut for Turn<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("a turn has the value until it is dropped")
+        &mut self.value
     }
 }
 
-impl<T> Drop for Turn<'_, T> {
+impl<T> Drop for Over<'_, T> {
     fn drop(&mut self) {
-        self.value = None;
-        self.owner.turns().serving += 1;
-        self.owner.next.notify_all();
+        self.0.turns().serving += 1;
+        self.0.next.notify_all();
     }
 }
 
