@@ -449,7 +449,7 @@ fn a_stderr_that_is_full_closed_or_read_by_nobody_changes_no_exit_code() {
         let (code, stdout) = asks(&["status", "--json"]);
         assert_eq!(code, Some(0), "{dead}");
         let status: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-        let address: SocketAddr = status["running"]["address"].as_str().unwrap().parse().unwrap();
+        let address: SocketAddr = status["running"]["addresses"][0].as_str().unwrap().parse().unwrap();
         let mut alice = RawClient::connect(address);
         assert_eq!(alice.register(&ALICE), ToClient::Registered);
         assert_eq!(asks(&["user", "disable", "alice"]), (Some(0), String::new()), "{dead}");
