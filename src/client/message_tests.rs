@@ -14,7 +14,14 @@ use crate::wire::{Envelope, Header, MessageId, Suite};
 
 /// By Alice's identity.
 pub(crate) fn signed_by(mark: Mark) -> SignedBy {
-    SignedBy { identity: Arc::new(ALICE.public().clone()), ed25519: None, mark, bundle: 1 }
+    SignedBy {
+        identity: Arc::new(ALICE.public().clone()),
+        ed25519: None,
+        mark,
+        bundle: 1,
+        is_weaker: false,
+        is_held: false,
+    }
 }
 
 /// Bob, who receives, with this group key file.
@@ -69,6 +76,7 @@ pub(crate) fn opened(header: Header, text: &str) -> Opened {
         text: Zeroizing::new(text.to_owned()),
         backlog: false,
         received_ms,
+        is_weaker: false,
         is_late: false,
         is_repeated: false,
     }

@@ -1,9 +1,11 @@
 //! Who uses which suite: what an account prefers, what a sender may ask for, and what the group's key decides.
 
 use serde_json::Value;
+use topchat::wire::to_server::Mode;
 
 use super::home::{Home, printed, refused};
 use crate::support::people::{ALICE, BOB};
+use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
 fn pair() -> (TestServer, Home, Home) {
@@ -78,9 +80,38 @@ fn a_wish_that_is_taken_back_is_told_and_of_a_verified_contact_changes_nothing()
     assert_eq!(alice.run_in(&["verify", "bob", "--fingerprint", &bobs]).code, Some(0));
     assert_eq!(bob.run_in(&["suite", "classic"]).code, Some(0));
     let told = alice.run_in(&["send", "bob", "three"]);
-    assert!(told.stderr.contains("what you send stays modern"), "{}", told.stderr);
+    assert!(told.stderr.contains("what you send stays modern until you say  topchat accept bob"), "{}", told.stderr);
     assert_eq!(alice.run_in(&["send", "bob", "four"]).code, Some(0));
-    assert_eq!(heard(&bob, 2), [message("alice", "three", "modern"), message("alice", "four", "modern")]);
+    refused(
+        &alice.run(&["accept", "bob"]),
+        0,
+        "what bob has sent classic is shown, and what you send goes as bob asks for now\n",
+    );
+    assert_eq!(alice.run_in(&["send", "bob", "five"]).code, Some(0));
+    let three = [message("alice", "three", "modern"), message("alice", "four", "modern")];
+    assert_eq!(heard(&bob, 3), [&three[..], &[message("alice", "five", "classic")]].concat());
+}
+
+#[test]
+fn what_comes_weaker_than_its_sender_asks_for_waits_until_it_is_accepted() {
+    let (server, alice, bob) = pair();
+    assert_eq!(bob.run_in(&["suite", "modern"]).code, Some(0));
+    assert_eq!(alice.run_in(&["send", "bob", "hi"]).code, Some(0));
+    // Validly signed by Bob's identity, as somebody who has that key alone could make it.
+    let mut raw = RawClient::again(server.address, &BOB, Mode::Errand);
+    raw.send_envelope(&BOB.seal_to(&ALICE, "classic", 1));
+    let listening = alice.listen(&["--json", "--count", "1"]);
+    let held: Value = serde_json::from_str(&listening.line()).unwrap();
+    assert_eq!((held["notice"].as_str(), held["from"].as_str()), (Some("weaker"), Some("bob")), "{held}");
+    refused(
+        &alice.run(&["accept", "bob"]),
+        0,
+        "what bob has sent classic so far is shown, marked. What you send stays modern\n",
+    );
+    let shown: Value = serde_json::from_str(&listening.line()).unwrap();
+    assert_eq!((shown["text"].as_str(), shown["weaker"].as_bool()), (Some("classic"), Some(true)), "{shown}");
+    assert_eq!(listening.finish().code, Some(0));
+    assert_eq!(alice.run(&["accept", "carol"]).code, Some(2), "no contact");
 }
 
 #[test]

@@ -163,6 +163,7 @@ impl<'a> Sending<'a> {
             Ok(Typed::Answer(text)) => self.answer(text),
             Ok(Typed::Fingerprint(name)) => self.fingerprint(name.as_ref()),
             Ok(Typed::Trust { name, fingerprint }) => self.trust(&name, fingerprint.as_deref()),
+            Ok(Typed::Accept(name)) => self.accept(&name),
             Ok(Typed::Untrust(name)) => self.untrust(&name),
             Ok(Typed::Verify(name)) => self.verify(&name),
             Ok(Typed::Send { to, text }) => self.send(to.unwrap_or_else(|| self.to.clone()), text),

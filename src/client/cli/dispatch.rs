@@ -132,6 +132,7 @@ fn command(options: Options, stop: &Stop, in_session: &dyn Fn()) -> Result<(), E
         Command::Contacts => users::contacts(&config),
         Command::Verify { name, fingerprint } => trust::verify(&config, &config::name(&name)?, fingerprint.as_deref()),
         Command::Unverify { name } => trust::unverify(&config, &config::name(&name)?),
+        Command::Accept { name } => trust::accept(&config, &config::name(&name)?),
         Command::Forget { name } => trust::forget(&config, &config::name(&name)?),
         Command::Group(Group::Rekey { suite }) => group::rekey(&config, suite),
         Command::Group(Group::List) => group::list(&config),

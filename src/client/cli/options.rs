@@ -214,6 +214,13 @@ pub enum Command {
         /// The key's fingerprint: its first 16 hex digits at least. Without it, you are shown the changed key and asked.
         fingerprint: Option<String>,
     },
+    /// Show what came of a contact by a weaker suite than the contact asks for; it was held.
+    ///
+    /// If the contact takes classic messages again, yours go so from now on.
+    Accept {
+        /// The contact.
+        name: String,
+    },
     /// Take somebody out of your contacts.
     Forget {
         /// The contact.

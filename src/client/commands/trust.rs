@@ -10,7 +10,7 @@ use crate::client::model::event::Notice;
 use crate::client::net::session;
 use crate::client::net::trust::{self, Digits, Meant, Verification};
 use crate::client::trust::contacts::Contacts;
-use crate::client::trust::verification::{Comparison, unverified};
+use crate::client::trust::verification::{Comparison, accepted, unverified};
 use crate::client::ui::output;
 use crate::client::ui::output::now_ms;
 use crate::client::ui::page;
@@ -80,6 +80,14 @@ pub(crate) fn unverify(config: &Config, name: &UserName) -> Result<(), Error> {
     let own = session::choose(config)?;
     let was = Contacts::open(&config.account_state(&own), config.new_keys)?.unverify(name)?;
     config.say(unverified(name, was));
+    Ok(())
+}
+
+/// Takes what came by a weaker suite than the contact asks for. Needs no password and no server.
+pub(crate) fn accept(config: &Config, name: &UserName) -> Result<(), Error> {
+    let own = session::choose(config)?;
+    let asks_for_more = Contacts::open(&config.account_state(&own), config.new_keys)?.accept(name)?;
+    config.say(accepted(name, asks_for_more));
     Ok(())
 }
 

@@ -65,6 +65,8 @@ pub struct Opened {
     pub backlog: bool,
     /// When it came, as Unix time in milliseconds.
     pub received_ms: i64,
+    /// By a weaker suite than its sender, or the group, asks for.
+    pub is_weaker: bool,
     /// A later one told of it before it came.
     pub is_late: bool,
     /// It may have been shown before: a crash came between showing it and recording that.
@@ -167,6 +169,15 @@ pub enum Notice {
         #[serde(rename = "from")]
         name: UserName,
         now: Fingerprint,
+    },
+    /// Messages wait that are weaker than what their sender asks others for, until the person accepts them.
+    Weaker {
+        /// Who signed them.
+        from: UserName,
+        /// How many wait.
+        count: usize,
+        /// How many more came for which there was no room.
+        lost: usize,
     },
     /// A contact asks for classic messages now, where it asked for modern ones before.
     TookBack {

@@ -9,7 +9,7 @@ use crate::crypto::envelope;
 use crate::crypto::keys::PublicKey;
 use crate::limits::FORMER_MS;
 use crate::names::UserName;
-use crate::wire::{Envelope, Fingerprint, Predecessor, Prefers};
+use crate::wire::{Envelope, Fingerprint, Kind, Predecessor, Prefers};
 
 /// The keys of a name as a server gave them, checked.
 pub struct Found {
@@ -58,6 +58,8 @@ pub struct Pin {
     pub signers: Vec<Signer>,
     /// A bundle that prefers modern was seen of this name: nothing weaker goes to it.
     pub modern: bool,
+    /// What came classic until then was accepted by the person.
+    pub accepted_ms: Option<i64>,
     /// The highest bundle number that was seen of the identity.
     pub bundle: u64,
     /// The highest one that it has named in a message.
@@ -95,6 +97,10 @@ pub struct SignedBy {
     pub mark: Mark,
     /// The highest bundle number that was seen of this identity, or named by it.
     pub bundle: u64,
+    /// By the suite that the name asks not to be written by.
+    pub is_weaker: bool,
+    /// For that, it waits until the person accepts it.
+    pub is_held: bool,
 }
 
 impl SignedBy {
@@ -126,7 +132,7 @@ impl Pin {
         let (former, others) = (Vec::new(), Vec::new());
         let (verified_ms, verified_before_ms) = (None, None);
         let (key, signers) = (Arc::new(key), Vec::new());
-        let (modern, bundle, announced) = (false, 0, 0);
+        let (modern, accepted_ms, bundle, announced) = (false, None, 0, 0);
         Self {
             key,
             mark,
@@ -138,6 +144,7 @@ impl Pin {
             others,
             signers,
             modern,
+            accepted_ms,
             bundle,
             announced,
         }
@@ -156,7 +163,11 @@ impl Pin {
     pub fn signed_by(&self, envelope: &Envelope, received_ms: i64) -> Option<SignedBy> {
         let (identity, mark) = self.signer(envelope.header.sender_fp, received_ms)?;
         let bundle = if self.key == identity { self.bundle.max(self.announced) } else { u64::MAX };
-        let Some(named) = envelope.signer() else { return Some(SignedBy { identity, ed25519: None, mark, bundle }) };
+        let Some(named) = envelope.signer() else {
+            let is_weaker = self.modern && envelope.header.suite.kind() == Kind::Direct;
+            let is_held = is_weaker && self.accepted_ms.is_none_or(|accepted| received_ms > accepted);
+            return Some(SignedBy { identity, ed25519: None, mark, bundle, is_weaker, is_held });
+        };
         let of_former = |former: &Former| former.key.fingerprint() == identity.fingerprint();
         let signers = match self.key == identity {
             true => &self.signers,
@@ -167,7 +178,8 @@ impl Pin {
         };
         let signer = signers.iter().find(counts)?;
         let mark = if signer.until_ms.is_some() { Mark::Former } else { mark };
-        Some(SignedBy { identity, ed25519: Some(Arc::clone(&signer.key)), mark, bundle })
+        let ed25519 = Some(Arc::clone(&signer.key));
+        Some(SignedBy { identity, ed25519, mark, bundle, is_weaker: false, is_held: false })
     }
 
     /// By what a direct message to this name goes at least, with the bundle that the server shows now.

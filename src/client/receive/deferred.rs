@@ -16,6 +16,8 @@ use crate::wire::Fingerprint;
 /// What a message waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Awaited {
+    /// The person accepts what this sender sealed by a weaker suite than it asks for itself.
+    Accepted(UserName),
     /// The person has chosen one of this sender's keys.
     Chosen(UserName),
     /// The group key with this id, which this sender used, is in the file.
@@ -29,7 +31,11 @@ pub(super) enum Awaited {
 impl Awaited {
     fn sender(&self) -> &UserName {
         match self {
-            Self::Chosen(name) | Self::GroupKey(name, _) | Self::OwnKey(name, _) | Self::NextStart(name) => name,
+            Self::Accepted(name)
+            | Self::Chosen(name)
+            | Self::GroupKey(name, _)
+            | Self::OwnKey(name, _)
+            | Self::NextStart(name) => name,
         }
     }
 }
@@ -127,7 +133,9 @@ impl Steps<'_> {
 
     /// Whether messages wait for a person, who may choose a key in another process, or bring the group key file.
     pub(super) fn waits_for_a_person(&self) -> bool {
-        self.deferred.awaited().iter().any(|awaited| matches!(awaited, Awaited::Chosen(_) | Awaited::GroupKey(..)))
+        let is_a_persons =
+            |awaited: &Awaited| matches!(awaited, Awaited::Accepted(_) | Awaited::Chosen(_) | Awaited::GroupKey(..));
+        self.deferred.awaited().iter().any(is_a_persons)
     }
 
     /// Whether messages wait for the group key file.
@@ -141,11 +149,20 @@ impl Steps<'_> {
         awaited.filter_map(|awaited| if let Awaited::Chosen(name) = awaited { Some(name) } else { None }).collect()
     }
 
-    /// Entries of senders of whom a key is `chosen` now, or whose group key has come, the oldest first: they are to arrive once more.
-    pub(super) fn released(&mut self, chosen: &BTreeSet<UserName>) -> BTreeSet<u64> {
+    /// Senders of messages that wait to be accepted, and when the last of them came.
+    pub(super) fn unaccepted(&self) -> Vec<(UserName, i64)> {
+        let waits =
+            |(name, _): &(&UserName, &i64)| self.deferred.awaited().contains(&Awaited::Accepted((*name).clone()));
+        let waiting = self.held.iter().filter(waits);
+        waiting.map(|(name, last)| (name.clone(), *last)).collect()
+    }
+
+    /// Entries of senders of whom a key is `chosen` or whose weak messages are accepted now, or whose group key has come, the oldest first: they are to arrive once more.
+    pub(super) fn released(&mut self, chosen: &BTreeSet<UserName>, accepted: &BTreeSet<UserName>) -> BTreeSet<u64> {
         let mut released = BTreeSet::new();
         for awaited in self.deferred.awaited() {
             let has_come = match &awaited {
+                Awaited::Accepted(name) => accepted.contains(name),
                 Awaited::Chosen(name) => chosen.contains(name),
                 Awaited::GroupKey(_, id) => self.member.group.with(id).is_some(),
                 Awaited::OwnKey(..) | Awaited::NextStart(_) => false,
@@ -163,6 +180,11 @@ impl Steps<'_> {
         for (awaited, (key, standing)) in std::mem::take(&mut self.news) {
             let (from, notice) = match &awaited {
                 Awaited::NextStart(_) => continue,
+                Awaited::Accepted(from) => {
+                    let told =
+                        |count: Count| Notice::Weaker { from: from.clone(), count: count.held, lost: count.lost };
+                    (from, self.deferred.news(&awaited).map(told))
+                }
                 Awaited::Chosen(from) => {
                     let Count { held: count, lost, .. } = self.deferred.count(&awaited);
                     let notice = match standing {
@@ -206,6 +228,21 @@ impl Steps<'_> {
         match self.deferred.add(message.entry, awaited, Standing::Contact) {
             // What is missing before it is told once.
             true => drop(self.places.insert(message.entry, Place { gap: None, ..place })),
+            false => actions.push(done(message, Signed::Yes)),
+        }
+    }
+
+    /// Defers a message that is weaker than its sender's own choice until the person accepts it. Its signature holds.
+    pub(super) fn defer_until_accepted(&mut self, message: &Entry, place: Place, actions: &mut Vec<Action>) {
+        let header = &message.envelope.header;
+        let awaited = Awaited::Accepted(header.sender.clone());
+        self.news.insert(awaited.clone(), (header.sender_fp, Standing::Contact));
+        match self.deferred.add(message.entry, awaited, Standing::Contact) {
+            true => {
+                let last = self.held.entry(header.sender.clone()).or_insert(message.received_ms);
+                *last = message.received_ms.max(*last);
+                self.places.insert(message.entry, Place { missing: false, ..place });
+            }
             false => actions.push(done(message, Signed::Yes)),
         }
     }

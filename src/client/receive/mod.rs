@@ -87,6 +87,8 @@ struct Steps<'a> {
     failures: Failures,
     /// Entries that stay in the inbox until a person has put something right.
     deferred: Deferred,
+    /// When the last of those came that are weaker than their sender's own choice.
+    held: HashMap<UserName, i64>,
     /// What those tell whose counter was counted before they were deferred.
     places: HashMap<u64, Place>,
     /// For what there are deferred messages to be told of, with the sender's key that the last one names, and its standing.
@@ -109,6 +111,7 @@ impl<'a> Steps<'a> {
             ledger,
             failures: Failures::default(),
             deferred: Deferred::default(),
+            held: HashMap::new(),
             places: HashMap::new(),
             news: BTreeMap::new(),
         }

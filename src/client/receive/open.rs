@@ -10,7 +10,7 @@ use crate::client::state::inbox::Entry;
 use crate::client::state::seen::{Gap, Seen};
 use crate::crypto::digest::sha256;
 use crate::crypto::envelope::{self, OpenWith};
-use crate::crypto::group_key::GroupKeys;
+use crate::crypto::group_key::{Cipher, GroupKeys};
 use crate::names::Recipient;
 use crate::wire::Header;
 
@@ -59,6 +59,9 @@ impl<'a> Steps<'a> {
                 Gap::Missing => Notice::Missing { from, to },
             }));
         }
+        if keys.is_held {
+            return self.defer_until_accepted(&message, seen.place, actions);
+        }
         let group = self.group_keys_for(header);
         let Some(with) = self.key_for(header, group.as_deref()) else {
             return self.defer_for_key(&message, seen.place, actions);
@@ -68,16 +71,24 @@ impl<'a> Steps<'a> {
         };
         self.ledger.seen.record(header.sender_fp, header.msg_id, seen);
         let Entry { entry, backlog, received_ms, is_repeated, envelope, .. } = message;
+        let is_weaker = keys.is_weaker || self.is_weaker_than_the_group(&envelope.header);
         let opened = Opened {
             envelope,
             signed_by: keys.clone(),
             text,
             backlog,
             received_ms,
+            is_weaker,
             is_late: seen.place.late,
             is_repeated,
         };
         actions.push(Action::Show(entry, Box::new(opened)));
+    }
+
+    /// By DES, though the group writes by AES: whoever wrote it has not taken the new key.
+    fn is_weaker_than_the_group(&self, header: &Header) -> bool {
+        let writes_modern = || self.member.group.keys().is_some_and(|keys| keys.writer().cipher() == Cipher::Aes);
+        header.recipient == Recipient::All && !header.suite.is_modern() && writes_modern()
     }
 
     /// The keys with the one that a group message names, if they are at hand.

@@ -10,7 +10,7 @@ use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::keys::member::Member;
 use crate::client::model::event::Notice;
-use crate::client::model::pin::Met;
+use crate::client::model::pin::{Met, Pin};
 use crate::client::state::inbox::Entry;
 use crate::client::state::seen::Ledger;
 use crate::client::trust::contacts::Contacts;
@@ -121,7 +121,14 @@ impl<'a> Receiver<'a> {
                 chosen.insert(name);
             }
         }
-        Ok((self.steps.released(&chosen), told.into_iter().collect()))
+        let mut accepted = BTreeSet::new();
+        for (name, last_ms) in self.steps.unaccepted() {
+            let has_accepted = |pin: Pin| !pin.modern || pin.accepted_ms.is_some_and(|accepted| accepted >= last_ms);
+            if self.contacts.pinned(&name)?.is_none_or(has_accepted) {
+                accepted.insert(name);
+            }
+        }
+        Ok((self.steps.released(&chosen, &accepted), told.into_iter().collect()))
     }
 
     /// What is to be told of deferred messages.

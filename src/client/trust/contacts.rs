@@ -178,6 +178,14 @@ impl Contacts {
         Ok(())
     }
 
+    /// The person takes what came of this contact by a weaker suite than it asks for. Whether it still asks for more.
+    pub fn accept(&self, name: &UserName) -> Result<bool, Error> {
+        self.file.change(|pins: &mut Pins| match pins.contacts.get_mut(name.as_str()) {
+            Some(contact) => Ok(contact.accept(now_ms())),
+            None => Err(Error::Trust(TrustError::NoContact { name: name.clone() })),
+        })
+    }
+
     /// The person takes back that they compared this contact's key. False if they never had.
     pub fn unverify(&self, name: &UserName) -> Result<bool, Error> {
         self.file.change(|pins: &mut Pins| match pins.contacts.get_mut(name.as_str()) {

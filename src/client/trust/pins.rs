@@ -57,6 +57,12 @@ pub(crate) struct Contact {
     /// A bundle that prefers modern was seen of this name: nothing weaker is sent to it, whoever holds it later.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     modern: bool,
+    /// The last bundle prefers modern.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    prefers_modern: bool,
+    /// Classic messages that came until then are shown, though the name is remembered to ask for modern ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accepted: Option<String>,
     /// The highest bundle number that the identity has named in a message.
     #[serde(default, skip_serializing_if = "is_zero")]
     announced: u64,
@@ -155,6 +161,8 @@ impl Contact {
             digest: Some(HEXLOWER.encode(&bundle.digest)),
             ed25519: SignerKey::of(bundle),
             modern: bundle.prefers == Prefers::Modern,
+            prefers_modern: bundle.prefers == Prefers::Modern,
+            accepted: None,
             announced: 0,
             former: Vec::new(),
             changed: None,
@@ -185,6 +193,7 @@ impl Contact {
             others: self.others.iter().map(|other| fingerprint(other)).collect::<Result<_, String>>()?,
             signers: self.ed25519.iter().map(SignerKey::read).collect::<Result<_, _>>()?,
             modern: self.modern,
+            accepted_ms: self.accepted.as_deref().map(millisecond).transpose()?,
             bundle: self.bundle,
             announced: self.announced,
         })
@@ -256,6 +265,13 @@ impl Contact {
         }
     }
 
+    /// The person takes what came classic so far. If the contact no longer asks for modern, all goes on so; gives whether it does.
+    pub(crate) fn accept(&mut self, now_ms: i64) -> bool {
+        self.accepted = Some(json::time(now_ms + 999));
+        self.modern &= self.prefers_modern;
+        self.modern
+    }
+
     /// The identity `by` has named this bundle of its own in a message.
     pub(crate) fn announce(&mut self, by: Fingerprint, number: u64) {
         if by.to_hex() == self.fingerprint {
@@ -309,6 +325,7 @@ impl Contact {
     /// What a newer bundle asks for. A wish for modern is taken at once; that it is taken back is told, and asks for the person's word
     /// where they have compared the contact's key.
     fn wishes(&mut self, bundle: &VerifiedBundle) -> Met {
+        self.prefers_modern = bundle.prefers == Prefers::Modern;
         match (self.modern, bundle.prefers) {
             (_, Prefers::Modern) => {
                 self.modern = true;

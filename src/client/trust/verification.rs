@@ -86,3 +86,11 @@ pub(crate) fn unverified(name: &UserName, was: bool) -> String {
         false => format!("{name}'s key was not verified. Nothing was changed."),
     }
 }
+
+/// What was done about a contact whose classic messages were held.
+pub(crate) fn accepted(name: &UserName, asks_for_more: bool) -> String {
+    match asks_for_more {
+        true => format!("what {name} has sent classic so far is shown, marked. What you send stays modern"),
+        false => format!("what {name} has sent classic is shown, and what you send goes as {name} asks for now"),
+    }
+}

@@ -48,6 +48,9 @@ pub(crate) fn message(opened: &Opened) -> String {
         key: &'static str,
         suite: &'static str,
         backlog: bool,
+        /// By a weaker suite than its sender, or the group, asks for.
+        #[serde(skip_serializing_if = "is_false")]
+        weaker: bool,
         /// It may have been printed before.
         #[serde(skip_serializing_if = "is_false")]
         repeated: bool,
@@ -64,6 +67,7 @@ pub(crate) fn message(opened: &Opened) -> String {
         key: opened.signed_by.mark.word(),
         suite: header.suite.word(),
         backlog: opened.backlog,
+        weaker: opened.is_weaker,
         repeated: opened.is_repeated,
     })
 }
@@ -173,6 +177,7 @@ mod tests {
             text: Zeroizing::new(text.to_owned()),
             backlog: false,
             received_ms: 1_795_435_452_000,
+            is_weaker: false,
             is_late: false,
             is_repeated: false,
         };

@@ -57,6 +57,10 @@ impl Page {
         if opened.backlog {
             mark.push_str(", waited");
         }
+        if opened.is_weaker {
+            let whose = if header.recipient == Recipient::All { "the group" } else { header.sender.as_str() };
+            mark.push_str(&format!(", weaker than {whose} asks for"));
+        }
         if opened.is_late {
             mark.push_str(", out of order");
         }

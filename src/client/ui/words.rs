@@ -41,7 +41,8 @@ impl Page {
             Notice::Passed { count } => passed(*count),
             Notice::Rejected { from, id } => rejected(from, *id),
             Notice::Reused { from, id } => reused(from, *id),
-            Notice::TookBack { name, stays } => took_back(name, *stays),
+            Notice::Weaker { from, count, lost } => return vec![weaker(from, &held(*count, *lost))],
+            Notice::TookBack { name, stays } => return vec![took_back(name, *stays)],
             Notice::UnknownSender { from, id } => unknown_sender(from, *id),
         };
         vec![line.into()]
@@ -64,12 +65,13 @@ fn new_keys(name: &UserName, now: Fingerprint) -> Vec<Hint> {
     vec![Hint::from(compare).topchat(&["verify", name.as_str()]), format!("  now {}", now.grouped()).into()]
 }
 
-fn took_back(name: &UserName, stays: bool) -> String {
+fn took_back(name: &UserName, stays: bool) -> Hint {
     let then = match stays {
-        true => format!("You have compared {name}'s key: what you send stays modern"),
-        false => format!("They go to {name} from now on"),
+        true => Hint::from(format!("You have compared {name}'s key: what you send stays modern until you say  "))
+            .topchat(&["accept", name.as_str()]),
+        false => Hint::from(format!("They go to {name} from now on.")),
     };
-    format!("{name} asked for modern messages, and asks for classic ones now, which are weaker. {then}.")
+    Hint::from(format!("{name} asked for modern messages, and asks for classic ones now, which are weaker. ")).and(then)
 }
 
 fn key_changed(change: &KeyChange) -> Vec<Hint> {
@@ -103,6 +105,10 @@ fn held_for_choosing(from: &UserName, held: &str) -> Hint {
         .topchat(&["verify", from.as_str()])
         .then("  or  ")
         .topchat(&["trust", from.as_str()])
+}
+
+fn weaker(from: &UserName, held: &str) -> Hint {
+    Hint::from(format!("{held} weaker than {from}'s own choice: shown after  ")).topchat(&["accept", from.as_str()])
 }
 
 fn marked(from: &UserName, id: MessageId) -> String {

@@ -178,6 +178,14 @@ const COMMANDS: &[Command] = &[
         read: |rest| one(rest, |word| name(word).map(Typed::Untrust)),
     },
     Command {
+        name: "accept",
+        arguments: "NAME",
+        does: "show what came of NAME weaker than NAME asks for",
+        example: "/accept bob",
+        takes: Takes::Name,
+        read: |rest| one(rest, |word| name(word).map(Typed::Accept)),
+    },
+    Command {
         name: "trust",
         arguments: "NAME [FINGERPRINT]",
         does: "go on with NAME, whose key has changed, unverified",

@@ -51,6 +51,8 @@ pub(crate) enum Typed {
     },
     /// Show what somebody writes again.
     Unblock(UserName),
+    /// Show what came of a contact weaker than it asks for.
+    Accept(UserName),
     /// Take back that a contact's key was compared.
     Untrust(UserName),
     /// Compare a contact's key.

@@ -8,7 +8,7 @@ use crate::client::model::event::{Mark, Notice};
 use crate::client::net::directory;
 use crate::client::net::trust::{self, Meant, Verification};
 use crate::client::state::chat_settings::Bell;
-use crate::client::trust::verification::{Comparison, unverified};
+use crate::client::trust::verification::{Comparison, accepted, unverified};
 use crate::client::ui::page;
 use crate::client::ui::prompt::is_yes;
 use crate::names::{Recipient, UserName};
@@ -174,6 +174,12 @@ impl Sending<'_> {
     pub(crate) fn untrust(&mut self, name: &UserName) -> Result<Then, Error> {
         let was = self.chat.contacts.unverify(name)?;
         self.say(unverified(name, was))
+    }
+
+    pub(crate) fn accept(&mut self, name: &UserName) -> Result<Then, Error> {
+        let asks_for_more = self.chat.contacts.accept(name)?;
+        self.say(accepted(name, asks_for_more))?;
+        self.chosen()
     }
 
     /// What was held until a key was chosen may be shown now.

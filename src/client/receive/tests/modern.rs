@@ -8,7 +8,7 @@ use crate::crypto::envelope::seal_modern;
 use crate::crypto::group_key::Cipher;
 use crate::crypto::test_keys::{BOB_OPENING, BOB_SIGNING};
 use crate::limits::FORMER_MS;
-use crate::wire::Suite;
+use crate::wire::{Prefers, Suite};
 
 /// When all these messages come.
 const NOW: i64 = 1_700_000_000_000;
@@ -156,4 +156,46 @@ fn every_way_to_fail_after_the_signature_looks_alike() {
         envelope.signature = [&BOB_SIGNING.public().fingerprint().0[..], &signature].concat();
         assert_eq!(told(&deliver(&mut receiver, &envelope.encode())), ["NotOpened"], "change {seq}");
     }
+}
+
+/// Contacts where Alice was seen to ask for modern messages.
+fn asking_for_modern() -> Memory {
+    let keyring = Memory::default();
+    let name = "alice".parse().unwrap();
+    let make =
+        |contents: Contents<'_>| bundle::make(&Contents { prefers: Prefers::Modern, ..contents }).unwrap().encode();
+    let bytes = test_keys::contents(&name, &ALICE, CAROL_ENCRYPTION.public(), 1, make);
+    keyring.pins.choose(&bundle::verify(&bytes).unwrap(), Choice::Named).unwrap();
+    keyring
+}
+
+#[test]
+fn a_classic_message_of_whom_asks_for_modern_waits_until_it_is_accepted_and_is_marked() {
+    let (member, keyring) = (bob(None), asking_for_modern());
+    let mut receiver = new(&member, &keyring);
+    let classic = entry(&sealed(header(1), "classic").encode());
+    let again = |receiver: &mut Receiver<'_>| {
+        let copy = Entry { envelope: classic.envelope.clone(), ..classic };
+        let mut actions = receiver.arrived(copy, Instant::now()).unwrap();
+        actions.extend(receiver.news(Instant::now()));
+        actions
+    };
+    assert_eq!(told(&again(&mut receiver)), ["Weaker"]);
+    assert_eq!(told(&deliver(&mut receiver, &direct(2, "modern", &BOB_SIGNING).encode())), ["alice: modern (Known)"]);
+    assert!(receiver.released().unwrap().0.is_empty());
+    assert!(keyring.pins.accept(&"alice".parse().unwrap()).unwrap());
+    assert_eq!(receiver.released().unwrap().0.into_iter().collect::<Vec<_>>(), [classic.entry]);
+    let shown = again(&mut receiver);
+    assert_eq!(told(&shown), ["alice: classic (Known)"]);
+    assert!(shown[0].shown().unwrap().is_weaker);
+}
+
+#[test]
+fn a_newer_bundle_that_a_message_names_is_remembered_once_its_signature_holds() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = new(&member, &keyring);
+    let newer = sealed(Header { sender_bundle: 7, ..header(1) }, "hi");
+    let unsigned = Envelope { signature: vec![0; 256], ..newer.clone() };
+    assert_eq!(told(&deliver(&mut receiver, &unsigned.encode())), ["Rejected"]);
+    assert_eq!(told(&deliver(&mut receiver, &newer.encode())), ["alice has bundle 7", "alice: hi (Known)"]);
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::test_keys::{self, ALICE, BOB, BOB_ENCRYPTION, CAROL_ENCRYPTION};
 use crate::storage::private;
+use crate::wire::Prefers;
 
 fn found(identity: &PrivateKey) -> Found {
     numbered(identity, 1)
@@ -262,4 +263,67 @@ fn a_damaged_file_is_refused_by_name() {
         let told = error.to_string();
         assert!(told.contains("contacts.json") && !told.contains('\u{1b}'), "{told}");
     }
+}
+
+/// Bob's keys under this number, with what they ask for.
+fn asking(identity: &PrivateKey, number: u64, prefers: Prefers) -> Found {
+    let mut found = numbered(identity, number);
+    found.bundle.prefers = prefers;
+    found
+}
+
+#[test]
+fn a_wish_for_modern_is_remembered_for_the_name_whoever_holds_it_later() {
+    let place = tempfile::tempdir().unwrap();
+    let contacts = open(&place);
+    let is_modern = |contacts: &Contacts| contacts.pinned(&bob()).unwrap().unwrap().modern;
+    contacts.meet(&asking(&BOB, 1, Prefers::Classic)).unwrap();
+    assert!(!is_modern(&contacts));
+    contacts.meet(&asking(&BOB, 2, Prefers::Modern)).unwrap();
+    assert!(is_modern(&contacts));
+    assert!(is_modern(&open(&place)), "a restart");
+    assert!(contacts.meet(&asking(&BOB, 1, Prefers::Classic)).is_err(), "an older one takes nothing back");
+    assert!(is_modern(&contacts));
+    contacts.choose(&asking(&ALICE, 1, Prefers::Classic).bundle, Choice::Trusted).unwrap();
+    assert!(is_modern(&contacts), "another key of the name");
+    let exported = exported(place.path()).unwrap().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert!(put(elsewhere.path(), imported(&exported).unwrap()).unwrap());
+    assert!(is_modern(&open(&elsewhere)), "another machine");
+}
+
+#[test]
+fn a_wish_that_is_taken_back_is_told_once_and_of_a_verified_contact_asked_for() {
+    for (choice, stays) in [(Choice::Trusted, false), (Choice::Verified, true)] {
+        let place = tempfile::tempdir().unwrap();
+        let contacts = open(&place);
+        contacts.choose(&asking(&BOB, 1, Prefers::Modern).bundle, choice).unwrap();
+        let back = asking(&BOB, 2, Prefers::Classic);
+        assert_eq!(contacts.meet(&back).unwrap(), Met::TookBack { stays });
+        assert_eq!(contacts.meet(&back).unwrap(), Met::Stays);
+        let pin = || contacts.pinned(&bob()).unwrap().unwrap();
+        assert_eq!(pin().least(&back.bundle), if stays { Prefers::Modern } else { Prefers::Classic });
+        assert!(!contacts.accept(&bob()).unwrap());
+        assert_eq!(pin().least(&back.bundle), Prefers::Classic);
+    }
+}
+
+#[test]
+fn nothing_classic_goes_to_whom_a_newer_bundle_was_announced_of_until_it_is_shown() {
+    let place = tempfile::tempdir().unwrap();
+    let contacts = open(&place);
+    let old = asking(&BOB, 1, Prefers::Classic);
+    contacts.meet(&old).unwrap();
+    let least = |found: &Found| contacts.pinned(&bob()).unwrap().unwrap().least(&found.bundle);
+    contacts.announced(&bob(), ALICE.public().fingerprint(), 9).unwrap();
+    assert_eq!(least(&old), Prefers::Classic, "another identity announces nothing");
+    contacts.announced(&bob(), BOB.public().fingerprint(), 3).unwrap();
+    contacts.announced(&bob(), BOB.public().fingerprint(), 2).unwrap();
+    assert_eq!(least(&old), Prefers::Modern);
+    let between = asking(&BOB, 2, Prefers::Classic);
+    contacts.meet(&between).unwrap();
+    assert_eq!(least(&between), Prefers::Modern);
+    let shown = asking(&BOB, 3, Prefers::Classic);
+    contacts.meet(&shown).unwrap();
+    assert_eq!(least(&shown), Prefers::Classic);
 }

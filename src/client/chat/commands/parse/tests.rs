@@ -79,6 +79,7 @@ fn commands_take_exactly_their_words() {
     means("/trust bob", Typed::Trust { name: bob(), fingerprint: None });
     means("/verify bob", Typed::Verify(bob()));
     means("/untrust bob", Typed::Untrust(bob()));
+    means("/accept bob", Typed::Accept(bob()));
     means("/quit", Typed::Quit);
     means("/msg bob  two  words", Typed::Send { to: Some(Recipient::User(bob())), text: "two  words".into() });
     means("/r fine", Typed::Answer("fine".into()));
