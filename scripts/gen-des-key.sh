@@ -97,6 +97,7 @@ draw_key() {
 }
 
 force=no
+cipher=des
 file=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -105,6 +106,8 @@ while [ $# -gt 0 ]; do
             exit 0
             ;;
         --force) force=yes ;;
+        # How scripts/gen-group-key.sh asks for the other kind.
+        --aes) cipher=aes ;;
         --)
             shift
             break
@@ -143,14 +146,23 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 id=$(random_hex 16) || exit
-key=$(draw_key) || exit
+case $cipher in
+    aes)
+        key=$(random_hex 32) || exit
+        strength='# A key of AES-256, for the modern suites.'
+        ;;
+    des)
+        key=$(draw_key) || exit
+        strength='# DES is weak (56 bits): good against a curious look, not against a lab.'
+        ;;
+esac
 short=${id%"${id#????}"}
 printf '%s\n' \
     'topchat-group-key v1' \
     '# The key that seals messages to ALL, the same for every member.' \
     '# Give this file to members by a safe way only: on a stick, by scp, never by open mail.' \
-    '# DES is weak (56 bits): good against a curious look, not against a lab.' \
-    '# An entry: 32 hex digits of id, 16 hex digits of key. The first one writes, all of them read.' \
+    "$strength" \
+    "# An entry: 32 hex digits of id, ${#key} hex digits of key. The first one writes, all of them read." \
     "$id $key" >"$temp" || fail 3 "$temp can't be written"
 
 # Both steps are atomic: nobody ever reads half a file, and without --force link(2) refuses

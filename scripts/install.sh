@@ -40,7 +40,7 @@ files() {
         echo "644 $target/completions/_$program share/zsh/site-functions/_$program"
         echo "644 $target/completions/$program.fish share/fish/vendor_completions.d/$program.fish"
     done
-    for script in gen-des-key.sh gen-user-keys.sh; do
+    for script in gen-des-key.sh gen-group-key.sh gen-user-keys.sh; do
         echo "755 scripts/$script share/topchat/$script"
     done
     for document in *.md LICENSE-* docs/* keys/README.md; do

@@ -39,7 +39,7 @@ fn every_man_page_names_the_flags_of_its_help() {
 fn the_readme_names_every_flag_and_variable_of_the_help_and_no_other() {
     let readme = repository_file("README.md");
     let help: String = commands().iter().map(|(program, words)| help(program, words)).collect();
-    let scripts: String = ["gen-des-key.sh", "gen-user-keys.sh"].map(script_help).concat();
+    let scripts: String = ["gen-des-key.sh", "gen-group-key.sh", "gen-user-keys.sh"].map(script_help).concat();
     let told = flags(&readme);
     let missing: Vec<_> = flags(&help).into_iter().filter(|flag| !told.contains(flag)).collect();
     assert_eq!(missing, [""; 0], "the README must name these (section \"Settings\" or the table of commands)");

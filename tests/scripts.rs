@@ -52,6 +52,22 @@ fn in_a_clone_the_next_command_is_the_one_of_the_clone() {
 }
 
 #[test]
+fn a_group_key_for_the_modern_suites_is_one_of_aes() {
+    let place = Place::new();
+    said(&place.run("gen-group-key.sh", &[]));
+    let text = place.read("keys/group.key");
+    let (id, key) = entry(&text);
+    assert!(is_hex(id, 32) && is_hex(key, 64), "{text}");
+    assert!(text.contains("\n# A key of AES-256, for the modern suites.\n") && !text.contains("DES"), "{text}");
+    assert_eq!(place.mode("keys/group.key"), 0o600);
+    let keys = topchat::crypto::group_key::GroupKeys::parse(&text).unwrap();
+    assert_eq!(keys.writer().cipher(), topchat::crypto::group_key::Cipher::Aes);
+    refused_with(&place.run("gen-group-key.sh", &[]), 3);
+    said(&place.run("gen-group-key.sh", &["--force"]));
+    assert_ne!(place.read("keys/group.key"), text);
+}
+
+#[test]
 fn every_group_key_and_id_is_new() {
     let place = Place::new();
     for file in ["one.key", "two.key"] {
@@ -176,7 +192,8 @@ fn options_that_do_not_exist_are_usage_errors() {
 #[test]
 fn every_script_tells_its_usage() {
     let place = Place::new();
-    for script in ["bootstrap.sh", "build.sh", "gen-des-key.sh", "gen-user-keys.sh", "install.sh", "test-fresh.sh"] {
+    let keys = ["gen-des-key.sh", "gen-group-key.sh", "gen-user-keys.sh"];
+    for script in ["bootstrap.sh", "build.sh", "install.sh", "test-fresh.sh"].into_iter().chain(keys) {
         for flag in ["-h", "--help"] {
             let usage = said(&place.run(script, &[flag]));
             assert!(usage.starts_with(&format!("usage: scripts/{script}")), "{usage}");

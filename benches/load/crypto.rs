@@ -6,18 +6,21 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use openssl::derive::Deriver;
 use openssl::encrypt::{Decrypter, Encrypter};
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Padding;
 use openssl::sha::sha256;
 use openssl::sign::{Signer, Verifier};
-use openssl::symm::{Cipher, decrypt, encrypt};
+use openssl::symm::{Cipher, decrypt, decrypt_aead, encrypt, encrypt_aead};
 use serde_json::json;
+use topchat::crypto::curve::{OpeningKey, SigningKey};
+use topchat::crypto::digest;
 use topchat::crypto::envelope::{self, OpenWith, SealWith};
-use topchat::crypto::group_key::GroupKeys;
+use topchat::crypto::group_key::{self, GroupKeys};
 use topchat::crypto::keys::PrivateKey;
-use topchat::wire::Envelope;
+use topchat::wire::{Envelope, Suite};
 
 use super::Common;
 use super::dialect::To;
@@ -36,17 +39,22 @@ struct Pair {
 
 /// Measures, prints, and writes what is asked for.
 pub(crate) fn run(common: &Common) -> io::Result<()> {
-    let mut table = Table::new(&["RSA, work", "µs", "bare OpenSSL, µs", "ratio", "ratio, in turn"]);
+    let mut table =
+        Table::new(&["keys (RSA bits, or modern), work", "µs", "bare OpenSSL, µs", "ratio", "ratio, in turn"]);
     let mut rows = Vec::new();
-    for bits in [2048, 3072, 4096] {
-        for Pair { name, own, bare, in_turn } in pairs(bits, common)? {
+    let mut add = |keys: &str, pairs: Vec<Pair>| {
+        for Pair { name, own, bare, in_turn } in pairs {
             let ratio = own[0] / bare[0];
             let cells = [own[0], bare[0], ratio, in_turn].map(short);
-            table.row(std::iter::once(format!("{bits}, {name}")).chain(cells).collect());
-            rows.push(json!({ "bits": bits, "work": name, "us": own[0], "us_interval": own[1..], "bare_us": bare[0],
+            table.row(std::iter::once(format!("{keys}, {name}")).chain(cells).collect());
+            rows.push(json!({ "keys": keys, "work": name, "us": own[0], "us_interval": own[1..], "bare_us": bare[0],
                 "bare_us_interval": bare[1..], "ratio": ratio, "ratio_in_turn": in_turn }));
         }
+    };
+    for bits in [2048, 3072, 4096] {
+        add(&bits.to_string(), pairs(bits, common)?);
     }
+    add("modern", modern(common)?);
     let text = table.to_markdown();
     println!("{text}");
     table::write(common, "crypto", &text, &json!({ "part": "crypto", "rows": rows }))
@@ -119,6 +127,90 @@ fn pairs(bits: u32, common: &Common) -> io::Result<Vec<Pair>> {
     .collect()
 }
 
+/// The same of the modern suites. HKDF is HMACs over SHA-256, which count as bare.
+fn modern(common: &Common) -> io::Result<Vec<Pair>> {
+    let failed = io::Error::other::<topchat::crypto::keys::KeyError>;
+    let (ed25519, x25519) = (SigningKey::generate().map_err(failed)?, OpeningKey::generate().map_err(failed)?);
+    let bare = [PKey::generate_ed25519()?, PKey::generate_x25519()?];
+    let [signing, agreeing] = &bare;
+    let group = GroupKeys::generate_for(group_key::Cipher::Aes);
+    let shapes = Keys::new(2048, common.text)?;
+    let text = "x".repeat(common.text);
+    let seal = |to: To| {
+        let mut header = shapes.envelope(0, to, common.text).header;
+        let with = match to {
+            To::Group => SealWith::Group(group.writer()),
+            To::Member(_) => SealWith::DirectModern(x25519.public()),
+        };
+        header.suite = if to == To::Group { Suite::GroupModern } else { Suite::DirectModern };
+        header.recipient_fp = with.fingerprint();
+        envelope::seal_modern(header, &text, with, &ed25519).expect("these keys seal")
+    };
+    let open = |sealed: &Envelope, with: OpenWith<'_>| {
+        assert!(envelope::verify_modern(sealed, ed25519.public()), "what was signed verifies");
+        black_box(envelope::open(sealed, with).expect("what was sealed opens"));
+    };
+    let (direct, to_all) = (seal(To::Member(1)), seal(To::Group));
+    let padded = vec![b'x'; (19 + common.text).next_multiple_of(64)];
+    let bound = [&direct.header_bytes[..], &[7; 32]].concat();
+    let hashed = [&direct.header_bytes[..], &padded].concat();
+    let (signed, signature) = (direct.signed_bytes(), ed_sign(signing, &direct.signed_bytes()));
+    let hkdf = |hmacs: usize| {
+        for _ in 0..hmacs {
+            black_box(digest::hmac(&[7; 32], &[8; 100]));
+        }
+    };
+    let mut tag = [0; 16];
+    let gcm = encrypt_aead(Cipher::aes_256_gcm(), &[7; 32], Some(&[8; 12]), &bound, &padded, &mut tag)?;
+    let gcm_seal = || {
+        let sealed = encrypt_aead(Cipher::aes_256_gcm(), &[7; 32], Some(&[8; 12]), &bound, &padded, &mut [0; 16]);
+        black_box(sealed.expect("AES-GCM is there"));
+    };
+    let gcm_open = || {
+        let opened = decrypt_aead(Cipher::aes_256_gcm(), &[7; 32], Some(&[8; 12]), &bound, &gcm, &tag);
+        black_box(opened.expect("it was sealed so"));
+    };
+    let agree = |with: &PKey<Private>| {
+        let mut deriver = Deriver::new(with).expect("X25519 is there");
+        deriver.set_peer(agreeing).expect("a good key");
+        black_box(deriver.derive_to_vec().expect("no zero"));
+    };
+    let measure = |name, own: &dyn Fn(), bare: &dyn Fn()| pair(name, 0, common.seconds, own, bare);
+    let commit = || {
+        black_box(sha256(&hashed));
+    };
+    [
+        measure("seal direct", &|| drop(black_box(seal(To::Member(1)))), &|| {
+            agree(&PKey::generate_x25519().expect("X25519 is there"));
+            hkdf(5);
+            commit();
+            gcm_seal();
+            ed_sign(signing, &signed);
+        }),
+        measure("verify and open direct", &|| open(&direct, OpenWith::DirectModern(&x25519)), &|| {
+            ed_verify(signing, &signed, &signature);
+            agree(agreeing);
+            hkdf(5);
+            gcm_open();
+            commit();
+        }),
+        measure("seal group", &|| drop(black_box(seal(To::Group))), &|| {
+            hkdf(2);
+            commit();
+            gcm_seal();
+            ed_sign(signing, &signed);
+        }),
+        measure("verify and open group", &|| open(&to_all, OpenWith::Group(group.writer())), &|| {
+            ed_verify(signing, &signed, &signature);
+            hkdf(2);
+            gcm_open();
+            commit();
+        }),
+    ]
+    .into_iter()
+    .collect()
+}
+
 /// Each by criterion, then the two in turn.
 fn pair(name: &'static str, bits: u32, seconds: f64, own: &dyn Fn(), bare: &dyn Fn()) -> io::Result<Pair> {
     let folder = tempfile::tempdir()?;
@@ -169,6 +261,16 @@ fn sign(key: &PKey<Private>, bytes: &[u8]) {
 fn verify(key: &PKey<Private>, bytes: &[u8], signature: &[u8]) {
     let mut verifier = Verifier::new(MessageDigest::sha256(), key).expect("SHA-256 is there");
     assert!(verifier.verify_oneshot(signature, bytes).expect("an RSA key verifies"), "it was signed by this key");
+}
+
+fn ed_sign(key: &PKey<Private>, bytes: &[u8]) -> Vec<u8> {
+    let mut signer = Signer::new_without_digest(key).expect("Ed25519 is there");
+    black_box(signer.sign_oneshot_to_vec(bytes).expect("an Ed25519 key signs"))
+}
+
+fn ed_verify(key: &PKey<Private>, bytes: &[u8], signature: &[u8]) {
+    let mut verifier = Verifier::new_without_digest(key).expect("Ed25519 is there");
+    assert!(verifier.verify_oneshot(signature, bytes).expect("an Ed25519 key verifies"), "it was signed by this key");
 }
 
 fn public_encrypt(key: &PKey<Private>, plain: &[u8]) {

@@ -10,7 +10,7 @@ use super::model::event::{Mark, Opened};
 use crate::client::model::pin::SignedBy;
 use crate::crypto::envelope::{self, SealWith};
 use crate::crypto::test_keys::{ALICE, BOB, BOB_ENCRYPTION, BOB_OPENING, BOB_SIGNING, copy};
-use crate::wire::{Envelope, Header, MessageId, Suite};
+use crate::wire::{Envelope, Header, MessageId, Prefers, Suite};
 
 /// By Alice's identity.
 pub(crate) fn signed_by(mark: Mark) -> SignedBy {
@@ -33,6 +33,7 @@ pub(crate) fn bob(group: GroupFile) -> Member {
         ed25519: copy(&*BOB_SIGNING),
         x25519: copy(&*BOB_OPENING),
         bundle: 1,
+        prefers: Prefers::Classic,
         retired: Vec::new(),
         former: Vec::new(),
         group,

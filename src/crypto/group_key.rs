@@ -17,13 +17,15 @@ use super::random;
 use crate::limits::GROUP_KEYS_MAX;
 
 const VERSION: &str = "topchat-group-key v1";
-/// What this program writes behind the first line, and then what `scripts/gen-des-key.sh` does.
-const HEADER: [&str; 5] = [
+/// What this program writes behind the first line, and then what `scripts/gen-des-key.sh` and `gen-group-key.sh` do.
+const HEADER: [&str; 7] = [
     "# Give this file to every member by a safe way; keep it from everybody else, the server included.",
     "# The key that seals messages to ALL, the same for every member.",
     "# Give this file to members by a safe way only: on a stick, by scp, never by open mail.",
     "# DES is weak (56 bits): good against a curious look, not against a lab.",
     "# An entry: 32 hex digits of id, 16 hex digits of key. The first one writes, all of them read.",
+    "# A key of AES-256, for the modern suites.",
+    "# An entry: 32 hex digits of id, 64 hex digits of key. The first one writes, all of them read.",
 ];
 const ID_DIGITS: usize = 32;
 const DES_DIGITS: usize = 16;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use openssl::derive::Deriver;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
@@ -45,7 +46,7 @@ pub fn configuration() -> PathBuf {
 
 type Works = fn() -> Result<(), ErrorStack>;
 
-const EACH: [(&str, Works); 9] = [
+const EACH: [(&str, Works); 10] = [
     ("random numbers", || {
         openssl::rand::rand_bytes(&mut [0; 16]).and_then(|()| openssl::rand::rand_priv_bytes(&mut [0; 16]))
     }),
@@ -69,6 +70,13 @@ const EACH: [(&str, Works); 9] = [
         let rsa = key.pkey().rsa()?;
         rsa.public_encrypt(b"text", &mut vec![0; rsa.size() as usize], Padding::PKCS1)?;
         Verifier::new(MessageDigest::sha256(), key.pkey())?.verify_oneshot(&[1; 384], b"text").map(drop)
+    }),
+    ("Ed25519 and X25519", || {
+        Signer::new_without_digest(&*PKey::generate_ed25519()?)?.sign_oneshot_to_vec(b"text")?;
+        let (one, other) = (PKey::generate_x25519()?, PKey::generate_x25519()?);
+        let mut deriver = Deriver::new(&one)?;
+        deriver.set_peer(&other)?;
+        deriver.derive_to_vec().map(drop)
     }),
     ("ECDSA over P-256", || certificate::make().map(drop)),
 ];

@@ -44,9 +44,12 @@ fn an_account_that_prefers_modern_gets_nothing_else_and_others_what_they_ask_for
     let expected =
         [message("alice", "one", "classic"), message("alice", "two", "modern"), message("alice", "three", "modern")];
     assert_eq!(heard(&bob, 3), expected);
-    // Bob's wish is for what comes to him.
+    // Alice would hold what is weaker than what Bob asks for himself.
     assert_eq!(bob.run_in(&["send", "alice", "back"]).code, Some(0));
-    assert_eq!(heard(&alice, 1), [message("bob", "back", "classic")]);
+    assert_eq!(heard(&alice, 1), [message("bob", "back", "modern")]);
+    let weaker = "error: your account asks for modern messages, and sends nothing classic. Nothing was sent.\n\
+                  hint: topchat suite classic\n";
+    refused(&bob.run_in(&["send", "alice", "no", "--suite", "classic", "--quiet"]), 4, weaker);
     let none = alice.run_in(&["send", "bob", "five", "--suite", "rsa"]);
     assert_eq!(none.code, Some(2));
     assert!(none.stderr.contains("invalid value 'rsa' for '--suite <SUITE>'"), "{}", none.stderr);

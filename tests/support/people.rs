@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use topchat::crypto::bundle::{self, Contents};
 use topchat::crypto::curve::{OpeningKey, SigningKey};
 use topchat::crypto::envelope::{self, OpenWith, SealWith};
-use topchat::crypto::group_key::GroupKeys;
+use topchat::crypto::group_key::{Cipher, GroupKeys};
 use topchat::crypto::keys::{KeyPair, PrivateKey, PublicKey};
 use topchat::crypto::scram::{self, Password};
 use topchat::names::{Recipient, UserName};
@@ -26,6 +26,8 @@ pub static CAROL: LazyLock<Person> = LazyLock::new(|| Person::new("carol"));
 
 pub static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| scram::verifier(&password()).unwrap());
 pub static GROUP: LazyLock<GroupKeys> = LazyLock::new(|| GroupKeys::generate().unwrap());
+
+pub static GROUP_MODERN: LazyLock<GroupKeys> = LazyLock::new(|| GroupKeys::generate_for(Cipher::Aes));
 
 /// The password of every [`Person`].
 pub const PASSWORD: &str = "correct horse";
@@ -108,11 +110,25 @@ impl Person {
         envelope::seal(header, text, SealWith::Group(key), &self.identity).unwrap()
     }
 
+    pub fn seal_modern_to(&self, to: &Person, text: &str, id: u8) -> Envelope {
+        let key = to.x25519.public();
+        let header = Header { suite: Suite::DirectModern, ..self.header(to.name.as_str(), key.fingerprint(), id) };
+        envelope::seal_modern(header, text, SealWith::DirectModern(key), &self.ed25519).unwrap()
+    }
+
+    pub fn seal_modern_to_all(&self, text: &str, id: u8) -> Envelope {
+        let key = GROUP_MODERN.writer();
+        let fingerprint = envelope::group_fingerprint(&key.id);
+        let header = Header { suite: Suite::GroupModern, ..self.header("ALL", fingerprint, id) };
+        envelope::seal_modern(header, text, SealWith::Group(key), &self.ed25519).unwrap()
+    }
+
     pub fn open(&self, envelope: &Envelope) -> String {
         let with = match envelope.header.suite {
             Suite::Direct => OpenWith::Direct(&self.encryption),
             Suite::DirectModern => OpenWith::DirectModern(&self.x25519),
-            Suite::GroupCbc | Suite::GroupEcb | Suite::GroupModern => OpenWith::Group(GROUP.writer()),
+            Suite::GroupCbc | Suite::GroupEcb => OpenWith::Group(GROUP.writer()),
+            Suite::GroupModern => OpenWith::Group(GROUP_MODERN.writer()),
         };
         envelope::open(envelope, with).unwrap().to_string()
     }

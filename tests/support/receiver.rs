@@ -22,6 +22,7 @@ fn member(person: &Person) -> Member {
         ed25519: copy(&person.ed25519),
         x25519: copy(&person.x25519),
         bundle: 1,
+        prefers: topchat::wire::Prefers::Classic,
         retired: Vec::new(),
         former: Vec::new(),
         group: GroupFile::fixed(group),

@@ -8,7 +8,7 @@ use topchat::crypto::envelope::{self, OpenWith};
 use topchat::wire::{Envelope, Fingerprint, Suite, signed};
 
 use super::Choices;
-use crate::support::people::{ALICE, BOB, GROUP};
+use crate::support::people::{ALICE, BOB, GROUP, GROUP_MODERN};
 
 /// What Alice sealed: short and long, direct and for the group.
 static SEEDS: LazyLock<Vec<Envelope>> = LazyLock::new(|| {
@@ -23,6 +23,9 @@ static SEEDS: LazyLock<Vec<Envelope>> = LazyLock::new(|| {
         ALICE.seal_to_all("hi all", 3),
         ALICE.seal_to_all(&"long ".repeat(100), 4),
         ecb,
+        ALICE.seal_modern_to(&BOB, "hi bob", 6),
+        ALICE.seal_modern_to(&BOB, &"long ".repeat(100), 7),
+        ALICE.seal_modern_to_all("hi all", 8),
     ]
 });
 
@@ -33,12 +36,17 @@ pub fn envelope_open(data: &[u8]) {
     let seed = &SEEDS[choices.below(SEEDS.len())];
     let Some(changed) = changed(&mut choices, seed) else { return };
     let is_genuine = SEEDS.contains(&changed);
-    let holds = envelope::verify(&changed, ALICE.identity.public());
+    let holds = envelope::verify(&changed, ALICE.identity.public())
+        || envelope::verify_modern(&changed, ALICE.ed25519.public());
     assert_eq!(holds, is_genuine, "the signature of {changed:?}");
     let is_sealed_so = SEEDS.iter().any(|seed| without_signature(seed) == without_signature(&changed));
-    let opens = [OpenWith::Direct(&BOB.encryption), OpenWith::Group(GROUP.writer())]
-        .into_iter()
-        .any(|with| envelope::open(&changed, with).is_ok());
+    let keys = [
+        OpenWith::Direct(&BOB.encryption),
+        OpenWith::Group(GROUP.writer()),
+        OpenWith::DirectModern(&BOB.x25519),
+        OpenWith::Group(GROUP_MODERN.writer()),
+    ];
+    let opens = keys.into_iter().any(|with| envelope::open(&changed, with).is_ok());
     assert_eq!(opens, is_sealed_so, "the text of {changed:?}");
 }
 

@@ -15,7 +15,7 @@ use crate::client::model::event::{KeyChange, Notice};
 use crate::client::net::reconnect::is_lost;
 use crate::client::net::request::{Ask, refused};
 use crate::client::net::trust::{self, Contacted, Verification};
-use crate::client::send::compose::{SealFor, compose};
+use crate::client::send::compose::{SealFor, compose, suite_for};
 use crate::client::ui::lines::{Line, Lines};
 use crate::client::ui::output::now_ms;
 use crate::crypto::bundle::VerifiedBundle;
@@ -184,7 +184,8 @@ impl<'a> Sending<'a> {
             None => SealFor::Group { ecb: false, key: None },
             Some((name, bundle)) => {
                 let pin = chat.contacts.pinned(name)?;
-                SealFor::User(name, bundle, pin.map_or(bundle.prefers, |pin| pin.least(bundle)))
+                let least = pin.map_or(bundle.prefers, |pin| pin.least(bundle));
+                SealFor::User(name, bundle, suite_for(name, least, chat.member.prefers, None)?)
             }
         };
         let sent_ms = now_ms();

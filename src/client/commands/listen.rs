@@ -166,7 +166,8 @@ fn check_export(dir: &Path) -> Result<(), Error> {
     Ok(private::check_room(dir)?)
 }
 
-/// Writes `DIR/ID/{hdr,h,ct,sig,tbs}.bin` and `sender.pub.pem`. Nothing is overwritten.
+/// Writes `DIR/ID/{hdr,h,ct,sig,tbs}.bin` and `sender.pub.pem`, and `ed25519.pub.pem` of what that key has signed, with the last 64 bytes of
+/// `sig.bin`. Nothing is overwritten.
 fn export(dir: &Path, opened: &Opened) -> Result<(), Error> {
     let envelope = &opened.envelope;
     // It may have gone since it was checked.
@@ -187,6 +188,9 @@ fn export(dir: &Path, opened: &Opened) -> Result<(), Error> {
     ];
     for (name, bytes) in parts {
         private::create_new(&folder.join(name), bytes)?;
+    }
+    if let Some(key) = &opened.signed_by.ed25519 {
+        private::create_new(&folder.join("ed25519.pub.pem"), key.to_pem().as_bytes())?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::password::Secret;
 use crate::client::error::account::BackupError;
+use crate::crypto::bundle;
 use crate::crypto::digest;
 use crate::crypto::keys::{KeyError, KeyPair, PrivateKey, PublicKey};
 use crate::names::UserName;
@@ -28,6 +29,8 @@ pub(crate) struct Payload {
     pub created: String,
     /// The public half of the identity: DER SubjectPublicKeyInfo in base64.
     pub identity: String,
+    /// The account's key bundle as this machine made it last, in base64.
+    pub bundle: Option<String>,
     /// Private keys in locked PEM, by their file's name below the account's folder.
     pub keys: BTreeMap<String, String>,
     /// Public halves of identities that were replaced, by their file's name there.
@@ -98,6 +101,15 @@ impl Payload {
         self.name.parse().map_err(|_| BackupError::Layout)
     }
 
+    /// The account's bundle, if it is one that this identity has signed.
+    pub(crate) fn own_bundle(&self, identity: &PublicKey) -> Result<Option<Vec<u8>>, BackupError> {
+        let read = |text: &String| {
+            let bytes = BASE64.decode(text.as_bytes()).ok()?;
+            bundle::verify(&bytes).is_ok_and(|own| own.identity == *identity).then_some(bytes)
+        };
+        self.bundle.as_ref().map(|text| read(text).ok_or(BackupError::Layout)).transpose()
+    }
+
     /// The server's identity.
     pub(crate) fn server_identity(&self) -> Result<Option<Fingerprint>, BackupError> {
         let parse = |text: &String| Fingerprint::from_hex(text).ok_or(BackupError::Layout);
@@ -146,6 +158,7 @@ mod tests {
             server_identity: Some("ab".repeat(32)),
             identity: BASE64.encode(ALICE.public().to_der()),
             created: "2026-11-23T12:00:00Z".to_owned(),
+            bundle: None,
             keys: [(IDENTITY.to_owned(), pem)].into(),
             former: BTreeMap::new(),
             contacts: Some(serde_json::json!({"v": 1, "contacts": {"bob": {"fingerprint": "00"}}})),

@@ -13,7 +13,7 @@ use crate::crypto::curve::{OpeningKey, SigningKey};
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::names::UserName;
-use crate::wire::Fingerprint;
+use crate::wire::{Fingerprint, Prefers};
 
 /// An account with its opened keys. No `Debug`: it would show them.
 pub struct Member {
@@ -26,6 +26,8 @@ pub struct Member {
     pub x25519: OpeningKey,
     /// Number of the account's key bundle.
     pub bundle: u64,
+    /// What it asks others to send; who asks for modern sends nothing weaker either.
+    pub prefers: Prefers,
     /// Those before it, for messages that were sealed before it was made known.
     pub retired: Vec<PrivateKey>,
     /// Identity keys of one's own that were replaced, while what they signed still counts.

@@ -29,18 +29,27 @@ impl KeyFolder {
         own.ok().filter(|own| own.identity == *identity)
     }
 
+    /// The same as bytes, for another machine.
+    pub(crate) fn own_bundle_file(&self, identity: &PublicKey) -> Option<Vec<u8>> {
+        self.own_bundle(identity)?;
+        private::read(&self.bundle_file(), SMALL_FILE_MAX).ok()
+    }
+
     /// On disk when this returns.
     pub(crate) fn keep_bundle(&self, bytes: &[u8]) -> Result<(), Error> {
         Ok(private::replace(&self.bundle_file(), bytes)?)
     }
 
     fn bundle_file(&self) -> PathBuf {
-        self.path().join("bundle")
+        self.path().join(BUNDLE)
     }
 }
 
+/// The file's name.
+pub(crate) const BUNDLE: &str = "bundle";
+
 /// What is to be in the next bundle of these keys, as far as this machine knows: `shown` is what the server has, whose number it must
-/// exceed, and from which the wish comes if no bundle was made here.
+/// exceed, and from which the wish comes if it is newer than what was made here.
 pub(crate) fn next(
     folder: &KeyFolder,
     name: &UserName,
@@ -50,7 +59,8 @@ pub(crate) fn next(
     change: impl FnOnce(Contents<'_>) -> Result<Bundle, KeyError>,
 ) -> Result<Bundle, KeyError> {
     let own = folder.own_bundle(keys.identity.public());
-    let last = own.as_ref().unwrap_or(shown);
+    // One with a higher number, which the account has signed, too, was made on another machine.
+    let last = own.as_ref().filter(|own| own.number >= shown.number).unwrap_or(shown);
     let number = last.number.max(shown.number).max(known).saturating_add(1);
     change(Contents {
         name,

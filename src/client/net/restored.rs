@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::directory;
 use super::login::{LoggedIn, Welcome};
 use super::request::{Ask, Dialogue};
 use crate::client::config::Config;
@@ -15,7 +16,7 @@ use crate::client::keys::before::{Before, Renewal};
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
 use crate::client::keys::password::Secret;
 use crate::client::state::state_file::{Document, StateFile, VERSION};
-use crate::crypto::bundle;
+use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{self, Salted};
 use crate::error::{Exit, Explain};
@@ -68,6 +69,38 @@ pub(crate) fn known_bundle(folder: &Path) -> Result<u64, Error> {
         true => Ok(StateFile::new(folder, KNOWN)?.read::<Known>()?.bundle.max(1)),
         false => Ok(1),
     }
+}
+
+/// The account's bundle as it was made here last. If the server has a newer one of the same keys, another machine made it: it is kept in its
+/// place.
+pub(crate) fn own_bundle(
+    folder: &KeyFolder,
+    name: &UserName,
+    keys: &AccountKeys,
+    number: u64,
+    dialogue: &mut Dialogue,
+) -> Option<VerifiedBundle> {
+    let own = folder.own_bundle(keys.identity.public())?;
+    if number <= own.number {
+        return Some(own);
+    }
+    let found = directory::look_up(dialogue, name).ok()?.bundle;
+    let is_own = found.number > own.number
+        && found.identity == *keys.identity.public()
+        && found.encryption == *keys.encryption.public()
+        && found.ed25519 == *keys.ed25519.public()
+        && found.x25519 == *keys.x25519.public();
+    if !is_own {
+        return Some(own);
+    }
+    let again = bundle::again(&found, &keys.identity, &keys.ed25519);
+    let kept = again
+        .map_err(|why| why.to_string())
+        .and_then(|again| folder.keep_bundle(&again.encode()).map_err(|error| error.to_string()));
+    if let Err(error) = kept {
+        log::warn!("{error}");
+    }
+    Some(found)
 }
 
 /// What logs in where the password is still a former one.

@@ -235,12 +235,14 @@ fn log_in_with(
     let arrival = Arrival { config, folder, name, keys: &keys, secret, server, logged_in: &logged_in };
     arrival.settle(&mut dialogue, unsettled.as_ref())?;
     let LoggedIn { welcome, salted, .. } = logged_in;
+    let own = restored::own_bundle(folder, name, &keys, welcome.bundle, &mut dialogue);
     let AccountKeys { identity, encryption, ed25519, x25519, .. } = keys;
     // As it was made here last, or what the server says where none was.
-    let own = folder.own_bundle(identity.public()).map(|own| own.number);
-    let bundle = own.unwrap_or(0).max(welcome.bundle).max(1);
+    let bundle = own.as_ref().map_or(0, |own| own.number).max(welcome.bundle).max(1);
+    let prefers = own.map(|own| own.prefers).unwrap_or_default();
     let former = if mode == Mode::Receiving { folder.load_former() } else { Vec::new() };
-    let member = Member { name: name.clone(), identity, encryption, ed25519, x25519, bundle, retired, former, group };
+    let member =
+        Member { name: name.clone(), identity, encryption, ed25519, x25519, bundle, prefers, retired, former, group };
     let again = Again { member: Arc::new(member), secret: Arc::clone(secret), mode };
     Ok(Session { dialogue, again, contacts, welcome, salted, began })
 }

@@ -241,7 +241,7 @@ impl Steps<'_> {
             true => {
                 let last = self.held.entry(header.sender.clone()).or_insert(message.received_ms);
                 *last = message.received_ms.max(*last);
-                self.places.insert(message.entry, Place { missing: false, ..place });
+                self.places.insert(message.entry, Place { gap: None, ..place });
             }
             false => actions.push(done(message, Signed::Yes)),
         }

@@ -10,6 +10,7 @@ use crate::crypto::envelope::{self, SealError, SealWith};
 use crate::crypto::group_key::{Cipher, GroupKey};
 use crate::crypto::random;
 use crate::error::Exit;
+use crate::hint::Hint;
 use crate::names::{Recipient, UserName};
 use crate::wire::{Envelope, Header, MessageId, Prefers, Suite};
 
@@ -26,12 +27,24 @@ pub(crate) enum SealFor<'a> {
     User(&'a UserName, &'a VerifiedBundle, Prefers),
 }
 
-/// By what a direct message goes: at least by what `least` says, and by more if the sender wants it.
-pub(crate) fn suite_for(name: &UserName, least: Prefers, wanted: Option<Prefers>) -> Result<Prefers, Error> {
-    match (least, wanted) {
-        (Prefers::Modern, Some(Prefers::Classic)) => Err(Error::Trust(TrustError::Weaker { name: name.clone() })),
-        (Prefers::Modern, _) | (_, Some(Prefers::Modern)) => Ok(Prefers::Modern),
-        (Prefers::Classic, _) => Ok(Prefers::Classic),
+/// By what a direct message goes: at least by what `least` says and by what the sender asks for from others (who would hold what is
+/// weaker), and by more if the sender wants it.
+pub(crate) fn suite_for(
+    name: &UserName,
+    least: Prefers,
+    own: Prefers,
+    wanted: Option<Prefers>,
+) -> Result<Prefers, Error> {
+    match (least, own, wanted) {
+        (Prefers::Modern, _, Some(Prefers::Classic)) => {
+            Err(Error::Trust(TrustError::Weaker { name: name.clone() }).not_sent())
+        }
+        (_, Prefers::Modern, Some(Prefers::Classic)) => {
+            let words = "your account asks for modern messages, and sends nothing classic. Nothing was sent.";
+            Err(Failure::new(Exit::Identity, words).hint(Hint::default().topchat(&["suite", "classic"])).into())
+        }
+        (Prefers::Classic, Prefers::Classic, None | Some(Prefers::Classic)) => Ok(Prefers::Classic),
+        _ => Ok(Prefers::Modern),
     }
 }
 

@@ -134,7 +134,8 @@ fn seal(
             let bundle = contact(config, session, name)?;
             let pin = session.contacts.pinned(name)?;
             let least = pin.map_or(bundle.prefers, |pin| pin.least(&bundle));
-            let suite = suite_for(name, least, message.suite).map_err(Error::not_sent)?;
+            let own = session.again.member.prefers;
+            let suite = suite_for(name, least, own, message.suite)?;
             Some((name, bundle, suite))
         }
     };

@@ -58,8 +58,7 @@ impl Page {
             mark.push_str(", waited");
         }
         if opened.is_weaker {
-            let whose = if header.recipient == Recipient::All { "the group" } else { header.sender.as_str() };
-            mark.push_str(&format!(", weaker than {whose} asks for"));
+            mark.push_str(", weaker than asked for");
         }
         if opened.is_late {
             mark.push_str(", out of order");

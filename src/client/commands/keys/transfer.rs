@@ -15,6 +15,7 @@ use crate::client::error::{Error, Failure};
 use crate::client::keys::export_file::{self, ED25519, ENCRYPTION, IDENTITY, Payload, X25519};
 use crate::client::keys::folder::{ALL, KeyFolder};
 use crate::client::keys::group_file;
+use crate::client::keys::own_bundle::BUNDLE;
 use crate::client::keys::password::{self, Secret};
 use crate::client::keys::rotation::{is_former, is_retired};
 use crate::client::net::session;
@@ -115,6 +116,7 @@ fn payload(
         server: address,
         identity: BASE64.encode(identity.public().to_der()),
         created: json::time(now_ms()),
+        bundle: folder.own_bundle_file(identity.public()).map(|bytes| BASE64.encode(&bytes)),
         keys: parts.map(|part| read(&part)).collect::<Result<_, _>>()?,
         former: folder.former_files(),
         contacts: contacts::exported(&config.account_state(name))?,
@@ -143,7 +145,8 @@ pub(crate) fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let contacts = put_contacts(&there, &name, contacts)?;
     let group = put_group_key(config, &payload)?;
     let public = public_halves(&payload, &identity, &secret).map_err(&wrong)?;
-    put_keys(config, &name, &payload, public)?;
+    let bundle = payload.own_bundle(identity.public()).map_err(&wrong)?;
+    put_keys(config, &name, &payload, public, bundle.as_deref())?;
     let shown = visible_path(folder.path());
     config.say(format!("imported {name} of {}: keys in {shown}, {contacts}{group}", payload.server));
     config.say(session::own_fingerprint(identity.public().fingerprint()));
@@ -288,7 +291,13 @@ fn put_group_key(config: &Config, payload: &Payload) -> Result<&'static str, Err
 }
 
 /// All files at once: the folder gets its name when they are on disk.
-fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [String; 4]) -> Result<(), Error> {
+fn put_keys(
+    config: &Config,
+    name: &UserName,
+    payload: &Payload,
+    public: [String; 4],
+    bundle: Option<&[u8]>,
+) -> Result<(), Error> {
     let users = config.users_dir();
     private::ensure_folder(&users)?;
     let unfinished = tempfile::Builder::new()
@@ -303,6 +312,9 @@ fn put_keys(config: &Config, name: &UserName, payload: &Payload, public: [String
             private::ensure_folder(folder)?;
         }
         private::create_new(&path, pem.as_bytes())?;
+    }
+    if let Some(bundle) = bundle {
+        private::create_new(&unfinished.path().join(BUNDLE), bundle)?;
     }
     for (part, pem) in ALL.iter().zip(public) {
         private::create_new(&unfinished.path().join(format!("{part}.pub.pem")), pem.as_bytes())?;
