@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A whole chat in one go: a real server, three real clients, direct and group messages; then every envelope that was
-# received is checked with the openssl command alone. Exits 0 only if everything held. Needs no terminal.
+# A whole chat in one go: a real server, three real clients, direct and group messages by both suites; then every envelope that
+# was received is checked with the openssl command alone, but for the tag of AES-GCM, which it can't check. Exits 0 only if everything held. Needs no terminal.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -85,13 +85,14 @@ text lines <<<$'three lines:\n  the second is indented\nand this is the last'
 text longest < <(head -c 4090 /dev/zero | tr '\0' x; printf ' (end)')
 [ "$(wc -c <"$work/texts/longest")" -eq 4096 ] || fail 'the longest text must have 4096 bytes'
 
-# sender, recipient, text
+# sender, recipient, text, and the suite where it is not the recipient's choice; "rekey" gives the group a key of AES-256
 messages=(
 	'alice ALL hello' 'bob alice lunch' 'alice bob polish' 'carol ALL japanese' 'bob carol arabic'
 	'carol alice emoji' 'bob ALL lines' 'alice carol lines' 'carol bob longest' 'alice ALL longest'
+	'alice bob japanese modern' 'carol alice longest modern' 'rekey' 'bob ALL emoji' 'carol ALL longest'
 )
 # How many of these each one gets.
-declare -A expected=([alice]=4 [bob]=5 [carol]=5)
+declare -A expected=([alice]=7 [bob]=7 [carol]=6)
 
 # ---- the chat --------------------------------------------------------------------------------------------------
 
@@ -108,9 +109,13 @@ echo 'alice, bob and carol are signed in'
 
 say 'messages'
 for message in "${messages[@]}"; do
-	read -r from to what <<<"$message"
+	if [ "$message" = rekey ]; then
+		client alice group rekey --suite modern
+		continue
+	fi
+	read -r from to what suite <<<"$message"
 	printf '%-6s> %-6s %-9s ' "$from" "$to" "$what"
-	client "$from" send "$to" <"$work/texts/$what"
+	client "$from" send "$to" ${suite:+--suite "$suite"} <"$work/texts/$what"
 done
 for name in "${people[@]}"; do
 	wait "${listener[$name]}" || { cat "$work/$name.errors" >&2; fail "$name did not get all messages"; }
@@ -137,39 +142,107 @@ decrypt_direct() {
 
 hex() { od -An -v -tx1 "$@" | tr -d ' \n'; }
 
+# group_key DIGITS: the first key of so many hex digits, 16 of DES or 64 of AES-256.
+group_key() { awk -v digits="$1" '!/^#/ && NR > 1 && length($2) == digits { print $2; exit }' "$work/keys/group.key"; }
+
 # decrypt_group FOLDER: 8 bytes of IV, then DES-CBC; EDE3 under K‖K‖K is DES under K.
 decrypt_group() {
 	local key iv
-	key=$(awk '!/^#/ && NR > 1 { print $2; exit }' "$work/keys/group.key")
+	key=$(group_key 16)
 	iv=$(hex -N 8 "$1/ct.bin")
 	tail -c +9 "$1/ct.bin" | openssl enc -d -des-ede3-cbc -K "$key$key$key" -iv "$iv"
 }
 
-check() { # check NAME FOLDER
-	local folder=$2 sender='' author known suite plain=$work/plain length
-	printf 'signature   %s\n' "$(openssl dgst -sha256 -verify "$folder/sender.pub.pem" -signature "$folder/sig.bin" "$folder/tbs.bin")"
-	openssl dgst -sha256 -verify "$folder/sender.pub.pem" -signature "$folder/sig.bin" "$folder/tbs.bin" >/dev/null ||
-		fail "the signature of $folder does not hold"
+unhex() { printf '%b' "$(sed 's/../\\x&/g' <<<"$1")"; }
+ascii() { printf '%s' "$1" | hex; }
+
+# HKDF-SHA-256 (RFC 5869), all in hex: extract SALT SECRET, expand KEY INFO LENGTH. A salt of nothing is none.
+kdf=(openssl kdf -binary -kdfopt digest:SHA256)
+extract() { "${kdf[@]}" -keylen 32 -kdfopt mode:EXTRACT_ONLY ${1:+-kdfopt "hexsalt:$1"} -kdfopt "hexkey:$2" HKDF | hex; }
+expand() { "${kdf[@]}" -keylen "$3" -kdfopt mode:EXPAND_ONLY -kdfopt "hexkey:$1" -kdfopt "hexinfo:$2" HKDF | hex; }
+
+# LabeledExtract and LabeledExpand of HPKE (RFC 9180, section 4): SUITE and what comes in hex, LABEL as text.
+labeled_extract() { extract "$2" "$(ascii HPKE-v1)$1$(ascii "$3")$4"; }
+labeled_expand() { expand "$2" "$(printf '%04x' "$5")$(ascii HPKE-v1)$1$(ascii "$3")$4" "$5"; }
+
+# decrypt_gcm KEY NONCE SKIP FOLDER: AES-256-GCM without its tag, which is counter mode from 2 on.
+decrypt_gcm() {
+	tail -c "+$(($3 + 1))" "$4/ct.bin" | head -c -16 | openssl enc -d -aes-256-ctr -K "$1" -iv "${2}00000002"
+}
+
+# decrypt_direct_modern NAME FOLDER: HPKE in base mode (RFC 9180, section 5.1).
+decrypt_direct_modern() {
+	local kem=4b454d0020 suite=48504b45002000010002 enc own shared context secret
+	enc=$(hex -N 32 "$2/ct.bin")
+	own=$(openssl pkey -in "$work/keys/users/$1/x25519.pem" -passin "file:$work/$1.password" -pubout -outform DER | tail -c 32 | hex)
+	unhex "302a300506032b656e032100$enc" >"$work/enc.der"
+	shared=$(openssl pkeyutl -derive -inkey "$work/keys/users/$1/x25519.pem" -passin "file:$work/$1.password" \
+		-peerkey "$work/enc.der" -peerform DER | hex)
+	shared=$(labeled_extract $kem '' eae_prk "$shared")
+	shared=$(labeled_expand $kem "$shared" shared_secret "$enc$own" 32)
+	context=00$(labeled_extract $suite '' psk_id_hash '')$(labeled_extract $suite '' info_hash "$(ascii TopChat-hpke-v1)00")
+	secret=$(labeled_extract $suite "$shared" secret '')
+	decrypt_gcm "$(labeled_expand $suite "$secret" key "$context" 32)" \
+		"$(labeled_expand $suite "$secret" base_nonce "$context" 12)" 32 "$2"
+}
+
+# decrypt_group_modern FOLDER: each message has a key of its own, by its id, which stands in the header behind two names.
+decrypt_group_modern() {
+	local sender recipient id key
+	sender=$((16#$(hex -j 6 -N 1 "$1/hdr.bin")))
+	recipient=$((16#$(hex -j $((7 + sender + 40)) -N 1 "$1/hdr.bin")))
+	id=$(hex -j $((8 + sender + 40 + recipient + 32)) -N 16 "$1/hdr.bin")
+	key=$(expand "$(extract "$id" "$(group_key 64)")" "$(ascii TopChat-group-v1)00" 32)
+	decrypt_gcm "$key" "$(hex -N 12 "$1/ct.bin")" 12 "$1"
+}
+
+# check_signature PART FOLDER LABEL: by that key file of an account, over the bytes that belong under it.
+check_signature() {
+	local folder=$2 author length public=$2/sender.pub.pem
+	: >"$work/named"
+	if [ "$1" = ed25519 ]; then
+		public=$folder/ed25519.pub.pem
+		head -c 32 "$folder/sig.bin" >"$work/named"
+		openssl pkey -pubin -in "$public" -outform DER | openssl dgst -sha256 -binary | cmp - "$work/named" ||
+			fail "the signature of $folder names another key"
+		tail -c 64 "$folder/sig.bin" >"$work/sig"
+		openssl pkeyutl -verify -pubin -inkey "$public" -rawin -in "$folder/tbs.bin" -sigfile "$work/sig" >"$work/verdict" ||
+			fail "the signature of $folder does not hold"
+	else
+		openssl dgst -sha256 -verify "$public" -signature "$folder/sig.bin" "$folder/tbs.bin" >"$work/verdict" ||
+			fail "the signature of $folder does not hold"
+	fi
+	printf 'signature   %s\n' "$(cat "$work/verdict")"
+	sender=
 	for author in "${people[@]}"; do
-		cmp -s "$folder/sender.pub.pem" "$work/keys/users/$author/identity.pub.pem" && sender=$author
+		cmp -s "$public" "$work/keys/users/$author/$1.pub.pem" && sender=$author
 	done
 	[ -n "$sender" ] || fail "$folder was signed by a key that nobody has"
-
-	length=$(printf '%08x' "$(wc -c <"$folder/ct.bin")" | sed 's/../\\x&/g')
-	{ printf 'TopChat-sign-v1\0'; cat "$folder/hdr.bin" "$folder/h.bin"; printf '%b' "$length"; cat "$folder/ct.bin"; } |
+	length=$(printf '%08x' "$(wc -c <"$folder/ct.bin")")
+	{ printf '%s\0' "$3"; cat "$work/named" "$folder/hdr.bin" "$folder/h.bin"; unhex "$length"; cat "$folder/ct.bin"; } |
 		cmp - "$folder/tbs.bin" || fail "the signature of $folder is over other bytes"
+}
 
+check() { # check NAME FOLDER
+	local folder=$2 sender='' known suite plain=$work/plain signs=identity version=v1
 	suite=$(hex -j 4 -N 1 "$folder/hdr.bin")
 	case $suite in
 	01) decrypt_direct "$1" "$folder" >"$plain" ;;
+	02) decrypt_direct_modern "$1" "$folder" >"$plain" ;;
 	11) decrypt_group "$folder" >"$plain" ;;
+	13) decrypt_group_modern "$folder" >"$plain" ;;
 	*) fail "$folder has the suite $suite" ;;
 	esac
-	{ printf 'TopChat-commit-v1\0'; cat "$folder/hdr.bin" "$plain"; } | openssl dgst -sha256 -binary |
+	case $suite in 02 | 13) signs=ed25519 version=v2 ;; esac
+	check_signature $signs "$folder" "TopChat-sign-$version"
+	{ printf '%s\0' "TopChat-commit-$version"; cat "$folder/hdr.bin" "$plain"; } | openssl dgst -sha256 -binary |
 		cmp - "$folder/h.bin" || fail "the commitment of $folder does not hold"
-	echo 'commitment  holds'
+	echo "commitment  holds (suite $suite)"
 
-	tail -c +18 "$plain" >"$work/text"
+	case $version in
+	v1) tail -c +18 "$plain" >"$work/text" ;;
+	v2) tail -c +20 "$plain" | head -c $((16#$(hex -j 17 -N 2 "$plain"))) >"$work/text" ;;
+	esac
 	for known in "$work"/texts/*; do
 		if cmp -s "$known" "$work/text"; then
 			printf 'text        %s (%s bytes, from %s, as sent)\n' "$(head -c 60 "$known" | tr '\n' '/')" "$(wc -c <"$known")" "$sender"
