@@ -87,6 +87,8 @@ register() {
 	types "$1" ''
 	wait_for "$1" 'name:'
 	types "$1" "$1"
+	wait_for "$1" '(c)lassic or (m)odern?'
+	types "$1" ''
 	wait_for "$1" 'password (8 or more):'
 	types "$1" "$password"
 	wait_for "$1" 'again:'

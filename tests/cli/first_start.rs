@@ -2,7 +2,7 @@
 
 use topchat::server::{Registration, Settings};
 
-use super::home::{Home, refused};
+use super::home::{Home, printed, refused};
 use super::server::run;
 use crate::support::people::ALICE;
 use crate::support::process::{self, ServerProcess};
@@ -34,6 +34,10 @@ fn a_newcomer_is_led_to_the_chat_and_every_slip_is_told_at_once() {
     answers(&mut terminal, "name: ", "Alice");
     terminal.wait_for("\"Alice\" can't be a name: a name begins with a letter from a to z");
     answers(&mut terminal, "name: ", "alice");
+    terminal.wait_for("classic is RSA PKCS#1 v1.5,");
+    terminal.wait_for("modern is X25519 and AES-256,");
+    answers(&mut terminal, "(c)lassic or (m)odern? [c] ", "none");
+    answers(&mut terminal, "(c)lassic or (m)odern? [c] ", "m");
     answers(&mut terminal, "password (8 or more): ", "short");
     terminal.wait_for("Once more, please.");
     answers(&mut terminal, "password (8 or more): ", "correct horse");
@@ -57,6 +61,7 @@ fn a_newcomer_is_led_to_the_chat_and_every_slip_is_told_at_once() {
     terminal.types("/quit\r");
     let shown = String::from_utf8(terminal.finish()).unwrap();
     assert!(!shown.contains("correct h"), "{shown}");
+    printed(&home.run_in(&["suite"]), "bob prefers modern\n");
 }
 
 #[test]
@@ -72,6 +77,7 @@ fn where_a_code_is_needed_it_is_asked_for_before_a_password_and_keys() {
     answers(&mut terminal, "invite code: ", "7K3M-Q9XT-2B8D-WF4N-H6JP-5RZC");
     terminal.wait_for("That invite code is unknown, used or too old.");
     answers(&mut terminal, "invite code: ", code.trim_end());
+    answers(&mut terminal, "(c)lassic or (m)odern? [c] ", "");
     answers(&mut terminal, "password (8 or more): ", "correct horse");
     answers(&mut terminal, "again: ", "correct horse");
     terminal.wait_for("making your keys (two of RSA 3072)...");
@@ -111,6 +117,7 @@ fn leaving_a_question_open_ends_the_program_and_makes_nothing() {
     let home = Home::new(server.address);
     let mut terminal = at_terminal(&home, &["login", "bob"]);
     answers(&mut terminal, "Register bob as a new account? (y)es or (n)o? [y] ", "");
+    answers(&mut terminal, "(c)lassic or (m)odern? [c] ", "");
     terminal.wait_for("password (8 or more): ");
     terminal.types("\u{3}");
     terminal.finish();

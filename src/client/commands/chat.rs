@@ -177,8 +177,8 @@ fn missing_keys(name: &UserName, folder: &KeyFolder) -> String {
 /// Asks for another name if somebody else has that one: the password is good for the next one, too.
 fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session, Error> {
     let invite = admit(config, name, None, Some(terminal))?;
+    let new = Kind { bits: RSA_BITS_DEFAULT, prefers: ask_suite(terminal)? };
     let secret = password::ask_new(terminal, "password (8 or more): ")?;
-    let new = Kind { bits: RSA_BITS_DEFAULT, prefers: Prefers::Classic };
     let mut name = name.clone();
     let made = loop {
         let account = NewAccount { config, name: &name, secret: &secret, new, terminal: Some(terminal) };
@@ -192,6 +192,19 @@ fn make(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Session
     };
     config.say(registered(config, &name, made.before));
     session::with_secret(config, &name, secret, Mode::Receiving)
+}
+
+/// What others are to send. It can be changed at any time.
+fn ask_suite(terminal: &Terminal) -> Result<Prefers, Error> {
+    terminal.say("classic is RSA PKCS#1 v1.5, as in the design that this program follows: for learning.")?;
+    terminal.say("modern is X25519 and AES-256, signed with Ed25519: what a person of today can trust.")?;
+    loop {
+        match terminal.ask("What are others to send you, (c)lassic or (m)odern? [c] ")?.to_ascii_lowercase().as_str() {
+            "" | "c" | "classic" => return Ok(Prefers::Classic),
+            "m" | "modern" => return Ok(Prefers::Modern),
+            _ => {}
+        }
+    }
 }
 
 /// A name that no account on this machine has: its keys have a password of their own.
