@@ -60,6 +60,8 @@ pub struct Config {
     pub history: bool,
     /// What becomes of the key of a contact seen for the first time.
     pub new_keys: NewKeys,
+    /// Messages to ALL under DES are held once the group's key is one of AES-256.
+    pub no_classic_group: bool,
     /// How the program was started.
     pub invocation: Invocation,
 }

@@ -134,6 +134,20 @@ fn the_groups_first_key_decides() {
 }
 
 #[test]
+fn what_comes_under_des_after_a_key_of_aes_is_marked_and_held_by_wish() {
+    let (_server, alice, bob) = pair();
+    assert_eq!(bob.run(&["group", "rekey", "--suite", "modern"]).code, Some(0));
+    assert_eq!(alice.run_in(&["send", "ALL", "old key"]).code, Some(0));
+    let words = ["listen", "--json", "--quiet", "--count", "1"];
+    let held = bob.run_in(&[&words[..], &["--timeout", "3", "--no-classic-group"]].concat());
+    let line: Value = serde_json::from_str(held.stdout.lines().next().expect("a notice")).unwrap();
+    assert_eq!((line["notice"].as_str(), line["count"].as_u64()), (Some("classic-group"), Some(1)), "{held:?}");
+    assert!(!held.stdout.contains("old key"));
+    let shown = bob.run_in(&[&words[..], &["--timeout", "20"]].concat());
+    assert!(shown.stdout.contains("\"text\":\"old key\"") && shown.stdout.contains("\"weaker\":true"), "{shown:?}");
+}
+
+#[test]
 fn an_account_can_begin_with_modern_and_renewing_its_keys_keeps_that() {
     let server = TestServer::start();
     let (alice, bob) = (Home::of_member(server.address, &ALICE), Home::new(server.address));

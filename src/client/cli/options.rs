@@ -114,6 +114,9 @@ pub struct Global {
     /// If the server is full, wait for a seat.
     #[arg(long, global = true)]
     pub wait: bool,
+    /// Hold messages to ALL under DES once the group's key is one of AES-256; they are shown at the next start without this.
+    #[arg(long, global = true)]
+    pub no_classic_group: bool,
     /// Keep what comes and goes in this run, encrypted under the account's keys; see topchat history.
     #[arg(long, global = true, env = "TOPCHAT_HISTORY", value_parser = FalseyValueParser::new())]
     pub history: bool,
@@ -394,6 +397,7 @@ impl Config {
             wait: global.wait,
             history: global.history,
             new_keys: global.accept_new_keys,
+            no_classic_group: global.no_classic_group,
             invocation,
         })
     }

@@ -22,6 +22,8 @@ use crate::sync::lock;
 #[derive(Default)]
 pub struct GroupFile {
     path: Option<PathBuf>,
+    /// What comes under DES is held while the key that writes is one of AES.
+    pub(crate) holds_classic: bool,
     last: Mutex<Last>,
 }
 
@@ -40,15 +42,11 @@ type Stamp = Result<(u64, u64, u64, [i64; 4]), ErrorKind>;
 impl GroupFile {
     /// The file that the settings name, read; the usual one may be missing.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        match &config.group_key {
-            Some(path) => {
-                let file = Self::at(path)?;
-                match file.keys() {
-                    Some(_) => Ok(file),
-                    None => Err(Error::GroupFile(GroupFileError::Missing { path: path.clone() })),
-                }
-            }
-            None => Self::at(&default_group_key(&config.keys_dir)),
+        let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
+        let file = Self { holds_classic: config.no_classic_group, ..Self::at(&path)? };
+        match file.keys() {
+            None if config.group_key.is_some() => Err(Error::GroupFile(GroupFileError::Missing { path })),
+            _ => Ok(file),
         }
     }
 
@@ -60,12 +58,20 @@ impl GroupFile {
             Err(Error::File(FileError::Missing { .. })) => None,
             read => Some(Arc::new(read?)),
         };
-        Ok(Self { path: Some(path.to_owned()), last: Mutex::new(Last { keys, stamp, is_bad: false }) })
+        Ok(Self {
+            path: Some(path.to_owned()),
+            holds_classic: false,
+            last: Mutex::new(Last { keys, stamp, is_bad: false }),
+        })
     }
 
     /// Keys without a file.
     pub fn fixed(keys: Option<GroupKeys>) -> Self {
-        Self { path: None, last: Mutex::new(Last { keys: keys.map(Arc::new), ..Last::default() }) }
+        Self {
+            path: None,
+            holds_classic: false,
+            last: Mutex::new(Last { keys: keys.map(Arc::new), ..Last::default() }),
+        }
     }
 
     /// The keys that were read last.

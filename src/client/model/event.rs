@@ -170,6 +170,15 @@ pub enum Notice {
         name: UserName,
         now: Fingerprint,
     },
+    /// Messages to ALL wait that are under DES, though the group's key is one of AES-256.
+    ClassicGroup {
+        /// Who signed them.
+        from: UserName,
+        /// How many wait.
+        count: usize,
+        /// How many more came for which there was no room.
+        lost: usize,
+    },
     /// Messages wait that are weaker than what their sender asks others for, until the person accepts them.
     Weaker {
         /// Who signed them.

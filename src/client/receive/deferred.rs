@@ -20,6 +20,8 @@ pub(super) enum Awaited {
     Accepted(UserName),
     /// The person has chosen one of this sender's keys.
     Chosen(UserName),
+    /// The program starts again without holding what this sender wrote to ALL under DES.
+    ClassicGroup(UserName),
     /// The group key with this id, which this sender used, is in the file.
     GroupKey(UserName, [u8; 16]),
     /// The program starts again: this sender sealed for a key of one's own that is not here.
@@ -32,6 +34,7 @@ impl Awaited {
     fn sender(&self) -> &UserName {
         match self {
             Self::Accepted(name)
+            | Self::ClassicGroup(name)
             | Self::Chosen(name)
             | Self::GroupKey(name, _)
             | Self::OwnKey(name, _)
@@ -165,7 +168,7 @@ impl Steps<'_> {
                 Awaited::Accepted(name) => accepted.contains(name),
                 Awaited::Chosen(name) => chosen.contains(name),
                 Awaited::GroupKey(_, id) => self.member.group.with(id).is_some(),
-                Awaited::OwnKey(..) | Awaited::NextStart(_) => false,
+                Awaited::ClassicGroup(_) | Awaited::OwnKey(..) | Awaited::NextStart(_) => false,
             };
             if has_come {
                 released.extend(self.deferred.release(&awaited));
@@ -192,6 +195,13 @@ impl Steps<'_> {
                         Standing::Stranger => Notice::HeldUnpinned { from: from.clone(), now: key, count, lost },
                     };
                     (from, Some(notice))
+                }
+                Awaited::ClassicGroup(from) => {
+                    let told = |count: Count| {
+                        let (count, lost) = (count.held, count.lost);
+                        Notice::ClassicGroup { from: from.clone(), count, lost }
+                    };
+                    (from, self.deferred.news(&awaited).map(told))
                 }
                 Awaited::GroupKey(from, id) => (from, self.group_key_news(from, id, &awaited)),
                 Awaited::OwnKey(from, key) => {
@@ -224,6 +234,17 @@ impl Steps<'_> {
             Recipient::All => Awaited::GroupKey(header.sender.clone(), group_id(header)),
             Recipient::User(_) => Awaited::OwnKey(header.sender.clone(), header.recipient_fp),
         };
+        self.defer_signed(message, awaited, place, actions);
+    }
+
+    /// Defers what was written to ALL under DES, though the group writes by AES.
+    pub(super) fn defer_classic_group(&mut self, message: &Entry, place: Place, actions: &mut Vec<Action>) {
+        let awaited = Awaited::ClassicGroup(message.envelope.header.sender.clone());
+        self.defer_signed(message, awaited, place, actions);
+    }
+
+    fn defer_signed(&mut self, message: &Entry, awaited: Awaited, place: Place, actions: &mut Vec<Action>) {
+        let header = &message.envelope.header;
         self.news.insert(awaited.clone(), (header.sender_fp, Standing::Contact));
         match self.deferred.add(message.entry, awaited, Standing::Contact) {
             // What is missing before it is told once.
@@ -235,16 +256,9 @@ impl Steps<'_> {
     /// Defers a message that is weaker than its sender's own choice until the person accepts it. Its signature holds.
     pub(super) fn defer_until_accepted(&mut self, message: &Entry, place: Place, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
-        let awaited = Awaited::Accepted(header.sender.clone());
-        self.news.insert(awaited.clone(), (header.sender_fp, Standing::Contact));
-        match self.deferred.add(message.entry, awaited, Standing::Contact) {
-            true => {
-                let last = self.held.entry(header.sender.clone()).or_insert(message.received_ms);
-                *last = message.received_ms.max(*last);
-                self.places.insert(message.entry, Place { gap: None, ..place });
-            }
-            false => actions.push(done(message, Signed::Yes)),
-        }
+        let last = self.held.entry(header.sender.clone()).or_insert(message.received_ms);
+        *last = message.received_ms.max(*last);
+        self.defer_signed(message, Awaited::Accepted(header.sender.clone()), place, actions);
     }
 
     /// Defers a message until the person has chosen one of its sender's keys, as far as there is room.

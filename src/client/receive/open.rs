@@ -62,6 +62,9 @@ impl<'a> Steps<'a> {
         if keys.is_held {
             return self.defer_until_accepted(&message, seen.place, actions);
         }
+        if self.member.group.holds_classic && self.is_weaker_than_the_group(header) {
+            return self.defer_classic_group(&message, seen.place, actions);
+        }
         let group = self.group_keys_for(header);
         let Some(with) = self.key_for(header, group.as_deref()) else {
             return self.defer_for_key(&message, seen.place, actions);

@@ -41,6 +41,11 @@ impl Page {
             Notice::Passed { count } => passed(*count),
             Notice::Rejected { from, id } => rejected(from, *id),
             Notice::Reused { from, id } => reused(from, *id),
+            Notice::ClassicGroup { from, count, lost } => format!(
+                "{} of {from} to ALL under DES, though the group's key is one of AES-256: shown at the next start without \
+                 --no-classic-group",
+                held(*count, *lost)
+            ),
             Notice::Weaker { from, count, lost } => return vec![weaker(from, &held(*count, *lost))],
             Notice::TookBack { name, stays } => return vec![took_back(name, *stays)],
             Notice::UnknownSender { from, id } => unknown_sender(from, *id),
