@@ -3,7 +3,7 @@
 use topchat::crypto::bundle;
 use topchat::wire::to_client::Reason;
 use topchat::wire::to_server::Mode;
-use topchat::wire::{Code, Predecessor, ToClient, ToServer};
+use topchat::wire::{Code, Predecessor, Prefers, Suite, ToClient, ToServer, signed};
 
 use super::server::{Liar, Line, talk};
 use crate::cli::home::{Chatting, Home, Listening, printed, refused, without_contact};
@@ -623,6 +623,34 @@ fn an_older_bundle_and_a_number_used_twice_are_refused() {
         nothing_left(&sent);
         refused(&finished, 4, stderr);
     }
+}
+
+/// Once a contact was seen to ask for modern messages, no bundle that a server can show without the contact gets a classic one.
+#[test]
+fn a_server_that_strips_the_wish_for_modern_gets_no_classic_message() {
+    let stage = Stage::new();
+    let modern = || BOB.bundle_asking(Prefers::Modern, 5).encode();
+    let sends_modern = |line: &mut Line| {
+        line.answer_lookup(modern());
+        let envelope = line.take_message();
+        assert_eq!((envelope.header.suite, BOB.open(&envelope).as_str()), (Suite::DirectModern, "hi"));
+    };
+    let (_, finished) = stage.errand(&["send", "bob", "hi"], sends_modern);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let mut without_second = BOB.bundle_asking(Prefers::Classic, 6);
+    without_second.possession = [0; 64];
+    let mut with_anothers = BOB.bundle_asking(Prefers::Classic, 6);
+    with_anothers.ed25519 = CAROL.ed25519.public().to_der().to_vec();
+    with_anothers.possession = CAROL.ed25519.sign(&signed::bundle(&with_anothers)).unwrap();
+    for gives in
+        [BOB.bundle_asking(Prefers::Classic, 4), BOB.bundle_asking(Prefers::Classic, 5), without_second, with_anothers]
+    {
+        let (sent, finished) = stage.errand(&["send", "bob", "secret"], |line| line.answer_lookup(gives.encode()));
+        nothing_left(&sent);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(4), ""), "{}", finished.stderr);
+    }
+    let (_, finished) = stage.errand(&["send", "bob", "hi"], sends_modern);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
 }
 
 #[test]

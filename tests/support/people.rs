@@ -67,6 +67,13 @@ impl Person {
         bundle::make(&Contents { name, identity, encryption, ed25519, x25519, former, prefers, number }).unwrap()
     }
 
+    /// One's bundle with that wish.
+    pub fn bundle_asking(&self, prefers: Prefers, number: u64) -> Bundle {
+        let (name, identity, encryption) = (&self.name, &self.identity, self.encryption.public());
+        let (ed25519, x25519, former) = (&self.ed25519, self.x25519.public(), &[]);
+        bundle::make(&Contents { name, identity, encryption, ed25519, x25519, former, prefers, number }).unwrap()
+    }
+
     /// The same modern keys with other RSA keys, under this name.
     pub fn with(&self, name: &UserName, identity: PrivateKey, encryption: PrivateKey) -> Self {
         Self { name: name.clone(), identity, encryption, ed25519: copy(&self.ed25519), x25519: copy(&self.x25519) }
