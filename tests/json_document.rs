@@ -188,6 +188,7 @@ fn both_programs_print_what_the_page_says_and_all_of_it() {
     let fingerprint = BOB.identity.public().fingerprint().to_hex();
     for words in [
         &["users", "--json"][..],
+        &["suite", "--json"],
         &["contacts", "--json"],
         &["fingerprint", "bob", "--json"],
         &["fingerprint", "--json"],
