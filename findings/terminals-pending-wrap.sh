@@ -43,9 +43,9 @@ seen=$(
         echo "vt100 $(target/debug/finding <bytes), pyte $(python/bin/python screen.py <bytes), xterm.js $(node screen.js <bytes)"
     done <<'END'
 nothing between|
-saved and restored|\0337\0338
+saved and restored|\x1b7\x1b8
 a tab|\t
-erase to the end|\033[K
+erase to the end|\x1b[K
 END
 )
 expect "$seen" <<'END'
