@@ -52,6 +52,36 @@ pub trait Explain: Error {
     fn exit(&self) -> Exit;
 }
 
+/// An error that no code decides on: what a person reads, and how the program ends, said where it arises.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub struct Failure {
+    words: String,
+    hint: Option<Hint>,
+    exit: Exit,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, words: impl Into<String>) -> Self {
+        Self { words: words.into(), hint: None, exit }
+    }
+
+    /// The same with what to do about it.
+    pub(crate) fn hint(self, hint: impl Into<Hint>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl Explain for Failure {
+    fn hint(&self) -> Option<Hint> {
+        self.hint.clone()
+    }
+
+    fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
 /// What happened in one line, then what to do in a second one.
 ///
 /// ```text

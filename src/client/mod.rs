@@ -26,12 +26,9 @@ pub mod trust;
 pub mod ui;
 
 pub use cli::dispatch::run;
-pub use error::account::AccountError;
-pub use error::account::BackupError;
+pub use error::Error;
 pub use error::cause::{ConnectError, ProtocolError};
-pub use error::group_file::GroupFileError;
 pub use error::server::ServerError;
 pub use error::trust::TrustError;
-pub use error::{Error, Failure};
 pub use model::refusal::{Asked, Refusal};
 pub use ui::output::words;

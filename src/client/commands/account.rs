@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::client::config::Config;
 use crate::client::error::Error;
-use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::password::{self, Secret};
@@ -43,7 +42,7 @@ pub(crate) fn passwd(config: &Config, new_password_file: Option<&Path>) -> Resul
     let _lock = folder.lock()?;
     // Another process was interrupted since the login: only the next one knows what counts.
     if folder.is_unsettled() {
-        return Err(Error::Account(AccountError::KeysBusy { folder: folder.path().to_owned() }));
+        return Err(folder.busy());
     }
     let secret = &*session.again.secret;
     folder.write_new(&folder.load(secret)?, secret, &new, &session.salted)?;

@@ -6,7 +6,6 @@ use crate::client::chat::chat;
 use crate::client::chat::screen::Screen;
 use crate::client::config::{self, Config, PasswordSource};
 use crate::client::error::Error;
-use crate::client::error::account::AccountError;
 use crate::client::keys::folder::{KeyFolder, accounts};
 use crate::client::keys::password::{self, Secret};
 use crate::client::model::refusal::Refusal;
@@ -102,7 +101,7 @@ impl Choice {
     fn of(config: &Config, name: UserName) -> Result<Self, Error> {
         match session::has_keys(config, &name) {
             Ok(()) => Ok(Self::There(name)),
-            Err(Error::Account(AccountError::KeysMissing { .. })) => Ok(Self::Missing(name)),
+            Err(Error::KeysMissing { .. }) => Ok(Self::Missing(name)),
             Err(error) => Err(error),
         }
     }
@@ -116,7 +115,7 @@ fn offer(config: &Config, name: UserName, terminal: &Terminal) -> Result<Choice,
             "" | "y" | "yes" | "r" | "register" => return Ok(Choice::New(name)),
             "n" | "no" => {
                 let folder = KeyFolder::new(&config.users_dir(), &name).path().to_owned();
-                return Err(Error::Account(AccountError::KeysMissing { name, folder }));
+                return Err(Error::KeysMissing { name, folder });
             }
             _ => {}
         }
@@ -240,7 +239,7 @@ fn log_in(config: &Config, name: &UserName, terminal: &Terminal) -> Result<Sessi
 
 fn is_wrong_password(error: &Error) -> bool {
     match error {
-        Error::Account(AccountError::WrongPassphrase { .. }) | Error::Password { .. } => true,
+        Error::WrongPassphrase { .. } | Error::Password { .. } => true,
         Error::Refused(refusal) => Refusal::code(refusal) == Some(Code::LoginRefused),
         _ => false,
     }

@@ -1,13 +1,13 @@
 //! `topchat doctor`: every check of this machine, the files and the server, without a login and without a change.
 
 use crate::client::config::{Config, default_group_key};
-use crate::client::error::{Error, Failure};
+use crate::client::error::Error;
 use crate::client::keys::folder::{KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::net::connect;
 use crate::client::ui::{json, output};
 use crate::doctor::{self, Check};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::names::UserName;
 use crate::text::visible_path;

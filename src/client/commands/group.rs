@@ -6,13 +6,12 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::client::config::{Config, default_group_key};
-use crate::client::error::group_file::GroupFileError;
-use crate::client::error::{Error, Failure};
+use crate::client::error::Error;
 use crate::client::keys::group_file;
 use crate::client::model::suite::Wanted;
 use crate::client::ui::{json, output};
 use crate::crypto::group_key::{Cipher, GroupKey, GroupKeys};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::limits::LOCK_WITHIN;
 use crate::storage::lock::Lock;
@@ -24,7 +23,7 @@ pub(crate) fn rekey(config: &Config, wanted: Option<Wanted>) -> Result<(), Error
     let path = path(config);
     private::ensure_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let _lock = lock(&path)?;
-    let key_error = |why| Error::GroupFile(GroupFileError::Bad { path: path.clone(), why });
+    let key_error = group_file::bad(&path);
     let keys = match group_file::read_text(&path) {
         Ok((mut keys, text)) => {
             let cipher = wanted.map_or(keys.writer().cipher(), cipher);
@@ -124,7 +123,7 @@ fn path(config: &Config) -> PathBuf {
 
 fn read(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), Error> {
     group_file::read_text(path).map_err(|error| match error {
-        Error::File(FileError::Missing { .. }) => Error::GroupFile(GroupFileError::Missing { path: path.to_owned() }),
+        Error::File(FileError::Missing { .. }) => group_file::missing(path),
         error => error,
     })
 }

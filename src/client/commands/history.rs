@@ -10,7 +10,7 @@ use jiff::{Span, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use crate::client::config::Config;
-use crate::client::error::{Error, Failure};
+use crate::client::error::Error;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::password;
 use crate::client::net::session;
@@ -20,7 +20,7 @@ use crate::client::ui::output::now_ms;
 use crate::client::ui::page;
 use crate::client::ui::prompt::{Terminal, is_yes};
 use crate::client::ui::{json, output};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::names::{GROUP, Recipient, UserName};
 use crate::storage::journal::torn_copies;

@@ -5,9 +5,8 @@ pub(crate) mod transfer;
 use serde::Serialize;
 
 use crate::client::config::Config;
-use crate::client::error::account::AccountError;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
-use crate::client::error::{Error, Failure};
 use crate::client::keys::folder;
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
 use crate::client::keys::own_bundle;
@@ -20,7 +19,7 @@ use crate::client::state::history::key;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::bundle::{self, Contents};
 use crate::crypto::keys::PrivateKey;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::limits::RETIRED_KEYS_MAX;
 use crate::names::UserName;
 use crate::wire::ToServer;
@@ -60,7 +59,7 @@ pub(crate) fn command(config: &Config, wanted: Wanted) -> Result<(), Error> {
 
 fn make(config: &Config, wanted: Wanted) -> Result<NextKeys, Error> {
     let what = if wanted.identity { "two new keys" } else { "a new encryption key" };
-    let key_error = |why| Error::Account(AccountError::Key { path: "a new key".into(), why });
+    let key_error = Error::key("a new key");
     let new = || PrivateKey::generate(wanted.bits).map_err(key_error);
     progress::show(config, &format!("making {what} (RSA {})", wanted.bits), || {
         let identity = wanted.identity.then(new).transpose()?;
@@ -75,7 +74,7 @@ fn present(folder: &KeyFolder, secret: &Secret, session: &Session) -> Result<Acc
     let is_same = *keys.identity.public() == *session.again.member.identity.public();
     match is_same && !folder.is_unsettled() {
         true => Ok(keys),
-        false => Err(Error::Account(AccountError::KeysBusy { folder: folder.path().to_owned() })),
+        false => Err(folder.busy()),
     }
 }
 
@@ -94,7 +93,7 @@ fn request(
     if now.identity != *keys.identity.public() {
         return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
     }
-    let key_error = |why| Error::Account(AccountError::Key { path: folder.path().to_owned(), why });
+    let key_error = Error::key(folder.path());
     let known = restored::known_bundle(&config.account_state(name))?;
     let identity = next.identity.as_ref().unwrap_or(&keys.identity);
     let encryption = next.encryption.as_ref().unwrap_or(&keys.encryption).public();

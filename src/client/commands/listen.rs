@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::client::config::Config;
-use crate::client::error::{Error, Failure};
+use crate::client::error::Error;
 use crate::client::model::event::{Notice, Opened};
 use crate::client::net::connection::Circuit;
 use crate::client::net::session::{self, Session};
@@ -19,7 +19,7 @@ use crate::client::state::inbox::Inbox;
 use crate::client::ui::output::{self, now_ms};
 use crate::client::ui::render::Page;
 use crate::client::ui::{json, page};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::storage::{FileError, private};
 use crate::transport::Stop;
 use crate::wire::ToClient;

@@ -5,9 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::client::config::Config;
-use crate::client::error::account::AccountError;
+use crate::client::error::Error;
 use crate::client::error::server::ServerError;
-use crate::client::error::{Error, Failure};
 use crate::client::keys::folder::{self, AccountKeys, KeyFolder};
 use crate::client::keys::group_file;
 use crate::client::keys::own_bundle;
@@ -21,7 +20,7 @@ use crate::client::trust::servers;
 use crate::client::ui::prompt::Terminal;
 use crate::client::ui::{json, output, progress};
 use crate::crypto::{bundle, scram};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::limits::{INVITE_MAX, INVITE_TRIES};
 use crate::names::UserName;
@@ -168,7 +167,7 @@ impl NewAccount<'_> {
 
     fn request(&self, keys: &AccountKeys, invite: &str) -> Result<Before, Error> {
         let Self { config, name, secret, new, .. } = *self;
-        let key_error = |why| Error::Account(AccountError::Key { path: "identity.pem".into(), why });
+        let key_error = Error::key("identity.pem");
         let verifier = scram::verifier(secret.password()).map_err(|why| Error::Server(ServerError::Scram { why }))?;
         // Others refuse one that is older than what they have seen.
         let number = restored::known_bundle(&config.account_state(name))?;

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::client::config::Config;
 use crate::client::error::Error;
-use crate::client::error::account::AccountError;
 use crate::client::error::trust::TrustError;
 use crate::client::keys::folder::KeyFolder;
 use crate::client::keys::own_bundle;
@@ -51,7 +50,7 @@ fn change(config: &Config, session: &mut Session, name: &UserName, prefers: Pref
     if shown.identity != *keys.identity.public() || folder.is_unsettled() {
         return Err(Error::Trust(TrustError::BundleOfAnother { name: name.clone() }));
     }
-    let key_error = |why| Error::Account(AccountError::Key { path: folder.path().to_owned(), why });
+    let key_error = Error::key(folder.path());
     let known = restored::known_bundle(&config.account_state(name))?;
     let make = |contents: Contents<'_>| bundle::make(&Contents { prefers, ..contents });
     let new = own_bundle::next(&folder, name, &keys, &shown, known, make).map_err(key_error)?;

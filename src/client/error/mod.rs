@@ -1,20 +1,19 @@
 //! Everything that can end a command of the client, in words for the person who typed it.
 
-pub(crate) mod account;
 pub(crate) mod cause;
-pub(crate) mod group_file;
 pub(crate) mod remedy;
 pub(crate) mod server;
 pub(crate) mod trust;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::model::refusal::Refusal;
 use crate::crypto::envelope::SealError;
+use crate::crypto::keys::KeyError;
 use crate::crypto::scram::PasswordError;
 use crate::environment::EnvironmentError;
-use crate::error::{Exit, Explain};
+use crate::error::{Exit, Explain, Failure};
 use crate::hint::Hint;
 use crate::limits::TEXT_MAX;
 use crate::names::{NameError, UserName};
@@ -22,12 +21,10 @@ use crate::storage::FileError;
 use crate::storage::journal::JournalError;
 use crate::storage::lock::LockError;
 use crate::storage::manifest::ManifestError;
-use crate::text::visible;
+use crate::text::{visible, visible_path};
 use crate::transport::TransportError;
 use crate::wire::{self, MessageId};
-use account::AccountError;
 use cause::ProtocolError;
-use group_file::GroupFileError;
 use server::ServerError;
 use trust::TrustError;
 
@@ -35,9 +32,6 @@ use trust::TrustError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The account's own keys.
-    #[error(transparent)]
-    Account(#[from] AccountError),
     /// The recipient is not connected and nothing is stored.
     #[error("not delivered: {name} is away")]
     Away {
@@ -65,9 +59,6 @@ pub enum Error {
     /// A part of the state folder is gone.
     #[error(transparent)]
     Folder(#[from] ManifestError),
-    /// The group key file.
-    #[error(transparent)]
-    GroupFile(#[from] GroupFileError),
     /// What came can't be put on disk, so it is not taken.
     #[error("what comes can't be kept: {0}")]
     Inbox(FileError),
@@ -82,6 +73,14 @@ pub enum Error {
     /// Ctrl-C, or a request to end before the work was done.
     #[error("interrupted")]
     Interrupted,
+    /// The files of an account that is not on this machine.
+    #[error("no keys of {name} on this machine (looked in {})", visible_path(.folder))]
+    KeysMissing {
+        /// Whose.
+        name: UserName,
+        /// Where they were looked for.
+        folder: PathBuf,
+    },
     /// Another process holds a lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -149,7 +148,7 @@ pub enum Error {
         from: String,
     },
     /// An open pipe or device by its name, where a file was asked for.
-    #[error("{} is no file that holds a password", visible(&.path.to_string_lossy()))]
+    #[error("{} is no file that holds a password", visible_path(.path))]
     PasswordNotFile {
         /// As it was given.
         path: PathBuf,
@@ -181,7 +180,7 @@ pub enum Error {
     #[error(transparent)]
     Journal(JournalError),
     /// A file of this program holds something else.
-    #[error("{}: {why}", visible(&.path.to_string_lossy()))]
+    #[error("{}: {why}", visible_path(.path))]
     State {
         /// Which file.
         path: PathBuf,
@@ -219,26 +218,12 @@ pub enum Error {
         /// For whom.
         to: UserName,
     },
-}
-
-/// An error that no code decides on: what a person reads, and how the program ends, said where it arises.
-#[derive(Debug, thiserror::Error)]
-#[error("{words}")]
-pub struct Failure {
-    words: String,
-    hint: Option<Hint>,
-    exit: Exit,
-}
-
-impl Failure {
-    pub(crate) fn new(exit: Exit, words: impl Into<String>) -> Self {
-        Self { words: words.into(), hint: None, exit }
-    }
-
-    /// The same with what to do about it.
-    pub(crate) fn hint(self, hint: impl Into<Hint>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
+    /// The password opens no key file.
+    #[error("wrong name or password: it does not open {}", visible_path(.path))]
+    WrongPassphrase {
+        /// Which one.
+        path: PathBuf,
+    },
 }
 
 impl From<wire::Error> for Error {
@@ -263,6 +248,26 @@ impl Error {
     /// For `map_err`: a refusal of the operating system, with what was tried.
     pub fn system(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { doing, source }
+    }
+
+    /// For `map_err`: what is wrong with the key file at this path.
+    pub(crate) fn key(path: impl AsRef<Path> + Copy) -> impl Fn(KeyError) -> Self + Copy {
+        move |why| {
+            let shown = visible_path(path);
+            let hint = match why {
+                KeyError::TooSmall { .. }
+                | KeyError::TooLarge { .. }
+                | KeyError::WrongKind { .. }
+                | KeyError::SmallOrder
+                | KeyError::Exponent => {
+                    format!("make new keys in another folder (--keys-dir); {shown} was left as it is")
+                }
+                _ => format!(
+                    "it should be as scripts/gen-user-keys.sh or topchat register make it; {shown} was left as it is"
+                ),
+            };
+            Failure::new(Exit::Local, format!("the key file {shown}: {why}")).hint(hint).into()
+        }
     }
 
     /// For `map_err` on writes to stdout.

@@ -30,11 +30,13 @@ pub(crate) fn remedy(error: &Error) -> Option<Hint> {
         Error::PasswordNotFile { .. } => {
             "give it as input with --password-file -, or with --password-command COMMAND".into()
         }
-        Error::Account(error) => return error.hint(),
+        Error::KeysMissing { name, .. } => Hint::from("make the account with: ")
+            .topchat(&["register", name.as_str()])
+            .then("    or name the folder of its keys with --keys-dir"),
+        Error::WrongPassphrase { .. } => "the password of the account also locks its key files".into(),
         Error::Environment(error) => return error.hint(),
         Error::File(error) | Error::Inbox(error) => return error.hint(),
-        Error::GroupFile(error) => return error.hint(),
-        Error::Failed(failure) => return failure.hint.clone(),
+        Error::Failed(failure) => return failure.hint(),
         Error::Lock(error) => return error.hint(),
         Error::Server(error) => return error.hint(),
         Error::Folder(error) => return error.hint(),
@@ -79,6 +81,7 @@ pub(crate) fn exit(error: &Error) -> Exit {
         | Error::TextTooLong => Exit::Usage,
         Error::BacklogFull { .. }
         | Error::Input { .. }
+        | Error::KeysMissing { .. }
         | Error::NoHome { .. }
         | Error::OutboxFull { .. }
         | Error::Output { .. }
@@ -86,15 +89,14 @@ pub(crate) fn exit(error: &Error) -> Exit {
         | Error::PasswordCommand { .. }
         | Error::State { .. } => Exit::Local,
         Error::Interrupted => Exit::Interrupted,
+        Error::WrongPassphrase { .. } => Exit::Refused,
         Error::NotSent(why) => exit(why),
         Error::OutputClosed => Exit::Done,
-        Error::Account(error) => error.exit(),
         Error::Environment(error) => error.exit(),
         Error::File(error) | Error::Inbox(error) => error.exit(),
         Error::Folder(error) => error.exit(),
         Error::Journal(error) => error.exit(),
-        Error::GroupFile(error) => error.exit(),
-        Error::Failed(failure) => failure.exit,
+        Error::Failed(failure) => failure.exit(),
         Error::Lock(error) => error.exit(),
         Error::Server(error) => error.exit(),
         Error::Trust(error) => error.exit(),

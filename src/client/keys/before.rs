@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::KeyFolder;
 use crate::client::error::Error;
-use crate::client::error::account::AccountError;
 use crate::client::state::state_file::VERSION;
 use crate::client::ui::output::now_ms;
 use crate::crypto::bundle::{self, BundleError, VerifiedBundle};
@@ -158,7 +157,7 @@ impl KeyFolder {
 impl Before {
     /// The password is about to be another one; what logged in until now is sealed for `key`.
     pub(crate) fn add_password(&mut self, salted: &Salted, key: &PublicKey) -> Result<(), Error> {
-        let sealed = salted.lock(key).map_err(|why| Error::Account(AccountError::Key { path: BEFORE.into(), why }))?;
+        let sealed = salted.lock(key).map_err(Error::key(BEFORE))?;
         let salt = HEXLOWER.encode(&salted.salt);
         self.passwords.retain(|password| password.salt != salt);
         self.passwords.push(Password {

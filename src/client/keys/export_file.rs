@@ -4,16 +4,20 @@
 //! holds the document can change a pin in it, and it has one spelling only: a changed byte is always found.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::password::Secret;
-use crate::client::error::account::BackupError;
+use crate::client::error::Error;
 use crate::crypto::bundle;
 use crate::crypto::digest;
 use crate::crypto::keys::{KeyError, KeyPair, PrivateKey, PublicKey};
+use crate::error::{Exit, Failure};
+use crate::hint::Hint;
 use crate::names::UserName;
+use crate::text::{visible, visible_path};
 use crate::wire::{Fingerprint, signed};
 
 /// What stands in the document.
@@ -114,6 +118,66 @@ impl Payload {
     pub(crate) fn server_identity(&self) -> Result<Option<Fingerprint>, BackupError> {
         let parse = |text: &String| Fingerprint::from_hex(text).ok_or(BackupError::Layout);
         self.server_identity.as_ref().map(parse).transpose()
+    }
+}
+
+/// Why a document is not believed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackupError {
+    /// It is not as its identity key signed it.
+    #[error("it was changed since it was made")]
+    Changed,
+    /// A key file that has no business in it, or one that is missing.
+    #[error("its key files are not those of an account: {}", visible(.name))]
+    Files {
+        /// Which one.
+        name: String,
+    },
+    /// A key in it can't be used.
+    #[error("{name}: {why}")]
+    Key {
+        /// Which one.
+        name: String,
+        /// What is wrong with it.
+        why: KeyError,
+    },
+    /// Not such a document at all.
+    #[error("it is no document that topchat keys export makes")]
+    Layout,
+    /// The password does not open it.
+    #[error("the password does not open it")]
+    Passphrase,
+    /// One key for both purposes.
+    #[error("the key that signs in it is also the one that opens messages")]
+    SameKey,
+    /// A newer format.
+    #[error("its format is {found}, this program knows {known}")]
+    Version {
+        /// Which one.
+        found: u32,
+        /// The one that is written here.
+        known: u32,
+    },
+}
+
+impl BackupError {
+    /// For `map_err`: which document.
+    pub(crate) fn of(from: &Path) -> impl Fn(Self) -> Error + Copy {
+        move |why| {
+            let exit = match &why {
+                Self::Passphrase => Exit::Refused,
+                Self::Changed => Exit::Identity,
+                _ => Exit::Local,
+            };
+            let hint = match &why {
+                Self::Passphrase => {
+                    Hint::from("it is locked with the password that the account had when it was exported")
+                }
+                _ => Hint::from("take another copy, or export it again: ").topchat(&["keys", "export"]),
+            };
+            let words = format!("{} can't be imported: {why}. Nothing was changed.", visible_path(from));
+            Failure::new(exit, words).hint(hint).into()
+        }
     }
 }
 

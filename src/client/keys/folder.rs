@@ -15,19 +15,19 @@ use zeroize::Zeroizing;
 
 use super::password::Secret;
 use super::rotation::{NEXT, PUBLIC};
-use crate::client::error::account::AccountError;
-use crate::client::error::{Error, Failure};
+use crate::client::error::Error;
 use crate::client::state::state_file::Stamp;
 use crate::crypto::curve::{OpeningKey, SigningKey};
 use crate::crypto::keys::{KeyError, KeyPair, PrivateKey, PublicHalf, PublicKey};
 use crate::crypto::scram::Salted;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
+use crate::hint::Hint;
 use crate::limits::{CHANGED_WITHIN, LOCK_WITHIN, RSA_BITS_MAX, RSA_BITS_MIN, SMALL_FILE_MAX};
 use crate::names::UserName;
 use crate::storage::FileError;
 use crate::storage::lock::{FolderLock, Lock, LockError};
 use crate::storage::private;
-use crate::text::visible;
+use crate::text::visible_path;
 
 /// The folder of one account's key files.
 #[derive(Clone, Debug)]
@@ -87,9 +87,43 @@ impl KeyFolder {
     /// An account needs all of its key files: one that is gone is told, and never made anew.
     pub(crate) fn is_whole(&self) -> Result<(), Error> {
         match self.gone() {
-            Some(path) => Err(Error::Account(AccountError::KeyGone { name: self.name.clone(), path })),
+            Some(path) => Err(self.without(&path)),
             None => Ok(()),
         }
+    }
+
+    /// What an account on this machine must have is not there any more: this file, or the folder of all.
+    pub(crate) fn without(&self, path: &Path) -> Error {
+        let words = format!("{} is gone, of the keys of {}", visible_path(path), self.name);
+        let hint = format!(
+            "nothing was changed: put it back from a backup, or name the folder of its keys with --keys-dir; without it \
+             nobody can log in as {}, and the name stays taken on its server",
+            self.name
+        );
+        Failure::new(Exit::Local, words).hint(hint).into()
+    }
+
+    /// An account of that name with another identity is here.
+    pub(crate) fn of_others(&self) -> Error {
+        let shown = visible_path(&self.folder);
+        let words = format!("{} has other keys on this machine, in {shown}. Nothing was changed.", self.name);
+        let hint = format!("import it under another --keys-dir; the keys in {shown} stay as they are");
+        Failure::new(Exit::Local, words).hint(hint).into()
+    }
+
+    /// Another process has changed the account's keys meanwhile.
+    pub(crate) fn busy(&self) -> Error {
+        let shown = visible_path(&self.folder);
+        let words =
+            format!("the keys in {shown} were changed by another program meanwhile. Nothing was changed by this one.");
+        Failure::new(Exit::Local, words).hint("try again").into()
+    }
+
+    /// A change of the keys or of the password was interrupted, so it is not known which files count.
+    pub(crate) fn interrupted(&self) -> Error {
+        let words = format!("a change of the keys in {} was interrupted", visible_path(&self.folder));
+        let hint = Hint::from("any command that logs in puts that in order, for example: ").topchat(&["users"]);
+        Failure::new(Exit::Local, words).hint(hint).into()
     }
 
     /// Whether one of the key files is here, so that there is a password already.
@@ -162,7 +196,7 @@ impl KeyFolder {
         secret: &Secret,
     ) -> Result<K, Error> {
         let path = self.file(part, "pem");
-        let key = generate().map_err(|why| Error::Account(AccountError::Key { path, why }))?;
+        let key = generate().map_err(Error::key(&path))?;
         self.write(part, "pem", &key, secret)?;
         private::replace(&self.file(part, PUBLIC), key.public().to_pem().as_bytes())?;
         Ok(key)
@@ -196,10 +230,7 @@ impl KeyFolder {
     pub(crate) fn make_way(&self) -> Result<(), Error> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
         if entries.flatten().any(|entry| entry.path() != self.lock_file()) {
-            return Err(Error::Account(AccountError::OtherKeys {
-                name: self.name.clone(),
-                folder: self.folder.clone(),
-            }));
+            return Err(self.of_others());
         }
         let _lock = self.lock()?;
         Ok(private::remove(&self.lock_file())?)
@@ -323,17 +354,16 @@ impl KeyFolder {
     pub(crate) fn public<P: PublicHalf>(&self, part: &str) -> Result<P, Error> {
         let path = self.file(part, PUBLIC);
         let pem = private::read_public(&path, SMALL_FILE_MAX).map_err(|error| self.unreadable(error))?;
-        read_pem(&pem).map_err(|why| Error::Account(AccountError::Key { path, why }))
+        read_pem(&pem).map_err(Error::key(&path))
     }
 
     fn check_public<K: KeyPair>(&self, found: &Found, key: &K) -> Result<(), Error> {
         let path = self.file(&found.part, PUBLIC);
         let public = match &found.public {
-            Ok(pem) => read_pem::<K::Public>(pem)
-                .map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?,
+            Ok(pem) => read_pem::<K::Public>(pem).map_err(Error::key(&path))?,
             Err(FileError::Missing { .. }) => {
                 // It was there, and its private half tells what it is.
-                log::warn!("{} was gone and is made again from its private half", visible(&path.to_string_lossy()));
+                log::warn!("{} was gone and is made again from its private half", visible_path(&path));
                 if let Err(error) = private::replace(&path, key.public().to_pem().as_bytes()) {
                     log::warn!("{error}");
                 }
@@ -382,9 +412,7 @@ impl KeyFolder {
             Err(_) => self.open(&self.file(&found.part, ending), secret),
         };
         match (open("pem", &found.pem), &found.new) {
-            (Err(Error::Account(AccountError::WrongPassphrase { .. })), Some(new)) => {
-                open(NEW, new).map(|key| (key, true))
-            }
+            (Err(Error::WrongPassphrase { .. }), Some(new)) => open(NEW, new).map(|key| (key, true)),
             (opened, _) => opened.map(|key| (key, false)),
         }
     }
@@ -401,7 +429,7 @@ impl KeyFolder {
     fn unreadable(&self, error: FileError) -> Error {
         match error {
             FileError::Missing { .. } if !self.has_any() => {
-                Error::Account(AccountError::KeysMissing { name: self.name.clone(), folder: self.folder.clone() })
+                Error::KeysMissing { name: self.name.clone(), folder: self.folder.clone() }
             }
             error => error.into(),
         }
@@ -409,9 +437,7 @@ impl KeyFolder {
 
     pub(crate) fn write(&self, part: &str, ending: &str, key: &impl KeyPair, secret: &Secret) -> Result<(), Error> {
         let path = self.file(part, ending);
-        let pem = key
-            .to_pem(secret.password().as_bytes())
-            .map_err(|why| Error::Account(AccountError::Key { path: path.clone(), why }))?;
+        let pem = key.to_pem(secret.password().as_bytes()).map_err(Error::key(&path))?;
         Ok(private::create_new(&path, pem.as_bytes())?)
     }
 
@@ -465,12 +491,9 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 }
 
 fn unlock<K: KeyPair>(path: &Path, pem: &[u8], secret: &Secret) -> Result<K, Error> {
-    secret.unlock(pem).map_err(|why| {
-        let path = path.to_owned();
-        Error::Account(match why {
-            KeyError::Passphrase => AccountError::WrongPassphrase { path },
-            why => AccountError::Key { path, why },
-        })
+    secret.unlock(pem).map_err(|why| match why {
+        KeyError::Passphrase => Error::WrongPassphrase { path: path.to_owned() },
+        why => Error::key(path)(why),
     })
 }
 

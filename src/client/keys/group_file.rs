@@ -10,13 +10,15 @@ use zeroize::Zeroizing;
 
 use crate::client::config::{Config, default_group_key};
 use crate::client::error::Error;
-use crate::client::error::group_file::GroupFileError;
 use crate::client::model::event::Notice;
-use crate::crypto::group_key::GroupKeys;
+use crate::crypto::group_key::{GroupKeyError, GroupKeys};
+use crate::error::{Exit, Failure};
+use crate::hint::Hint;
 use crate::limits::SMALL_FILE_MAX;
 use crate::storage::FileError;
 use crate::storage::private;
 use crate::sync::lock;
+use crate::text::{quoted, visible_path};
 
 /// The keys that were read last, and whether the file still is the one that they were read from.
 #[derive(Default)]
@@ -45,7 +47,7 @@ impl GroupFile {
         let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
         let file = Self { holds_classic: config.no_classic_group, ..Self::at(&path)? };
         match file.keys() {
-            None if config.group_key.is_some() => Err(Error::GroupFile(GroupFileError::Missing { path })),
+            None if config.group_key.is_some() => Err(missing(&path)),
             _ => Ok(file),
         }
     }
@@ -139,7 +141,7 @@ pub(crate) fn read_if_there(config: &Config) -> Result<Option<GroupKeys>, Error>
     let path = config.group_key.clone().unwrap_or_else(|| default_group_key(&config.keys_dir));
     match read(&path) {
         Err(Error::File(FileError::Missing { .. })) if config.group_key.is_none() => Ok(None),
-        Err(Error::File(FileError::Missing { .. })) => Err(Error::GroupFile(GroupFileError::Missing { path })),
+        Err(Error::File(FileError::Missing { .. })) => Err(missing(&path)),
         read => read.map(Some),
     }
 }
@@ -154,13 +156,51 @@ pub(crate) fn read_text(path: &Path) -> Result<(GroupKeys, Zeroizing<String>), E
     let bytes = Zeroizing::new(private::read(path, SMALL_FILE_MAX)?);
     // Bytes that are no text are found as what they are: wrong characters in a line.
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    let keys =
-        GroupKeys::parse(&text).map_err(|why| Error::GroupFile(GroupFileError::Bad { path: path.to_owned(), why }))?;
+    let keys = GroupKeys::parse(&text).map_err(bad(path))?;
     Ok((keys, text))
 }
 
 /// The group key file where nothing works without it.
 pub(crate) fn need(config: &Config) -> Result<GroupKeys, Error> {
-    let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
-    read_if_there(config)?.ok_or_else(missing)
+    read_if_there(config)?.ok_or_else(|| usual_missing(config))
+}
+
+/// There is none where it usually is.
+pub(crate) fn usual_missing(config: &Config) -> Error {
+    missing(&default_group_key(&config.keys_dir))
+}
+
+/// No group key file at this path.
+pub(crate) fn missing(path: &Path) -> Error {
+    let words = format!("the group key file {}: no such file", visible_path(path));
+    let hint = Hint::from(
+        "get the file from a member, who has the group's key, and put it there. Only a new group needs a new key: ",
+    )
+    .and(making(path));
+    Failure::new(Exit::Local, words).hint(hint).into()
+}
+
+/// For `map_err`: what is wrong with the one at this path.
+pub(crate) fn bad(path: &Path) -> impl Fn(GroupKeyError) -> Error + Copy {
+    move |why| {
+        let hint = match why {
+            GroupKeyError::Full => Hint::from("take an old one out first: ").topchat(&["group", "forget", "ID"]),
+            _ => {
+                let shown = quoted(&path.to_string_lossy());
+                Hint::from(
+                    "ask a member for the right file. If nobody has it, make another key, which everybody needs and under which what \
+                     was sealed before can't be read: ",
+                )
+                .typed(format!("mv -i {shown} {shown}.old && "))
+                .and(making(path))
+            }
+        };
+        let words = format!("the group key file {}: {why}", visible_path(path));
+        Failure::new(Exit::Local, words).hint(hint).into()
+    }
+}
+
+/// The program is wherever these words are read; the script that makes such files is not.
+fn making(path: &Path) -> Hint {
+    Hint::default().topchat(&["group", "rekey", "--group-key", &path.to_string_lossy()])
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::group_file::GroupFile;
-use crate::client::config::{Config, default_group_key};
+use super::group_file::{GroupFile, usual_missing};
+use crate::client::config::Config;
 use crate::client::error::Error;
-use crate::client::error::group_file::GroupFileError;
 use crate::client::model::pin::Former;
 use crate::client::state::history::History;
 use crate::client::state::history::key::Settings;
@@ -45,8 +44,7 @@ impl Member {
 
     /// The keys of which one writes new group messages; without a key file nothing can be sent to ALL.
     pub fn group_keys(&self, config: &Config) -> Result<Arc<GroupKeys>, Error> {
-        let missing = || Error::GroupFile(GroupFileError::Missing { path: default_group_key(&config.keys_dir) });
-        self.group.keys().ok_or_else(missing)
+        self.group.keys().ok_or_else(|| usual_missing(config))
     }
 
     /// The history that a session of this account adds to, if one is wanted. A session goes on without one that can't be had, and says so.

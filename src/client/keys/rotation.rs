@@ -13,7 +13,6 @@ use std::sync::Arc;
 use super::folder::{KeyFolder, MODERN, PARTS, pem_key};
 use super::password::Secret;
 use crate::client::error::Error;
-use crate::client::error::account::AccountError;
 use crate::client::model::pin::Former;
 use crate::client::ui::output::now_ms;
 use crate::crypto::bundle::{self, VerifiedBundle};
@@ -131,7 +130,7 @@ impl KeyFolder {
         account: &VerifiedBundle,
         secret: &Secret,
     ) -> Result<(), Error> {
-        let key_error = |why| Error::Account(AccountError::Key { path: self.path().to_owned(), why });
+        let key_error = Error::key(self.path());
         let is_theirs = |key: &&PrivateKey| *key.public() == account.identity;
         let identity = next.identity.as_ref().filter(is_theirs);
         let is_taken = next.encryption.as_ref().is_some_and(|key| *key.public() == account.encryption);

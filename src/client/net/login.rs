@@ -2,7 +2,6 @@
 
 use super::request::Dialogue;
 use crate::client::error::Error;
-use crate::client::error::account::AccountError;
 use crate::client::error::server::ServerError;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::state::seen::Reached;
@@ -50,9 +49,7 @@ pub(crate) fn log_in(
     dialogue.asks(Asked::Login(name.clone()));
     let exporter = dialogue.link().exporter()?;
     let first = ClientFirst::new(name, &exporter);
-    let sign = |bytes: &[u8]| {
-        identity.sign(bytes).map_err(|why| Error::Account(AccountError::Key { path: "identity.pem".into(), why }))
-    };
+    let sign = |bytes: &[u8]| identity.sign(bytes).map_err(Error::key("identity.pem"));
     let signature = sign(&signed::login_start(&exporter, name))?;
     dialogue.send(&ToServer::LoginStart { mode, client_first: first.message().to_owned(), signature })?;
     let server_first = match dialogue.next()? {

@@ -8,10 +8,9 @@ use super::directory;
 use super::login::{LoggedIn, Welcome};
 use super::request::{Ask, Dialogue};
 use crate::client::config::Config;
-use crate::client::error::account::AccountError;
+use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;
-use crate::client::error::{Error, Failure};
 use crate::client::keys::before::{Before, Renewal};
 use crate::client::keys::folder::{AccountKeys, KeyFolder};
 use crate::client::keys::password::Secret;
@@ -19,7 +18,7 @@ use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::crypto::bundle::{self, VerifiedBundle};
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::{self, Salted};
-use crate::error::{Exit, Explain};
+use crate::error::{Exit, Explain, Failure};
 use crate::hint::Hint;
 use crate::names::UserName;
 use crate::storage::lock::Lock;
@@ -193,7 +192,7 @@ impl Arrival<'_> {
                 former.as_ref().ok_or_else(|| Error::Trust(TrustError::BundleOfAnother { name: self.name.clone() }))?
             }
         };
-        let key_error = |why| Error::Account(AccountError::Key { path: self.folder.path().to_owned(), why });
+        let key_error = Error::key(self.folder.path());
         let exporter = dialogue.link().exporter()?;
         let proof = bundle::prove_update(identity, &exporter, &renewal.bytes).map_err(key_error)?;
         let (bytes, handover) = (&renewal.bytes, &renewal.handover);

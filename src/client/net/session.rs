@@ -9,10 +9,9 @@ use super::reconnect::{Again, Pauses};
 use super::request::Dialogue;
 use super::restored::{self, Arrival};
 use crate::client::config::{Config, PasswordSource, default_group_key};
-use crate::client::error::account::AccountError;
+use crate::client::error::Error;
 use crate::client::error::server::ServerError;
 use crate::client::error::trust::TrustError;
-use crate::client::error::{Error, Failure};
 use crate::client::keys::folder::{AccountKeys, KeyFolder, accounts};
 use crate::client::keys::group_file::GroupFile;
 use crate::client::keys::member::Member;
@@ -26,7 +25,7 @@ use crate::client::trust::servers;
 use crate::crypto::group_key::GroupKeys;
 use crate::crypto::keys::PrivateKey;
 use crate::crypto::scram::Salted;
-use crate::error::{Exit, Explain};
+use crate::error::{Exit, Explain, Failure};
 use crate::hint::Hint;
 use crate::limits::{BROKEN_LOGIN_TRIES, QUEUE_PAUSE};
 use crate::names::UserName;
@@ -66,13 +65,10 @@ pub(crate) fn open(config: &Config, name: &UserName, mode: Mode) -> Result<Sessi
 pub(crate) fn has_keys(config: &Config, name: &UserName) -> Result<(), Error> {
     let folder = KeyFolder::new(&config.users_dir(), name);
     folder.is_whole()?;
-    let (name, path) = (name.clone(), folder.path().to_owned());
     match folder.exists() {
         true => Ok(()),
-        false if servers::accounts(&config.state_dir)?.contains(&name) => {
-            Err(Error::Account(AccountError::KeyGone { name, path }))
-        }
-        false => Err(Error::Account(AccountError::KeysMissing { name, folder: path })),
+        false if servers::accounts(&config.state_dir)?.contains(name) => Err(folder.without(folder.path())),
+        false => Err(Error::KeysMissing { name: name.clone(), folder: folder.path().to_owned() }),
     }
 }
 

@@ -1,15 +1,15 @@
 //! From a text to a sealed and signed envelope.
 
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
-use crate::client::error::{Error, Failure};
 use crate::client::keys::member::Member;
 use crate::client::state::sequence::Numbers;
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::envelope::{self, SealError, SealWith};
 use crate::crypto::group_key::{Cipher, GroupKey};
 use crate::crypto::random;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::names::{Recipient, UserName};
 use crate::wire::{Envelope, Header, MessageId, Prefers, Suite};

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::compose::{SealFor, compose, suite_for};
 use crate::client::config::Config;
-use crate::client::error::{Error, Failure};
+use crate::client::error::Error;
 use crate::client::keys::group_file;
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::reconnect::{Again, Pauses, attempt, is_lost};
@@ -23,7 +23,7 @@ use crate::client::ui::page;
 use crate::client::ui::{json, output};
 use crate::crypto::bundle::VerifiedBundle;
 use crate::crypto::group_key::GroupKeys;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::limits::ANSWER_WITHIN;
 use crate::names::{Recipient, UserName};
 use crate::transport::Stop;

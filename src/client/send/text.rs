@@ -7,8 +7,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::client::error::{Error, Failure};
-use crate::error::Exit;
+use crate::client::error::Error;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::limits::TEXT_MAX;
 use crate::storage::FileError;

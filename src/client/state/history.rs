@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::client::error::Error;
-use crate::client::error::account::AccountError;
 use crate::client::model::event::Opened;
 use crate::client::model::state_folder;
 use crate::client::ui::output::now_ms;
@@ -190,10 +189,7 @@ impl History {
     fn sealed(&self, place: u64, head: &Head, text: &str) -> Result<String, Error> {
         let json = serde_json::to_string(head).expect("a head has text keys only");
         let plaintext = Zeroizing::new([json.as_bytes(), b"\n", text.as_bytes()].concat());
-        let sealed = self
-            .key
-            .seal(place, &plaintext)
-            .map_err(|why| Error::Account(AccountError::Key { path: self.path.clone(), why }))?;
+        let sealed = self.key.seal(place, &plaintext).map_err(Error::key(&self.path))?;
         Ok(BASE64.encode(&sealed))
     }
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::client::config::Config;
+use crate::client::error::Error;
 use crate::client::error::server::ServerError;
-use crate::client::error::{Error, Failure};
 use crate::client::model::address::ServerAddress;
 use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::client::ui::json;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::names::UserName;
 use crate::wire::Fingerprint;

@@ -9,10 +9,8 @@ use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use crate::client::config::{Config, default_group_key};
-use crate::client::error::account::AccountError;
-use crate::client::error::account::BackupError;
-use crate::client::error::{Error, Failure};
-use crate::client::keys::export_file::{self, ED25519, ENCRYPTION, IDENTITY, Payload, X25519};
+use crate::client::error::Error;
+use crate::client::keys::export_file::{self, BackupError, ED25519, ENCRYPTION, IDENTITY, Payload, X25519};
 use crate::client::keys::folder::{ALL, KeyFolder};
 use crate::client::keys::group_file;
 use crate::client::keys::own_bundle::BUNDLE;
@@ -27,7 +25,7 @@ use crate::client::ui::output::now_ms;
 use crate::client::ui::{json, output};
 use crate::crypto::curve::{OpeningKey, SigningKey};
 use crate::crypto::keys::PrivateKey;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::limits::BACKUP_MAX;
 use crate::names::UserName;
@@ -65,13 +63,13 @@ pub(crate) fn export(config: &Config, wanted: &Export) -> Result<(), Error> {
     let _lock = folder.lock()?;
     let keys = folder.load(&secret)?;
     if folder.is_unsettled() {
-        return Err(Error::Account(AccountError::KeysUnsettled { folder: folder.path().to_owned() }));
+        return Err(folder.interrupted());
     }
     let payload = payload(config, &name, &folder, &keys.identity, wanted.with_group_key)?;
     let contacts = if payload.contacts.is_some() { "your contacts with their pins" } else { "no contacts yet" };
     let group = if payload.group_key.is_some() { "the group key" } else { "no group key (--with-group-key)" };
-    let sign = |why| Error::Account(AccountError::Key { path: folder.file(ALL[0], "pem"), why });
-    let text = export_file::write(payload, &keys.identity).map_err(sign)?;
+    let signed_with = folder.file(ALL[0], "pem");
+    let text = export_file::write(payload, &keys.identity).map_err(Error::key(&signed_with))?;
     let shown = match to_stdout {
         true => {
             output::write(&String::from_utf8_lossy(&text))?;
@@ -128,24 +126,24 @@ fn payload(
 /// beginning, and what is there already is never replaced.
 pub(crate) fn import(config: &Config, from: &Path) -> Result<(), Error> {
     let bytes = read_document(from)?;
-    let wrong = BackupError::of(from.to_owned());
+    let wrong = BackupError::of(from);
     let secret = password::get(config)?;
-    let (payload, identity) = export_file::read(&bytes, &secret).map_err(&wrong)?;
-    let name = payload.name().map_err(&wrong)?;
-    check_keys(&payload, &identity, &secret).map_err(&wrong)?;
+    let (payload, identity) = export_file::read(&bytes, &secret).map_err(wrong)?;
+    let name = payload.name().map_err(wrong)?;
+    check_keys(&payload, &identity, &secret).map_err(wrong)?;
     let folder = KeyFolder::new(&config.users_dir(), &name);
     if folder.exists() {
         return import_again(config, &folder, &payload, &identity, &secret, from);
     }
     folder.make_way()?;
-    let contacts = contacts_in(&payload).map_err(&wrong)?;
+    let contacts = contacts_in(&payload).map_err(wrong)?;
     let server = payload.server.parse().map_err(|_| wrong(BackupError::Layout))?;
     let there = Config { server, ..config.clone() };
-    pin_server(&there, &name, &payload, payload.server_identity().map_err(&wrong)?)?;
+    pin_server(&there, &name, &payload, payload.server_identity().map_err(wrong)?)?;
     let contacts = put_contacts(&there, &name, contacts)?;
     let group = put_group_key(config, &payload)?;
-    let public = public_halves(&payload, &identity, &secret).map_err(&wrong)?;
-    let bundle = payload.own_bundle(identity.public()).map_err(&wrong)?;
+    let public = public_halves(&payload, &identity, &secret).map_err(wrong)?;
+    let bundle = payload.own_bundle(identity.public()).map_err(wrong)?;
     put_keys(config, &name, &payload, public, bundle.as_deref())?;
     let shown = visible_path(folder.path());
     config.say(format!("imported {name} of {}: keys in {shown}, {contacts}{group}", payload.server));
@@ -224,17 +222,14 @@ fn import_again(
 ) -> Result<(), Error> {
     let name = &payload.name;
     if folder.public_identity()? != *identity.public() {
-        return Err(Error::Account(AccountError::OtherKeys {
-            name: payload.name().map_err(BackupError::of(from.to_owned()))?,
-            folder: folder.path().to_owned(),
-        }));
+        return Err(folder.of_others());
     }
     let _lock = folder.lock()?;
     if folder.is_unsettled() {
-        return Err(Error::Account(AccountError::KeysUnsettled { folder: folder.path().to_owned() }));
+        return Err(folder.interrupted());
     }
     let keys = folder.load(secret)?;
-    let theirs: PrivateKey = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from.to_owned()))?;
+    let theirs: PrivateKey = payload.open(ENCRYPTION, secret).map_err(BackupError::of(from))?;
     let is_known = |key: &PrivateKey| key.public() == theirs.public();
     if is_known(&keys.encryption) || folder.load_retired(secret).iter().any(is_known) {
         config.say(format!("{name} is on this machine already, with the same keys: nothing was changed"));

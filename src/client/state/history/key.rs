@@ -8,12 +8,11 @@ use std::path::Path;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
-use crate::client::error::account::AccountError;
-use crate::client::error::{Error, Failure};
+use crate::client::error::Error;
 use crate::client::state::state_file::{Document, StateFile, VERSION};
 use crate::crypto::history::HistoryKey;
 use crate::crypto::keys::{PrivateKey, PublicKey};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::text::visible_path;
 
 /// The file.
@@ -111,9 +110,7 @@ impl Settings {
     }
 
     fn locked(&self, key: &HistoryKey, present: &PublicKey) -> Result<Locked, Error> {
-        let sealed = key
-            .lock(present)
-            .map_err(|why| Error::Account(AccountError::Key { path: self.file.path().to_owned(), why }))?;
+        let sealed = key.lock(present).map_err(Error::key(self.file.path()))?;
         Ok(Locked {
             id: HEXLOWER.encode(&key.id()),
             for_key: present.fingerprint().to_hex(),
