@@ -174,7 +174,7 @@ impl TopChat {
         let [group, direct] = [To::Group, To::Member(0)]
             .map(|to| ToServer::Send { envelope: keys.envelope(member, to, text).encode() }.encode());
         // Every name is as long as every other.
-        let recipient_in_direct = FRAME + 6 + 1 + NAME + 32 + 1;
+        let recipient_in_direct = FRAME + 6 + 1 + NAME + 32 + 8 + 1;
         let id_in_group = recipient_in_direct + "ALL".len() + 32;
         Self { group, direct, id_in_group, id_in_direct: recipient_in_direct + NAME + 32, recipient_in_direct }
     }
@@ -225,7 +225,7 @@ impl Dialect for TopChat {
 /// The message id of an envelope.
 fn id_of(envelope: &[u8]) -> Option<Stamp> {
     let sender = 6;
-    let recipient = sender + 1 + usize::from(*envelope.get(sender)?) + 32;
+    let recipient = sender + 1 + usize::from(*envelope.get(sender)?) + 32 + 8;
     let id = recipient + 1 + usize::from(*envelope.get(recipient)?) + 32;
     envelope.get(id..id + STAMP)?.try_into().ok()
 }
