@@ -75,7 +75,9 @@ fn a_contact_is_verified_listed_taken_back_and_forgotten() {
     let verified = alice.run_in(&["verify", "bob", "--fingerprint", &fingerprint.to_hex()[..32]]);
     printed(&verified, &format!("bob  {}\n", key(&BOB)));
     assert_eq!(without_contact(&verified.stderr), "bob's key is verified from now on:\n");
-    let line = |mark: &str, rest: &str| format!("{:<32} {mark:<8} {}  pinned {}{rest}\n", "bob", key(&BOB), today());
+    let line = |mark: &str, rest: &str| {
+        format!("{:<32} {mark:<8} {}  pinned {}{rest}, prefers classic\n", "bob", key(&BOB), today())
+    };
     printed(&alice.run(&["contacts"]), &line("verified", &format!(", verified {}", today())));
     let object: serde_json::Value = serde_json::from_str(&alice.run(&["contacts", "--json"]).stdout).unwrap();
     assert_eq!(

@@ -5,6 +5,7 @@ use topchat::wire::to_server::Mode;
 
 use super::home::{Home, printed, refused};
 use crate::support::people::{ALICE, BOB};
+use crate::support::pty::Terminal;
 use crate::support::raw::RawClient;
 use crate::support::server::TestServer;
 
@@ -93,6 +94,41 @@ fn a_wish_that_is_taken_back_is_told_and_of_a_verified_contact_changes_nothing()
     assert_eq!(alice.run_in(&["send", "bob", "five"]).code, Some(0));
     let three = [message("alice", "three", "modern"), message("alice", "four", "modern")];
     assert_eq!(heard(&bob, 3), [&three[..], &[message("alice", "five", "classic")]].concat());
+}
+
+#[test]
+fn what_a_contact_prefers_is_listed_and_that_a_verified_one_gets_modern_until_it_is_accepted() {
+    let (_server, alice, bob) = pair();
+    let bobs = BOB.identity.public().fingerprint();
+    assert_eq!(alice.run_in(&["verify", "bob", "--fingerprint", &bobs.to_hex()]).code, Some(0));
+    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let listed = |words: &str, prefers: &str, suite: &str| {
+        let fingerprint = bobs.grouped();
+        let line = format!("{:<32} verified {fingerprint}  pinned {today}, verified {today}, {words}\n", "bob");
+        printed(&alice.run(&["contacts"]), &line);
+        let object: Value = serde_json::from_str(&alice.run(&["contacts", "--json"]).stdout).unwrap();
+        assert_eq!((object["prefers"].as_str(), object["suite"].as_str()), (Some(prefers), Some(suite)), "{object}");
+        let mut terminal = Terminal::with_size(&alice.topchat(&["--password-file", "password", "--quiet"]), 24, 160);
+        terminal.wait_for_line("ALL> ");
+        terminal.types("/keys\r");
+        let own = format!(
+            "HH:MM   identity      yours     {}  prefers classic",
+            ALICE.identity.public().fingerprint().grouped()
+        );
+        terminal.wait_for_row(&own);
+        terminal.wait_for_row(&format!("        bob           verified  {fingerprint}  {words}"));
+        terminal.types("\x04");
+        assert_eq!(terminal.end().code(), Some(0));
+    };
+    listed("prefers classic", "classic", "classic");
+    assert_eq!(bob.run_in(&["suite", "modern"]).code, Some(0));
+    assert_eq!(alice.run_in(&["send", "bob", "one"]).code, Some(0));
+    listed("prefers modern", "modern", "modern");
+    assert_eq!(bob.run_in(&["suite", "classic"]).code, Some(0));
+    assert_eq!(alice.run_in(&["send", "bob", "two"]).code, Some(0));
+    listed("prefers classic, gets modern", "classic", "modern");
+    assert_eq!(alice.run(&["accept", "bob"]).code, Some(0));
+    listed("prefers classic", "classic", "classic");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::client::net::{directory, session, trust};
 use crate::client::trust::contacts::Contacts;
 use crate::client::trust::verification::Comparison;
 use crate::client::ui::page;
-use crate::client::ui::{json, output};
+use crate::client::ui::{json, output, words};
 use crate::names::UserName;
 use crate::wire::Fingerprint;
 use crate::wire::to_server::Scope;
@@ -92,10 +92,11 @@ fn contact_line(name: &UserName, pin: &Pin) -> String {
     let mark = if pin.changed.is_some() { "CHANGED" } else { pin.mark.word() };
     let verified = pin.verified_ms.map_or(String::new(), |verified| format!(", verified {}", date(verified)));
     let line = format!(
-        "{:<32} {mark:<8} {}  pinned {}{verified}\n",
+        "{:<32} {mark:<8} {}  pinned {}{verified}, {}\n",
         name.as_str(),
         pin.key.fingerprint().grouped(),
-        date(pin.since_ms)
+        date(pin.since_ms),
+        words::prefers(pin.prefers, pin.least_known())
     );
     let now = pin.changed.map(|now| format!("{:<41} {}  seen in its place\n", "", now.grouped()));
     line + &now.unwrap_or_default()

@@ -58,6 +58,8 @@ pub struct Pin {
     pub signers: Vec<Signer>,
     /// A bundle that prefers modern was seen of this name: nothing weaker goes to it.
     pub modern: bool,
+    /// What the last bundle of this identity asks for.
+    pub prefers: Prefers,
     /// What came classic until then was accepted by the person.
     pub accepted_ms: Option<i64>,
     /// The highest bundle number that was seen of the identity.
@@ -144,6 +146,7 @@ impl Pin {
             others,
             signers,
             modern,
+            prefers: Prefers::Classic,
             accepted_ms,
             bundle,
             announced,
@@ -184,9 +187,18 @@ impl Pin {
 
     /// By what a direct message to this name goes at least, with the bundle that the server shows now.
     pub fn least(&self, shown: &VerifiedBundle) -> Prefers {
-        match self.modern || self.announced > shown.number {
+        self.least_by(shown.number, shown.prefers)
+    }
+
+    /// The same with the last bundle that was seen.
+    pub fn least_known(&self) -> Prefers {
+        self.least_by(self.bundle, self.prefers)
+    }
+
+    fn least_by(&self, number: u64, prefers: Prefers) -> Prefers {
+        match self.modern || self.announced > number {
             true => Prefers::Modern,
-            false => shown.prefers,
+            false => prefers,
         }
     }
 

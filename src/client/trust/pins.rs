@@ -193,6 +193,7 @@ impl Contact {
             others: self.others.iter().map(|other| fingerprint(other)).collect::<Result<_, String>>()?,
             signers: self.ed25519.iter().map(SignerKey::read).collect::<Result<_, _>>()?,
             modern: self.modern,
+            prefers: if self.prefers_modern { Prefers::Modern } else { Prefers::Classic },
             accepted_ms: self.accepted.as_deref().map(millisecond).transpose()?,
             bundle: self.bundle,
             announced: self.announced,

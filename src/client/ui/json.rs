@@ -129,6 +129,9 @@ pub(crate) fn contact(name: &UserName, pin: &Pin) -> String {
         verified: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         changed: Option<String>,
+        prefers: &'static str,
+        /// By what goes to it at least: the memory of its name may ask for more than it does.
+        suite: &'static str,
     }
     line(&Listed {
         r#type: "contact",
@@ -138,6 +141,8 @@ pub(crate) fn contact(name: &UserName, pin: &Pin) -> String {
         first_seen: time(pin.since_ms),
         verified: pin.verified_ms.map(time),
         changed: pin.changed.map(Fingerprint::to_hex),
+        prefers: pin.prefers.word(),
+        suite: pin.least_known().word(),
     })
 }
 

@@ -6,7 +6,15 @@ use crate::hint::Hint;
 use crate::limits::CONTACTS_MAX;
 use crate::names::{Recipient, UserName};
 use crate::wire::to_client::Entry;
-use crate::wire::{Fingerprint, MessageId};
+use crate::wire::{Fingerprint, MessageId, Prefers};
+
+/// What an account prefers, and that more than that goes to it where its name is remembered to ask for more.
+pub(crate) fn prefers(prefers: Prefers, least: Prefers) -> String {
+    match prefers == least {
+        true => format!("prefers {}", prefers.word()),
+        false => format!("prefers {}, gets {}", prefers.word(), least.word()),
+    }
+}
 
 impl Page {
     /// The lines of a notice.

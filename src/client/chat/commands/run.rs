@@ -11,9 +11,10 @@ use crate::client::state::chat_settings::Bell;
 use crate::client::trust::verification::{Comparison, accepted, unverified};
 use crate::client::ui::page;
 use crate::client::ui::prompt::is_yes;
+use crate::client::ui::words;
 use crate::names::{Recipient, UserName};
-use crate::wire::Fingerprint;
 use crate::wire::to_server::Scope;
+use crate::wire::{Fingerprint, Prefers};
 
 impl Sending<'_> {
     /// All commands, or more about one.
@@ -87,7 +88,8 @@ impl Sending<'_> {
     pub(crate) fn keys(&self) -> Result<Then, Error> {
         let member = self.chat.member;
         let mut lines = vec![
-            line("identity", "yours", member.identity.public().fingerprint()),
+            line("identity", "yours", member.identity.public().fingerprint())
+                + &prefers(member.prefers, member.prefers),
             line("encryption", "yours", member.encryption.public().fingerprint()),
         ];
         match member.group.keys() {
@@ -99,7 +101,7 @@ impl Sending<'_> {
         }
         for (name, pin) in self.chat.contacts.list()? {
             let mark = if pin.changed.is_some() { "CHANGED" } else { pin.mark.word() };
-            lines.push(line(name.as_str(), mark, pin.key.fingerprint()));
+            lines.push(line(name.as_str(), mark, pin.key.fingerprint()) + &prefers(pin.prefers, pin.least_known()));
         }
         self.say(lines.join("\n"))
     }
@@ -191,6 +193,10 @@ impl Sending<'_> {
     fn own(&self) -> (UserName, Fingerprint) {
         (self.chat.member.name.clone(), self.chat.member.identity.public().fingerprint())
     }
+}
+
+fn prefers(prefers: Prefers, least: Prefers) -> String {
+    format!("  {}", words::prefers(prefers, least))
 }
 
 fn line(whose: &str, mark: &str, key: Fingerprint) -> String {
