@@ -122,6 +122,44 @@ fn keys_of_another_kind_or_size_are_refused() {
     }
 }
 
+/// Locked and well-formed, but made for another use than its name says.
+#[test]
+fn a_key_file_of_the_wrong_kind_for_its_name_is_refused() {
+    const PARTS: [(&str, &str); 4] =
+        [("identity", "RSA"), ("encryption", "RSA"), ("ed25519", "Ed25519"), ("x25519", "X25519")];
+    let home = alice();
+    home.openssl("genpkey -algorithm ED448 -out plain.pem");
+    home.openssl("pkcs8 -topk8 -in plain.pem -passout file:password -out keys/users/alice/ed448.pem");
+    let path = |part: &str, ending: &str| format!("keys/users/alice/{part}.{ending}");
+    for (part, wanted) in PARTS {
+        let [private, public] = ["pem", "pub.pem"].map(|ending| path(part, ending));
+        let [good, good_public] = [&private, &public].map(|file| home.read(file));
+        for (other, kind) in PARTS.into_iter().chain([("ed448", "Ed448")]).filter(|(_, kind)| *kind != wanted) {
+            let hint = format!("make new keys in another folder (--keys-dir); {private} was left as it is");
+            let content = home.read(&path(other, "pem"));
+            home.file(&private, content.as_bytes());
+            let stderr = format!("error: the key file {private}: not an {wanted} key\nhint: {hint}\n");
+            refuses_the_keys(&home, 3, &stderr);
+            refused(&home.run_in(&["register", "alice"]), 3, &stderr);
+            assert_eq!(home.read(&private), content, "{kind} as {part}");
+            home.file(&private, good.as_bytes());
+            if kind == "Ed448" {
+                continue;
+            }
+            home.file(&public, home.read(&path(other, "pub.pem")).as_bytes());
+            let hint = format!("make new keys in another folder (--keys-dir); {public} was left as it is");
+            refuses_the_keys(&home, 3, &format!("error: the key file {public}: not an {wanted} key\nhint: {hint}\n"));
+            home.file(&public, good_public.as_bytes());
+        }
+    }
+    // Both of RSA, but a pair belongs to one name.
+    let encryption = home.read(ENCRYPTION);
+    home.file(IDENTITY, encryption.as_bytes());
+    let swapped = "error: keys/users/alice/identity.pub.pem: not the public half of identity.pem\n\
+                   hint: nothing was changed: put the file back from a backup; without it what it holds is lost\n";
+    refuses_the_keys(&home, 3, swapped);
+}
+
 #[test]
 fn a_key_file_that_holds_something_else_is_refused() {
     let home = alice();
@@ -150,9 +188,14 @@ fn a_group_key_file_that_can_not_be_used_is_refused_with_its_line() {
         "ask a member for the right file. If nobody has it, make another key, which everybody needs and under which what was sealed before \
          can't be read: mv -i {GROUP} {GROUP}.old && topchat group rekey --group-key {GROUP}"
     );
+    let digits = |length: usize| format!("{id} {}", &"133457799bbcdff1".repeat(5)[..length]);
     for (entry, why) in [
-        (format!("{id} 133457799bbcdf"), "line 3: the key has 14 hex digits, 16 (DES) or 64 (AES-256) are needed"),
-        (format!("{id} 133457799bbcdff100"), "line 3: the key has 18 hex digits, 16 (DES) or 64 (AES-256) are needed"),
+        (digits(14), "line 3: the key has 14 hex digits, 16 (DES) or 64 (AES-256) are needed"),
+        (digits(15), "line 3: the key has 15 hex digits, 16 (DES) or 64 (AES-256) are needed"),
+        (digits(17), "line 3: the key has 17 hex digits, 16 (DES) or 64 (AES-256) are needed"),
+        (digits(18), "line 3: the key has 18 hex digits, 16 (DES) or 64 (AES-256) are needed"),
+        (digits(63), "line 3: the key has 63 hex digits, 16 (DES) or 64 (AES-256) are needed"),
+        (digits(65), "line 3: the key has 65 hex digits, 16 (DES) or 64 (AES-256) are needed"),
         (format!("{id} 133457799bbcdfg1"), "line 3: the key contains g, which is no hex digit"),
         (format!("{id} 133457799bbcdf\u{1b}1"), "line 3: the key contains ^[, which is no hex digit"),
         (format!("{id} 0101010101010101"), "line 3: a weak DES key"),

@@ -51,9 +51,30 @@ fn an_account_that_prefers_modern_gets_nothing_else_and_others_what_they_ask_for
     let weaker = "error: your account asks for modern messages, and sends nothing classic. Nothing was sent.\n\
                   hint: topchat suite classic\n";
     refused(&bob.run_in(&["send", "alice", "no", "--suite", "classic", "--quiet"]), 4, weaker);
-    let none = alice.run_in(&["send", "bob", "five", "--suite", "rsa"]);
-    assert_eq!(none.code, Some(2));
-    assert!(none.stderr.contains("invalid value 'rsa' for '--suite <SUITE>'"), "{}", none.stderr);
+}
+
+#[test]
+fn a_suite_that_is_none_is_told_with_those_that_are() {
+    let home = Home::at("127.0.0.1:1");
+    for (words, place) in [
+        (&["send", "bob", "hi", "--suite"][..], "--suite <SUITE>"),
+        (&["register", "bob", "--suite"], "--suite <SUITE>"),
+        (&["group", "rekey", "--suite"], "--suite <SUITE>"),
+        (&["suite"], "[SUITE]"),
+    ] {
+        for (word, tip) in [("rsa", ""), ("Modern", "  tip: a similar value exists: 'modern'\n\n"), ("0x02", "")] {
+            let stderr = format!(
+                "error: invalid value '{word}' for '{place}'\n  [possible values: classic, modern]\n\n{tip}\
+                 For more information, try '--help'.\n"
+            );
+            refused(&home.run(&[words, &[word]].concat()), 2, &stderr);
+        }
+        let stderr = format!(
+            "error: a value is required for '{place}' but none was supplied\n  [possible values: classic, modern]\n\n\
+             For more information, try '--help'.\n"
+        );
+        refused(&home.run(&[words, &[""]].concat()), 2, &stderr);
+    }
 }
 
 #[test]
