@@ -242,10 +242,10 @@ fn document(data: &[u8]) -> Vec<u8> {
     let mut content = match choices.byte() % 4 {
         0 => return choices.rest().to_vec(),
         1 => format!(
-            r#"{{"v":3,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z"}}}}}}"#
+            r#"{{"v":4,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z"}}}}}}"#
         ),
         2 => format!(
-            r#"{{"v":3,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z","verified":"2026-01-02T00:00:00Z","bundle":3,"encryption":"{fingerprint}","former":[{{"identity":"{key}","since":"2026-01-01T00:00:00Z"}}],"changed":{{"fingerprint":"{fingerprint}","seen":"2026-01-01T00:00:00Z"}},"others":["{fingerprint}"]}}}}}}"#
+            r#"{{"v":4,"contacts":{{"bob":{{"fingerprint":"{fingerprint}","identity":"{key}","first_seen":"2026-01-01T00:00:00Z","verified":"2026-01-02T00:00:00Z","bundle":3,"modern":true,"prefers_modern":true,"accepted":"2026-01-03T00:00:00Z","announced":4,"former":[{{"identity":"{key}","since":"2026-01-01T00:00:00Z"}}],"changed":{{"fingerprint":"{fingerprint}","seen":"2026-01-01T00:00:00Z"}},"others":["{fingerprint}"]}}}}}}"#
         ),
         _ => format!(r#"{{"v":2,"servers":{{"127.0.0.1:7777":{{"identity":"{fingerprint}","first_seen":""}}}}}}"#),
     }

@@ -1,6 +1,7 @@
 //! Bytes and texts of strangers: whatever is accepted has one encoding, and nothing is believed that is not there.
 
 use topchat::crypto::bundle;
+use topchat::crypto::curve::{SealingKey, VerifyingKey};
 use topchat::crypto::keys::PublicKey;
 use topchat::limits::{
     FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, NAME_MAX, PROXY_HEADER_MAX, RSA_BITS_MAX, RSA_BITS_MIN, SPKI_MAX,
@@ -92,10 +93,13 @@ pub fn envelope_parse(data: &[u8]) {
 /// Bundles and the keys in them: one encoding, sizes within bounds, and a signature that holds for the genuine bytes only.
 pub fn bundle_parse(data: &[u8]) {
     public_key(data);
+    curve_keys(data);
     if let Ok(bundle) = Bundle::parse(data) {
         assert_eq!(bundle.encode(), data);
         public_key(&bundle.identity);
         public_key(&bundle.encryption);
+        [&bundle.ed25519, &bundle.x25519].into_iter().for_each(|key| curve_keys(key));
+        bundle.former.iter().for_each(|former| curve_keys(&former.key));
     }
     let mut choices = Choices::new(data);
     let genuine = if choices.byte() & 1 == 0 { GENUINE.0.as_slice() } else { GENUINE.1.as_slice() };
@@ -113,6 +117,14 @@ fn public_key(der: &[u8]) {
     let Ok(key) = PublicKey::from_der(der) else { return };
     assert_eq!(key.to_der(), der);
     assert!((RSA_BITS_MIN..=RSA_BITS_MAX).contains(&key.bits()) && der.len() <= SPKI_MAX);
+}
+
+/// Keys of the modern suites have one encoding, and none is of both kinds.
+fn curve_keys(der: &[u8]) {
+    let (signs, opens) = (VerifyingKey::from_der(der), SealingKey::from_der(der));
+    assert!(signs.is_err() || opens.is_err());
+    signs.iter().for_each(|key| assert_eq!(key.to_der(), der));
+    opens.iter().for_each(|key| assert_eq!(key.to_der(), der));
 }
 
 /// Nothing that a terminal obeys, hides or turns around comes out, and what came out stays as it is.
