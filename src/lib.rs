@@ -27,6 +27,7 @@ pub mod error;
 pub mod hint;
 pub mod limits;
 pub mod logging;
+pub mod machine;
 pub mod names;
 #[allow(missing_docs, reason = "as with the client")]
 pub mod server;

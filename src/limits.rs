@@ -298,6 +298,9 @@ pub const KEPT_OF_STRANGERS: usize = 128;
 /// Messages that `listen --no-backlog` leaves in the inbox for a later run: more than a server keeps for one account. Each costs
 /// about 2 KiB of disk and some milliseconds at every start.
 pub const LEFT_MESSAGES: usize = 2000;
+/// Messages in the inbox that are not done with before no more are taken: what is left, what waits for a person, and what a server may
+/// deliver meanwhile. A server that tells no keys fills no disk, over however many connections.
+pub const UNFINISHED_MESSAGES: usize = LEFT_MESSAGES + KEPT_MESSAGES + 2 * UNACKNOWLEDGED;
 /// Programs that may read a client's feed at a time: each costs a descriptor and a buffer in the kernel.
 pub const FEED_READERS: usize = 16;
 /// What a reader of the feed may lag behind, in bytes, as far as the system allows: hundreds of short messages, ten of the longest.

@@ -140,6 +140,22 @@ fn the_ten_steps_of_receiving_read_and_write_no_file() {
     }
 }
 
+/// So a simulation sees and may break all of it.
+#[test]
+fn what_is_kept_goes_through_the_machine() {
+    let kept = ["storage/", "server/accounts/", "server/clock.rs", "server/log/", "client/state/", "client/trust/"];
+    // It moves a whole folder, which no simulation does.
+    let is_kept = |path: &str| path != "client/state/archive.rs" && kept.iter().any(|prefix| path.starts_with(prefix));
+    for source in sources().iter().filter(|source| is_kept(&source.path)) {
+        let code = source.code.replace("std::fs::TryLockError", "").replace("std::fs::FileType", "");
+        for word in
+            ["std::fs", "os::unix::fs::MetadataExt", "Instant::now", "SystemTime", ".elapsed()", "thread::sleep"]
+        {
+            assert!(!code.contains(word), "src/{} uses {word}", source.path);
+        }
+    }
+}
+
 #[test]
 fn every_time_out_stands_in_limits() {
     for source in sources().iter().filter(|source| source.path != "limits.rs") {
@@ -398,6 +414,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "hint",
             "limits",
             "logging",
+            "machine",
             "names",
             "storage",
             "sync",
@@ -407,7 +424,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("crypto", &["error", "limits", "names", "text", "wire"]),
+    ("crypto", &["error", "limits", "machine", "names", "text", "wire"]),
     ("doctor", &["crypto", "environment", "error", "hint", "storage", "text", "transport"]),
     ("environment", &["crypto", "error", "hint", "sync", "text", "transport"]),
     ("error", &["hint"]),
@@ -415,6 +432,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("limits", &[]),
     ("logging", &["sync", "text"]),
+    ("machine", &[]),
     ("names", &["limits", "text"]),
     (
         "server",
@@ -425,6 +443,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error",
             "hint",
             "limits",
+            "machine",
             "names",
             "storage",
             "sync",
@@ -434,7 +453,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("storage", &["error", "hint", "limits", "names", "sync", "text"]),
+    ("storage", &["error", "hint", "limits", "machine", "names", "sync", "text"]),
     ("sync", &[]),
     ("text", &[]),
     ("transport", &["error", "limits", "names", "sync", "text", "wire"]),
@@ -445,14 +464,42 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Folders and single files of the client, each above those that it may import.
 const CLIENT_ORDER: &[&str] = &[
-    "model", "error", "config", "ui", "state", "keys", "trust", "net", "receive", "send", "chat", "rpc", "commands",
+    "model",
+    "error",
+    "config",
+    "ui",
+    "state",
+    "keys",
+    "trust",
+    "net",
+    "receive",
+    "send",
+    "chat",
+    "rpc",
+    "commands",
     "cli",
+    "simulation",
 ];
 
 /// The same of the server.
 const SERVER_ORDER: &[&str] = &[
-    "clock", "folder", "accounts", "log", "error", "net", "settings", "options", "registry", "shared", "session",
-    "acceptor", "admin", "mod.rs", "doctor",
+    "clock",
+    "folder",
+    "accounts",
+    "log",
+    "error",
+    "net",
+    "settings",
+    "data",
+    "options",
+    "registry",
+    "shared",
+    "session",
+    "acceptor",
+    "admin",
+    "mod.rs",
+    "doctor",
+    "simulation",
 ];
 
 const DOCUMENTS: &[&str] = &[

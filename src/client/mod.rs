@@ -21,6 +21,8 @@ mod peer_tests;
 pub mod receive;
 mod rpc;
 mod send;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod state;
 pub mod trust;
 pub mod ui;

@@ -7,6 +7,10 @@ use zeroize::Zeroizing;
 /// Panics if the operating system gives no randomness: nothing that follows could be trusted.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
+    #[cfg(feature = "simulation")]
+    if crate::machine::world::ask(|world| world.random(&mut bytes)).is_some() {
+        return bytes;
+    }
     openssl::rand::rand_bytes(&mut bytes).expect("the operating system gives randomness");
     bytes
 }

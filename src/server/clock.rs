@@ -6,9 +6,10 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::limits::{CLOCK_AHEAD, CLOCK_BACK};
+use crate::machine::time;
 
 /// Counts the milliseconds that the server has run.
 #[derive(Debug)]
@@ -20,12 +21,12 @@ pub struct RunClock {
 impl RunClock {
     /// Goes on behind so many milliseconds of earlier runs.
     pub fn after(before_ms: u64) -> Self {
-        Self { before: AtomicU64::new(before_ms), began: Instant::now() }
+        Self { before: AtomicU64::new(before_ms), began: time::now() }
     }
 
     /// How long the server has run, in milliseconds.
     pub fn now_ms(&self) -> u64 {
-        self.before.load(Ordering::Relaxed).saturating_add(milliseconds(self.began.elapsed()))
+        self.before.load(Ordering::Relaxed).saturating_add(milliseconds(time::since(self.began)))
     }
 
     /// Something was written when it had run for so long: it is not earlier now.
@@ -36,8 +37,7 @@ impl RunClock {
 
 /// Unix time in milliseconds; a clock before 1970 counts as 1970.
 pub(crate) fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    milliseconds(time::unix())
 }
 
 /// So many milliseconds.

@@ -6,6 +6,7 @@ mod acceptor;
 pub mod accounts;
 pub mod admin;
 pub mod clock;
+mod data;
 pub mod doctor;
 mod error;
 pub mod folder;
@@ -16,6 +17,8 @@ mod registry;
 mod session;
 mod settings;
 mod shared;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -26,9 +29,11 @@ pub use log::{Durability, Quotas, StoreError};
 pub use settings::{Registration, Settings, Why};
 
 use accounts::Ledger;
+use data::Data;
 
 use crate::crypto::keys::PublicKey;
-use crate::storage::folder::{LockedFolder, ensure_folder};
+use crate::limits::SEGMENT_BYTES;
+use crate::storage::folder::LockedFolder;
 use crate::transport::Stop;
 use crate::wire::Fingerprint;
 
@@ -51,20 +56,9 @@ impl Server {
         // Before anything is made in a folder for it.
         net::bind_address::check(listen)?;
         let folder = LockedFolder::open(folder)?;
-        let clock = Arc::new(clock::RunClock::after(log::run_ms(folder.path())?));
-        let accounts = accounts::Accounts::open(&folder, settings.max_accounts, Arc::clone(&clock))?;
-        let parts = folder::parts(folder.path());
-        parts.ready(folder::MESSAGES, |path| {
-            ensure_folder(path)?;
-            // Its owner said that it is lost, if this is not the first start.
-            let is_first = !path.with_file_name(folder::CURSORS).exists();
-            if is_first { Ok(()) } else { log::give_up(path).map_err(ServerError::from) }
-        })?;
-        parts.is_there(folder::CURSORS)?;
+        let Data { accounts, log } = Data::read(folder.path(), &settings, SEGMENT_BYTES)?;
+        let (accounts, store) = (accounts.start()?, log.start()?);
         let count = accounts.figures().map_err(accounts::AccountsError::from)?.accounts;
-        let store =
-            log::Store::open(folder.path(), accounts.every(), settings.quotas.clone(), settings.durability, clock)?;
-        parts.made(folder::CURSORS)?;
         let tls = net::identity::load_tls(folder.path())?;
         let secret = net::identity::load_secret(folder.path())?;
         let listeners = net::bind_address::bind(listen)?;

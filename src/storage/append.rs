@@ -1,10 +1,10 @@
 //! A file that grows by records and never loses one that it acknowledged.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::{FileError, private};
+use crate::machine::fs::{File, OpenOptions};
 
 /// What an append-only file does to the disk; tests put a failing one in a file's place.
 pub trait Medium {

@@ -1,11 +1,11 @@
 //! What a store of several files does to the disk, behind one door.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::append::Medium;
 use super::{FileError, private};
+use crate::machine::fs::OpenOptions;
 
 /// Changes files; tests put a failing one in the disk's place.
 pub trait Disk: Send {

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
+use crate::machine::fs::Metadata;
 use crate::text::{quoted, visible_path};
 
 /// Why a file or folder is not usable.
@@ -160,6 +161,16 @@ pub enum FileKind {
     Socket,
     /// A symbolic link.
     Symlink,
+}
+
+impl From<&Metadata> for FileKind {
+    fn from(found: &Metadata) -> Self {
+        match found.other_type() {
+            Some(found) => found.into(),
+            None if found.is_dir() => Self::Folder,
+            None => Self::Regular,
+        }
+    }
 }
 
 impl From<FileType> for FileKind {

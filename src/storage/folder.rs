@@ -1,8 +1,6 @@
 //! Folders that nobody else can write to.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -10,6 +8,7 @@ use super::FileError;
 use super::error::{is_unsupported, own_uid};
 use super::lock::{Lock, LockError};
 use super::private::{self, UNFINISHED};
+use crate::machine::fs::{self, File, OpenOptions};
 use crate::text::visible_path;
 
 /// Name of the lock file within a [`LockedFolder`].
@@ -63,7 +62,7 @@ pub fn check_folder(path: &Path) -> Result<(), FileError> {
     let path = without_trailing_slash(path);
     let found = fs::symlink_metadata(&path).map_err(FileError::io("looking at", &path))?;
     if !found.is_dir() {
-        return Err(FileError::NotFolder { path, found: found.file_type().into() });
+        return Err(FileError::NotFolder { path, found: (&found).into() });
     }
     if found.uid() != own_uid() {
         return Err(FileError::OtherOwner { path, uid: found.uid() });
@@ -106,7 +105,7 @@ pub(super) fn parent(path: &Path) -> &Path {
 }
 
 fn make(path: &Path) -> Result<(), FileError> {
-    let make_last = || DirBuilder::new().mode(0o700).create(path);
+    let make_last = || fs::create_private_dir(path);
     let mut made = make_last();
     let above = parent(path);
     if matches!(&made, Err(error) if error.kind() == io::ErrorKind::NotFound) && above != Path::new(".") {
@@ -115,7 +114,11 @@ fn make(path: &Path) -> Result<(), FileError> {
     }
     match made {
         Ok(()) => sync_folder(above),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // One that holds nothing yet may have been made by a process that was killed before it was safe.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::names(path) {
+            Ok(names) if names.is_empty() => sync_folder(above),
+            _ => Ok(()),
+        },
         Err(error) => Err(FileError::io("making the folder", path)(error)),
     }
 }
@@ -129,12 +132,11 @@ fn without_trailing_slash(path: &Path) -> PathBuf {
 /// Removes the unfinished files that killed processes left. Those of processes that are alive are locked and stay; so does
 /// what only has such a name.
 pub fn sweep(path: &Path) {
-    let Ok(entries) = fs::read_dir(path) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
+    let Ok(names) = fs::names(path) else { return };
+    for name in names {
         if name.to_str().is_some_and(|name| name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1)) {
             // What can't be removed takes room, but harms nothing.
-            let _ = remove_abandoned(&entry.path());
+            let _ = remove_abandoned(&path.join(name));
         }
     }
 }
@@ -150,8 +152,8 @@ fn remove_abandoned(path: &Path) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
     use crate::error::Explain;

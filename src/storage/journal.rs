@@ -15,7 +15,6 @@
 //! (`NAME.torn-OFFSET`), and told. Any other damage is an error with its line and with what is at stake, and changes nothing.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +29,7 @@ use super::{FileError, private};
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::limits::{JOURNAL_GROWTH, RECORD_MAX, TORN_COPIES, TORN_MAX};
+use crate::machine::fs::{self, File, OpenOptions};
 use crate::text::visible_path;
 
 /// What sort of records a journal holds.
@@ -535,11 +535,12 @@ fn torn_prefix(path: &Path) -> String {
 /// Copies of records that were cut off this journal, the oldest first.
 pub fn torn_copies(path: &Path) -> Vec<PathBuf> {
     let prefix = torn_prefix(path);
-    let Ok(entries) = fs::read_dir(parent(path)) else { return Vec::new() };
-    let mut copies: Vec<_> = entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-        .filter_map(|entry| Some((entry.metadata().and_then(|found| found.modified()).ok()?, entry.path())))
+    let Ok(names) = fs::names(parent(path)) else { return Vec::new() };
+    let mut copies: Vec<_> = names
+        .into_iter()
+        .filter(|name| name.to_string_lossy().starts_with(&prefix))
+        .map(|name| path.with_file_name(name))
+        .filter_map(|copy| Some((fs::symlink_metadata(&copy).ok()?.modified(), copy)))
         .collect();
     copies.sort();
     copies.into_iter().map(|(_, copy)| copy).collect()

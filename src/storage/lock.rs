@@ -1,15 +1,16 @@
 //! Keeps a second process away from files that one process changes.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{FileError, private};
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::limits::{LOCK_PAUSE_FIRST, LOCK_PAUSE_MAX, LOCK_WITHIN};
+use crate::machine::fs::{File, OpenOptions};
+use crate::machine::time;
 use crate::text::visible_path;
 
 /// A process id and a line end are shorter.
@@ -27,7 +28,7 @@ pub struct Lock {
 impl Lock {
     /// Locks this file, made where it is missing, or says at once who holds it.
     pub fn try_acquire(path: &Path) -> Result<Self, LockError> {
-        let mut file = private::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        let mut file = private::open(path, OpenOptions::new().read(true).write(true).create(true))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -41,12 +42,12 @@ impl Lock {
 
     /// Like [`Self::try_acquire`], but gives the holder some time to finish.
     pub fn acquire_within(path: &Path, limit: Duration) -> Result<Self, LockError> {
-        let begun = Instant::now();
+        let begun = time::now();
         let mut pause = LOCK_PAUSE_FIRST;
         loop {
             match Self::try_acquire(path) {
-                Err(LockError::Held { .. }) if begun.elapsed() < limit => {
-                    thread::sleep(pause.min(limit.saturating_sub(begun.elapsed())));
+                Err(LockError::Held { .. }) if time::since(begun) < limit => {
+                    time::sleep(pause.min(limit.saturating_sub(time::since(begun))));
                     pause = LOCK_PAUSE_MAX.min(pause * 2);
                 }
                 result => return result,
@@ -90,12 +91,12 @@ impl FolderLock {
 
     fn acquire(path: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>, LockError> {
         let Ok(folder) = File::open(path) else { return Ok(None) };
-        let (begun, mut pause) = (Instant::now(), LOCK_PAUSE_FIRST);
+        let (begun, mut pause) = (time::now(), LOCK_PAUSE_FIRST);
         loop {
             match lock(&folder) {
                 Ok(()) => return Ok(Some(Self { folder })),
-                Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_WITHIN => {
-                    thread::sleep(pause);
+                Err(TryLockError::WouldBlock) if time::since(begun) < LOCK_WITHIN => {
+                    time::sleep(pause);
                     pause = LOCK_PAUSE_MAX.min(pause * 2);
                 }
                 Err(TryLockError::WouldBlock) => return Err(LockError::Held { path: path.join("lock"), pid: None }),
@@ -169,6 +170,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::sync::mpsc;
+    use std::thread;
 
     use super::*;
 
@@ -253,7 +255,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("lock");
         let lock = Lock::try_acquire(&path).unwrap();
-        let inherited = lock.file.try_clone().unwrap();
+        let inherited = match &lock.file {
+            File::Real(file) => file.try_clone().unwrap(),
+            #[cfg(feature = "simulation")]
+            File::Simulated(_) => unreachable!("this thread is in no world"),
+        };
         drop(lock);
         Lock::try_acquire(&path).unwrap();
         drop(inherited);

@@ -6,7 +6,6 @@
 //! Who has no copy of a file that is gone says so by an empty file beside its place, `NAME.lost`.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,7 @@ use super::{FileError, private};
 use crate::error::{Exit, Explain};
 use crate::hint::Hint;
 use crate::limits::LOCK_WITHIN;
+use crate::machine::fs;
 use crate::text::{quoted, visible_path};
 
 /// A sort of folder.
@@ -264,6 +264,8 @@ pub const NAME: &str = "manifest";
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const LAYOUT: Layout = Layout {

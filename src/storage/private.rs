@@ -4,18 +4,16 @@
 //! following a link at its name. What is written is mode 0600 from its first moment, whatever the umask,
 //! and is there whole or not at all, also after a crash.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, BufWriter, IntoInnerError, Read, Write};
 use std::path::Path;
 
 use rustix::fs::OFlags;
-use tempfile::NamedTempFile;
 
 use super::error::own_uid;
 use super::folder::parent;
 pub use super::folder::{ensure_folder, sweep, sync_folder};
 pub use super::{FileError, FileKind};
+use crate::machine::fs::{self, File, Metadata, OpenOptions, Unfinished};
 
 /// Permission bits of every file that is made here.
 pub(super) const FILE_MODE: u32 = 0o600;
@@ -62,9 +60,9 @@ fn read_whole(file: File, path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileEr
 /// When this returns, the file and its name are on disk. When it fails, there is no such file.
 pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let unfinished = write_unfinished(path, |file| file.write_all(bytes))?;
-    unfinished.persist_noclobber(path).map_err(|refused| match refused.error.kind() {
+    unfinished.persist_noclobber(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => FileError::Exists { path: path.to_owned() },
-        _ => FileError::io("making", path)(refused.error),
+        _ => FileError::io("making", path)(error),
     })?;
     sync_folder(parent(path)).inspect_err(|_| {
         // Best effort: without its name on disk the file must not look as if it were safe.
@@ -102,7 +100,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
     check_replaceable(path)?;
     let unfinished = write_unfinished(path, write)?;
-    unfinished.persist(path).map_err(|refused| FileError::io("replacing", path)(refused.error))?;
+    unfinished.persist(path).map_err(FileError::io("replacing", path))?;
     sync_folder(parent(path))
 }
 
@@ -118,14 +116,14 @@ pub fn open_to_read(path: &Path) -> Result<File, FileError> {
 }
 
 /// Opens a file by these options, if it follows this module's rules; one that the options make is mode 0600.
-pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
+pub(super) fn open(path: &Path, options: OpenOptions) -> Result<File, FileError> {
     let file = open_itself(path, options)?;
     check(&file, path, 0o077)?;
     Ok(file)
 }
 
 /// Follows no link and waits for no pipe.
-fn open_itself(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
+fn open_itself(path: &Path, options: OpenOptions) -> Result<File, FileError> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
     options.mode(FILE_MODE).custom_flags(flags).open(path).map_err(|error| why_not_open(path, error))
@@ -135,7 +133,7 @@ fn regular(file: &File, path: &Path) -> Result<Metadata, FileError> {
     let found = file.metadata().map_err(FileError::io("looking at", path))?;
     match found.is_file() {
         true => Ok(found),
-        false => Err(FileError::NotRegular { path: path.to_owned(), found: found.file_type().into() }),
+        false => Err(FileError::NotRegular { path: path.to_owned(), found: (&found).into() }),
     }
 }
 
@@ -156,9 +154,7 @@ fn check(file: &File, path: &Path, forbidden: u32) -> Result<(), FileError> {
 /// `open` answers a link, a socket or a folder with an error of its own each: say what stands there instead.
 fn why_not_open(path: &Path, error: io::Error) -> FileError {
     match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => {
-            FileError::NotRegular { path: path.to_owned(), found: found.file_type().into() }
-        }
+        Ok(found) if !found.is_file() => FileError::NotRegular { path: path.to_owned(), found: (&found).into() },
         _ => FileError::io("opening", path)(error),
     }
 }
@@ -167,40 +163,31 @@ fn why_not_open(path: &Path, error: io::Error) -> FileError {
 fn write_unfinished(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<NamedTempFile, FileError> {
-    let unfinished = make_unfinished(parent(path))?;
-    let mut buffer = BufWriter::new(unfinished.as_file());
-    write(&mut buffer)
-        .and_then(|()| buffer.flush())
-        .and_then(|()| unfinished.as_file().sync_all())
-        .map_err(FileError::io("writing", path))?;
-    drop(buffer);
+) -> Result<Unfinished, FileError> {
+    let mut buffer = BufWriter::new(make_unfinished(parent(path))?);
+    let written = write(&mut buffer).and_then(|()| buffer.into_inner().map_err(IntoInnerError::into_error));
+    let unfinished = written.map_err(FileError::io("writing", path))?;
+    unfinished.sync_all().map_err(FileError::io("writing", path))?;
     Ok(unfinished)
 }
 
 /// Nothing or a regular file stands there.
 fn check_replaceable(path: &Path) -> Result<(), FileError> {
     match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() => {
-            Err(FileError::NotRegular { path: path.to_owned(), found: found.file_type().into() })
-        }
+        Ok(found) if !found.is_file() => Err(FileError::NotRegular { path: path.to_owned(), found: (&found).into() }),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::io("replacing", path)(error)),
         Ok(_) | Err(_) => Ok(()),
     }
 }
 
 /// An empty file that is locked: it belongs to a process that is alive, so nobody [sweeps](sweep) it away.
-fn make_unfinished(folder: &Path) -> Result<NamedTempFile, FileError> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED.0).suffix(UNFINISHED.1).permissions(Permissions::from_mode(FILE_MODE));
+fn make_unfinished(folder: &Path) -> Result<Unfinished, FileError> {
     loop {
-        let unfinished = builder
-            .tempfile_in(folder)
-            .map_err(|error| FileError::io("making a file in", folder)(io::Error::from(error.kind())))?;
-        let file = unfinished.as_file();
-        file.lock().map_err(FileError::io("locking a file in", folder))?;
+        let unfinished =
+            Unfinished::make(folder, UNFINISHED, FILE_MODE).map_err(FileError::io("making a file in", folder))?;
+        unfinished.lock().map_err(FileError::io("locking a file in", folder))?;
         // Somebody who sweeps may have had it first.
-        if file.metadata().map_err(FileError::io("looking at a file in", folder))?.nlink() > 0 {
+        if unfinished.metadata().map_err(FileError::io("looking at a file in", folder))?.nlink() > 0 {
             return Ok(unfinished);
         }
     }
@@ -208,7 +195,8 @@ fn make_unfinished(folder: &Path) -> Result<NamedTempFile, FileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;
 

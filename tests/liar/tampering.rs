@@ -1,5 +1,6 @@
 //! Every byte of a message, changed: refused, told in one line, and the real one is shown all the same.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use topchat::client::model::event::Notice;
@@ -35,7 +36,7 @@ fn every_byte_of_a_message_changed_on_its_way_shows_nothing_and_hides_nothing() 
 #[test]
 fn each_changed_byte_is_told_in_exactly_one_line() {
     let place = folder();
-    let contacts = Contacts::open(place.path(), NewKeys::First).unwrap();
+    let contacts = Arc::new(Contacts::open(place.path(), NewKeys::First).unwrap());
     for real in [BOB.seal_to(&ALICE, "pay 10", 1).encode(), BOB.seal_to_all("pay 10", 2).encode()] {
         for at in 0..real.len() {
             for bit in [1 << (at % 8), 0x80 >> (at % 8)] {
@@ -55,7 +56,7 @@ fn changed(real: &[u8], at: usize, bit: u8) -> Vec<u8> {
 }
 
 /// How many messages a delivery shows, and what is told; questions for a key are answered as an honest server would.
-fn take(receiver: &mut Receiver<'_>, bytes: &[u8]) -> (usize, Vec<Notice>) {
+fn take(receiver: &mut Receiver, bytes: &[u8]) -> (usize, Vec<Notice>) {
     let now = Instant::now();
     let (mut shown, mut told) = (0, Vec::new());
     let mut actions = match Envelope::parse(bytes) {

@@ -1,7 +1,7 @@
 //! The client's receiving side without a network: its own files of pins, in memory where there is `/dev/shm`.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use tempfile::TempDir;
 use topchat::client::keys::group_file::GroupFile;
@@ -11,11 +11,11 @@ use topchat::crypto::group_key::GroupKeys;
 use super::people::{ALICE, BOB, GROUP, Person, copy};
 
 /// Alice and Bob as the receiver takes them.
-pub static MEMBERS: LazyLock<(Member, Member)> = LazyLock::new(|| (member(&ALICE), member(&BOB)));
+pub static MEMBERS: LazyLock<(Arc<Member>, Arc<Member>)> = LazyLock::new(|| (member(&ALICE), member(&BOB)));
 
-fn member(person: &Person) -> Member {
+fn member(person: &Person) -> Arc<Member> {
     let group = Some(GroupKeys::parse(&GROUP.to_text()).unwrap());
-    Member {
+    Arc::new(Member {
         name: person.name.clone(),
         identity: copy(&person.identity),
         encryption: copy(&person.encryption),
@@ -26,7 +26,7 @@ fn member(person: &Person) -> Member {
         retired: Vec::new(),
         former: Vec::new(),
         group: GroupFile::fixed(group),
-    }
+    })
 }
 
 /// A folder that goes with the test.

@@ -2,6 +2,7 @@
 //! whom it is shown, and is shown once.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ fn numbered(header: Header, msg_id: MessageId, number: u8) -> Header {
 pub fn interaction(data: &[u8]) {
     let mut choices = Choices::new(data);
     let place = folder();
-    let pins = ["alice", "bob"].map(|name| Contacts::open(&place.path().join(name), NewKeys::First).unwrap());
+    let pins = ["alice", "bob"].map(|name| Arc::new(Contacts::open(&place.path().join(name), NewKeys::First).unwrap()));
     let mut clients = [Client::new(&MEMBERS.0, &pins[0]), Client::new(&MEMBERS.1, &pins[1])];
     for _ in 0..40 {
         if choices.is_empty() {
@@ -109,8 +110,8 @@ fn delivery(choices: &mut Choices<'_>) -> Vec<u8> {
 
 /// A receiving client without a network.
 struct Client<'a> {
-    receiver: Receiver<'a>,
-    member: &'a Member,
+    receiver: Receiver,
+    member: &'a Arc<Member>,
     entries: u64,
     asked: Vec<u32>,
     shown: HashSet<Vec<u8>>,
@@ -118,7 +119,7 @@ struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    fn new(member: &'a Member, pins: &'a Contacts) -> Self {
+    fn new(member: &'a Arc<Member>, pins: &Arc<Contacts>) -> Self {
         let receiver = Receiver::new(member, pins, Ledger::default());
         let now = Instant::now();
         Self { receiver, member, entries: 0, asked: Vec::new(), shown: HashSet::new(), now }
@@ -160,7 +161,7 @@ impl<'a> Client<'a> {
 
     fn wait(&mut self, minutes: u8) {
         self.now += Duration::from_secs(60) * minutes.into();
-        let actions = self.receiver.due(self.now);
+        let actions = self.receiver.due(self.now).unwrap();
         self.check(actions);
     }
 

@@ -173,24 +173,22 @@ impl<'a> Sending<'a> {
     pub(crate) fn send(&mut self, to: Recipient, text: String) -> Result<Then, Error> {
         self.chat.wait_until_settled(UNSETTLED_MAX, ANSWER_WITHIN);
         let chat = self.chat;
-        let key = match &to {
+        let (group, bundle);
+        let seal_for = match &to {
             Recipient::All => {
-                chat.have_group_key()?;
-                None
+                group = chat.group_key()?;
+                SealFor::Group { ecb: false, key: group.writer() }
             }
-            Recipient::User(name) => Some((name, self.key_of(name).map_err(Error::not_sent)?)),
-        };
-        let seal_for = match &key {
-            None => SealFor::Group { ecb: false, key: None },
-            Some((name, bundle)) => {
+            Recipient::User(name) => {
+                bundle = self.key_of(name).map_err(Error::not_sent)?;
                 let pin = chat.contacts.pinned(name)?;
-                let least = pin.map_or(bundle.prefers, |pin| pin.least(bundle));
-                SealFor::User(name, bundle, suite_for(name, least, chat.member.prefers, None)?)
+                let least = pin.map_or(bundle.prefers, |pin| pin.least(&bundle));
+                SealFor::User(name, &bundle, suite_for(name, least, chat.member.prefers, None)?)
             }
         };
         let sent_ms = now_ms();
         let numbers = chat.sequence.next(&to, sent_ms)?;
-        let envelope = compose(chat.config, chat.member, &seal_for, &text, numbers, sent_ms)?;
+        let envelope = compose(chat.member, &seal_for, &text, numbers, sent_ms)?;
         let id = envelope.header.msg_id;
         // Before it can go out: the other thread may send it and hear of it at once.
         chat.history.iter().for_each(|history| history.sent(&envelope, &text));

@@ -32,6 +32,7 @@ use super::state::sequence::Sequence;
 use super::trust::contacts::Contacts;
 use super::ui::output::now_ms;
 use super::ui::prompt;
+use crate::crypto::group_key::GroupKeys;
 use crate::hint::Hint;
 use crate::limits::{STOP_WITHIN, TYPING_ENDED};
 use crate::logging::{self, Elsewhere};
@@ -100,7 +101,7 @@ pub(super) fn chat(config: &Config, session: Session, stop: &Stop) -> Result<(),
     chat.take_up()?;
     // Whoever types at once is not told that there is no connection.
     circuit.set(Some(dialogue.shared_link()));
-    let receiver = Receiver::new(member, &contacts, ledger);
+    let receiver = Receiver::new(&again.member, &contacts, ledger);
     let mut receiving = Receiving::new(&folder, inbox, receiver, chat.history.as_ref());
     let listening = |over: &Stop| {
         let _ended = ListeningEnded(&chat);
@@ -163,11 +164,11 @@ impl Chat<'_> {
     }
 
     /// Before something goes to ALL: the group key file may have changed, and without one nothing can.
-    pub(crate) fn have_group_key(&self) -> Result<(), Error> {
+    pub(crate) fn group_key(&self) -> Result<Arc<GroupKeys>, Error> {
         if let Some(notice) = self.member.group.look_again() {
             self.notice(&notice)?;
         }
-        self.member.group_keys(self.config).map(drop)
+        self.member.group_keys(self.config)
     }
 
     /// Sends the answer to the request with this number to `answer`. False if no answer will come.

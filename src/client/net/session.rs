@@ -41,7 +41,7 @@ pub(crate) struct Session {
     pub dialogue: Dialogue,
     /// Who is logged in, and what logs in once more.
     pub again: Again,
-    pub contacts: Contacts,
+    pub contacts: Arc<Contacts>,
     /// How many are here.
     pub welcome: Welcome,
     /// What the password was derived to.
@@ -207,7 +207,7 @@ fn log_in_with(
     let keys = folder.load(secret)?;
     let retired = if mode == Mode::Receiving { folder.load_retired(secret) } else { Vec::new() };
     let group = if mode == Mode::Receiving { GroupFile::open(config)? } else { GroupFile::default() };
-    let contacts = Contacts::open(&config.account_state(name), config.new_keys)?;
+    let contacts = Arc::new(Contacts::open(&config.account_state(name), config.new_keys)?);
     let kept = |salt: &[u8; 16], rounds| restored::former_password(folder, &keys, secret, salt, rounds);
     let once = || {
         let connected = connect(config)?;

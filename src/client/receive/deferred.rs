@@ -128,7 +128,7 @@ impl Deferred {
     }
 }
 
-impl Steps<'_> {
+impl Steps {
     /// Whether this entry was told of already and waits for a person.
     pub(super) fn defers(&self, entry: u64) -> bool {
         self.deferred.has(entry)

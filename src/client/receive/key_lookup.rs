@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::deferred::{Awaited, Standing};
-use super::{Action, Signed, Steps, done};
+use super::{Action, Signed, Steps};
 use crate::client::model::event::{Mark, Notice};
 use crate::client::model::pin::{Found, Met, Pin, Signer};
 use crate::client::state::inbox::Entry;
@@ -49,6 +49,11 @@ impl Lookup {
     /// One more message of the same sender.
     pub(super) fn wait(&mut self, message: Entry) {
         self.messages.push(message);
+    }
+
+    /// Whether a message under this key waits.
+    pub(super) fn has_one_under(&self, key: Fingerprint) -> bool {
+        self.messages.iter().any(|message| message.envelope.header.sender_fp == key)
     }
 
     /// The messages under the key that was asked for, and those under other keys.
@@ -126,6 +131,19 @@ impl Answer {
     }
 }
 
+/// A question that the server did not answer, and the messages that waited for it.
+pub(super) struct Unanswered {
+    name: UserName,
+    lookup: Lookup,
+}
+
+impl Unanswered {
+    /// Whose key was asked for.
+    pub(super) fn name(&self) -> &UserName {
+        &self.name
+    }
+}
+
 /// What the contacts say to an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Compared {
@@ -139,7 +157,7 @@ pub(super) enum Compared {
     Known(Met),
 }
 
-impl Steps<'_> {
+impl Steps {
     /// The bundle that was asked for has come. A name seen for the first time is pinned if its key has signed something; for
     /// a contact it tells whether the pinned key has handed over to the one in the messages. `None` if nothing waits for it.
     pub(super) fn found(&mut self, request: u32, bundle: &[u8], lineage: Vec<Predecessor>) -> Option<Answer> {
@@ -174,13 +192,9 @@ impl Steps<'_> {
         actions
     }
 
-    /// The server answered that it can't tell now, which says nothing about anybody's key.
-    pub(super) fn not_told(&mut self, request: u32, now: Instant) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if let Some((name, lookup)) = self.take_lookup(request) {
-            self.wait_for_the_next_start(&name, lookup, now, &mut actions);
-        }
-        actions
+    /// The server answered that it can't tell now.
+    pub(super) fn not_told(&mut self, request: u32) -> Option<Unanswered> {
+        self.take_lookup(request).map(|(name, lookup)| Unanswered { name, lookup })
     }
 
     /// When [`Self::due`] is to be called.
@@ -188,16 +202,27 @@ impl Steps<'_> {
         self.lookups.values().map(|lookup| lookup.deadline).min()
     }
 
-    /// Gives up the messages whose sender's key did not come in time, with one line for each sender. The next message
-    /// of that sender asks again, and so does the next start. A server that is slow says nothing about anybody's key.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Action> {
+    /// What was not answered in time.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Unanswered> {
         let mut late: Vec<_> = self.lookups.iter().filter(|(_, lookup)| lookup.deadline <= now).collect();
         late.sort_by_key(|(_, lookup)| lookup.request);
         let late: Vec<UserName> = late.into_iter().map(|(name, _)| name.clone()).collect();
+        let taken = late.iter().filter_map(|name| self.lookups.remove_entry(name));
+        taken.map(|(name, lookup)| Unanswered { name, lookup }).collect()
+    }
+
+    /// Gives up the messages whose sender's key did not come, with one line; those under a key that is held by now go on. The next
+    /// message of that sender asks again, and so does the next start. A server that is slow says nothing about anybody's key.
+    pub(super) fn go_on_unanswered(&mut self, unanswered: Unanswered, pin: Option<&Pin>, now: Instant) -> Vec<Action> {
+        let Unanswered { name, mut lookup } = unanswered;
+        let is_known =
+            |entry: &mut Entry| pin.is_some_and(|pin| pin.signed_by(&entry.envelope, entry.received_ms).is_some());
+        let known: Vec<_> = lookup.messages.extract_if(.., is_known).collect();
         let mut actions = Vec::new();
-        for (name, lookup) in late.iter().filter_map(|name| self.lookups.remove_entry(name)).collect::<Vec<_>>() {
+        if !lookup.messages.is_empty() {
             self.wait_for_the_next_start(&name, lookup, now, &mut actions);
         }
+        self.go_on(known, pin, now, &mut actions);
         actions
     }
 
@@ -282,14 +307,13 @@ impl Steps<'_> {
         self.go_on(others, pin, now, actions);
     }
 
-    /// Defers messages whose sender's key the server did not tell, as far as there is room.
+    /// Defers messages whose sender's key the server did not tell, as far as there is room. The others stay in the inbox, too, and are
+    /// asked for anew over the next connection.
     fn wait_for_the_next_start(&mut self, name: &UserName, lookup: Lookup, now: Instant, actions: &mut Vec<Action>) {
         let notice = Notice::KeyNotGiven { from: name.clone(), count: lookup.messages.len() };
         self.tell(name, notice, now, actions);
         for message in lookup.messages {
-            if !self.deferred.add(message.entry, Awaited::NextStart(name.clone()), lookup.standing) {
-                actions.push(done(&message, Signed::No));
-            }
+            self.overflows |= !self.deferred.add(message.entry, Awaited::NextStart(name.clone()), lookup.standing);
         }
     }
 }

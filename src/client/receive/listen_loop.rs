@@ -9,6 +9,7 @@ use super::skip_backlog::Left;
 use super::{Absent, Action, Receiver};
 use crate::client::error::Error;
 use crate::client::error::cause::ProtocolError;
+use crate::client::error::server::ServerError;
 use crate::client::model::event::{Notice, Opened};
 use crate::client::model::refusal::{Asked, Refusal};
 use crate::client::net::connection::{Link, Reading};
@@ -17,7 +18,8 @@ use crate::client::state::history::History;
 use crate::client::state::inbox::{Entry, Inbox, Incoming};
 use crate::client::ui::json;
 use crate::client::ui::output::now_ms;
-use crate::limits::{CHOICE_LOOKED_FOR, HELD_MESSAGES, UNACKNOWLEDGED};
+use crate::limits::{ANSWER_WITHIN, CHOICE_LOOKED_FOR, HELD_MESSAGES, UNACKNOWLEDGED, UNFINISHED_MESSAGES};
+use crate::machine::time;
 use crate::transport::Stop;
 use crate::wire::to_client::Reason;
 use crate::wire::{Code, DeliveryId, Envelope, ToClient, ToServer};
@@ -48,6 +50,18 @@ pub(crate) trait Audience {
     fn due(&mut self, now: Instant) -> Result<bool, Error>;
 }
 
+/// The way to the server.
+pub(crate) trait Outward {
+    /// Sends a frame.
+    fn send(&self, frame: &ToServer) -> Result<(), Error>;
+}
+
+impl Outward for Link {
+    fn send(&self, frame: &ToServer) -> Result<(), Error> {
+        self.send(frame)
+    }
+}
+
 /// What stays the same over all connections of a run.
 pub(crate) struct Receiving<'a> {
     /// Who else is told. Before the inbox, so that it is gone when the next client has that.
@@ -55,7 +69,7 @@ pub(crate) struct Receiving<'a> {
     /// What came, on disk.
     pub inbox: Inbox,
     /// What to make of it.
-    pub receiver: Receiver<'a>,
+    pub receiver: Receiver,
     /// Where it is kept, if it is.
     pub history: Option<&'a History>,
     /// What of it is left for a later run.
@@ -69,10 +83,15 @@ pub(crate) struct Receiving<'a> {
 
 impl<'a> Receiving<'a> {
     /// In this folder of the account, with a feed of it, leaving nothing.
-    pub(crate) fn new(folder: &Path, inbox: Inbox, receiver: Receiver<'a>, history: Option<&'a History>) -> Self {
+    pub(crate) fn new(folder: &Path, inbox: Inbox, receiver: Receiver, history: Option<&'a History>) -> Self {
         let feed = Feed::offer(folder, &inbox);
+        Self { feed, ..Self::alone(inbox, receiver, history) }
+    }
+
+    /// The same without a feed.
+    pub(crate) fn alone(inbox: Inbox, receiver: Receiver, history: Option<&'a History>) -> Self {
         let (left, queue) = (Left::new(false), VecDeque::new());
-        Self { feed, inbox, receiver, history, left, queue, owed: None, unacknowledged: 0 }
+        Self { feed: None, inbox, receiver, history, left, queue, owed: None, unacknowledged: 0 }
     }
 
     /// Tells the other programs of this account's owner.
@@ -95,15 +114,12 @@ pub(crate) fn listen(
     let mut listening = Listening { link, receiving, audience };
     listening.take_up()?;
     loop {
-        listening.take(waiting.drain(..))?;
-        let given_up = listening.receiving.receiver.due(Instant::now());
-        listening.go_on(given_up)?;
-        listening.look_again()?;
+        listening.turn(waiting.drain(..))?;
         listening.welcome();
-        if over.is_asked() || !listening.audience.due(Instant::now())? {
+        if over.is_asked() || !listening.audience.due(time::now())? {
             return Ok(());
         }
-        let choice = listening.receiving.receiver.waits_for_a_person().then(|| Instant::now() + CHOICE_LOOKED_FOR);
+        let choice = listening.receiving.receiver.waits_for_a_person().then(|| time::now() + CHOICE_LOOKED_FOR);
         let welcome = listening.receiving.feed.as_ref().and_then(Feed::deadline);
         let receiver = listening.receiving.receiver.deadline();
         let deadlines = listening.audience.deadline().into_iter().chain(receiver).chain(choice).chain(welcome);
@@ -119,15 +135,28 @@ struct Delivered {
     envelope: Vec<u8>,
 }
 
-struct Listening<'a, 'r> {
-    link: &'a Link,
-    receiving: &'a mut Receiving<'r>,
-    audience: &'a mut dyn Audience,
+/// A connection that is listened on.
+pub(crate) struct Listening<'a, 'r> {
+    pub(crate) link: &'a dyn Outward,
+    pub(crate) receiving: &'a mut Receiving<'r>,
+    pub(crate) audience: &'a mut dyn Audience,
 }
 
 impl Listening<'_, '_> {
+    /// What came, and what is due.
+    pub(crate) fn turn(&mut self, frames: impl Iterator<Item = ToClient>) -> Result<(), Error> {
+        self.take(frames)?;
+        let given_up = self.receiving.receiver.due(time::now())?;
+        self.go_on(given_up)?;
+        self.look_again()?;
+        match self.receiving.receiver.overflows() {
+            true => Err(Error::Server(ServerError::Silent { secs: ANSWER_WITHIN.as_secs() })),
+            false => Ok(()),
+        }
+    }
+
     /// What an earlier run, or an earlier connection, left in the inbox.
-    fn take_up(&mut self) -> Result<(), Error> {
+    pub(crate) fn take_up(&mut self) -> Result<(), Error> {
         let Receiving { inbox, receiver, left, queue, owed, unacknowledged, .. } = &mut *self.receiving;
         receiver.restart();
         (*owed, *unacknowledged) = (None, 0);
@@ -155,7 +184,7 @@ impl Listening<'_, '_> {
         while receiver.has_room()
             && let Some(entry) = queue.pop_front()
         {
-            actions.extend(receiver.arrived(entry, Instant::now())?);
+            actions.extend(receiver.arrived(entry, time::now())?);
         }
         let acknowledged = self.acknowledge();
         self.perform(actions).and(acknowledged)
@@ -202,6 +231,9 @@ impl Listening<'_, '_> {
     fn deliver(&mut self, deliveries: Vec<Delivered>) -> Result<(), Error> {
         let Some(last) = deliveries.last().map(|last| last.delivery) else { return Ok(()) };
         let Receiving { inbox, receiver, owed, unacknowledged, .. } = &mut *self.receiving;
+        if inbox.count() >= UNFINISHED_MESSAGES {
+            return Err(Error::BacklogFull { count: inbox.count() });
+        }
         *unacknowledged += deliveries.len();
         if *unacknowledged > UNACKNOWLEDGED {
             let (found, expected) = ("a further Deliver", "an answer to Lookup");
@@ -229,13 +261,13 @@ impl Listening<'_, '_> {
             ToClient::Skipped { count } => vec![Action::Tell(Notice::Passed { count })],
             frame if answered(&frame).is_some_and(Receiver::asked) => match frame {
                 ToClient::Found { request, bundle, lineage } => {
-                    receiver.found(request, &bundle, lineage, Instant::now())?
+                    receiver.found(request, &bundle, lineage, time::now())?
                 }
                 ToClient::Error { request, reason } => match absent(&reason) {
-                    Some(absent) => receiver.not_found(request, absent, Instant::now())?,
-                    None => receiver.not_told(request, Instant::now()),
+                    Some(absent) => receiver.not_found(request, absent, time::now())?,
+                    None => receiver.not_told(request, time::now())?,
                 },
-                frame => receiver.not_told(answered(&frame).unwrap_or_default(), Instant::now()),
+                frame => receiver.not_told(answered(&frame).unwrap_or_default(), time::now())?,
             },
             frame => return self.audience.other(frame),
         };
@@ -244,7 +276,7 @@ impl Listening<'_, '_> {
 
     /// What is shown is recorded before; what the audience has no room for stays in the inbox.
     fn perform(&mut self, mut actions: Vec<Action>) -> Result<(), Error> {
-        actions.extend(self.receiving.receiver.news(Instant::now()));
+        actions.extend(self.receiving.receiver.news(time::now()));
         let mut room = self.audience.room().map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
         let left = &mut self.receiving.left;
         actions.retain(|action| !matches!(action, Action::Show(entry, opened) if left.takes(*entry, opened.backlog)));

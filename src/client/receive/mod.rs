@@ -74,8 +74,8 @@ impl Action {
 }
 
 /// The ten steps of one run.
-struct Steps<'a> {
-    member: &'a Member,
+struct Steps {
+    member: Arc<Member>,
     /// Whether the key of a name seen for the first time is taken as the server gives it.
     takes_new: bool,
     /// One's own key: nobody else's counts for one's own name.
@@ -89,17 +89,18 @@ struct Steps<'a> {
     deferred: Deferred,
     /// When the last of those came that are weaker than their sender's own choice.
     held: HashMap<UserName, i64>,
+    /// There was no room for what the server did not tell the keys of.
+    overflows: bool,
     /// What those tell whose counter was counted before they were deferred.
     places: HashMap<u64, Place>,
     /// For what there are deferred messages to be told of, with the sender's key that the last one names, and its standing.
     news: BTreeMap<Awaited, (Fingerprint, Standing)>,
 }
 
-impl<'a> Steps<'a> {
+impl Steps {
     /// For messages to `member`, with what is known of earlier messages.
-    fn new(member: &'a Member, takes_new: bool, ledger: Ledger) -> Self {
+    fn new(member: Arc<Member>, takes_new: bool, ledger: Ledger) -> Self {
         Self {
-            member,
             takes_new,
             own: Pin {
                 former: member.former.clone(),
@@ -112,13 +113,16 @@ impl<'a> Steps<'a> {
             failures: Failures::default(),
             deferred: Deferred::default(),
             held: HashMap::new(),
+            overflows: false,
             places: HashMap::new(),
             news: BTreeMap::new(),
+            member,
         }
     }
 
     /// A new connection: what was asked for on the old one will not be answered.
     fn restart(&mut self) {
+        self.overflows = false;
         self.lookups.clear();
     }
 
@@ -151,6 +155,12 @@ impl<'a> Steps<'a> {
         let header = &message.envelope.header;
         let (from, id, key) = (header.sender.clone(), header.msg_id, header.sender_fp);
         let is_own = from == self.member.name;
+        // Though the key may be at hand by now: what it signed is shown in order.
+        if let Some(lookup) = self.lookups.get_mut(&from)
+            && lookup.has_one_under(key)
+        {
+            return lookup.wait(message);
+        }
         let pin = if is_own { Some(&self.own) } else { pin };
         if let Some(keys) = pin.and_then(|pin| pin.signed_by(&message.envelope, message.received_ms)) {
             return self.verify(message, &keys, now, actions);

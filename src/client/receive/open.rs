@@ -14,7 +14,7 @@ use crate::crypto::group_key::{Cipher, GroupKeys};
 use crate::names::Recipient;
 use crate::wire::Header;
 
-impl<'a> Steps<'a> {
+impl Steps {
     /// Steps 5 and 6.
     pub(super) fn verify(&mut self, message: Entry, keys: &SignedBy, now: Instant, actions: &mut Vec<Action>) {
         let header = &message.envelope.header;
@@ -33,8 +33,10 @@ impl<'a> Steps<'a> {
             Some(seen) if seen.digest != digest => {
                 self.fail(&message, Notice::Reused { from, id }, Signed::Yes, now, actions);
             }
-            // The server did not hear that it came: nobody's fault.
-            Some(seen) if seen.number == message.number => actions.push(done(&message, Signed::Yes)),
+            // The server did not hear that it came, or has lost that: nobody's fault.
+            Some(seen) if seen.number == message.number || seen.number == 0 => {
+                actions.push(done(&message, Signed::Yes))
+            }
             Some(seen) => {
                 let notice = Notice::Copy { from, id, first_ms: seen.first_ms };
                 self.fail(&message, notice, Signed::Yes, now, actions);
@@ -101,10 +103,7 @@ impl<'a> Steps<'a> {
     }
 
     /// `None` if it is not on this machine.
-    fn key_for<'k>(&self, header: &Header, group: Option<&'k GroupKeys>) -> Option<OpenWith<'k>>
-    where
-        'a: 'k,
-    {
+    fn key_for<'k>(&'k self, header: &Header, group: Option<&'k GroupKeys>) -> Option<OpenWith<'k>> {
         match header.recipient {
             Recipient::User(_) if header.suite.is_modern() => {
                 let own = &self.member.x25519;

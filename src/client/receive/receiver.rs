@@ -1,9 +1,10 @@
 //! The receiver: the ten steps over the contacts and the group key file.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::key_lookup::{Absent, Answer, Compared, REQUESTS_FROM};
+use super::key_lookup::{Absent, Answer, Compared, REQUESTS_FROM, Unanswered};
 use super::open::group_id;
 use super::{Action, Steps};
 use crate::client::error::Error;
@@ -18,16 +19,17 @@ use crate::names::{Recipient, UserName};
 use crate::wire::{Fingerprint, Predecessor};
 
 /// The receiving side of one run: reads for the ten steps what they decide by, and makes durable what they decide.
-pub struct Receiver<'a> {
-    pub(super) steps: Steps<'a>,
-    member: &'a Member,
-    contacts: &'a Contacts,
+pub struct Receiver {
+    pub(super) steps: Steps,
+    member: Arc<Member>,
+    contacts: Arc<Contacts>,
 }
 
-impl<'a> Receiver<'a> {
+impl Receiver {
     /// For messages to `member`, with these contacts and what is known of earlier messages.
-    pub fn new(member: &'a Member, contacts: &'a Contacts, ledger: Ledger) -> Self {
-        Self { steps: Steps::new(member, contacts.takes_new(), ledger), member, contacts }
+    pub fn new(member: &Arc<Member>, contacts: &Arc<Contacts>, ledger: Ledger) -> Self {
+        let (member, contacts) = (Arc::clone(member), Arc::clone(contacts));
+        Self { steps: Steps::new(Arc::clone(&member), contacts.takes_new(), ledger), member, contacts }
     }
 
     /// What is known of the messages so far.
@@ -87,8 +89,9 @@ impl<'a> Receiver<'a> {
     }
 
     /// The server answered that it can't tell now.
-    pub fn not_told(&mut self, request: u32, now: Instant) -> Vec<Action> {
-        self.steps.not_told(request, now)
+    pub fn not_told(&mut self, request: u32, now: Instant) -> Result<Vec<Action>, Error> {
+        let unanswered = self.steps.not_told(request);
+        self.go_on_unanswered(unanswered, now)
     }
 
     /// When [`Self::due`] is to be called.
@@ -97,8 +100,28 @@ impl<'a> Receiver<'a> {
     }
 
     /// Gives up the messages whose sender's key did not come in time.
-    pub fn due(&mut self, now: Instant) -> Vec<Action> {
-        self.steps.due(now)
+    pub fn due(&mut self, now: Instant) -> Result<Vec<Action>, Error> {
+        let unanswered = self.steps.due(now);
+        self.go_on_unanswered(unanswered, now)
+    }
+
+    fn go_on_unanswered(
+        &mut self,
+        unanswered: impl IntoIterator<Item = Unanswered>,
+        now: Instant,
+    ) -> Result<Vec<Action>, Error> {
+        let mut actions = Vec::new();
+        for unanswered in unanswered {
+            let pin = self.contacts.pinned(unanswered.name())?;
+            actions.extend(self.steps.go_on_unanswered(unanswered, pin.as_ref(), now));
+        }
+        Ok(actions)
+    }
+
+    /// Whether there are messages for which the server did not tell the keys, beyond those that wait for the next start: only another
+    /// connection may help them.
+    pub fn overflows(&self) -> bool {
+        self.steps.overflows
     }
 
     /// Whether this entry was told of already and waits for a person.
@@ -138,7 +161,7 @@ impl<'a> Receiver<'a> {
 
     /// What the server answered is compared with the contacts, durably, before the messages that waited for it go on.
     fn answered(&mut self, answer: Answer, now: Instant) -> Result<Vec<Action>, Error> {
-        let (name, contacts) = (answer.name(), self.contacts);
+        let (name, contacts) = (answer.name(), &self.contacts);
         let before = contacts.pinned(name)?;
         let found = answer.to_compare(before.as_ref());
         let compared = match (&before, found.map(|found| contacts.meet(found))) {

@@ -1,6 +1,5 @@
 //! From a text to a sealed and signed envelope.
 
-use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::client::error::trust::TrustError;
 use crate::client::keys::member::Member;
@@ -20,8 +19,7 @@ pub(crate) enum SealFor<'a> {
     Group {
         /// DES-ECB instead of CBC.
         ecb: bool,
-        /// The key; the member's own if none is given.
-        key: Option<&'a GroupKey>,
+        key: &'a GroupKey,
     },
     /// One account, with the keys of its checked bundle, by this suite.
     User(&'a UserName, &'a VerifiedBundle, Prefers),
@@ -50,14 +48,12 @@ pub(crate) fn suite_for(
 
 /// Seals and signs a text.
 pub(crate) fn compose(
-    config: &Config,
     member: &Member,
     to: &SealFor<'_>,
     text: &str,
     numbers: Numbers,
     now_ms: i64,
 ) -> Result<Envelope, Error> {
-    let own;
     let (suite, recipient, with) = match to {
         SealFor::User(name, bundle, Prefers::Classic) => {
             (Suite::Direct, Recipient::User((*name).clone()), SealWith::Direct(&bundle.encryption))
@@ -66,13 +62,6 @@ pub(crate) fn compose(
             (Suite::DirectModern, Recipient::User((*name).clone()), SealWith::DirectModern(&bundle.x25519))
         }
         SealFor::Group { ecb, key } => {
-            let key = match key {
-                Some(key) => key,
-                None => {
-                    own = member.group_keys(config)?;
-                    own.writer()
-                }
-            };
             let suite = match (key.cipher(), *ecb) {
                 (Cipher::Aes, false) => Suite::GroupModern,
                 (Cipher::Aes, true) => {

@@ -128,24 +128,23 @@ fn seal(
     sequence: &Sequence,
     message: &Message,
 ) -> Result<Envelope, Error> {
-    let key = match &message.to {
-        Recipient::All => None,
+    let bundle;
+    let seal_for = match &message.to {
+        Recipient::All => {
+            let key = group.map(GroupKeys::writer).ok_or_else(|| group_file::usual_missing(config))?;
+            SealFor::Group { ecb: message.ecb, key }
+        }
         Recipient::User(name) => {
-            let bundle = contact(config, session, name)?;
+            bundle = contact(config, session, name)?;
             let pin = session.contacts.pinned(name)?;
             let least = pin.map_or(bundle.prefers, |pin| pin.least(&bundle));
             let own = session.again.member.prefers;
-            let suite = suite_for(name, least, own, message.suite)?;
-            Some((name, bundle, suite))
+            SealFor::User(name, &bundle, suite_for(name, least, own, message.suite)?)
         }
-    };
-    let seal_for = match (&key, group) {
-        (Some((name, bundle, suite)), _) => SealFor::User(name, bundle, *suite),
-        (None, group) => SealFor::Group { ecb: message.ecb, key: group.map(GroupKeys::writer) },
     };
     let now_ms = now_ms();
     let numbers = sequence.next(&message.to, now_ms)?;
-    compose(config, &session.again.member, &seal_for, &message.text, numbers, now_ms)
+    compose(&session.again.member, &seal_for, &message.text, numbers, now_ms)
 }
 
 /// The recipient's keys. That they are new is said, if the old ones signed it; otherwise nothing is sent.

@@ -7,8 +7,6 @@
 pub(crate) mod key;
 
 use std::collections::HashSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -24,6 +22,7 @@ use crate::crypto::digest::sha256;
 use crate::crypto::history::HistoryKey;
 use crate::crypto::keys::PrivateKey;
 use crate::limits::LOCK_WITHIN;
+use crate::machine::fs;
 use crate::storage::FileError;
 use crate::storage::disk::RealDisk;
 use crate::storage::journal::{Format, Journal, JournalError, Stored};

@@ -71,7 +71,7 @@ enum Record {
     Seen { sender: String, id: String, digest: String, ms: i64, number: u64 },
     Counter { sender: String, to: String, highest: u64, known: u64, number: u64 },
     Login { acknowledged: u64, kept: u64 },
-    Numbers { received: u64, elsewhere: u64 },
+    Numbers { received: u64, elsewhere: u64, kept: u64 },
 }
 
 impl Inbox {
@@ -117,9 +117,9 @@ impl Inbox {
 
     /// A login: tells what another session took meanwhile. It is written with what comes next, as the next login tells it, too.
     pub(crate) fn logged_in(&mut self, at: Reached, ledger: &mut Ledger) {
-        let before = (self.received, ledger.counters.elsewhere());
-        self.received = ledger.counters.logged_in(self.received, at);
-        if (self.received, ledger.counters.elsewhere()) != before {
+        let before = (self.received, ledger.counters.elsewhere(), ledger.kept());
+        self.received = ledger.logged_in(self.received, at);
+        if (self.received, ledger.counters.elsewhere(), ledger.kept()) != before {
             self.unwritten.push(Record::Login { acknowledged: at.acknowledged, kept: at.kept });
         }
     }
@@ -147,6 +147,11 @@ impl Inbox {
         if let Err(error) = self.write(Vec::new()).and_then(|()| self.tidy(ledger)) {
             log::warn!("{error}; trying again with the next message");
         }
+    }
+
+    /// How many are received and not done.
+    pub(crate) fn count(&self) -> usize {
+        self.open.len()
     }
 
     /// What is received and not done, in the order in which it came.
@@ -184,7 +189,8 @@ impl Inbox {
             known: counter.known,
             number: counter.number,
         });
-        let numbers = Record::Numbers { received: self.received, elsewhere: ledger.counters.elsewhere() };
+        let (elsewhere, kept) = (ledger.counters.elsewhere(), ledger.kept());
+        let numbers = Record::Numbers { received: self.received, elsewhere, kept };
         let done = ledger.seen.iter().filter(|(_, _, seen)| !self.open.contains_key(&seen.entry));
         let seen = done.map(|(sender, id, seen)| Record::Seen {
             sender: sender.to_hex(),
@@ -263,10 +269,11 @@ impl Reading {
                 self.ledger.counters.restore(Fingerprint(hex(&sender)?), to, Counter { highest, known, number });
             }
             Record::Login { acknowledged, kept } => {
-                self.received = self.ledger.counters.logged_in(self.received, Reached { acknowledged, kept });
+                self.received = self.ledger.logged_in(self.received, Reached { acknowledged, kept });
             }
-            Record::Numbers { received, elsewhere } => {
+            Record::Numbers { received, elsewhere, kept } => {
                 self.received = received;
+                self.ledger.restore_kept(kept);
                 self.ledger.counters.restore_elsewhere(elsewhere);
             }
         }
@@ -281,7 +288,7 @@ fn hex<const N: usize>(digits: &str) -> Result<[u8; N], String> {
 
 const FORMAT: Format = Format {
     name: "inbox",
-    version: 3,
+    version: 4,
     stake: "messages that were not shown yet, and what is known of those that were",
     digest: sha256,
 };

@@ -13,6 +13,31 @@ use crate::wire::{Fingerprint, Header, MessageId};
 pub struct Ledger {
     pub(crate) seen: SeenIds,
     pub(crate) counters: Counters,
+    /// The last message that was safe with the server at the last login.
+    kept: u64,
+}
+
+impl Ledger {
+    /// A login, where messages up to `received` had come. Gives up to where it is known now who has them.
+    ///
+    /// What was not safe with the server when the connection began over which it came, a crash may have taken back, and an older copy of
+    /// the server's data still more: its sender sends it again, so that it comes under another number, and is no copy that
+    /// anybody made.
+    pub(crate) fn logged_in(&mut self, received: u64, at: Reached) -> u64 {
+        self.seen.take_back(self.kept.min(at.end()));
+        self.kept = at.kept;
+        self.counters.logged_in(received, at)
+    }
+
+    /// The last message that was safe with the server at the last login.
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept
+    }
+
+    /// The same of an earlier run.
+    pub(crate) fn restore_kept(&mut self, number: u64) {
+        self.kept = number;
+    }
 }
 
 /// The ids of messages that were opened; the oldest of [`SEEN_IDS`] are forgotten.
@@ -29,7 +54,7 @@ pub(crate) struct Seen {
     pub(crate) digest: [u8; 32],
     /// When it came, as Unix time in milliseconds.
     pub(crate) first_ms: i64,
-    /// The server's number of the delivery that it came with.
+    /// The server's number of the delivery that it came with; 0 if the server may have lost that.
     pub(crate) number: u64,
     /// Its entry in the inbox; 0 if that is done.
     pub(crate) entry: u64,
@@ -55,6 +80,11 @@ impl SeenIds {
         {
             self.seen.remove(&oldest);
         }
+    }
+
+    /// The server may know nothing behind this number any more.
+    fn take_back(&mut self, end: u64) {
+        self.seen.values_mut().filter(|seen| seen.number > end).for_each(|seen| seen.number = 0);
     }
 
     /// All of them, the oldest first.
@@ -88,6 +118,13 @@ pub(crate) struct Reached {
     pub(crate) acknowledged: u64,
     /// Number of the last message that is safe on its disk.
     pub(crate) kept: u64,
+}
+
+impl Reached {
+    /// The last number that it can know of.
+    fn end(self) -> u64 {
+        self.kept.max(self.acknowledged)
+    }
 }
 
 /// The counters seen, per sender's key and recipient.
@@ -130,8 +167,8 @@ impl Counters {
     ///
     /// What the server has acknowledgements for behind that, another session took. Where its log ends before that, a crash or an older
     /// copy of its data has taken the end back, and the numbers after it come again, for other messages.
-    pub(crate) fn logged_in(&mut self, received: u64, at: Reached) -> u64 {
-        let end = at.kept.max(at.acknowledged);
+    fn logged_in(&mut self, received: u64, at: Reached) -> u64 {
+        let end = at.end();
         if end < received {
             self.elsewhere = self.elsewhere.min(end);
             self.counters.values_mut().for_each(|counter| counter.number = counter.number.min(end));

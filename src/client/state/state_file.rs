@@ -3,8 +3,6 @@
 //! Each is one JSON object, whose last member is a checksum of all that stands before it: a changed digit of a counter or of a
 //! pinned key is not believed.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -15,6 +13,7 @@ use crate::client::error::Error;
 use crate::client::model::state_folder;
 use crate::crypto::digest::sha256;
 use crate::limits::{LOCK_WITHIN, SMALL_FILE_MAX};
+use crate::machine::fs;
 use crate::storage::FileError;
 use crate::storage::lock::Lock;
 use crate::storage::manifest::Manifest;
@@ -54,7 +53,7 @@ impl Stamp {
     /// That of the file at `path`; `None` if there is none.
     pub fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
-        Some(Self { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) })
+        Some(Self { inode: found.ino(), length: found.len(), changed: found.modified() })
     }
 }
 
@@ -107,7 +106,7 @@ impl StateFile {
 
     /// Makes the file, if there is none. Whether there was none.
     pub fn create<D: Document>(&self, document: D) -> Result<bool, Error> {
-        if self.path.exists() {
+        if fs::exists(&self.path) {
             return Ok(false);
         }
         self.change(|now: &mut D| {
@@ -171,6 +170,8 @@ const BEHIND: &str = "\"\n}\n";
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[derive(Debug, Default, PartialEq, serde::Deserialize, Serialize)]

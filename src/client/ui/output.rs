@@ -7,6 +7,7 @@ use super::render::fitted;
 use crate::client::config::Config;
 use crate::client::error::Error;
 use crate::hint::Hint;
+use crate::machine::time;
 
 /// One line, at once.
 pub(crate) fn line(text: &str) -> Result<(), Error> {
@@ -26,7 +27,7 @@ pub fn words(text: &str) {
 
 /// Now, as Unix time in milliseconds.
 pub(crate) fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+    i64::try_from(time::unix().as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Config {

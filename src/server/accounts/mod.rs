@@ -14,6 +14,7 @@ mod table;
 mod writer;
 
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
@@ -171,7 +172,7 @@ impl Account {
 pub struct Accounts {
     table: Arc<RwLock<Table>>,
     clock: Arc<RunClock>,
-    /// `None` only while being dropped.
+    /// `None` before its writer runs, and while being dropped.
     requests: Option<SyncSender<Request>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -182,31 +183,67 @@ impl Accounts {
     /// Anything but whole, known and consistent records is refused with its line, and the file left as it is.
     /// Only a torn or damaged last record is cut off, kept in a copy, and logged.
     pub fn open(folder: &LockedFolder, max_accounts: usize, clock: Arc<RunClock>) -> Result<Self, AccountsError> {
-        folder::parts(folder.path()).ready(FILE_NAME, file::create)?;
-        let (table, journal) = file::load(&folder.path().join(FILE_NAME), &clock)?;
-        Self::start(table, journal, max_accounts, clock)
+        Idle::open(folder.path(), max_accounts, clock)?.start()
     }
 
-    fn start(
-        table: Table,
-        store: impl writer::Store + 'static,
-        max_accounts: usize,
-        clock: Arc<RunClock>,
-    ) -> Result<Self, AccountsError> {
-        let table = Arc::new(RwLock::new(table));
+    /// What nobody writes to.
+    fn over(table: Table, clock: Arc<RunClock>) -> Self {
+        Self { table: Arc::new(RwLock::new(table)), clock, requests: None, writer: None }
+    }
+
+    /// Begins to write.
+    fn start(mut self, store: impl writer::Store + 'static, max_accounts: usize) -> Result<Self, AccountsError> {
         // Every session waits for its answer, so no more requests wait than there are sessions.
         let (requests, received) = mpsc::sync_channel(ACCOUNT_BATCH);
-        let writer = writer::Writer::new(Arc::clone(&table), store, max_accounts, Arc::clone(&clock));
+        let writer = self.writer(store, max_accounts);
         let writer = thread::Builder::new()
             .name("accounts".to_owned())
             .spawn(move || writer.run(&received))
             .map_err(AccountsError::Thread)?;
-        Ok(Self { table, clock, requests: Some(requests), writer: Some(writer) })
+        (self.requests, self.writer) = (Some(requests), Some(writer));
+        Ok(self)
+    }
+
+    fn writer<S: writer::Store>(&self, store: S, max_accounts: usize) -> writer::Writer<S> {
+        writer::Writer::new(Arc::clone(&self.table), store, max_accounts, Arc::clone(&self.clock))
     }
 
     /// The table is changed by single insertions and removals, so it is whole even if a thread panicked with it.
     fn read(&self) -> RwLockReadGuard<'_, Table> {
         read(&self.table)
+    }
+}
+
+/// Accounts that were read, and whose thread does not write yet.
+pub(super) struct Idle {
+    accounts: Accounts,
+    database: file::Database,
+    max_accounts: usize,
+}
+
+impl Idle {
+    /// Reads all accounts of a folder.
+    pub(super) fn open(folder: &Path, max_accounts: usize, clock: Arc<RunClock>) -> Result<Self, AccountsError> {
+        folder::parts(folder).ready(FILE_NAME, file::create)?;
+        let (table, database) = file::load(&folder.join(FILE_NAME), &clock)?;
+        Ok(Self { accounts: Accounts::over(table, clock), database, max_accounts })
+    }
+
+    /// What was read.
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Begins to write.
+    pub(super) fn start(self) -> Result<Accounts, AccountsError> {
+        self.accounts.start(self.database, self.max_accounts)
+    }
+
+    /// Lets this thread write: it makes a change when it is asked to.
+    #[cfg(feature = "simulation")]
+    pub(super) fn stepped(self) -> (Accounts, impl FnMut(Change) -> Result<Outcome, ChangeError>) {
+        let mut writer = self.accounts.writer(self.database, self.max_accounts);
+        (self.accounts, move |change| writer.step(change))
     }
 }
 

@@ -56,6 +56,14 @@ impl<S: Store> Writer<S> {
         }
     }
 
+    /// Makes one change.
+    #[cfg(feature = "simulation")]
+    pub(super) fn step(&mut self, change: Change) -> Result<Outcome, ChangeError> {
+        let outcome = self.settle(vec![change]).remove(0);
+        self.store.tidy(&self.table, &self.clock);
+        outcome
+    }
+
     /// Decides each change as if those before it were done, writes all, and only then shows them to everybody.
     pub(super) fn settle(&mut self, changes: Vec<Change>) -> Vec<Result<Outcome, ChangeError>> {
         let mut draft = Draft::new(&self.table, self.max_accounts, self.clock.now_ms());

@@ -1,12 +1,12 @@
 //! From the log to a session: how far it has got, and copying frames from memory or disk, without the log's lock.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use super::files::segment::{Place, Segment};
 use super::mail::Unreadable;
 use super::memory::frames::Frames;
+use crate::machine::fs::File;
 use crate::names::UserName;
 use crate::wire::{DeliveryId, deliver};
 

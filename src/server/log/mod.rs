@@ -42,13 +42,15 @@ pub(crate) use reader::{NotDelivered, Receiver};
 use recipients::Wakes;
 pub(crate) use recipients::{Handle, MustWake, Saying};
 use recovery::Recovered;
+#[cfg(feature = "simulation")]
+pub(crate) use writer::Writer;
+#[cfg(not(feature = "simulation"))]
 use writer::Writer;
 
 use super::accounts::{Account, Unavailable};
 use super::clock::RunClock;
-use crate::limits::SEGMENT_BYTES;
 use crate::names::UserName;
-use crate::storage::disk::{Disk, RealDisk};
+use crate::storage::disk::Disk;
 use crate::sync::lock;
 use crate::wire::{Code, MessageId, ToClient};
 
@@ -77,20 +79,15 @@ pub(crate) struct Log<H> {
     clock: Arc<RunClock>,
 }
 
-impl<H: Handle + 'static> Store<H> {
-    /// Reads the log of a data folder and begins to write.
-    pub(crate) fn open(
-        folder: &Path,
-        accounts: impl Iterator<Item = Result<Arc<Account>, Unavailable>>,
-        quotas: Quotas,
-        durability: Durability,
-        clock: Arc<RunClock>,
-    ) -> Result<Self, StoreError> {
-        Self::on(folder, accounts, quotas, durability, clock, SEGMENT_BYTES, || Box::new(RealDisk))
-    }
+/// A log that was read, whose thread does not write yet.
+pub(crate) struct Idle<H: Handle> {
+    log: Arc<Log<H>>,
+    writer: Writer<H>,
+}
 
-    /// The same on any disk.
-    fn on(
+impl<H: Handle> Idle<H> {
+    /// Reads the log of a data folder.
+    pub(crate) fn open(
         folder: &Path,
         accounts: impl Iterator<Item = Result<Arc<Account>, Unavailable>>,
         quotas: Quotas,
@@ -103,11 +100,28 @@ impl<H: Handle + 'static> Store<H> {
         let Recovered { order, segments, cursors, reading } = recovered;
         let log = Arc::new(Log { order: Mutex::new(order), work: Condvar::new(), clock });
         let writer = Writer::new(Arc::clone(&log), segments, cursors, reading);
-        let thread = std::thread::Builder::new().name("messages".to_owned()).spawn(move || writer.run());
-        let thread = thread.map_err(StoreError::Thread)?;
-        Ok(Self { log, writer: Some(thread) })
+        Ok(Self { log, writer })
     }
 
+    /// Its parts, for one who lets it write step by step.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn into_parts(self) -> (Arc<Log<H>>, Writer<H>) {
+        (self.log, self.writer)
+    }
+
+    /// Begins to write.
+    pub(crate) fn start(self) -> Result<Store<H>, StoreError>
+    where
+        H: 'static,
+    {
+        let Self { log, writer } = self;
+        let thread = std::thread::Builder::new().name("messages".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(StoreError::Thread)?;
+        Ok(Store { log, writer: Some(thread) })
+    }
+}
+
+impl<H: Handle> Store<H> {
     /// What sessions share of it.
     pub(crate) fn log(&self) -> &Arc<Log<H>> {
         &self.log
@@ -117,7 +131,7 @@ impl<H: Handle + 'static> Store<H> {
 /// Writes what is left and ends.
 impl<H: Handle> Drop for Store<H> {
     fn drop(&mut self) {
-        self.log.change(|order, _| order.queue.is_stopping = true);
+        self.log.stop();
         if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
             log::error!("the thread that writes messages ended by a panic; please report it");
         }
@@ -128,6 +142,11 @@ impl<H: Handle> Log<H> {
     /// Every change under this lock is whole before anything can panic.
     fn lock(&self) -> MutexGuard<'_, Order<H>> {
         lock(&self.order)
+    }
+
+    /// Its writer is to write what is left, and end.
+    fn stop(&self) {
+        self.change(|order, _| order.queue.is_stopping = true);
     }
 
     /// Changes something, then wakes, without the lock, whom it concerns.

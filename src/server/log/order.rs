@@ -436,8 +436,9 @@ impl<H: Handle> Order<H> {
             is_told = true;
             wakes.say(&origin, &self.frame, saying);
         }
-        // To that one it is no answer, since it has not asked.
-        if let Some(recipient) = self.recipients.get(&told.sender).filter(|_| !is_told) {
+        // To that one it is no answer, since it has not asked. What came before the account began, an earlier one of that name sent.
+        let is_of_account = self.index.owner(&told.sender).is_some_and(|owner| owner.joined < told.number);
+        if let Some(recipient) = self.recipients.get(&told.sender).filter(|_| !is_told && is_of_account) {
             wakes.say(&recipient.handle, &self.frame, Saying::News);
         }
     }
@@ -452,6 +453,7 @@ pub(super) fn header_of(envelope: &[u8]) -> Option<Header> {
 fn forgotten<H>(header: &Header, known: Known, origin: &Weak<H>, effects: &mut Effects<Weak<H>>) {
     let mut tell = |state, reached, is_first| {
         effects.told.push(Told {
+            number: known.number,
             origins: smallvec![origin.clone()],
             sender: Arc::new(header.sender.clone()),
             frame: ToClient::Status { msg_id: header.msg_id, state, reached, total: known.total },

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::mail::{Mail, Unreadable};
 use crate::crypto::random;
 use crate::limits::{ACKNOWLEDGE_WITHIN, UNACKNOWLEDGED};
+use crate::machine::time;
 use crate::server::accounts::Account;
 use crate::wire::{DeliveryId, deliver};
 
@@ -40,7 +41,7 @@ impl<M: Mail> Receiver<M> {
             epoch: u64::from_be_bytes(random::bytes()),
             outstanding: VecDeque::new(),
             acknowledged: None,
-            since: Instant::now(),
+            since: time::now(),
             is_behind: true,
             is_finished: false,
         }
@@ -77,7 +78,7 @@ impl<M: Mail> Receiver<M> {
         // One that gets nothing although there is more is not attached any more.
         self.is_behind = !taken.are_all && !taken.numbers.is_empty();
         if self.outstanding.is_empty() && !taken.numbers.is_empty() {
-            self.since = Instant::now();
+            self.since = time::now();
         }
         self.outstanding.extend(taken.numbers);
         Ok(())
@@ -90,7 +91,7 @@ impl<M: Mail> Receiver<M> {
             return Err(NotDelivered);
         }
         self.acknowledged = self.outstanding.drain(..=last).next_back();
-        self.since = Instant::now();
+        self.since = time::now();
         Ok(())
     }
 

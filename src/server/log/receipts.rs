@@ -27,6 +27,7 @@ type Origins<O> = SmallVec<[O; 1]>;
 
 /// One message and who has it. `O` is whatever its senders are reached by.
 struct Receipt<O> {
+    number: u64,
     /// Sessions that sent it and wait for the first answer; then those that want to hear more.
     origins: Origins<O>,
     sender: Arc<UserName>,
@@ -42,6 +43,8 @@ struct Receipt<O> {
 /// Something that a message's sender is to be told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told<O> {
+    /// That of the message.
+    pub(super) number: u64,
     pub(super) origins: Origins<O>,
     pub(super) sender: Arc<UserName>,
     pub(super) frame: ToClient,
@@ -161,7 +164,7 @@ impl<O: Clone> Receipts<O> {
 
     fn insert(&mut self, number: u64, origins: Origins<O>, sent: Sent, kept: Kept) {
         let Sent { sender, to, msg_id, total, awaited } = sent;
-        self.receipts.push(number, Receipt { origins, sender, to, msg_id, total, reached: 0, awaited, kept });
+        self.receipts.push(number, Receipt { number, origins, sender, to, msg_id, total, reached: 0, awaited, kept });
         while self.receipts.len() > self.limit {
             // One that waits for its answer stays: how many do is limited otherwise.
             match self.receipts.first() {
@@ -222,6 +225,7 @@ impl<O: Clone> Receipt<O> {
                 }
             }
             0 => effects.told.push(Told {
+                number,
                 origins: self.origins.clone(),
                 sender: Arc::clone(&self.sender),
                 frame: ToClient::Refused { msg_id: self.msg_id, reason: Reason::new(Code::Storage) },
@@ -236,7 +240,7 @@ impl<O: Clone> Receipt<O> {
     fn tell(&self, state: State, reached: u32, is_first: bool, effects: &mut Effects<O>) {
         let frame = ToClient::Status { msg_id: self.msg_id, state, reached, total: self.total };
         let (origins, sender) = (self.origins.clone(), Arc::clone(&self.sender));
-        effects.told.push(Told { origins, sender, frame, is_first, is_open: self.awaited > 0 });
+        effects.told.push(Told { number: self.number, origins, sender, frame, is_first, is_open: self.awaited > 0 });
     }
 }
 

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use super::files::cursors::{Cursors, Mark};
 use super::files::segment::{Segments, Stored};
 use super::mailbox::Line;
-use super::order::header_of;
+use super::order::{Order, header_of};
 use super::recipients::{Handle, Wakes};
 use super::unwritten::{Unwritten, WriterState};
 use super::{Durability, Log};
 use crate::limits::{CLOCK_EVERY, CURSORS_WITHIN, EXPIRE_EVERY, SYNC_WITHIN};
+use crate::machine::time;
 use crate::names::{Recipient, UserName};
 use crate::server::clock::{Reading, Step, milliseconds, unix_ms};
 
-pub(super) struct Writer<H> {
+pub(crate) struct Writer<H> {
     log: Arc<Log<H>>,
     durability: Durability,
     segments: Segments,
@@ -39,12 +40,20 @@ enum Work {
     Messages(Vec<Unwritten>),
     /// Cursors, and old messages.
     Rest,
+}
+
+/// What the thread does next.
+enum Next {
+    Work(Work),
+    /// Sleep until it is woken, or so long.
+    Wait(Duration),
+    /// Write the cursors, and end.
     Stop,
 }
 
 impl<H: Handle> Writer<H> {
     pub(super) fn new(log: Arc<Log<H>>, segments: Segments, cursors: Cursors, reading: Reading) -> Self {
-        let (now, durability) = (Instant::now(), log.lock().queue.durability);
+        let (now, durability) = (time::now(), log.lock().queue.durability);
         Self {
             log,
             durability,
@@ -62,53 +71,98 @@ impl<H: Handle> Writer<H> {
     /// Works until the store is closed.
     pub(super) fn run(mut self) {
         self.expire();
-        loop {
-            match self.wait() {
-                Work::Messages(batch) => self.write(batch),
-                Work::Rest => {}
-                Work::Stop => break,
-            }
-            if self.flushed.elapsed() >= self.flush_within() {
-                self.flush();
-            }
-            if self.expired.is_none_or(|expired| expired.elapsed() >= EXPIRE_EVERY) {
-                self.expire();
-            }
+        while let Some(work) = self.wait() {
+            self.turn(work);
         }
+        self.finish();
+    }
+
+    /// Does what there is to do, and what is due besides.
+    fn turn(&mut self, work: Work) {
+        match work {
+            Work::Messages(batch) => self.write(batch),
+            Work::Rest => {}
+        }
+        if time::since(self.flushed) >= self.flush_within() {
+            self.flush();
+        }
+        if self.expired.is_none_or(|expired| time::since(expired) >= EXPIRE_EVERY) {
+            self.expire();
+        }
+    }
+
+    /// The store is closed, and all is written.
+    fn finish(&mut self) {
         self.marked = None;
         self.flush();
     }
 
-    fn wait(&self) -> Work {
+    /// Does what there is to do now, and gives how long it may rest after that.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn step(&mut self) -> Duration {
+        let next = self.next(&mut self.log.lock());
+        match next {
+            Next::Work(work) => self.turn(work),
+            Next::Wait(patience) if patience.is_zero() => self.turn(Work::Rest),
+            Next::Wait(patience) => return patience,
+            Next::Stop => {}
+        }
+        Duration::ZERO
+    }
+
+    /// Writes what is left.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn stop(mut self) {
+        self.log.stop();
+        loop {
+            let next = self.next(&mut self.log.lock());
+            let Next::Work(work) = next else { break };
+            self.turn(work);
+        }
+        self.finish();
+    }
+
+    /// `None` when the store is closed.
+    fn wait(&self) -> Option<Work> {
         let mut order = self.log.lock();
         loop {
-            let is_failing = self.failed.is_some_and(|failed| failed.elapsed() < CURSORS_WITHIN);
-            let is_due = order.queue.is_due() || self.written.elapsed() >= CURSORS_WITHIN;
-            if !order.queue.is_empty() && (order.queue.is_stopping || (is_due && !is_failing)) {
-                return Work::Messages(order.queue.take());
-            }
-            if order.queue.is_stopping {
-                return Work::Stop;
-            }
-            let has_unsettled = order.index().has_changed() || !self.segments.is_settled();
-            let (state, patience) = match (!order.queue.is_empty(), has_unsettled) {
-                (true, _) => (WriterState::Resting, CURSORS_WITHIN.saturating_sub(self.tried().elapsed())),
-                (false, true) => (WriterState::Resting, self.flush_within().saturating_sub(self.flushed.elapsed())),
-                (false, false) => (WriterState::Idle, CLOCK_EVERY),
+            let patience = match self.next(&mut order) {
+                Next::Work(work) => return Some(work),
+                Next::Wait(patience) => patience,
+                Next::Stop => return None,
             };
-            order.queue.writer = state;
             let (guard, timeout) =
                 self.log.work.wait_timeout(order, patience).unwrap_or_else(std::sync::PoisonError::into_inner);
             order = guard;
             order.queue.writer = WriterState::Working;
             if timeout.timed_out() {
-                return Work::Rest;
+                return Some(Work::Rest);
             }
         }
     }
 
+    /// What is next by the look of the queue.
+    fn next(&self, order: &mut Order<H>) -> Next {
+        let is_failing = self.failed.is_some_and(|failed| time::since(failed) < CURSORS_WITHIN);
+        let is_due = order.queue.is_due() || time::since(self.written) >= CURSORS_WITHIN;
+        if !order.queue.is_empty() && (order.queue.is_stopping || (is_due && !is_failing)) {
+            return Next::Work(Work::Messages(order.queue.take()));
+        }
+        if order.queue.is_stopping {
+            return Next::Stop;
+        }
+        let has_unsettled = order.index().has_changed() || !self.segments.is_settled();
+        let (state, patience) = match (!order.queue.is_empty(), has_unsettled) {
+            (true, _) => (WriterState::Resting, CURSORS_WITHIN.saturating_sub(time::since(self.tried()))),
+            (false, true) => (WriterState::Resting, self.flush_within().saturating_sub(time::since(self.flushed))),
+            (false, false) => (WriterState::Idle, CLOCK_EVERY),
+        };
+        order.queue.writer = state;
+        Next::Wait(patience)
+    }
+
     fn write(&mut self, mut batch: Vec<Unwritten>) {
-        self.written = Instant::now();
+        self.written = time::now();
         let messages = batch.iter_mut().map(|unwritten| (&mut unwritten.meta, unwritten.frame.envelope()));
         let written = self.segments.append(messages, self.durability);
         let mut wakes = Wakes::default();
@@ -127,7 +181,7 @@ impl<H: Handle> Writer<H> {
                     // There is no later.
                     order.queue.give_up();
                 }
-                self.failed = (self.durability == Durability::Memory).then(Instant::now);
+                self.failed = (self.durability == Durability::Memory).then(time::now);
             }
         }
         wakes.wake();
@@ -147,7 +201,7 @@ impl<H: Handle> Writer<H> {
     }
 
     fn flush(&mut self) {
-        self.flushed = Instant::now();
+        self.flushed = time::now();
         self.look_at_the_clock();
         let (changed, all, until) = self.changed_cursors();
         if !self.settle(until) {
@@ -156,7 +210,7 @@ impl<H: Handle> Writer<H> {
         }
         // Where the log begins is on disk before the segments before that are gone.
         let unneeded = self.segments.unneeded();
-        let is_due = unneeded > 0 || self.marked.is_none_or(|marked| marked.elapsed() >= CLOCK_EVERY);
+        let is_due = unneeded > 0 || self.marked.is_none_or(|marked| time::since(marked) >= CLOCK_EVERY);
         let mark = Mark { first: self.segments.first(unneeded), safe: self.segments.safe(), reading: self.reading };
         let written = match all {
             Some(all) => self.cursors.rewrite(&all, &mark),
@@ -252,7 +306,7 @@ impl<H: Handle> Writer<H> {
 
     fn expire(&mut self) {
         self.compact();
-        self.expired = Some(Instant::now());
+        self.expired = Some(time::now());
         let mut order = self.log.lock();
         let age = milliseconds(order.index().quotas().age);
         order.expire(self.log.clock.now_ms().saturating_sub(age));

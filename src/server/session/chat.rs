@@ -51,6 +51,6 @@ impl Session<'_> {
 
 /// What a client says about itself is compared with what its login proved. A former identity of the account counts, too: a
 /// message that waited for its answer while the keys were changed is sent again as it is.
-fn is_own(account: &Account, header: &Header) -> bool {
+pub(crate) fn is_own(account: &Account, header: &Header) -> bool {
     header.sender == *account.name() && account.is_known_by(header.sender_fp)
 }

@@ -8,19 +8,28 @@ use crate::wire::to_client::{Entry, Reason};
 use crate::wire::to_server::Scope;
 use crate::wire::{Code, Fingerprint, ToClient};
 
+/// The answer to `Lookup`.
+pub(crate) fn found(
+    accounts: &impl Ledger,
+    request: u32,
+    name: &UserName,
+    fingerprint: Option<Fingerprint>,
+) -> ToClient {
+    let code = match accounts.find(name) {
+        Ok(Some(account)) if fingerprint.is_none_or(|wanted| account.is_known_by(wanted)) => {
+            return ToClient::Found { request, bundle: account.bundle().to_vec(), lineage: account.lineage().to_vec() };
+        }
+        Ok(Some(_)) => Code::NoSuchKey,
+        Ok(None) => Code::NoSuchUser,
+        Err(Unavailable) => Code::Storage,
+    };
+    ToClient::Error { request, reason: Reason::new(code) }
+}
+
 impl Session<'_> {
     /// `Lookup`: the bundle of an account with its lineage, or only if that has this identity key.
     pub(crate) fn lookup(&mut self, request: u32, name: &UserName, fingerprint: Option<Fingerprint>) {
-        let answer = match self.shared.accounts.find(name) {
-            Err(Unavailable) => Err(Code::Storage),
-            Ok(None) => Err(Code::NoSuchUser),
-            Ok(Some(account)) if fingerprint.is_some_and(|wanted| !account.is_known_by(wanted)) => Err(Code::NoSuchKey),
-            Ok(Some(account)) => Ok((account.bundle().to_vec(), account.lineage().to_vec())),
-        };
-        match answer {
-            Ok((bundle, lineage)) => self.reply(&ToClient::Found { request, bundle, lineage }),
-            Err(code) => self.refuse(request, Reason::new(code)),
-        }
+        self.reply(&found(&self.shared.accounts, request, name, fingerprint));
     }
 
     /// `List`: one page of names, alphabetically.

@@ -1,3 +1,5 @@
+use std::fs;
+
 use serde::Deserialize;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! `topchat keys export` and `topchat keys import`: an account moves to another machine, or back from a backup.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,7 @@ use crate::crypto::keys::PrivateKey;
 use crate::error::{Exit, Failure};
 use crate::hint::Hint;
 use crate::limits::BACKUP_MAX;
+use crate::machine::fs::File;
 use crate::names::UserName;
 use crate::storage::{FileError, FileKind, private};
 use crate::text::visible_path;

@@ -6,6 +6,7 @@ use crate::client::peer_tests::{next, pair, say};
 use crate::client::trust::contacts::Contacts;
 use crate::storage::private;
 use crate::wire::DeliveryId;
+use std::sync::Arc;
 
 /// Looks at nothing.
 struct Nobody;
@@ -42,10 +43,10 @@ fn a_message_is_acknowledged_even_if_no_key_can_be_looked_at() {
     let (mut server, link) = pair();
     let delivery = DeliveryId { epoch: 1, number: 5 };
     say(&mut server, &ToClient::Deliver { delivery, backlog: false, envelope: sealed(header(1), "hi").encode() });
-    let member = bob(GroupFile::default());
+    let member = Arc::new(bob(GroupFile::default()));
     let place = tempfile::tempdir().unwrap();
     let (inbox, ledger) = Inbox::open(place.path()).unwrap();
-    let contacts = Contacts::open(place.path(), NewKeys::First).unwrap();
+    let contacts = Arc::new(Contacts::open(place.path(), NewKeys::First).unwrap());
     private::create_new(&place.path().join("contacts.json"), b"junk").unwrap();
     let mut receiving = Receiving::new(place.path(), inbox, Receiver::new(&member, &contacts, ledger), None);
     let over = Stop::new().unwrap();

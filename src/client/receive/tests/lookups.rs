@@ -1,7 +1,7 @@
 use super::*;
 use crate::client::model::pin::Met;
 use crate::client::receive::key_lookup::Compared;
-use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES};
+use crate::limits::{ANSWER_WITHIN, HELD_MESSAGES, KEPT_OF_SENDER};
 
 #[test]
 fn an_unknown_senders_messages_wait_for_the_key_in_order_while_others_go_on() {
@@ -120,8 +120,8 @@ fn a_key_that_never_comes_is_given_up_with_one_line_and_asked_for_again() {
     let first = request(&deliver(&mut receiver, &sealed(header(1), "one").encode()));
     deliver(&mut receiver, &sealed(header(2), "two").encode());
     let deadline = receiver.deadline().unwrap();
-    assert!(receiver.due(deadline - std::time::Duration::from_millis(1)).is_empty());
-    let actions = receiver.due(deadline);
+    assert!(receiver.due(deadline - std::time::Duration::from_millis(1)).unwrap().is_empty());
+    let actions = receiver.due(deadline).unwrap();
     let [Action::Tell(Notice::KeyNotGiven { count: 2, .. })] = actions.as_slice() else {
         panic!("{:?}", told(&actions))
     };
@@ -134,6 +134,21 @@ fn a_key_that_never_comes_is_given_up_with_one_line_and_asked_for_again() {
 }
 
 #[test]
+fn what_the_server_tells_no_key_of_is_never_given_up_for_want_of_room() {
+    let (member, keyring) = (bob(None), Memory::default());
+    let mut receiver = new(&member, &keyring);
+    for number in 1..=KEPT_OF_SENDER as u64 + 1 {
+        deliver(&mut receiver, &sealed(header(number), "hi").encode());
+    }
+    let actions = receiver.due(receiver.deadline().unwrap()).unwrap();
+    assert!(!actions.iter().any(|action| matches!(action, Action::Done { .. })), "all stay in the inbox");
+    assert!(receiver.overflows(), "a connection over which no key comes is left");
+    receiver.restart();
+    assert!(!receiver.overflows());
+    request(&deliver(&mut receiver, &sealed(header(99), "hi").encode()));
+}
+
+#[test]
 fn strangers_can_not_fill_the_memory() {
     let (member, keyring) = (bob(None), Memory::default());
     let mut receiver = new(&member, &keyring);
@@ -143,7 +158,7 @@ fn strangers_can_not_fill_the_memory() {
     }
     assert!(!receiver.has_room());
     let deadline = receiver.deadline().unwrap();
-    receiver.due(deadline);
+    receiver.due(deadline).unwrap();
     assert!(receiver.has_room());
 }
 
@@ -163,10 +178,29 @@ fn another_key_is_asked_for_and_without_a_handover_its_messages_wait_for_a_choic
     assert!(receiver.waits_for_a_person() && receiver.released().unwrap().0.is_empty());
 }
 
+/// Who writes to a name pins its key, while messages under it wait for the server's answer.
+#[test]
+fn what_waits_for_a_key_is_shown_before_what_comes_when_the_key_is_there() {
+    let answers: [fn(&mut Receiver, u32) -> Vec<Action>; 3] = [
+        |receiver, request| receiver.found(request, &bundle_of("alice", &ALICE), Vec::new(), Instant::now()).unwrap(),
+        |receiver, request| receiver.not_told(request, Instant::now()).unwrap(),
+        |receiver, _| receiver.due(Instant::now() + ANSWER_WITHIN * 2).unwrap(),
+    ];
+    for answer in answers {
+        let (member, keyring) = (bob(None), Memory::default());
+        let mut receiver = new(&member, &keyring);
+        let asked = request(&deliver(&mut receiver, &by(&ALICE, 1, "one").encode()));
+        keyring.choose("alice", &ALICE);
+        assert_eq!(told(&deliver(&mut receiver, &by(&ALICE, 2, "two").encode())), [""; 0]);
+        let shown = told(&answer(&mut receiver, asked));
+        assert_eq!(shown, ["alice: one (Known)", "alice: two (Known)"]);
+    }
+}
+
 /// Any 32 bytes can be a sender's fingerprint: without a key that stands behind them nothing is known of anybody's key.
 #[test]
 fn a_key_that_nobody_shows_alarms_nobody_and_what_it_marks_is_not_shown() {
-    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 3] = [
+    let answers: [fn(&mut Receiver, u32) -> Vec<Action>; 3] = [
         |receiver, request| receiver.not_found(request, Absent::Key, Instant::now()).unwrap(),
         |receiver, request| receiver.found(request, b"junk", Vec::new(), Instant::now()).unwrap(),
         // The server sticks to the old key.
@@ -208,9 +242,9 @@ fn an_account_that_is_gone_is_told_as_such_whether_its_owner_was_known_or_not() 
 
 #[test]
 fn a_server_that_can_not_tell_now_has_changed_nobodys_key() {
-    let answers: [fn(&mut Receiver<'_>, u32) -> Vec<Action>; 2] = [
-        |receiver, request| receiver.not_told(request, Instant::now()),
-        |receiver, _| receiver.due(Instant::now() + ANSWER_WITHIN * 2),
+    let answers: [fn(&mut Receiver, u32) -> Vec<Action>; 2] = [
+        |receiver, request| receiver.not_told(request, Instant::now()).unwrap(),
+        |receiver, _| receiver.due(Instant::now() + ANSWER_WITHIN * 2).unwrap(),
     ];
     for answer in answers {
         let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));

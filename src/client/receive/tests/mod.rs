@@ -24,7 +24,7 @@ use crate::wire::{Envelope, Predecessor};
 /// Pins in a folder that goes with them.
 struct Memory {
     place: tempfile::TempDir,
-    pins: Contacts,
+    pins: Arc<Contacts>,
 }
 
 impl Default for Memory {
@@ -36,7 +36,7 @@ impl Default for Memory {
 impl Memory {
     fn taking(new_keys: NewKeys) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let pins = Contacts::open(place.path(), new_keys).unwrap();
+        let pins = Arc::new(Contacts::open(place.path(), new_keys).unwrap());
         Self { place, pins }
     }
 
@@ -55,7 +55,7 @@ impl Memory {
         }
         let place = tempfile::tempdir().unwrap();
         contacts::put(place.path(), contacts::imported(&pins).unwrap()).unwrap();
-        let pins = Contacts::open(place.path(), NewKeys::First).unwrap();
+        let pins = Arc::new(Contacts::open(place.path(), NewKeys::First).unwrap());
         Self { place, pins }
     }
 
@@ -70,8 +70,12 @@ impl Memory {
 }
 
 /// Bob, who receives, with these group keys.
-fn bob(group: Option<GroupKeys>) -> Member {
-    message_tests::bob(GroupFile::fixed(group))
+fn bob(group: Option<GroupKeys>) -> Arc<Member> {
+    bob_with(GroupFile::fixed(group))
+}
+
+fn bob_with(group: GroupFile) -> Arc<Member> {
+    Arc::new(message_tests::bob(group))
 }
 
 /// A message in the inbox: each has an entry and a number of its own.
@@ -82,17 +86,17 @@ fn entry(bytes: &[u8]) -> Entry {
     Entry { entry, number: entry, backlog: false, received_ms: 1_700_000_000_000, is_repeated: false, envelope }
 }
 
-fn deliver(receiver: &mut Receiver<'_>, bytes: &[u8]) -> Vec<Action> {
+fn deliver(receiver: &mut Receiver, bytes: &[u8]) -> Vec<Action> {
     receiver.arrived(entry(bytes), Instant::now()).unwrap()
 }
 
-fn new<'a>(member: &'a Member, keyring: &'a Memory) -> Receiver<'a> {
+fn new(member: &Arc<Member>, keyring: &Memory) -> Receiver {
     Receiver::new(member, &keyring.pins, Ledger::default())
 }
 
 /// The steps alone, without any contacts.
-fn alone(member: &Member) -> Steps<'_> {
-    Steps::new(member, true, Ledger::default())
+fn alone(member: &Arc<Member>) -> Steps {
+    Steps::new(Arc::clone(member), true, Ledger::default())
 }
 
 /// Actions in words.
@@ -140,7 +144,7 @@ fn by(key: &PrivateKey, seq: u64, text: &str) -> Envelope {
 }
 
 /// The same with what is told of those that wait.
-fn with_news(receiver: &mut Receiver<'_>, mut actions: Vec<Action>) -> Vec<String> {
+fn with_news(receiver: &mut Receiver, mut actions: Vec<Action>) -> Vec<String> {
     actions.extend(receiver.news(Instant::now()));
     told(&actions)
 }

@@ -174,7 +174,7 @@ fn a_classic_message_of_whom_asks_for_modern_waits_until_it_is_accepted_and_is_m
     let (member, keyring) = (bob(None), asking_for_modern());
     let mut receiver = new(&member, &keyring);
     let classic = entry(&sealed(header(1), "classic").encode());
-    let again = |receiver: &mut Receiver<'_>| {
+    let again = |receiver: &mut Receiver| {
         let copy = Entry { envelope: classic.envelope.clone(), ..classic };
         let mut actions = receiver.arrived(copy, Instant::now()).unwrap();
         actions.extend(receiver.news(Instant::now()));

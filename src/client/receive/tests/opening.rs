@@ -1,4 +1,5 @@
 use super::*;
+use crate::client::state::seen::Reached;
 use crate::limits::OPEN_FAILURES_PER_HOUR;
 
 #[test]
@@ -38,8 +39,26 @@ fn a_copy_is_shown_once_and_named_a_copy_after_that() {
     let bytes = sealed(header.clone(), "hi").encode();
     assert_eq!(told(&deliver(&mut receiver, &bytes)), ["alice: hi (Known)"]);
     assert_eq!(told(&deliver(&mut receiver, &bytes)), ["Copy"]);
-    let reused = sealed(header, "something else").encode();
+    let reused = sealed(header.clone(), "something else").encode();
     assert_eq!(told(&deliver(&mut receiver, &reused)), ["Reused"]);
+}
+
+/// Found by the simulator: after a crash of the server its sender sends again what was not safe there.
+#[test]
+fn what_the_server_may_have_lost_comes_again_without_a_word() {
+    let (member, keyring) = (bob(None), Memory::default().knows("alice", &ALICE));
+    let mut receiver = new(&member, &keyring);
+    let safe = entry(&sealed(header(1), "safe").encode()).number;
+    receiver.ledger_mut().logged_in(0, Reached { acknowledged: 0, kept: safe });
+    let live = sealed(header(2), "live").encode();
+    assert_eq!(told(&deliver(&mut receiver, &live)), ["alice: live (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &live)), ["Copy"], "over the same connection nothing was lost");
+    // Others were there before: the log goes on behind its number.
+    receiver.ledger_mut().logged_in(safe + 1, Reached { acknowledged: safe, kept: safe + 9 });
+    assert_eq!(told(&deliver(&mut receiver, &live)), [""; 0]);
+    let since = sealed(header(3), "since").encode();
+    assert_eq!(told(&deliver(&mut receiver, &since)), ["alice: since (Known)"]);
+    assert_eq!(told(&deliver(&mut receiver, &since)), ["Copy"]);
 }
 
 #[test]

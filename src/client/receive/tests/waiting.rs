@@ -44,7 +44,7 @@ fn messages_under_a_new_group_key_wait_for_the_file_and_are_then_shown_in_order(
     private::create_new(&path, keys.to_text().as_bytes()).unwrap();
     let (old, file) = (GroupKeys::parse(&keys.to_text()).unwrap(), GroupFile::at(&path).unwrap());
     keys.rekey().unwrap();
-    let (member, keyring) = (Member { group: file, ..bob(None) }, Memory::default().knows("alice", &ALICE));
+    let (member, keyring) = (bob_with(file), Memory::default().knows("alice", &ALICE));
     let mut receiver = new(&member, &keyring);
     let new_ones: Vec<_> = (1..=3).map(|seq| entry(&to_all(&keys, seq))).collect();
     for entry in &new_ones {
@@ -81,8 +81,7 @@ fn messages_under_a_new_group_key_wait_for_the_file_and_are_then_shown_in_order(
 fn a_new_group_key_file_is_read_when_the_first_message_under_it_comes() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("group.key");
-    let (member, keyring) =
-        (Member { group: GroupFile::at(&path).unwrap(), ..bob(None) }, Memory::default().knows("alice", &ALICE));
+    let (member, keyring) = (bob_with(GroupFile::at(&path).unwrap()), Memory::default().knows("alice", &ALICE));
     let mut receiver = new(&member, &keyring);
     let keys = GroupKeys::generate().unwrap();
     private::create_new(&path, keys.to_text().as_bytes()).unwrap();

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::client::message_tests::{self, header};
 use crate::crypto::test_keys::BOB_ENCRYPTION;

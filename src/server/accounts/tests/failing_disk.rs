@@ -40,7 +40,7 @@ fn whichever_write_fails_what_is_seen_is_what_is_stored() {
     for first in 0..10 {
         for count in 1..5 {
             let store = FailingStore::new(first, count);
-            let accounts = Accounts::start(Table::default(), store.clone(), MANY, clock()).unwrap();
+            let accounts = Accounts::over(Table::default(), clock()).start(store.clone(), MANY).unwrap();
             let mut failed = 0;
             for (text, identity) in [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4), ("eve", 5), ("frank", 6)] {
                 match accounts.register(account(text, identity)) {

@@ -7,14 +7,13 @@
 //!
 //! Who has no copy of a damaged or missing segment says so by an empty file beside its place, `NAME.lost`.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::record::{self, Found, Meta};
 use crate::limits::{COMPACT_AT_ONCE, SEGMENT_BYTES, SEGMENT_MAX, SEGMENTS_SEALED};
+use crate::machine::fs::{self, File};
 use crate::server::log::{Durability, StoreError};
 use crate::storage::append::{AppendFile, Medium};
 use crate::storage::disk::Disk;
@@ -73,12 +72,14 @@ struct Known {
     last: u64,
     messages: usize,
     bytes: u64,
+    /// It stands for several, or for what was needed of one.
+    is_compacted: bool,
 }
 
 impl Known {
     fn new(path: PathBuf, first: u64) -> Self {
         let (last, bytes) = (first.saturating_sub(1), MAGIC.len() as u64);
-        Self { segment: Arc::new(Segment { path }), first, last, messages: 0, bytes }
+        Self { segment: Arc::new(Segment { path }), first, last, messages: 0, bytes, is_compacted: false }
     }
 
     /// How many of its messages somebody refers to; somebody may do so more than once.
@@ -155,6 +156,7 @@ impl Segments {
             let end = read_segment(&mut known, is_last, proof.safe, &mut tell)?;
             safe = file.last.unwrap_or(known.last);
             known.last = safe;
+            known.is_compacted = file.last.is_some();
             tail = is_last.then_some(end);
             all.push(known);
         }
@@ -177,6 +179,8 @@ impl Segments {
         }
         let mut medium = disk.open(&path)?;
         medium.sync().map_err(FileError::io("syncing", &path))?;
+        // A process that was killed may have left the name of its newest file in memory only.
+        private::sync_folder(&folder)?;
         let current = AppendFile::new(&path, medium, end);
         let (retired, buffer) = (Vec::new(), Vec::new());
         Ok(Self { folder, disk, current, all, retired, safe, written: safe, limit, is_sealed: false, buffer })
@@ -310,6 +314,10 @@ impl Segments {
             }
             count += 1;
         }
+        if count == 1 && self.all.first().is_some_and(|known| known.is_compacted) {
+            // By itself it would get its own name again, and be deleted with it.
+            return Ok(Vec::new());
+        }
         let newest = count.checked_sub(1).and_then(|last| self.all.get(last));
         let (Some(oldest), Some(newest)) = (self.all.first(), newest) else { return Ok(Vec::new()) };
         let (first, last, length) = (oldest.first, newest.last, bytes.len() as u64);
@@ -326,7 +334,7 @@ impl Segments {
             (*number, Place { segment: Arc::clone(&segment), offset, length })
         };
         let places = kept.iter().map(place).collect();
-        let compacted = Known { segment, first, last, messages: kept.len(), bytes: length };
+        let compacted = Known { segment, first, last, messages: kept.len(), bytes: length, is_compacted: true };
         let old = self.all.splice(..count, [compacted]);
         self.retired.extend(old.map(|known| known.segment));
         Ok(places)
@@ -356,8 +364,9 @@ impl Segments {
         let first = self.safe.saturating_add(1);
         let path = path_of(&self.folder, first);
         match self.disk.create(&path, &MAGIC) {
-            // Made by an earlier try that failed later on: nothing was written to it.
-            Ok(()) | Err(FileError::Exists { .. }) => {}
+            Ok(()) => {}
+            // Made by an earlier try that failed later on: nothing was written to it, and its name may not be on disk.
+            Err(FileError::Exists { .. }) => private::sync_folder(&self.folder)?,
             Err(error) => return Err(error),
         }
         let medium = self.disk.open(&path)?;
@@ -472,12 +481,8 @@ struct Listed {
 /// The segments in a folder, ascending; of those that begin at the same number, the one that counts comes first. Other files are
 /// not touched.
 fn files(folder: &Path) -> Result<Vec<Listed>, FileError> {
-    let entries = fs::read_dir(folder).map_err(FileError::io("reading", folder))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(FileError::io("reading", folder))?;
-        files.extend(entry.file_name().to_str().and_then(|name| listed(name, entry.path())));
-    }
+    let names = fs::names(folder).map_err(FileError::io("reading", folder))?;
+    let mut files: Vec<_> = names.iter().filter_map(|name| listed(name.to_str()?, folder.join(name))).collect();
     files.sort_by_key(|file| (file.first, !file.is_lost, std::cmp::Reverse(file.last)));
     Ok(files)
 }
