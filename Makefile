@@ -14,7 +14,7 @@ STORM_ALONE := oracle told_apart
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test test-fresh storm fuzz bench bench-peers check lint man completions install uninstall picture clean bootstrap bootstrap-tests build pages
+.PHONY: help run-server run-client demo test test-fresh storm sim sim-plants fuzz bench bench-peers check lint man completions install uninstall picture clean bootstrap bootstrap-tests build pages
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,14 @@ storm: bootstrap-tests ## the long tests: kill -9, broken links, floods, junk
 	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- $(STORM) $(ARGS)
 	@TOPCHAT_STORM_ROUNDS=200 cargo test --locked --test integration -- $(STORM_ALONE) --test-threads 1
 
+# ARGS='--seeds 100000' plays more, ARGS='--seed 7' one alone, with all that happens in it if something is found.
+sim: bootstrap ## the server and its clients in a simulated world, one seed after the other
+	@exec cargo run --release --locked --quiet --package topchat-sim -- $(ARGS)
+
+# ARGS='NAME' plants only that one. Each is a build of its own.
+sim-plants: bootstrap ## plant known faults and let the simulator find them (about 20 minutes)
+	@exec scripts/sim-plants.sh $(ARGS)
+
 # TARGETS='frame_decode sanitize' runs only those, SECONDS gives each another time, RUNS another count.
 fuzz: bootstrap ## fuzz every target until ten million executions or an hour (nightly Rust, cargo-fuzz)
 	@TARGETS='$(TARGETS)' SECONDS_EACH='$(SECONDS)' RUNS='$(RUNS)' exec scripts/fuzz.sh $(ARGS)
@@ -74,6 +82,8 @@ lint: bootstrap ## format, clippy, docs
 		  echo 'hint: rustup component add rustfmt clippy' >&2; exit 1; }
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@# The programs as they are built: with what the workspace's other members ask for they are checked above.
+	cargo check --locked --quiet --bins
 	cargo check --quiet --manifest-path fuzz/Cargo.toml --target-dir $(TARGET) --lib --no-default-features
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
 	@if command -v shellcheck >/dev/null; then \
