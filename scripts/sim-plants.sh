@@ -40,6 +40,8 @@ plant() {
 
 plant segment-name-not-safe src/server/log/files/segment.rs \
 	'        private::sync_folder(&folder)?;' ''
+plant beginning-not-safe src/server/log/recovery.rs \
+	'    cursors.make_safe()?;' ''
 plant compacted-onto-itself src/server/log/files/segment.rs \
 	'if count == 1 && self.all' 'if count == 99 && self.all'
 plant shown-out-of-order src/client/receive/mod.rs \

@@ -119,7 +119,10 @@ impl Oracle {
         let message = &mut self.messages[at];
         // What is sealed for an account that is gone, its successor gets and can't open.
         let is_for = |life: &Life| message.to.is_none_or(|to| to == *life);
-        let members: BTreeSet<_> = members.into_iter().filter(is_for).collect();
+        // Nor is it known which one it is for, if nobody knows whether it was written.
+        let is_sure = message.to.is_none() || message.text.is_some();
+        let more = &more | &members;
+        let members: BTreeSet<_> = members.into_iter().filter(|life| is_sure && is_for(life)).collect();
         message.taken += 1;
         message.may.extend(members.union(&more));
         message.must = Some(match &message.must {

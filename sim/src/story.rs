@@ -425,8 +425,8 @@ impl<'a> Story<'a> {
             self.with_server(|server| server.delete(&name));
             self.register(who);
         }
-        self.with_server(|server| server.set_disabled(&name, false));
-        self.actors[who].is_disabled = false;
+        let is_open = self.with_server(|server| server.set_disabled(&name, false)) == Some(Ok(()));
+        self.actors[who].is_disabled = !is_open;
     }
 
     fn bundle(&self, who: usize) -> Vec<u8> {
@@ -436,10 +436,10 @@ impl<'a> Story<'a> {
 
     fn disable(&mut self, who: usize) {
         let (name, disabled) = (self.people[who].name.clone(), !self.actors[who].is_disabled);
-        if self.actors[who].is_registered
-            && self.with_server(|server| server.set_disabled(&name, disabled)) == Some(Ok(()))
-        {
-            self.actors[who].is_disabled = disabled;
+        if self.actors[who].is_registered {
+            let answer = self.with_server(|server| server.set_disabled(&name, disabled));
+            // Without an answer it may be either.
+            self.actors[who].is_disabled = disabled || answer != Some(Ok(()));
             let life = self.life(who);
             self.oracle.borrow_mut().was_disabled.insert(life);
         }

@@ -33,7 +33,7 @@ fn a_seed_goes_the_same_way_with_real_rsa() {
 }
 
 /// Found by the simulator: a kill between a segment's name and its folder's sync, and then a power failure, took the segment away
-/// with all that was accepted into it.
+/// with all that was accepted into it; and so did one between a new beginning of the log and its sync.
 #[test]
 fn kills_and_power_failures_amid_many_small_segments_take_nothing() {
     for seed in 0..SEEDS {

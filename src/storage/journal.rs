@@ -236,6 +236,13 @@ impl Stored {
         self.founding
     }
 
+    /// Puts on disk what was found, as it is: a killed process may have left it in memory only, and what is done because of it must not
+    /// outlive it.
+    pub fn make_safe(&self) -> Result<(), FileError> {
+        self.reader.get_ref().sync_data().map_err(FileError::io("syncing", &self.path))?;
+        sync_folder(parent(&self.path))
+    }
+
     /// Whether something stands behind the last good record, known once all were replayed.
     pub fn is_torn(&self) -> bool {
         !self.tail.is_empty()

@@ -60,6 +60,7 @@ pub(super) fn read<H: Handle>(
         safe: found.mark.map_or(0, |mark| mark.safe).max(acknowledged),
     };
     let path = folder.join(MESSAGES);
+    cursors.make_safe()?;
     let segments = Segments::open(path, disk(), segment_bytes, proof, |meta, envelope, place| {
         clock.raise(meta.run_ms);
         let header = order::header_of(envelope);

@@ -81,6 +81,11 @@ impl Cursors {
         Ok((Self { path, stored: Some(stored), journal: None }, found))
     }
 
+    /// Puts on disk what was read: segments before the beginning of the log are deleted because of it.
+    pub(crate) fn make_safe(&self) -> Result<(), JournalError> {
+        Ok(self.stored.iter().try_for_each(Stored::make_safe)?)
+    }
+
     /// Makes the file, or cuts a torn last record off and puts the rest on disk, once all else was found good: a start that is
     /// refused changes nothing.
     pub(crate) fn settle(&mut self, disk: Box<dyn Disk>, mark: Mark) -> Result<(), JournalError> {

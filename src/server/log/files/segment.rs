@@ -138,7 +138,7 @@ impl Segments {
             let next = files.iter().skip(at + 1).map(|next| next.first).find(|first| *first > file.first);
             let is_all_lost = file.is_lost && next.is_none() && all.is_empty();
             if file.first <= safe && !is_all_lost {
-                leftover.extend((!file.is_lost && !lost(&file.path).exists()).then_some(&file.path));
+                leftover.extend((!file.is_lost && !fs::exists(&lost(&file.path))).then_some(&file.path));
                 continue;
             }
             if file.first > safe.saturating_add(1) {
