@@ -362,8 +362,7 @@ impl Contact {
         };
         let mut all: Vec<_> = old.map(former_key).collect();
         all.extend(std::mem::take(&mut self.former));
-        let counts = |former: &FormerKey| millisecond(&former.since).is_ok_and(|since| now_ms - since <= FORMER_MS);
-        all.retain(counts);
+        // The oldest go, by their number alone: a clock that is far ahead today must not decide for tomorrow.
         all.truncate(FORMER_KEYS);
         let others = std::mem::take(&mut self.others);
         let verified_before = self.verified.take().or_else(|| self.verified_before.take());

@@ -148,3 +148,18 @@ fn who_was_not_chosen_is_remembered_and_the_chosen_one_is_not_among_them() {
     made_up.for_each(|made_up| drop(contact.other(&self::bob(), &pin, made_up, NOW)));
     assert_eq!(contact.pin().unwrap().others.len(), OTHER_KEYS);
 }
+
+/// Bob hands over twice, the second time while this machine's clock is years ahead.
+#[test]
+fn a_clock_that_is_far_ahead_drops_no_former_key_for_good() {
+    let mut contact = contact();
+    let second = PrivateKey::generate(2048).unwrap();
+    let to_second = found(&second, 2, &BOB_ENCRYPTION, vec![link(&BOB, &second)]);
+    assert_eq!(meet(&mut contact, &to_second).unwrap(), Met::Moved);
+    let third = PrivateKey::generate(2048).unwrap();
+    let to_third = found(&third, 3, &BOB_ENCRYPTION, vec![link(&second, &third), link(&BOB, &second)]);
+    let held = contact.pin().unwrap();
+    assert_eq!(contact.meet(&held, &to_third, NOW + 3650 * DAY).unwrap(), Met::Moved);
+    let former: Vec<_> = contact.pin().unwrap().former.iter().map(|former| former.key.fingerprint()).collect();
+    assert_eq!(former, [second.public().fingerprint(), BOB.public().fingerprint()]);
+}
