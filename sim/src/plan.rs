@@ -97,7 +97,7 @@ impl Plan {
             is_modern: rng.u8(..20) == 0,
             stands_in: seed % 1000 != 999,
             durability: if rng.u8(..6) == 0 { Durability::Memory } else { Durability::Disk },
-            segment_bytes: [2_000, 20_000, 4 << 20][rng.usize(..3)],
+            segment_bytes: [700, 2_000, 2_000, 20_000, 4 << 20][rng.usize(..5)],
             group: [20, 200, 1000][rng.usize(..3)],
             delay_ms: [0, 5, 80, 2_000][rng.usize(..4)],
             weights,

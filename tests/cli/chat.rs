@@ -336,7 +336,7 @@ fn help_and_keys_tell_everything() {
         &mut chat,
         "/keys",
         &[
-            &format!("HH:MM   identity      yours     {identity}"),
+            &format!("HH:MM   identity      yours     {identity}  prefers classic"),
             &format!("        encryption    yours     {encryption}"),
             &format!("        group ALL     {group}   the first one writes, all of them read"),
         ],
