@@ -43,7 +43,7 @@ plant segment-name-not-safe src/server/log/files/segment.rs \
 plant beginning-not-safe src/server/log/recovery.rs \
 	'    cursors.make_safe()?;' ''
 plant compacted-onto-itself src/server/log/files/segment.rs \
-	'if count == 1 && self.all' 'if count == 99 && self.all'
+	'if count == 1 { oldest.compactions }' 'if count == 99 { oldest.compactions }'
 plant shown-out-of-order src/client/receive/mod.rs \
 	'            && lookup.has_one_under(key)' '            && false'
 plant given-up-for-want-of-room src/client/receive/key_lookup.rs \

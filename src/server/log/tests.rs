@@ -959,6 +959,24 @@ fn what_was_put_together_is_never_deleted_in_favour_of_itself() {
     assert_eq!(scene.collect("dave"), [8]);
 }
 
+/// A crash comes between the file that was put together again by itself and the deletion of the one before.
+#[test]
+fn of_what_was_put_together_twice_the_newer_counts() {
+    let mut scene = Scene::new();
+    scene.send("alice", "carol", 1);
+    scene.store = None;
+    let [segment] = <[_; 1]>::try_from(scene.segments()).unwrap();
+    let mut whole = std::fs::read(&segment).unwrap();
+    whole.extend(b"TCLOGEND");
+    std::fs::remove_file(&segment).unwrap();
+    let [older, newer] = ["", "-1"].map(|again| segment.with_file_name(format!("{:020}-{:020}{again}.log", 1, 9)));
+    crate::storage::private::create_new(&older, b"what it was").unwrap();
+    crate::storage::private::create_new(&newer, &whole).unwrap();
+    scene.open();
+    assert!(newer.exists() && !older.exists(), "{:?}", scene.segments());
+    assert_eq!(scene.collect("carol"), [1]);
+}
+
 /// Found by the fuzz target `mailbox_load`: "nothing was changed" was said after the torn line had been cut off.
 #[test]
 fn a_start_that_is_refused_leaves_torn_cursors_as_they_were() {

@@ -3,10 +3,11 @@
 //! A segment is named by the first number that it may hold, and begins where the one before it ends: so a missing one shows.
 //! Only the last one grows; each earlier one ends with a mark, so that a cut shows. The oldest are deleted when nobody refers
 //! to them any more. If little of them is still needed, that goes to one file in their place, named by the first and the last
-//! number that it stands for: it is whole before they are deleted, and counts as soon as it is there.
+//! number that it stands for, and by how often if that happens to one such file alone: it is whole before they are deleted, and counts as soon as it is there.
 //!
 //! Who has no copy of a damaged or missing segment says so by an empty file beside its place, `NAME.lost`.
 
+use std::cmp::Reverse;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,14 +73,14 @@ struct Known {
     last: u64,
     messages: usize,
     bytes: u64,
-    /// It stands for several, or for what was needed of one.
-    is_compacted: bool,
+    /// What was needed of older ones was put together here, so many times over; none for a segment as it was written.
+    compactions: Option<u32>,
 }
 
 impl Known {
     fn new(path: PathBuf, first: u64) -> Self {
         let (last, bytes) = (first.saturating_sub(1), MAGIC.len() as u64);
-        Self { segment: Arc::new(Segment { path }), first, last, messages: 0, bytes, is_compacted: false }
+        Self { segment: Arc::new(Segment { path }), first, last, messages: 0, bytes, compactions: None }
     }
 
     /// How many of its messages somebody refers to; somebody may do so more than once.
@@ -156,7 +157,7 @@ impl Segments {
             let end = read_segment(&mut known, is_last, proof.safe, &mut tell)?;
             safe = file.last.unwrap_or(known.last);
             known.last = safe;
-            known.is_compacted = file.last.is_some();
+            known.compactions = file.last.map(|_| file.compactions);
             tail = is_last.then_some(end);
             all.push(known);
         }
@@ -314,15 +315,15 @@ impl Segments {
             }
             count += 1;
         }
-        if count == 1 && self.all.first().is_some_and(|known| known.is_compacted) {
-            // By itself it would get its own name again, and be deleted with it.
-            return Ok(Vec::new());
-        }
         let newest = count.checked_sub(1).and_then(|last| self.all.get(last));
         let (Some(oldest), Some(newest)) = (self.all.first(), newest) else { return Ok(Vec::new()) };
         let (first, last, length) = (oldest.first, newest.last, bytes.len() as u64);
         bytes.extend(END);
-        let path = self.folder.join(format!("{first:020}-{last:020}{SUFFIX}"));
+        // By itself, one that was put together before would get its own name again, and be deleted with it.
+        let before = if count == 1 { oldest.compactions } else { None };
+        let compactions = before.map_or(0, |before| before + 1);
+        let again = if compactions > 0 { format!("-{compactions}") } else { String::new() };
+        let path = self.folder.join(format!("{first:020}-{last:020}{again}{SUFFIX}"));
         match self.disk.create(&path, &bytes) {
             // A try that failed behind that: it may hold more than is needed by now.
             Err(FileError::Exists { .. }) => self.disk.replace(&path, &bytes)?,
@@ -334,7 +335,8 @@ impl Segments {
             (*number, Place { segment: Arc::clone(&segment), offset, length })
         };
         let places = kept.iter().map(place).collect();
-        let compacted = Known { segment, first, last, messages: kept.len(), bytes: length, is_compacted: true };
+        let compacted =
+            Known { segment, first, last, messages: kept.len(), bytes: length, compactions: Some(compactions) };
         let old = self.all.splice(..count, [compacted]);
         self.retired.extend(old.map(|known| known.segment));
         Ok(places)
@@ -474,6 +476,8 @@ struct Listed {
     first: u64,
     /// Of one that stands for several.
     last: Option<u64>,
+    /// How often that was put together again by itself.
+    compactions: u32,
     is_lost: bool,
     path: PathBuf,
 }
@@ -483,18 +487,18 @@ struct Listed {
 fn files(folder: &Path) -> Result<Vec<Listed>, FileError> {
     let names = fs::names(folder).map_err(FileError::io("reading", folder))?;
     let mut files: Vec<_> = names.iter().filter_map(|name| listed(name.to_str()?, folder.join(name))).collect();
-    files.sort_by_key(|file| (file.first, !file.is_lost, std::cmp::Reverse(file.last)));
+    files.sort_by_key(|file| (file.first, !file.is_lost, Reverse(file.last), Reverse(file.compactions)));
     Ok(files)
 }
 
 fn listed(name: &str, path: PathBuf) -> Option<Listed> {
     let (name, is_lost) = name.strip_suffix(LOST).map_or((name, false), |name| (name, true));
     let name = name.strip_suffix(SUFFIX)?;
-    let (first, last) = match name.split_once('-') {
-        Some((first, last)) => (first, Some(last.parse().ok()?)),
-        None => (name, None),
-    };
-    Some(Listed { first: first.parse().ok()?, last, is_lost, path })
+    let mut parts = name.split('-');
+    let first = parts.next()?.parse().ok()?;
+    let last = parts.next().map(str::parse).transpose().ok()?;
+    let compactions = parts.next().map_or(Ok(0), str::parse).ok()?;
+    parts.next().is_none().then_some(Listed { first, last, compactions, is_lost, path })
 }
 
 fn missing(folder: &Path, first: u64, last: u64) -> StoreError {
